@@ -1,0 +1,61 @@
+# The two commands of a newcomer are `make demo` and `make test`; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Two targets at once would set up the same .venv at once.
+.NOTPARALLEL:
+
+# Settings, to be given on the command line: make demo DEMO_EPISODES=50
+PYTHON ?= python3
+DEMO_EPISODES ?= 10
+DEMO_OUT ?= outputs/demo
+TEST_WORKERS ?= 2
+TEST_ARGS ?=
+# More options for pip, such as another package index.
+PIP_ARGS ?=
+export PYTHON PIP_ARGS
+
+BIN := .venv/bin
+# Every process keeps to one thread: two busy ones on two cores are far slower than that.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.PHONY: help demo test lint format setup setup-run gl wheel clean distclean
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+demo: setup-run gl ## set up, then plan from camera images, compare the planners, print the table
+	@$(BIN)/forearm compare 'task=[reach,push]' 'planner=[cem,mppi,random_shooting]' \
+	    episodes='$(DEMO_EPISODES)' seed=0 out='$(DEMO_OUT)'
+
+test: setup gl ## set up, then run the whole test suite (TEST_ARGS="-k plan" for a part)
+	@$(ONE_THREAD) $(BIN)/python -m pytest -n '$(TEST_WORKERS)' --dist loadfile $(TEST_ARGS)
+
+lint: setup ## ruff, format check and mypy: what the pre-commit hooks run
+	@scripts/lint.sh
+
+format: setup ## rewrite the code in the house format and mend what ruff can mend
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+setup: ## make .venv with everything that test and lint need
+	@scripts/setup.sh dev
+
+setup-run:
+	@scripts/setup.sh run
+
+gl: ## see that a GL back end draws, install one if it may
+	@[ -x $(BIN)/python ] || scripts/setup.sh run
+	@scripts/ensure_gl.sh
+
+wheel: setup ## build dist/forearm-*.whl, checkpoints and configs inside
+	@rm -rf build
+	@$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build && ls dist
+
+clean: ## remove what builds and tools left behind; keep .venv and what the commands wrote
+	@rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis forearm.egg-info
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv as well
+	@rm -rf .venv

@@ -1,0 +1,1 @@
+"""Defaults of every command, task, planner, world model and protocol, as Hydra configs."""

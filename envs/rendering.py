@@ -1,0 +1,143 @@
+"""Off-screen rendering that finds a GL back end which really draws, and draws fast.
+
+Rendering, not physics, is what data collection waits for. Multisampling, shadows and reflections cost 3 to 12
+times on a software renderer and teach a 64-pixel encoder nothing, so they are off.
+"""
+
+import functools
+import importlib
+import os
+import subprocess
+import sys
+import weakref
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+BACKENDS = ("egl", "osmesa", "glfw")
+
+REMEDY = (
+    "no GL back end can draw a frame: install one with `apt-get install libosmesa6` "
+    "(or `libegl1 libgl1-mesa-dri libopengl0` for EGL), then try again"
+)
+
+# Draws one frame in a process of its own: a back end that fails may abort, and each claims PyOpenGL for good.
+_PROBE = """
+import importlib, sys, mujoco
+context = importlib.import_module("mujoco." + sys.argv[1]).GLContext(16, 16)
+context.make_current()
+model = mujoco.MjModel.from_xml_string(
+    '<mujoco><visual><headlight ambient="1 1 1"/></visual><worldbody><geom type="box" size="9 9 .1"/>'
+    '<camera name="c" pos="0 0 2"/></worldbody></mujoco>')
+data = mujoco.MjData(model); mujoco.mj_forward(model, data)
+scene = mujoco.MjvScene(model, 10); camera = mujoco.MjvCamera()
+camera.type = mujoco.mjtCamera.mjCAMERA_FIXED; camera.fixedcamid = 0
+gl = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, gl)
+mujoco.mjv_updateScene(model, data, mujoco.MjvOption(), None, camera, mujoco.mjtCatBit.mjCAT_ALL, scene)
+import numpy as np
+pixels = np.zeros((16, 16, 3), np.uint8)
+mujoco.mjr_render(mujoco.MjrRect(0, 0, 16, 16), scene, gl)
+mujoco.mjr_readPixels(pixels, None, mujoco.MjrRect(0, 0, 16, 16), gl)
+sys.exit(0 if pixels.any() else 3)
+"""
+
+
+class RenderingUnavailable(RuntimeError):
+    """No GL back end on this machine can draw a frame; the message says what to install."""
+
+
+def probe(backend: str) -> bool:
+    """Whether `backend` draws a frame that is not black, tried in a process of its own."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    environment["MUJOCO_GL"] = backend
+    try:
+        run = subprocess.run(
+            [sys.executable, "-c", _PROBE, backend],
+            env=environment,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return run.returncode == 0
+
+
+@functools.lru_cache(maxsize=1)
+def working_backend() -> str:
+    """Name of a back end that draws: `MUJOCO_GL` if set, else the first of egl, osmesa, glfw that works.
+
+    The answer is left in `MUJOCO_GL`, so child processes do not search again.
+
+    Raises:
+        RenderingUnavailable: none draws, or the one that `MUJOCO_GL` names does not exist.
+    """
+    chosen = os.environ.get("MUJOCO_GL", "").lower()
+    if chosen:
+        if chosen not in BACKENDS:
+            raise RenderingUnavailable(
+                f"MUJOCO_GL={chosen} is no back end here: unset it or use one of {BACKENDS}"
+            )
+        return chosen
+    for backend in BACKENDS:
+        if probe(backend):
+            os.environ["MUJOCO_GL"] = backend
+            return backend
+    raise RenderingUnavailable(REMEDY)
+
+
+class Renderer:
+    """Draws square frames of one model with one GL context; use it from the thread that made it.
+
+    Args:
+        model: the model; its `vis.quality` must already be low (see `lower_quality`).
+        resolution: side of the frame in pixels.
+
+    Raises:
+        RenderingUnavailable: no GL back end can draw.
+    """
+
+    def __init__(self, model: mujoco.MjModel, resolution: int) -> None:
+        backend = working_backend()
+        try:
+            self._gl = importlib.import_module(f"mujoco.{backend}").GLContext(resolution, resolution)
+            self._gl.make_current()
+            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        except Exception as error:  # the GL wrappers raise anything from ImportError to AttributeError
+            raise RenderingUnavailable(f"{REMEDY} (back end {backend} said: {error})") from error
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._model = model
+        self._scene = mujoco.MjvScene(model, maxgeom=200)
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
+        self._option = mujoco.MjvOption()
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._viewport = mujoco.MjrRect(0, 0, resolution, resolution)
+        self._pixels = np.empty((resolution, resolution, 3), np.uint8)
+        # Freed before the interpreter tears the GL modules down, which the contexts' own __del__ does not survive.
+        self._free = weakref.finalize(self, _free, self._context, self._gl)
+
+    def render(self, data: mujoco.MjData, camera: str) -> NDArray[np.uint8]:
+        """The frame that `camera` sees, (R, R, 3) uint8, first row at the top."""
+        self._gl.make_current()
+        self._camera.fixedcamid = self._model.camera(camera).id
+        mujoco.mjv_updateScene(
+            self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
+        )
+        mujoco.mjr_render(self._viewport, self._scene, self._context)
+        mujoco.mjr_readPixels(self._pixels, None, self._viewport, self._context)
+        return self._pixels[::-1].copy()
+
+    def close(self) -> None:
+        """Frees the GL context; safe to call twice."""
+        self._free()
+
+
+def _free(context: mujoco.MjrContext, gl: Any) -> None:
+    gl.make_current()  # an MjrContext frees the buffers of whatever context is current
+    context.free()
+    gl.free()

@@ -1,0 +1,70 @@
+"""A robot arm that looks before it moves. This is the public API.
+
+import forearm
+
+env = forearm.make_env("push")
+observation, info = env.reset(seed=1)
+plan = forearm.plan(observation["pixels"], info["goal"], task="push", planner="cem", deadline_ms=100)
+print(plan)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from forearm.errors import ForearmError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from envs import ArmEnv
+    from forearm.planning import Brain, load, plan
+
+__version__ = "0.1.0"
+__all__ = ["Brain", "ForearmError", "compare", "load", "make_env", "plan"]
+
+_LAZY = {"Brain": "forearm.planning", "load": "forearm.planning", "plan": "forearm.planning"}
+
+
+def __getattr__(name: str) -> Any:
+    # torch and MuJoCo take seconds to import: `import forearm` alone must not.
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'forearm' has no attribute '{name}'")
+
+
+def make_env(task: str = "reach", camera: str = "front", resolution: int = 64) -> "ArmEnv":
+    """The simulator of a task; raises ValueError for an unknown one."""
+    import envs
+
+    return envs.make(task, camera, resolution)
+
+
+def compare(
+    task: "str | Sequence[str]" = "reach",
+    planner: "str | Sequence[str]" = "cem",
+    *,
+    out: "str | Path" = "outputs/compare",
+    batch: int = 1,
+    workers: int = 1,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Planners on the same episodes; returns the content of results.json, which is also written to `out`.
+
+    `settings` are those of `forearm compare`, such as `episodes=50`, `seed=0` or `oracle=True`.
+    Raises `ForearmError` for unknown names and settings. With several workers, call it from a script that
+    is guarded by `if __name__ == "__main__":`, as every program that spawns processes must be.
+    """
+    from forearm.compare_command import comparison_of
+    from forearm.comparison import compare as run
+    from forearm.settings import load as load_settings
+    from forearm.settings import word
+
+    names = {"task": task, "planner": planner}
+    words = [
+        f"{key}=[{value if isinstance(value, str) else ','.join(value)}]" for key, value in names.items()
+    ]
+    words += [word(key, value) for key, value in settings.items()]
+    chosen = load_settings("compare", [*words, f"out={out}"])
+    return run(comparison_of(chosen), batch, workers)

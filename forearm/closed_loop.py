@@ -1,0 +1,115 @@
+"""Run an agent in the simulator until every episode has succeeded or used up its control steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from forearm.agent import Act, Observation
+from forearm.episodes import Episode
+from forearm.errors import ForearmError
+from forearm.seeds import planning_seed
+
+if TYPE_CHECKING:
+    from envs import ArmEnv
+
+
+class Acting(Protocol):
+    """What can be run: `forearm.agent.Agent`, `forearm.expert.ExpertAgent`, or a policy of your own."""
+
+    def reset(self, goals: Sequence[np.ndarray], seeds: Sequence[int]) -> None:
+        """Begin episodes with goal frames (H, W, 3) uint8 and one seed each."""
+        ...
+
+    def act(self, observations: Sequence[Observation | None]) -> list[Act | None]:
+        """The next action of each episode; None for one that has ended."""
+        ...
+
+
+@dataclass
+class Outcome:
+    """How one episode went. `plan_ms` and `model_evals` have one entry per plan that was made."""
+
+    episode: int
+    seed: int
+    success: bool
+    steps: int
+    final_distance_m: float
+    plan_ms: list[float] = field(default_factory=list)
+    model_evals: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Recording:
+    """What a film of one episode needs: frames seen, the goal frame, and the predicted costs of the plan in
+    force.
+    """
+
+    goal: np.ndarray
+    frames: list[np.ndarray] = field(default_factory=list)
+    curves: list[np.ndarray | None] = field(default_factory=list)
+
+
+def run_episodes(
+    agent: Acting,
+    envs: "Sequence[ArmEnv]",
+    episodes: Sequence[Episode],
+    seed: int,
+    max_steps: int | None = None,
+    recordings: dict[int, Recording] | None = None,
+) -> list[Outcome]:
+    """Run `episodes` together, each in its own environment, up to its first success or `max_steps` control
+    steps.
+
+    `max_steps` defaults to the task's own limit. `recordings` is filled for the episode numbers that are
+    its keys. The time of a plan is that of one episode: where several are planned in one go, the time is
+    shared among them.
+
+    Raises `ForearmError` if an environment does not start where the manifest says.
+    """
+    observations: list[Observation | None] = []
+    goals = []
+    for env, episode in zip(envs, episodes, strict=False):
+        observation, info = env.reset(seed=episode.seed)
+        check_start(env, episode)
+        observations.append(observation)
+        goals.append(info["goal"])
+        if recordings is not None and episode.episode in recordings:
+            recordings[episode.episode].goal = info["goal"]
+    agent.reset(goals, [planning_seed(seed, episode.episode) for episode in episodes])
+    outcomes = [Outcome(e.episode, e.seed, False, 0, e.start_distance_m) for e in episodes]
+    limits = [max_steps or env.max_episode_steps for env in envs]
+    while any(observation is not None for observation in observations):
+        for b, act in enumerate(agent.act(observations)):
+            if act is None:
+                continue
+            outcome, seen = outcomes[b], observations[b]
+            assert seen is not None
+            recording = (recordings or {}).get(outcome.episode)
+            if recording is not None:
+                recording.frames.append(seen["pixels"])
+                recording.curves.append(None if act.plan is None else act.plan.predicted_cost_curve)
+            if act.fresh and act.plan is not None:
+                outcome.plan_ms.append(act.plan.timings_ms["total"] / act.plan.batch)
+                outcome.model_evals.append(act.plan.model_evals)
+            observation, _, success, _, info = envs[b].step(act.action)
+            outcome.steps += 1
+            outcome.success = bool(success)
+            outcome.final_distance_m = float(info["distance_m"])
+            over = success or outcome.steps >= limits[b]
+            if over and recording is not None:
+                recording.frames.append(observation["pixels"])
+                recording.curves.append(recording.curves[-1])
+            observations[b] = None if over else observation
+    return outcomes
+
+
+def check_start(env: "ArmEnv", episode: Episode) -> None:
+    """Raise `ForearmError` if `env`, just reset, is not where `episode` starts."""
+    here, wanted = np.asarray(env.snapshot()), np.asarray(episode.start_state)
+    if here.shape != wanted.shape or not np.allclose(here, wanted, rtol=0, atol=1e-5):
+        raise ForearmError(
+            f"{episode.task}: episode {episode.episode} does not start where its manifest says; "
+            "was the task changed since the manifest was made? Use another out="
+        )

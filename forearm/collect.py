@@ -1,0 +1,147 @@
+"""Collect video of a behaviour policy into a LeRobotDataset v3 folder.
+
+The episodes are split into shards of fixed size. A worker process films one shard at a time and hands it to
+the writer in one go; a shard is on disk as a whole or not at all. What an episode shows depends on (seed,
+episode) alone, so a collection that was killed is continued by filming the shards that are missing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forearm.parallel import import_modules, run_jobs
+from forearm.seeds import collection_reset_seed, collection_rng
+from forearm.worlds import environment
+
+if TYPE_CHECKING:
+    from world_model.dataset.episode import Episode
+    from world_model.dataset.lerobot import DatasetWriter
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is to be collected; the same settings give the same data set, however many processes film it."""
+
+    task: str
+    out: Path
+    episodes: int
+    steps: int
+    seed: int = 0
+    camera: str = "front"
+    resolution: int = 64
+    storage: str = "png"
+    shard_episodes: int = 25
+    use: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a collection is: shards, episodes and frames on disk, and frames filmed by this call."""
+
+    shards_done: int
+    shards: int
+    episodes_done: int
+    frames_now: int
+
+
+def collect(collection: Collection, workers: int) -> Iterator[Progress]:
+    """Film what is missing of `collection`; yields at the start and after every shard, and finalises at the
+    end.
+
+    Raises `DatasetError` if the folder holds something else or cannot be written, `ForearmError` if a
+    worker died.
+    """
+    writer = open_writer(collection)
+    missing = writer.missing_shards()
+    lost = sum(len(writer.shard_range(shard)) for shard in missing)
+    done, episodes, frames = writer.shards - len(missing), collection.episodes - lost, 0
+    yield Progress(done, writer.shards, episodes, frames)
+    for shard, filmed in run_jobs(film_shard, [(collection, shard) for shard in missing], workers):
+        done, episodes, frames = done + 1, episodes + len(writer.shard_range(shard)), frames + filmed
+        yield Progress(done, writer.shards, episodes, frames)
+    writer.finalise()
+
+
+def open_writer(collection: Collection) -> "DatasetWriter":
+    """The writer of the collection's folder, which it begins or takes up again."""
+    from world_model.dataset.lerobot import DatasetWriter
+
+    env = environment(collection.task, collection.camera, collection.resolution)
+    actions, states = len(env.action_space.sample()), len(env.observe()["proprio"])
+    columns = dict.fromkeys(_positions(env), ("x", "y", "z"))
+    return DatasetWriter(
+        collection.out,
+        fps=round(1 / env.control_period),
+        resolution=collection.resolution,
+        state_names=_state_names(states),
+        action_names=_action_names(actions),
+        task=collection.task,
+        total_episodes=collection.episodes,
+        fingerprint={
+            "policy": "explorer",
+            "seed": collection.seed,
+            "steps": collection.steps,
+            "camera": collection.camera,
+        },
+        camera_key=f"observation.images.{collection.camera}",
+        storage=collection.storage,  # type: ignore[arg-type]  # the writer itself checks the word
+        shard_episodes=collection.shard_episodes,
+        extra=columns,
+    )
+
+
+def film_shard(job: tuple[Collection, int]) -> tuple[int, int]:
+    """Film and write one shard, in a worker process; returns its number and how many frames it has."""
+    collection, shard = job
+    import_modules(collection.use)
+    writer = open_writer(collection)
+    env = environment(collection.task, collection.camera, collection.resolution)
+    episodes = [film_episode(env, collection.seed, e, collection.steps) for e in writer.shard_range(shard)]
+    writer.write_shard(shard, episodes)
+    return shard, sum(len(episode) for episode in episodes)
+
+
+def film_episode(env: Any, seed: int, episode: int, steps: int) -> "Episode":
+    """Film one episode of the task's exploratory policy, `steps` control steps long, success or not.
+
+    The episode has steps + 1 frames; true positions of hand and object (m) go into extra columns.
+    """
+    import envs
+    from world_model.dataset.episode import Episode
+
+    observation = env.reset(seed=collection_reset_seed(seed, episode))[0]
+    policy = envs.explorer(env, collection_rng(seed, episode))
+    seen, positions, actions = [observation], [_positions(env)], []
+    for _ in range(steps):
+        action = np.asarray(policy.act(), np.float32)
+        observation = env.step(action)[0]
+        actions.append(action)
+        seen.append(observation)
+        positions.append(_positions(env))
+    return Episode(
+        pixels=np.stack([o["pixels"] for o in seen]),
+        state=np.stack([o["proprio"] for o in seen]),
+        action=np.stack(actions),
+        extra={key: np.stack([p[key] for p in positions]) for key in positions[0]},
+    )
+
+
+def _positions(env: Any) -> dict[str, np.ndarray]:
+    """True positions by column name, each (3,) float32 in metres; a task without an object has no such
+    column.
+    """
+    found = {"ee_position": env.ee_position(), "object_position": env.object_position()}
+    return {name: np.asarray(value, np.float32) for name, value in found.items() if np.isfinite(value).all()}
+
+
+def _state_names(size: int) -> list[str]:
+    if size == 15:
+        return [f"joint{i}_{unit}" for unit in ("rad", "rad_s") for i in range(1, 8)] + ["gripper_m"]
+    return [f"state{i}" for i in range(size)]
+
+
+def _action_names(size: int) -> list[str]:
+    return ["dx", "dy", "dz", "gripper"] if size == 4 else [f"action{i}" for i in range(size)]

@@ -1,0 +1,79 @@
+"""`forearm collect`: film an exploratory policy, with a progress bar and a page of frames to look at."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+import envs
+from forearm import output, settings
+from forearm.collect import Collection, collect
+from forearm.contact_sheet import save_contact_sheet
+from forearm.parallel import default_workers, import_modules
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
+    chosen = settings.load("collect", overrides)
+    import_modules(chosen["use"])
+    task = chosen.one("task")
+    steps, episodes = task["collect"]["steps"], task["collect"]["episodes"]
+    collection = Collection(
+        task=task["name"],
+        out=output.folder(chosen["out"], f"data/{task['name']}"),
+        episodes=chosen.whole("episodes", 1, episodes),
+        steps=chosen.whole("steps", 1, steps),
+        seed=chosen.whole("seed", 0),
+        camera=task["camera"],
+        resolution=task["resolution"],
+        storage=chosen["storage"],
+        shard_episodes=chosen.whole("shard_episodes", 1),
+        use=tuple(chosen["use"]),
+    )
+    workers = chosen.whole("workers", 1, default_workers())
+    envs.working_backend()  # found once here, not once in every worker
+    console = Console()
+    _film(collection, workers, console)
+    if chosen["contact_sheet"]:
+        sheet = collection.out / "contact_sheet.png"
+        save_contact_sheet(sheet, _examples(collection))
+        console.print(f"frames to look at: {sheet}", soft_wrap=True)
+    return 0
+
+
+def _film(collection: Collection, workers: int, console: Console) -> None:
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} episodes"),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+    )
+    started = time.perf_counter()
+    with Progress(*columns, console=console) as bar:
+        line = bar.add_task(collection.task, total=collection.episodes, speed="")
+        frames = 0
+        for state in collect(collection, workers):
+            frames = state.frames_now
+            speed = f"{frames / (time.perf_counter() - started):.0f} frames/s" if frames else ""
+            bar.update(line, completed=state.episodes_done, speed=speed)
+    seconds = time.perf_counter() - started
+    console.print(
+        f"{collection.episodes} episodes in {collection.out}; "
+        f"{frames} frames filmed now in {seconds:.0f} s ({frames / seconds:.0f} frames/s)",
+        soft_wrap=True,
+    )
+
+
+def _examples(collection: Collection, rows: int = 10) -> list[np.ndarray]:
+    """Frames (T, H, W, 3) of some episodes, spread over the data set, as they are read back from disk."""
+    from world_model.dataset.reader import read_dataset
+
+    data = read_dataset(collection.out)
+    episodes = np.linspace(0, len(data) - 1, min(rows, len(data))).round().astype(int)
+    return [np.stack(list(data.frames(int(episode)))) for episode in episodes]

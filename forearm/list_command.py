@@ -1,0 +1,72 @@
+"""`forearm list`: what there is to choose from."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from forearm import settings
+from forearm.rows import POLICIES
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Print tasks, planners, policies that do not plan, world models, checkpoints and protocols."""
+    console = Console()
+    for table in tables():
+        console.print(table)
+    return 0
+
+
+def tables() -> Iterable[Table]:
+    """One table for each kind of thing."""
+    import envs
+    import planner
+
+    tasks = _table("tasks", "task=")
+    for name in settings.options("task"):
+        tasks.add_row(name, envs.TASKS[name].description if name in envs.TASKS else "a task of your own")
+    yield tasks
+    planners = _table("planners", "planner=")
+    for name in settings.options("planner"):
+        planners.add_row(name, _first_line(planner.PLANNERS[name][0]) if name in planner.PLANNERS else "")
+    yield planners
+    policies = _table("policies that do not plan", "baselines=")
+    words = {"expert": "The task's scripted expert, which looks inside the simulator."}
+    for name in POLICIES:
+        policies.add_row(name, words.get(name) or _first_line(planner.POLICIES[name][0]))
+    yield policies
+    yield _checkpoints()
+    for group, title in (("world_model", "world models to train"), ("protocol", "protocols")):
+        table = _table(title, f"{group}=")
+        for name in settings.options(group):
+            table.add_row(name, "")
+        yield table
+
+
+def _checkpoints() -> Table:
+    from world_model.checkpoint import load_checkpoint, shipped
+
+    table = _table("checkpoints", "task.checkpoint=")
+    for name in shipped():
+        model, document = load_checkpoint(name)
+        size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+        data = document.get("dataset", {})
+        frames = f", {data['frames']} frames" if "frames" in data else ""
+        table.add_row(
+            name,
+            f"task {document.get('task')}, {model.config.encoder} encoder, {size:.1f} M parameters{frames}",
+        )
+    if not table.row_count:
+        table.add_row("none shipped", "make one with 'forearm collect' and 'forearm train'")
+    return table
+
+
+def _table(title: str, key: str) -> Table:
+    table = Table(title=f"{title} ({key})", title_justify="left", show_header=False, box=None, padding=(0, 2))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column()
+    return table
+
+
+def _first_line(of: type) -> str:
+    return " ".join((of.__doc__ or "").strip().split("\n\n")[0].split())

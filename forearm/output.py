@@ -1,0 +1,25 @@
+"""Where a command may write, checked before it works for an hour."""
+
+from pathlib import Path
+
+from forearm.errors import ForearmError
+
+
+def folder(value: str | None, default: str) -> Path:
+    """The folder that `out=` names, or the default. Raises `ForearmError` if a file is in the way."""
+    path = Path(value or default).expanduser()
+    for part in (path, *path.parents):
+        if part.exists():
+            if not part.is_dir():
+                raise ForearmError(f"out={path}: {part} is a file, not a folder; choose another out=")
+            break
+    return path
+
+
+def file(key: str, value: str) -> Path:
+    """The file that a setting names, for writing. Raises `ForearmError` if it cannot be one."""
+    path = Path(value).expanduser()
+    if path.is_dir():
+        raise ForearmError(f"{key}={path} is a folder; name a file")
+    folder(str(path.parent), ".")
+    return path

@@ -1,0 +1,68 @@
+"""`forearm plan`: one plan, as a table, a JSON document and a picture. Nothing moves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+import envs
+from forearm import output, settings
+from forearm.errors import ForearmError
+from forearm.parallel import import_modules, one_thread
+from forearm.planning import Brain
+from forearm.rows import build_planner
+from forearm.seeds import evaluation_reset_seed, planning_seed
+from forearm.worlds import environment
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
+    chosen = settings.load("plan", overrides)
+    import_modules(chosen["use"])
+    task, planner = chosen.one("task"), chosen.one("planner")
+    seed, episode = chosen.whole("seed", 0), chosen.whole("episode", 0)
+    out = output.file("out", chosen["out"])
+    picture = output.file("picture", chosen["picture"] or str(out.with_suffix(".png")))
+    if picture == out:
+        raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
+    build_planner(planner)  # contradictory settings are told before anything is loaded
+    if (chosen["start"] is None) != (chosen["goal"] is None):
+        raise ForearmError("give both start= and goal=, or neither to sample them from seed=")
+    brain = Brain(task)
+    given = chosen["start"] is not None
+    if given:  # read before the simulator is built: a wrong file is told at once
+        start = brain.frame(Path(chosen["start"]), "start")
+        goal = brain.frame(Path(chosen["goal"]), "goal")
+    env = environment(task["name"], task["camera"], task["resolution"])
+    if given:
+        from forearm.hand import find_hand, readings_at_rest
+
+        hand = find_hand(env, start)
+        proprio = readings_at_rest(env, hand)
+    else:
+        observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
+        start, goal, proprio, hand = (
+            observation["pixels"],
+            info["goal"],
+            observation["proprio"],
+            env.ee_position(),
+        )
+    with one_thread():
+        plan = brain.plan(start, goal, planner=planner, seed=planning_seed(seed, episode), proprio=proprio)
+    path = _path_in_pixels(env, hand, plan.actions)
+    from forearm.picture import save_plan_picture
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_plan_picture(picture, start, goal, path, plan)
+    plan.save(out)
+    console = Console()
+    console.print(str(plan), highlight=False)
+    console.print(f"plan:    {out}\npicture: {picture}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _path_in_pixels(env: envs.ArmEnv, hand: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    from forearm.hand import commanded_path
+
+    return env.project(commanded_path(env.task, hand, actions))

@@ -1,0 +1,146 @@
+"""One plan from two frames: the shortest way through the house."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forearm import settings
+from forearm.agent import Agent, Imagination
+from forearm.errors import ForearmError
+from forearm.frames import read_frame
+from forearm.latent import LatentImagination, fingerprint, load_for
+from forearm.rows import build_planner
+
+if TYPE_CHECKING:
+    from planner.plan import Plan
+
+Frame = np.ndarray | str | Path
+
+
+class Brain:
+    """A loaded world model, ready to plan; made by `forearm.load`.
+
+    `task` is a config as in configs/task, `model` a `world_model.jepa.JEPA`, `document` its checkpoint's
+    description.
+    """
+
+    def __init__(self, task: Mapping[str, Any]) -> None:
+        self.task = task
+        self.model, self.document = load_for(task)
+
+    @property
+    def resolution(self) -> int:
+        """Side of the frames it expects, in pixels."""
+        return int(self.model.config.resolution)
+
+    def imagination(self) -> Imagination:
+        """A fresh `Imagination` for an `Agent`."""
+        return LatentImagination(self.model, self.task["objective"], fingerprint(self.document))
+
+    def plan(
+        self,
+        frame: Frame,
+        goal: Frame,
+        *,
+        planner: str | Mapping[str, Any] = "cem",
+        seed: int = 0,
+        proprio: np.ndarray | None = None,
+        **overrides: Any,
+    ) -> "Plan":
+        """The plan from what `frame` shows to what `goal` shows; nothing moves.
+
+        Args:
+            frame, goal: (R, R, 3) uint8, or the paths of image files.
+            planner: a name in configs/planner, or such a config.
+            seed: of the search's random stream.
+            proprio: (P,) joint readings, if the model uses them.
+            overrides: of the planner's settings, such as `deadline_ms=50`.
+
+        Raises:
+            ForearmError: unknown planner, or a frame that is not what the model was trained on.
+            ValueError: contradictory settings, or joint readings missing.
+        """
+        config = dict(planner_config(planner) if isinstance(planner, str) else planner)
+        unknown = sorted(set(overrides) - set(config))
+        if unknown:
+            raise ForearmError(f"planner '{config['name']}' has no setting '{unknown[0]}'")
+        start, end = self.frame(frame, "frame"), self.frame(goal, "goal")
+        dims = self.model.config.action_dim
+        agent = Agent(
+            build_planner({**config, **overrides}),
+            self.imagination(),
+            np.full(dims, -1.0),
+            np.full(dims, 1.0),
+            float(self.document["control_period"]),
+        )
+        agent.reset([end], [seed])
+        act = agent.act([{"pixels": start, "proprio": proprio}])[0]
+        assert act is not None and act.plan is not None
+        return replace(act.plan, checkpoint=fingerprint(self.document))
+
+    def frame(self, frame: Frame, key: str) -> np.ndarray:
+        """A frame as an array (R, R, 3) uint8; raises `ForearmError` for one that the model was not trained
+        on.
+        """
+        side = self.resolution
+        if isinstance(frame, (str, Path)):
+            return read_frame(Path(frame).expanduser(), side, key)
+        array = np.asarray(frame)
+        if array.dtype != np.uint8 or array.shape != (side, side, 3):
+            raise ForearmError(
+                f"{key} is {array.dtype} {array.shape}, but the model expects uint8 ({side}, {side}, 3)"
+            )
+        return array
+
+
+def load(task_or_checkpoint: str = "reach", *, task: str | None = None) -> Brain:
+    """The world model of a task, by the task's name or the path of a checkpoint.
+
+    A checkpoint says itself for which task it was made; `task` insists on one.
+
+    Raises `CheckpointError` for a checkpoint that cannot be read, `ForearmError` for an unknown task or one
+    that differs from the checkpoint's.
+    """
+    if task is None and task_or_checkpoint in settings.options("task"):
+        return Brain(task_config(task_or_checkpoint))
+    if "/" not in task_or_checkpoint and not Path(task_or_checkpoint).exists():
+        from world_model.checkpoint import shipped
+
+        if task_or_checkpoint not in shipped():
+            task_config(task_or_checkpoint)  # says which names there are
+    from world_model.checkpoint import load_checkpoint
+
+    made_for = str(
+        load_checkpoint(
+            Path(task_or_checkpoint).expanduser() if "/" in task_or_checkpoint else task_or_checkpoint
+        )[1].get("task")
+    )
+    return Brain({**task_config(task or made_for), "checkpoint": task_or_checkpoint})
+
+
+def plan(
+    frame: Frame,
+    goal: Frame,
+    *,
+    task: str = "reach",
+    planner: str = "cem",
+    deadline_ms: float | None = None,
+    seed: int = 0,
+    proprio: np.ndarray | None = None,
+) -> "Plan":
+    """One plan with the checkpoint of `task`; see `Brain.plan`. To plan often, `load` once."""
+    overrides = {} if deadline_ms is None else {"deadline_ms": deadline_ms}
+    return load(task).plan(frame, goal, planner=planner, seed=seed, proprio=proprio, **overrides)
+
+
+def task_config(name: str) -> dict[str, Any]:
+    """The defaults in configs/task; raises `ForearmError` for an unknown name."""
+    return settings.load("plan", [f"task={name}"]).one("task")
+
+
+def planner_config(name: str) -> dict[str, Any]:
+    """The defaults in configs/planner; raises `ForearmError` for an unknown name."""
+    return settings.load("plan", [f"planner={name}"]).one("planner")

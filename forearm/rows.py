@@ -1,0 +1,110 @@
+"""One row of a comparison: a planner or policy, on one task and one kind of dynamics."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from forearm.agent import Agent, Imagination
+from forearm.closed_loop import Acting
+from forearm.errors import ForearmError, did_you_mean
+from forearm.expert import ExpertAgent
+from forearm.oracle import NoImagination, TrueImagination
+
+if TYPE_CHECKING:
+    from envs import ArmEnv
+
+LEARNED, ORACLE, NONE = "learned", "oracle", "none"
+POLICIES = ("random", "hold", "expert")
+
+
+@dataclass(frozen=True)
+class Row:
+    """Everything that decides how the episodes of a row go, apart from the episodes themselves.
+
+    `task` and `planner` are configs as in configs/task and configs/planner; `checkpoint` is a fingerprint.
+    """
+
+    task: Mapping[str, Any]
+    planner: Mapping[str, Any]
+    dynamics: str
+    seed: int
+    replan_every: int = 1
+    checkpoint: str | None = None
+    use: tuple[str, ...] = field(default=())
+
+    @property
+    def task_name(self) -> str:
+        """The task's name."""
+        return str(self.task["name"])
+
+    @property
+    def planner_name(self) -> str:
+        """The planner's or policy's name."""
+        return str(self.planner["name"])
+
+    @property
+    def label(self) -> str:
+        """A name for files and progress bars."""
+        kind = "-oracle" if self.dynamics == ORACLE else ""
+        return f"{self.task_name}-{self.planner_name}{kind}"
+
+    @property
+    def key(self) -> str:
+        """Hash of everything in this row: outcomes stored under it are outcomes of this row."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def check_row(row: Row) -> None:
+    """Raise `ForearmError` or ValueError for settings that contradict each other, before any episode is
+    run.
+    """
+    if row.dynamics == NONE:
+        if row.planner_name not in POLICIES:
+            raise ForearmError(
+                f"unknown baseline '{row.planner_name}'{did_you_mean(row.planner_name, POLICIES)}"
+            )
+        return
+    horizon = build_planner(row.planner).config.horizon
+    if not 1 <= row.replan_every <= horizon:
+        raise ForearmError(
+            f"replan_every={row.replan_every} must lie between 1 and the horizon of "
+            f"{row.planner_name} ({horizon})"
+        )
+
+
+def build_planner(config: Mapping[str, Any]) -> Any:
+    """The planner that a config describes; raises ValueError for settings that contradict each other."""
+    from planner import make_planner
+
+    settings = {key: value for key, value in config.items() if key != "name"}
+    return make_planner(config["name"], **settings)
+
+
+def build_agent(row: Row, envs: "Sequence[ArmEnv]") -> Acting:
+    """What acts in a row, in the environments `envs`."""
+    if row.dynamics == NONE and row.planner_name == "expert":
+        return ExpertAgent(envs)
+    space: Any = envs[0].action_space  # a Box, which Gymnasium's types do not say
+    if row.dynamics == NONE:
+        from planner import make_policy
+
+        return Agent(
+            make_policy(row.planner_name), NoImagination(), space.low, space.high, envs[0].control_period
+        )
+    imagination: Imagination
+    if row.dynamics == ORACLE:
+        imagination = TrueImagination(envs)
+    else:
+        from forearm.latent import imagination_for
+
+        imagination = imagination_for(row.task)
+    return Agent(
+        build_planner(row.planner),
+        imagination,
+        space.low,
+        space.high,
+        envs[0].control_period,
+        row.replan_every,
+    )

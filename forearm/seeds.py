@@ -1,0 +1,42 @@
+"""Where every random number starts.
+
+An episode's seed depends on what the episode is for and on its number, never on the process, the batch or the
+order in which it runs. Resets for data and resets for evaluation are drawn from two ranges that do not
+meet, so that no evaluation episode can have been seen in training.
+"""
+
+import numpy as np
+
+_HALF = 2**30
+_COLLECTION, _EVALUATION = 1, 2
+_PLANNING, _POLICY = 3, 4
+
+
+def collection_rng(seed: int, episode: int) -> np.random.Generator:
+    """The random stream of one episode of a data collection."""
+    return np.random.default_rng([seed, _COLLECTION, episode])
+
+
+def collection_reset_seed(seed: int, episode: int) -> int:
+    """Seed for the environment's reset in a data collection, in [0, 2^30)."""
+    return _draw(seed, _COLLECTION, episode)
+
+
+def evaluation_reset_seed(seed: int, episode: int) -> int:
+    """Seed for the environment's reset in an evaluation, in [2^30, 2^31): held out from every collection."""
+    return _HALF + _draw(seed, _EVALUATION, episode)
+
+
+def planning_seed(seed: int, episode: int) -> int:
+    """Seed of the planner's own random stream in one evaluation episode."""
+    return _draw(seed, _PLANNING, episode)
+
+
+def policy_rng(seed: int, episode: int) -> np.random.Generator:
+    """Random stream of a policy that does not plan (the random floor, the scripted expert)."""
+    return np.random.default_rng([seed, _POLICY, episode])
+
+
+def _draw(seed: int, purpose: int, episode: int) -> int:
+    state = np.random.SeedSequence([seed, purpose, episode]).generate_state(1, np.uint32)
+    return int(state[0]) % _HALF

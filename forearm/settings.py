@@ -1,0 +1,309 @@
+"""Settings of a command: Hydra configs, overridden by `key=value` words, with one-line errors.
+
+`task` and `planner` may be lists. An override `planner.samples=200` goes to every selected planner that has
+such a key, `cem.samples=200` to that one; `task.` and a task's own name work in the same way.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from forearm.errors import ForearmError, did_you_mean, one_line
+
+GROUPS = ("task", "planner", "world_model", "protocol")
+LIST_GROUPS = ("task", "planner")
+PATHS = frozenset({"out", "start", "goal", "data", "checkpoint", "picture", "configs"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved settings of one command.
+
+    `values` are the command's own keys; `groups[group]` maps each selected option to its config.
+    """
+
+    command: str
+    values: dict[str, Any]
+    groups: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    def all(self, group: str) -> dict[str, dict[str, Any]]:
+        """Every selected option of `group`, in the order in which it was named."""
+        return self.groups[group]
+
+    def one(self, group: str) -> dict[str, Any]:
+        """The only selected option of `group`. Raises `ForearmError` when several were named."""
+        selected = self.groups[group]
+        if len(selected) > 1:
+            raise ForearmError(
+                f"'{self.command}' takes one {group}, not {len(selected)} ({', '.join(selected)}); "
+                "'forearm compare' takes several"
+            )
+        return next(iter(selected.values()))
+
+    def whole(self, key: str, at_least: int, none: int | None = None) -> int:
+        """Value of a key that must be a whole number; `none` replaces null. Raises `ForearmError`."""
+        value = self.values[key]
+        if value is None and none is not None:
+            value = none
+        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+            raise ForearmError(f"{key} must be a whole number of at least {at_least}, not {value}")
+        return value
+
+
+def options(group: str) -> list[str]:
+    """Names of the configs in `group`, in alphabetical order."""
+    return list(_options(group))
+
+
+def load(command: str, overrides: Sequence[str] = ()) -> Settings:
+    """Compose the settings of `command` from its defaults and `key=value` overrides.
+
+    Raises `ForearmError` for a word that is not `key=value`, an unknown key or option (the nearest is
+    named), a value of the wrong kind, or a list where one value is wanted.
+    """
+    pairs = [_split(word) for word in overrides]
+    chosen: dict[str, list[str]] = {}
+    plain: list[tuple[str, str]] = []
+    for key, value in pairs:
+        if key in GROUPS:
+            chosen[key] = _names(key, value)
+        else:
+            plain.append((key, value))
+    default = _compose(command, ())
+    present = [group for group in GROUPS if group in default]
+    for group in chosen:
+        if group not in present:
+            raise ForearmError(f"'{command}' has no {group} to choose")
+    selected = {group: chosen.get(group) or [str(default[group]["name"])] for group in present}
+    for group, names in selected.items():
+        for name in names:
+            if name not in _options(group):
+                raise ForearmError(f"unknown {group} '{name}'{did_you_mean(name, _options(group))}")
+
+    groups = {
+        group: {name: _option(command, group, name) for name in names} for group, names in selected.items()
+    }
+    values = {key: value for key, value in default.items() if key not in GROUPS}
+    for key, text in plain:
+        _apply(command, key, text, values, groups)
+    return Settings(command, values, groups)
+
+
+def word(key: str, value: Any) -> str:
+    """The override that sets `key` to a Python value."""
+    return f"{key}={_written(value)}"
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(_written, value))}]"
+    return str(value)
+
+
+def _apply(
+    command: str, key: str, text: str, values: dict[str, Any], groups: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    """Set one override wherever it belongs, or say what it may have meant."""
+    head, _, rest = key.partition(".")
+    targets: list[dict[str, Any]] = []
+    if rest and head in groups:
+        targets = list(groups[head].values())
+    elif rest:
+        targets = [chosen[head] for chosen in groups.values() if head in chosen]
+    if targets:
+        having = [target for target in targets if _has(target, rest)]
+        if not having:
+            known = {f"{head}.{name}" for target in targets for name in _leaves(target)}
+            raise ForearmError(f"unknown key '{key}'{_near_key(key, known)}")
+        for target in having:
+            _assign(target, rest, key, text)
+        return
+    if rest and head not in values:
+        for group in groups:
+            if head in _options(group):
+                raise ForearmError(f"'{key}' was set, but {group}={head} is not selected")
+    if not _has(values, key):
+        known = set(_leaves(values)) | set(groups)
+        for group, chosen in groups.items():
+            known |= {f"{group}.{name}" for target in chosen.values() for name in _leaves(target)}
+            if rest:
+                known |= {f"{name}.{leaf}" for name, target in chosen.items() for leaf in _leaves(target)}
+        raise ForearmError(f"'{command}' has no key '{key}'{_near_key(key, known)}")
+    _assign(values, key, key, text)
+
+
+def _split(word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ForearmError(f"settings are written key=value, not '{word}'")
+    if key[0] in "+~" or not all(part.isidentifier() for part in key.split(".")):
+        raise ForearmError(f"'{key}' is not the name of a setting; settings are written key=value")
+    return key, value.strip()
+
+
+def _names(group: str, value: str) -> list[str]:
+    """`push`, `[reach,push]` or `reach,push` as a list without repetition."""
+    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    names = [name.strip().strip("'\"") for name in inner.split(",")]
+    if not all(names):
+        raise ForearmError(f"{group}= needs a name; choose from {', '.join(_options(group))}")
+    if len(set(names)) < len(names):
+        raise ForearmError(f"{group}={value} names something twice")
+    if len(names) > 1 and group not in LIST_GROUPS:
+        raise ForearmError(f"one {group} can be chosen, not {len(names)}")
+    return names
+
+
+def _value(key: str, text: str) -> Any:
+    """The value that Hydra's grammar reads in `text`; paths are taken as they stand."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    if key.rpartition(".")[2] in PATHS:
+        return None if text in ("", "null") else text
+    try:
+        override = OverridesParser.create().parse_override(f"{key}={text}")
+        if override.is_sweep_override():
+            raise ForearmError(f"{key} takes one value; write lists in brackets, {key}=[{text}]")
+        value = override.value()
+    except HydraException as error:
+        raise ForearmError(f"cannot read '{key}={text}': {one_line(error).partition(' See ')[0]}") from None
+    return OmegaConf.to_container(OmegaConf.create({"value": _plain(value)}), resolve=True)["value"]  # type: ignore[call-overload, index]
+
+
+def _plain(value: Any) -> Any:
+    """Hydra's quoted strings, also inside lists and dicts, as ordinary ones."""
+    from hydra.core.override_parser.types import QuotedString
+
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _assign(target: dict[str, Any], dotted: str, key: str, text: str) -> None:
+    *parents, leaf = dotted.split(".")
+    for parent in parents:
+        target = target[parent]
+    if isinstance(target[leaf], dict):
+        raise ForearmError(
+            f"'{key}' holds several settings; set one of them: {', '.join(sorted(target[leaf]))}"
+        )
+    target[leaf] = _checked(key, _value(key, text), target[leaf])
+
+
+def _checked(key: str, value: Any, default: Any) -> Any:
+    """`value`, if it is of the kind of `default`; null defaults take anything."""
+    if default is None or (value is None and not isinstance(default, (bool, int, float))):
+        return value
+    kind = next((kind for kind in _KINDS if isinstance(default, kind)), None)
+    if kind is None:
+        return value
+    right, words = _KINDS[kind]
+    if not right(value):
+        raise ForearmError(f"{key} must be {words}, not {value}")
+    if kind is float and _is_number(value):
+        return float(value)
+    return str(value) if kind is str else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+_KINDS: dict[type, tuple[Callable[[Any], bool], str]] = {  # bool first: it is an int as well
+    bool: (lambda value: isinstance(value, bool), "true or false"),
+    int: (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
+    float: (
+        lambda value: (
+            _is_number(value) or (isinstance(value, list) and value != [] and all(map(_is_number, value)))
+        ),
+        "a number",
+    ),
+    list: (lambda value: isinstance(value, list), "a list in brackets"),
+    str: (lambda value: not isinstance(value, (list, dict)), "a name"),
+}
+
+
+def _has(config: Mapping[str, Any], dotted: str) -> bool:
+    value: Any = config
+    for part in dotted.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return dotted != "name" or "name" not in config
+
+
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        elif prefix + str(key) != "name":
+            yield prefix + str(key)
+
+
+def _near_key(key: str, known: Iterable[str]) -> str:
+    """The nearest key: as a whole, or one whose last part is near to the last part of `key`."""
+    names = sorted(set(known))
+    last = key.rpartition(".")[2]
+    exact = [name for name in names if name.rpartition(".")[2] == last]
+    if exact:
+        return f"; did you mean '{exact[0]}'?"
+    whole = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
+    if whole:
+        return f"; did you mean '{whole[0]}'?"
+    by_last = {name.rpartition(".")[2]: name for name in reversed(names)}
+    part = difflib.get_close_matches(last, by_last, n=1, cutoff=0.6)
+    return f"; did you mean '{by_last[part[0]]}'?" if part else did_you_mean(key, names)
+
+
+def _option(command: str, group: str, name: str) -> dict[str, Any]:
+    return dict(_compose(command, (f"{group}={name}",))[group])
+
+
+def _compose(command: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """A fresh copy of a composed config, as plain containers."""
+    from copy import deepcopy
+
+    return deepcopy(_composed(command, overrides))
+
+
+@cache
+def _composed(command: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("configs", version_base="1.3"):
+            config = compose(command, overrides=list(overrides))
+    except HydraException as error:
+        raise ForearmError(f"the configs of '{command}' do not fit together: {one_line(error)}") from None
+    resolved = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
+@cache
+def _options(group: str) -> tuple[str, ...]:
+    from importlib.resources import files
+
+    folder = Path(str(files("configs"))) / group
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))

@@ -1,0 +1,92 @@
+"""Planners: choose commands by imagining what each would lead to. Knows no pixels, no simulator and no
+checkpoints.
+
+    planner = make_planner("cem", horizon=10, samples=128)
+    plans = planner.plan(problem, generators)
+
+A `Problem` names a `Dynamics` (what would happen) and an `Objective` (how good that is). Each `Plan` is a
+document.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from planner.cem import CEM, CEMConfig
+from planner.checks import suggestion
+from planner.mppi import MPPI, MPPIConfig
+from planner.objectives import ActionCost, LatentDistance, WeightedSum
+from planner.plan import Plan, PlanError
+from planner.policies import HoldConfig, HoldPolicy, Policy, PolicyConfig, RandomPolicy
+from planner.problem import Dynamics, Objective, Problem
+from planner.random_shooting import RandomShooting, RandomShootingConfig
+from planner.search import Planner, SearchConfig
+
+PLANNERS: dict[str, tuple[type[Planner[Any, Any]], type[SearchConfig]]] = {
+    cls.name: (cls, cls.config_type) for cls in (CEM, MPPI, RandomShooting)
+}
+POLICIES: dict[str, tuple[type[Policy[Any]], type[PolicyConfig]]] = {
+    cls.name: (cls, cls.config_type) for cls in (RandomPolicy, HoldPolicy)
+}
+
+
+def make_planner(
+    name: str, *, clock: Callable[[], float] = time.perf_counter, **settings: Any
+) -> Planner[Any, Any]:
+    """The planner of that name with those settings; `clock` returns seconds.
+
+    Raises `ValueError`, in one line, for an unknown name or setting (with the nearest known one) and for
+    settings that contradict each other.
+    """
+    if name not in PLANNERS:
+        raise ValueError(f"unknown planner {name!r}{suggestion(str(name), PLANNERS)}")
+    cls, config_type = PLANNERS[name]
+    return cls(_configured(f"planner {name!r}", config_type, settings), clock)
+
+
+def make_policy(name: str, **settings: Any) -> Policy[Any]:
+    """The policy of that name, which does not plan but answers the same call; raises `ValueError` like
+    `make_planner`.
+    """
+    if name not in POLICIES:
+        raise ValueError(f"unknown policy {name!r}{suggestion(str(name), POLICIES)}")
+    cls, config_type = POLICIES[name]
+    return cls(_configured(f"policy {name!r}", config_type, settings))
+
+
+def _configured(owner: str, config_type: type[Any], settings: dict[str, Any]) -> Any:
+    known = [field.name for field in fields(config_type)]
+    for setting in settings:
+        if setting not in known:
+            raise ValueError(f"unknown setting {setting!r} of {owner}{suggestion(setting, known)}")
+    return config_type(**settings)
+
+
+__all__ = [
+    "CEM",
+    "MPPI",
+    "PLANNERS",
+    "POLICIES",
+    "ActionCost",
+    "CEMConfig",
+    "Dynamics",
+    "HoldConfig",
+    "HoldPolicy",
+    "LatentDistance",
+    "MPPIConfig",
+    "Objective",
+    "Plan",
+    "PlanError",
+    "Planner",
+    "Policy",
+    "PolicyConfig",
+    "Problem",
+    "RandomPolicy",
+    "RandomShooting",
+    "RandomShootingConfig",
+    "SearchConfig",
+    "WeightedSum",
+    "make_planner",
+    "make_policy",
+]

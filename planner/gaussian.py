@@ -1,0 +1,96 @@
+"""A diagonal Gaussian over the search variables, and what every planner that has one shares."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from planner import checks
+from planner.actions import ActionSpace
+from planner.noise import batch_noise
+from planner.search import Distribution, SearchConfig
+
+
+@dataclass(frozen=True)
+class Gaussian(Distribution):
+    """Mean and standard deviation, both (B, V, A), in the units of the commands."""
+
+    std: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianConfig(SearchConfig):
+    """Settings of a search that samples a Gaussian.
+
+    `initial_std` and `min_std` are standard deviations as fractions of half the range of a command, one
+    number or one per action dimension; between bounds of -1 and 1 they are simply standard deviations.
+    `noise_beta` is the exponent of the noise's spectrum along time (0 is white).
+    """
+
+    initial_std: float | tuple[float, ...] = 0.5
+    min_std: float | tuple[float, ...] = 0.05
+    noise_beta: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Check the settings; raises `ValueError`."""
+        super().__post_init__()
+        object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
+        object.__setattr__(self, "min_std", checks.reals("min_std", self.min_std, least=0.0))
+        object.__setattr__(
+            self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0)
+        )
+        initial, least = per_dimension(self.initial_std), per_dimension(self.min_std)
+        if len(initial) > 1 and len(least) > 1 and len(initial) != len(least):
+            raise ValueError(f"initial_std has {len(initial)} numbers but min_std has {len(least)}")
+        size = max(len(initial), len(least))
+        if any(a < b for a, b in zip(spread(initial, size), spread(least, size), strict=True)):
+            raise ValueError(f"min_std ({self.min_std}) is larger than initial_std ({self.initial_std})")
+
+
+def per_dimension(setting: float | tuple[float, ...]) -> tuple[float, ...]:
+    """A setting as a tuple of one number for all dimensions, or of one number each."""
+    return setting if isinstance(setting, tuple) else (setting,)
+
+
+def spread(setting: tuple[float, ...], size: int) -> tuple[float, ...]:
+    """Repeat a single number `size` times."""
+    return setting * size if len(setting) == 1 else setting
+
+
+def std_in_commands(name: str, setting: float | tuple[float, ...], space: ActionSpace) -> Tensor:
+    """A configured spread in the units of the commands, (A,); `ValueError` when it does not fit A."""
+    fractions = per_dimension(setting)
+    if len(fractions) not in (1, space.dims):
+        raise ValueError(f"{name} has {len(fractions)} numbers but an action has {space.dims} dimensions")
+    return space.half_range * torch.tensor(fractions, dtype=space.low.dtype, device=space.low.device)
+
+
+def initial_gaussian(config: GaussianConfig, space: ActionSpace, mean: Tensor) -> Gaussian:
+    """The Gaussian a search starts from: the proposed `mean` (B, V, A) with the configured spread around
+    it.
+    """
+    std = std_in_commands("initial_std", config.initial_std, space)
+    return Gaussian(mean=mean, std=std.expand_as(mean))
+
+
+def draw(dist: Gaussian, generators: Sequence[Generator], count: int, beta: float) -> Tensor:
+    """`count` samples per problem (B, count, V, A) with noise of exponent `beta` along time; not clipped."""
+    _, variables, dims = dist.mean.shape
+    noise = batch_noise(generators, count, variables, dims, beta, like=dist.mean)
+    # In place, and multiplied before added: a fused multiply-add would round differently from row to row.
+    return noise.mul_(dist.std[:, None]).add_(dist.mean[:, None])
+
+
+def sum_candidates(values: Tensor) -> Tensor:
+    """Sum (B, K, ...) over K by halving: (B, ...).
+
+    Only element-wise additions, so a row's sum is the same to the last bit however many rows there are;
+    the order in which a library's own sum adds may depend on the number of rows. Also more accurate than
+    a running sum.
+    """
+    while values.shape[1] > 1:
+        half = values.shape[1] // 2
+        folded = values[:, :half] + values[:, half : 2 * half]
+        values = folded if values.shape[1] % 2 == 0 else torch.cat((folded, values[:, 2 * half :]), dim=1)
+    return values[:, 0]

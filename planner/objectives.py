@@ -1,0 +1,150 @@
+"""Costs that compose: distance to a goal in latent space, effort and smoothness of the commands, weighted
+sums.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from planner import checks
+from planner.evaluation import as_tensor
+from planner.problem import Objective
+
+
+class LatentDistance:
+    """Squared distance to the goal, averaged over the latent's entries and weighted over the horizon.
+
+    `goal` is (B, D), or (B, ...) for latents with more dimensions. `weights` says what counts: `last` the
+    last predicted step alone (the usual choice, e.g. DINO-WM, arXiv 2411.04983, eq. 4); `sum` all steps
+    alike (better than the last alone in EB-JEPA); `exp` each step `decay` times as much as the next; or
+    explicit weights, one per predicted step. The named choices sum to one, so that costs have the same
+    scale at any horizon.
+    """
+
+    def __init__(self, goal: Tensor, weights: str | Sequence[float] = "last", decay: float = 0.8) -> None:
+        if goal.ndim < 2:
+            raise ValueError(f"goal must have shape (B, D), got {tuple(goal.shape)}")
+        self.goal = goal
+        self.decay = checks.real("decay", decay, above=0.0, most=1.0)
+        self.weights: str | tuple[float, ...]
+        if isinstance(weights, str):
+            self.weights = checks.choice("weights", weights, ("last", "sum", "exp"))
+        else:
+            explicit = checks.reals("weights", weights, least=0.0)
+            self.weights = explicit if isinstance(explicit, tuple) else (explicit,)
+
+    def curve(self, trajectory: Any, actions: Tensor) -> Tensor:
+        """Squared distance at each predicted step: trajectory (B, K, H', ...) -> (B, K, H'); H' may be
+        below H.
+        """
+        latents = as_tensor(trajectory, self.goal.device)
+        if latents.ndim != self.goal.ndim + 2 or latents.shape[3:] != self.goal.shape[1:]:
+            raise ValueError(
+                f"trajectory has shape {tuple(latents.shape)}; the goal {tuple(self.goal.shape)} asks for "
+                f"(B, K, H', {', '.join(str(n) for n in self.goal.shape[1:])})"
+            )
+        if latents.shape[0] != self.goal.shape[0]:
+            raise ValueError(
+                f"trajectory is of {latents.shape[0]} problems, the goal of {self.goal.shape[0]}"
+            )
+        # Differences of half-precision latents are taken in single precision.
+        dtype = torch.promote_types(torch.promote_types(latents.dtype, self.goal.dtype), torch.float32)
+        difference = latents.to(dtype) - self.goal.to(dtype)[:, None, None]
+        return difference.square().flatten(3).mean(dim=-1)
+
+    def cost(self, trajectory: Any, actions: Tensor) -> Tensor:
+        """Weighted squared distance (B, K); raises `ValueError` for shapes that do not fit the goal or
+        weights.
+        """
+        distances = self.curve(trajectory, actions)
+        steps = distances.shape[-1]
+        if self.weights == "last":
+            return distances[..., -1]
+        return (distances * self._over_horizon(steps).to(distances)).sum(dim=-1)
+
+    def _over_horizon(self, steps: int) -> Tensor:
+        """Weights (H',) in double precision."""
+        if self.weights == "sum":
+            return torch.full((steps,), 1.0 / steps, dtype=torch.float64)
+        if self.weights == "exp":
+            powers = self.decay ** torch.arange(steps - 1, -1, -1, dtype=torch.float64)
+            return powers / powers.sum()
+        if len(self.weights) != steps:
+            raise ValueError(
+                f"{len(self.weights)} weights for a trajectory of {steps} steps; give one to each"
+            )
+        return torch.tensor(self.weights, dtype=torch.float64)
+
+
+class ActionCost:
+    """`weight` times the mean over steps of ||a||^2, plus `smoothness` times that of ||change of a||^2.
+
+    In squared units of the commands. `last` (B, A), if given, is the command sent before this plan, so
+    that the first step's change counts too.
+    """
+
+    def __init__(self, weight: float = 0.0, smoothness: float = 0.0, last: Tensor | None = None) -> None:
+        self.weight = checks.real("weight", weight, least=0.0)
+        self.smoothness = checks.real("smoothness", smoothness, least=0.0)
+        self.last = last
+
+    def cost(self, trajectory: Any, actions: Tensor) -> Tensor:
+        """Cost (B, K) of actions (B, K, H, A); the trajectory does not matter."""
+        total = actions.new_zeros(actions.shape[:2])
+        if self.weight:
+            total = total + self.weight * mean_square(actions)
+        if self.smoothness:
+            total = total + self.smoothness * mean_square(self._changes(actions))
+        return total
+
+    def _changes(self, actions: Tensor) -> Tensor:
+        """Differences (B, K, H, A) between each command and the one before; zero before a first without
+        one.
+        """
+        if self.last is None:
+            before = actions[:, :, :1]
+        else:
+            before = self.last.to(actions)[:, None, None].expand(-1, actions.shape[1], -1, -1)
+        return torch.cat((before, actions), dim=2).diff(dim=2)
+
+
+class WeightedSum:
+    """The sum of `weight * objective` over `terms`, pairs (weight, objective). Objectives may return
+    numpy or torch.
+    """
+
+    def __init__(self, terms: Sequence[tuple[float, Objective]]) -> None:
+        if not terms:
+            raise ValueError("a weighted sum needs at least one (weight, objective) pair")
+        self.terms = [(checks.real("weight", weight), objective) for weight, objective in terms]
+
+    def cost(self, trajectory: Any, actions: Tensor) -> Tensor:
+        """Cost (B, K), on the device of the actions."""
+        return add([w * as_tensor(o.cost(trajectory, actions), actions.device) for w, o in self.terms])
+
+    def curve(self, trajectory: Any, actions: Tensor) -> Tensor | None:
+        """The weighted sum (B, K, H') over the terms that have a curve; None when none has."""
+        curves = [
+            w * as_tensor(values, actions.device)
+            for w, o in self.terms
+            if (function := getattr(o, "curve", None)) is not None
+            and (values := function(trajectory, actions)) is not None
+        ]
+        if not curves or any(c.shape != curves[0].shape for c in curves):
+            return None
+        return add(curves)
+
+
+def add(parts: Sequence[Tensor]) -> Tensor:
+    """The parts added one after the other, in the widest of their types."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def mean_square(actions: Tensor) -> Tensor:
+    """Mean over steps of the squared norm: (B, K, H, A) -> (B, K)."""
+    return actions.square().flatten(2).sum(dim=-1) / actions.shape[2]

@@ -1,0 +1,125 @@
+"""Two policies that do not plan: random commands, and holding still. Floors to compare planners with.
+
+They answer the same call as a planner, so that whatever runs a planner runs them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from planner import checks
+from planner.gaussian import per_dimension
+from planner.noise import batch_uniform
+from planner.plan import Plan, command_times
+from planner.problem import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyConfig:
+    """`horizon`: how many control steps of commands are given at once. Raises `ValueError` below 1."""
+
+    horizon: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the settings; raises `ValueError`."""
+        object.__setattr__(self, "horizon", checks.integer("horizon", self.horizon, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldConfig(PolicyConfig):
+    """`command`: what to repeat, in the units of the commands, one number or one per action dimension."""
+
+    command: float | tuple[float, ...] = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the settings; raises `ValueError`."""
+        super().__post_init__()
+        object.__setattr__(self, "command", checks.reals("command", self.command, least=-np.inf))
+
+
+C = TypeVar("C", bound=PolicyConfig)
+
+
+class Policy(ABC, Generic[C]):
+    """Commands without a search: nothing is rolled out and nothing predicted."""
+
+    name: ClassVar[str]
+    config_type: ClassVar[type[PolicyConfig]]
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+    @abstractmethod
+    def act(self, problem: Problem, generators: Sequence[Generator]) -> Tensor:
+        """Commands (B, H, A) within the bounds."""
+
+    def plan(
+        self,
+        problem: Problem,
+        generators: Sequence[Generator],
+        previous: Sequence[Plan | None] | None = None,
+        elapsed_steps: int = 1,
+        encode_ms: float = 0.0,
+    ) -> list[Plan]:
+        """B plans with an infinite cost, no iterations and no model evaluations; `previous` does not
+        matter.
+        """
+        if len(generators) != problem.batch:
+            raise ValueError(f"{len(generators)} generators for {problem.batch} problems; give one to each")
+        with torch.inference_mode():
+            commands = torch.clamp(self.act(problem, generators), problem.low, problem.high)
+        actions = commands.double().cpu().numpy()
+        timings = {"encode": encode_ms, "rollout": 0.0, "select": 0.0, "total": encode_ms}
+        config: dict[str, Any] = asdict(self.config)
+        return [
+            Plan(
+                actions=actions[b],
+                times=command_times(self.config.horizon, problem.control_period),
+                mean=actions[b],
+                cost=float("inf"),
+                cost_per_iteration=[],
+                model_evals=0,
+                iterations=0,
+                timings_ms=timings,
+                planner=self.name,
+                config=config,
+                seed=generators[b].initial_seed(),
+                batch=problem.batch,
+            )
+            for b in range(problem.batch)
+        ]
+
+
+class RandomPolicy(Policy[PolicyConfig]):
+    """Uniform between the bounds, every step on its own."""
+
+    name = "random"
+    config_type = PolicyConfig
+
+    def act(self, problem: Problem, generators: Sequence[Generator]) -> Tensor:
+        """Uniform commands (B, H, A); those of problem b come from `generators[b]` only."""
+        shape = (self.config.horizon, problem.low.shape[0])
+        return batch_uniform(generators, shape, problem.low) * (problem.high - problem.low) + problem.low
+
+
+class HoldPolicy(Policy[HoldConfig]):
+    """The same command for ever: zero, where a command is a displacement, is holding still."""
+
+    name = "hold"
+    config_type = HoldConfig
+
+    def act(self, problem: Problem, generators: Sequence[Generator]) -> Tensor:
+        """The configured command, or the nearest within the bounds, (B, H, A); `ValueError` if it does
+        not fit A.
+        """
+        dims = problem.low.shape[0]
+        command = per_dimension(self.config.command)
+        if len(command) not in (1, dims):
+            raise ValueError(f"command has {len(command)} numbers but an action has {dims} dimensions")
+        row = torch.tensor(command, dtype=problem.low.dtype, device=problem.low.device)
+        return row.expand(problem.batch, self.config.horizon, dims)

@@ -1,0 +1,84 @@
+"""Random shooting: try many, keep the best, refine nothing. The weakest planner, and every other one's
+floor.
+
+Rao, "A survey of numerical methods for optimal control", 2009; as a planner with a learned model:
+Nagabandi et al., ICRA 2018, sec. IV-C.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from planner import checks
+from planner.actions import ActionSpace
+from planner.gaussian import std_in_commands
+from planner.noise import batch_noise, batch_uniform
+from planner.search import Distribution, Planner, SearchConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomShootingConfig(SearchConfig):
+    """Settings of random shooting.
+
+    `distribution`: `uniform` between the bounds, or `gaussian` around their middle with `initial_std`
+    (fraction of half the range of a command, one number or one per action dimension) and noise of
+    exponent `noise_beta`.
+    """
+
+    distribution: str = "uniform"
+    initial_std: float | tuple[float, ...] = 0.5
+    noise_beta: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the settings; raises `ValueError`."""
+        super().__post_init__()
+        checks.choice("distribution", self.distribution, ("uniform", "gaussian"))
+        object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
+        object.__setattr__(
+            self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0)
+        )
+
+
+@dataclass(frozen=True)
+class BestSeen(Distribution):
+    """`mean` (B, V, A) is the best sequence seen; `cost` (B,) is its cost."""
+
+    cost: Tensor
+
+
+class RandomShooting(Planner[BestSeen, RandomShootingConfig]):
+    """Samples do not depend on what was learned. The best sequence seen is candidate 0 and the next
+    plan's proposal.
+    """
+
+    name = "random_shooting"
+    config_type = RandomShootingConfig
+
+    def initial(self, space: ActionSpace, mean: Tensor) -> BestSeen:
+        """Only the proposal."""
+        return BestSeen(mean, torch.full_like(mean[:, 0, 0], torch.inf))
+
+    def sample(
+        self, dist: BestSeen, space: ActionSpace, generators: Sequence[Generator], iteration: int
+    ) -> Tensor:
+        """Fresh sequences, every time from the same distribution."""
+        config, count = self.config, self.config.samples - 1
+        if config.distribution == "uniform":
+            fractions = batch_uniform(generators, (count, space.variables, space.dims), like=space.low)
+            return fractions.mul_(2.0 * space.half_range).add_(space.low)
+        std = std_in_commands("initial_std", config.initial_std, space)
+        noise = batch_noise(generators, count, space.variables, space.dims, config.noise_beta, like=space.low)
+        return noise.mul_(std).add_(space.middle)
+
+    def update(self, dist: BestSeen, space: ActionSpace, samples: Tensor, costs: Tensor) -> BestSeen:
+        """Remember the best."""
+        index = costs.argmin(dim=1)
+        rows = torch.arange(len(index), device=index.device)
+        cost = costs[rows, index].to(dist.cost.dtype)
+        better = cost < dist.cost
+        return BestSeen(
+            torch.where(better[:, None, None], samples[rows, index], dist.mean),
+            torch.where(better, cost, dist.cost),
+        )

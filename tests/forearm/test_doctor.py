@@ -1,0 +1,133 @@
+"""`forearm doctor`: what it finds, what it says of what is missing, and its exit status."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from safetensors.numpy import save_file
+
+from envs import rendering
+from forearm import doctor
+from forearm.doctor import Finding
+from forearm.errors import ForearmError
+
+
+@pytest.fixture
+def quick_gl(monkeypatch):
+    """Only osmesa "draws", without a process per back end."""
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr(rendering, "probe", lambda backend: backend == "osmesa")
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    save_file({"w": np.zeros((2, 3), np.float32)}, tmp_path / "reach.safetensors")
+    (tmp_path / "reach.json").write_text('{"version": 1}')
+    return tmp_path
+
+
+def named(findings: list[Finding], name: str) -> Finding:
+    return next(finding for finding in findings if finding.name == name)
+
+
+def text(findings: list[Finding], width: int = 200) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(doctor.render_table(findings))
+    return console.export_text()
+
+
+def test_this_machine_is_usable(checkpoint):
+    findings = doctor.diagnose(checkpoint)
+    assert [finding.name for finding in findings] == [
+        "Python", "MuJoCo", "GL back end", "torch", "GPU", "checkpoints", "ffmpeg",
+    ]  # fmt: skip
+    assert doctor.usable(findings), findings
+    assert "drew a frame" in named(findings, "GL back end").detail
+    assert "reach" in named(findings, "checkpoints").detail
+    assert "thread" in named(findings, "torch").detail
+
+
+def test_every_line_that_is_not_ok_has_a_remedy(quick_gl, tmp_path):
+    findings = doctor.diagnose(tmp_path)
+    assert not named(findings, "checkpoints").ok
+    assert "forearm train" in named(findings, "checkpoints").remedy
+    for finding in findings:
+        assert finding.ok or finding.remedy, finding
+        assert "\n" not in finding.detail + finding.remedy
+
+
+def test_no_gl_names_the_packages(monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr(rendering, "probe", lambda backend: False)
+    finding = doctor._gl()
+    assert not finding.ok and finding.essential
+    assert "libosmesa6" in finding.remedy
+
+
+def test_gl_that_was_asked_for_but_draws_nothing(quick_gl, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    finding = doctor._gl()
+    assert not finding.ok
+    assert "MUJOCO_GL=egl" in finding.detail and finding.remedy == "unset MUJOCO_GL"
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    assert doctor._gl().ok
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "reach.json").unlink(), "lacks reach.json"),
+        (lambda folder: (folder / "reach.json").write_text("{"), "damaged"),
+        (lambda folder: (folder / "reach.json").write_text("[1]"), "damaged"),
+        (lambda folder: (folder / "reach.safetensors").write_bytes(b"PK\x03\x04"), "damaged"),
+        (lambda folder: (folder / "reach.safetensors").write_bytes(b""), "damaged"),
+    ],
+)
+def test_damaged_checkpoint(checkpoint, spoil, said):
+    spoil(checkpoint)
+    finding = doctor._checkpoints(checkpoint)
+    assert not finding.ok
+    assert said in finding.detail
+
+
+def test_a_check_that_breaks_becomes_a_finding():
+    def missing() -> Finding:
+        raise ModuleNotFoundError("No module named 'mujoco'\nand more")
+
+    def broken() -> Finding:
+        raise RuntimeError
+
+    for check in (missing, broken):
+        finding = doctor._guarded("MuJoCo", check)
+        assert not finding.ok and finding.remedy and finding.essential
+        assert "\n" not in finding.detail
+
+
+def test_old_library_is_refused(monkeypatch):
+    monkeypatch.setattr("mujoco.__version__", "3.2.7")
+    assert not doctor._mujoco().ok
+    monkeypatch.setattr("mujoco.__version__", "3.10.0")
+    assert doctor._mujoco().ok
+
+
+def test_exit_status_and_table(monkeypatch, capsys):
+    fine, odd = Finding("a", True, "1.0"), Finding("b", False, "[none]", "do without", essential=False)
+    monkeypatch.setattr(doctor, "diagnose", lambda: [fine, odd])
+    assert doctor.main([]) == 0
+    shown = capsys.readouterr().out
+    assert "[none]" in shown and "do without" in shown and "ready to plan" in shown
+    monkeypatch.setattr(doctor, "diagnose", lambda: [fine, Finding("c", False, "gone", "fetch it")])
+    assert doctor.main([]) == 1
+    assert "not ready, see c" in capsys.readouterr().out
+
+
+def test_takes_no_settings():
+    with pytest.raises(ForearmError, match="task=push"):
+        doctor.main(["task=push"])
+
+
+def test_table_fits_a_narrow_terminal():
+    shown = text([Finding("GL back end", False, "word " * 40, "remedy " * 20)], width=60)
+    assert max(len(line) for line in shown.splitlines()) <= 60

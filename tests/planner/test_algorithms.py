@@ -1,0 +1,165 @@
+"""Each algorithm does what its paper says, and new ones fit on the base loop."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from planner import CEM, MPPI, CEMConfig, MPPIConfig, Planner, SearchConfig, make_planner
+from planner.actions import ActionSpace
+from planner.cem import EliteGaussian
+from planner.gaussian import Gaussian, sum_candidates
+from planner.mppi import softmin
+from planner.search import Distribution
+from tests.planner.toys import Nearness, Scored, problem, streams
+
+SPACE = ActionSpace(-torch.ones(2), torch.ones(2), horizon=3, repeat=1, batch=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("cem", {"elites": 30}), ("mppi", {"temperature": 0.4})],
+    ids=["cem", "mppi"],
+)
+def test_a_quadratic_is_solved(name, settings):
+    """Within 1 % of the cost of doing nothing, in 300 x 20 evaluations, 20 white variables."""
+    target = torch.rand(8, 5, 4, generator=torch.Generator().manual_seed(0)) * 1.6 - 0.8
+    planner = make_planner(
+        name, horizon=5, samples=300, iterations=20, noise_beta=0.0, min_std=0.005, **settings
+    )
+    nothing = target.square().sum((1, 2))
+    for b, plan in enumerate(planner.plan(problem(Nearness(target), 8, dims=4), streams(8))):
+        assert plan.cost < 0.01 * nothing[b]
+        assert ((plan.mean - target[b].numpy()) ** 2).sum() < 0.01 * nothing[b]
+
+
+def test_refining_beats_shooting():
+    target = torch.rand(8, 5, 2, generator=torch.Generator().manual_seed(1)) * 1.6 - 0.8
+    costs = {}
+    for name in ("cem", "mppi", "random_shooting"):
+        planner = make_planner(name, horizon=5, samples=64, iterations=6)
+        costs[name] = sum(p.cost for p in planner.plan(problem(Nearness(target), 8), streams(8)))
+    assert costs["cem"] < 0.5 * costs["random_shooting"] and costs["mppi"] < 0.5 * costs["random_shooting"]
+
+
+def test_cem_fits_the_elites_with_momentum():
+    config = CEMConfig(samples=4, elites=2, alpha=0.25, keep_fraction=0.5, min_std=0.0, horizon=3)
+    samples = torch.tensor([1.0, 2.0, 4.0, 8.0])[None, :, None, None].expand(1, 4, 3, 2) / 10
+    old = CEM(config).initial(SPACE, torch.full((1, 3, 2), 0.1))
+    new = CEM(config).update(old, SPACE, samples, torch.tensor([[9.0, 1.0, 3.0, 7.0]]))
+    assert torch.allclose(new.mean, torch.tensor(0.25 * 0.1 + 0.75 * 0.3))
+    assert torch.allclose(new.std, torch.tensor(0.25 * 0.5 + 0.75 * 0.1))
+    assert new.kept_costs.tolist() == [[1.0]] and torch.equal(new.kept[0, 0], samples[0, 1])
+    # The kept elite competes with its known cost: 1 and 2 are now the best two.
+    again = CEM(config).update(new, SPACE, samples, torch.tensor([[9.0, 8.0, 2.0, 7.0]]))
+    assert again.kept_costs.tolist() == [[1.0]]
+    assert torch.allclose(again.mean, 0.25 * new.mean + 0.75 * 0.3)
+    assert isinstance(again, EliteGaussian) and not torch.equal(old.mean, new.mean)
+
+
+def test_cem_keeps_its_least_spread():
+    config = CEMConfig(samples=4, elites=1, alpha=0.0, min_std=(0.1, 0.2), horizon=3)
+    wide = ActionSpace(-2 * torch.ones(2), 2 * torch.ones(2), horizon=3, repeat=1, batch=1)
+    planner = CEM(config)
+    new = planner.update(
+        planner.initial(wide, torch.zeros(1, 3, 2)), wide, torch.zeros(1, 4, 3, 2), torch.zeros(1, 4)
+    )
+    assert torch.allclose(new.std, torch.tensor([0.2, 0.4]))
+
+
+def test_mppi_weighs_by_cost():
+    config = MPPIConfig(samples=4, temperature=0.5, min_std=0.0, horizon=3)
+    costs = torch.tensor([[5.0, 1.0, 2.0, 4.0]])
+    samples = torch.tensor([0.5, 0.1, 0.2, 0.4])[None, :, None, None].expand(1, 4, 3, 2)
+    start = MPPI(config).initial(SPACE, torch.zeros(1, 3, 2))
+    new = MPPI(config).update(start, SPACE, samples, costs)
+    weights = np.exp(-(costs[0].numpy() - 1.0) / (0.5 * costs[0].numpy().std()))
+    weights /= weights.sum()
+    mean = (weights * samples[0, :, 0, 0].numpy()).sum()
+    assert new.mean.numpy() == pytest.approx(mean)
+    assert new.std.numpy() == pytest.approx(
+        np.sqrt((weights * (samples[0, :, 0, 0].numpy() - mean) ** 2).sum()), rel=1e-4
+    )
+    fixed = MPPI(MPPIConfig(samples=4, adapt_std=False, horizon=3)).update(start, SPACE, samples, costs)
+    assert torch.equal(fixed.std, start.std) and isinstance(fixed, Gaussian)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e-6, 0.0), (1.0, 50.0), (1e12, -3e12), (1e37, 0.0)])
+def test_the_temperature_is_relative_to_the_spread(scale, offset):
+    costs = torch.rand(3, 40, dtype=torch.float64)
+    expected = softmin(costs, 0.3)
+    assert torch.allclose(softmin(costs * scale + offset, 0.3), expected, rtol=1e-4)
+    assert torch.allclose(expected.sum(1), torch.ones(3, dtype=torch.float64))
+
+
+def test_flat_costs_weigh_the_same():
+    assert torch.allclose(softmin(torch.full((2, 5), 7.0), 0.1), torch.full((2, 5), 0.2))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 301])
+def test_sums_over_candidates(count):
+    values = torch.randn(3, count, 4, 2)
+    total = sum_candidates(values)
+    assert torch.allclose(total, values.sum(1), atol=1e-4)
+    assert all(torch.equal(sum_candidates(values[b : b + 1])[0], total[b]) for b in range(3))
+
+
+def test_spread_per_action_dimension():
+    seen = []
+    task = problem(Scored(lambda a: (seen.append(a), a.sum((2, 3)))[1]), low=[-1, -10], high=[1, 10])
+    make_planner("cem", initial_std=[0.3, 0.02], min_std=0.0, samples=2000, iterations=1).plan(
+        task, streams(1)
+    )
+    assert seen[0][0, 1:].std(dim=(0, 1)).tolist() == pytest.approx([0.3, 0.2], rel=0.05)
+
+
+@pytest.mark.parametrize("distribution", ["uniform", "gaussian"])
+def test_random_shooting_draws_the_same_way_every_time(distribution):
+    seen = []
+    task = problem(Scored(lambda a: (seen.append(a[0, 1:]), a.sum((2, 3)))[1]), low=[0.0, -1], high=[4.0, 1])
+    planner = make_planner(
+        "random_shooting", distribution=distribution, samples=2000, iterations=3, initial_std=0.25
+    )
+    [plan] = planner.plan(task, streams(1))
+    spread = [4 / 12**0.5, 2 / 12**0.5] if distribution == "uniform" else [0.5, 0.25]
+    for samples in seen:
+        assert samples.mean(dim=(0, 1)).tolist() == pytest.approx([2, 0], abs=0.05)
+        assert samples.std(dim=(0, 1)).tolist() == pytest.approx(spread, rel=0.05)
+    assert not torch.equal(seen[0], seen[1])
+    assert plan.model_evals == 6000 and np.array_equal(plan.mean, plan.actions)
+
+
+@dataclass(frozen=True)
+class Descent(Distribution):
+    """A point."""
+
+
+class GradientPlanner(Planner[Descent, SearchConfig]):
+    """A planner of another kind, to see that the base loop has room for it: plain gradient descent."""
+
+    name = "gradient_in_a_test"
+    config_type = SearchConfig
+    differentiable = True
+
+    def initial(self, space, mean):
+        return Descent(mean)
+
+    def sample(self, dist, space, generators, iteration):
+        # A population that shrinks, and leaves to differentiate by.
+        self.leaf = dist.mean[:, None].repeat(1, max(self.config.samples - 1 - iteration, 1), 1, 1)
+        return self.leaf.requires_grad_()
+
+    def update(self, dist, space, samples, costs):
+        [gradient] = torch.autograd.grad(costs[:, 1:].sum(), self.leaf)
+        return Descent(dist.mean - 0.3 * gradient[:, 0])
+
+
+def test_an_algorithm_that_wants_gradients_fits_on_the_base_loop():
+    target = torch.rand(2, 5, 2) - 0.5
+    planner = GradientPlanner(SearchConfig(horizon=5, samples=4, iterations=20))
+    with torch.no_grad():
+        plans = planner.plan(problem(Nearness(target), 2), streams(2))
+    for b, plan in enumerate(plans):
+        assert plan.actions == pytest.approx(target[b].numpy(), abs=1e-3)
+        assert plan.model_evals == 4 + 3 + 18 * 2

@@ -1,0 +1,188 @@
+"""The house itself: rooms that do not know each other, no pickle, pinned versions, a wheel that works."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("planner", "world_model", "envs")
+CODE = (*ROOMS, "forearm", "configs")
+# What a room must not know, beside the other rooms and the front door.
+FOREIGN = {
+    "planner": {"mujoco", "gymnasium", "PIL", "imageio", "pyarrow", "av", "safetensors"},
+    "world_model": {"mujoco", "gymnasium", "ogbench", "metaworld"},
+    "envs": {"torch", "safetensors"},
+}
+PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+
+def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            yield name, ast.parse(path.read_text(encoding="utf-8"), name)
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and top-level package of every absolute import, those inside functions included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.lineno, node.module.partition(".")[0]
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_no_other(room):
+    forbidden = (set(ROOMS) - {room}) | {"forearm", "configs", "tests"} | FOREIGN[room]
+    found = [
+        f"{name}:{line} imports {package}"
+        for name, tree in modules(room)
+        for line, package in imports(tree)
+        if package in forbidden
+    ]
+    assert not found, "\n".join(found)
+    assert any(modules(room))
+
+
+def test_no_pickle_is_read_or_written():
+    found = []
+    for name, tree in modules(*CODE):
+        found += [f"{name}:{line} imports {package}" for line, package in imports(tree) if package in PICKLES]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in ("torch.load", "torch.save"):
+                found.append(f"{name}:{node.lineno} uses {ast.unparse(node)}")
+            elif isinstance(node, ast.keyword) and ast.unparse(node) == "allow_pickle=True":
+                found.append(f"{name}:{node.value.lineno} allows pickle")
+    assert not found, "\n".join(found)
+
+
+def pins() -> dict[str, list[Requirement]]:
+    """Every line of constraints.txt, by package."""
+    found: dict[str, list[Requirement]] = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            pin = Requirement(line)
+            found.setdefault(normal(pin.name), []).append(pin)
+    return found
+
+
+def wanted() -> list[Requirement]:
+    groups = [project()["dependencies"], *project()["optional-dependencies"].values()]
+    return [Requirement(line) for group in groups for line in group]
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12"])
+def test_every_dependency_is_pinned_once_within_its_range(python):
+    for requirement in wanted():
+        here = [
+            pin
+            for pin in pins().get(normal(requirement.name), [])
+            if pin.marker is None or pin.marker.evaluate({"python_version": python})
+        ]
+        assert len(here) == 1, f"constraints.txt pins {requirement.name} {len(here)} times on Python {python}"
+        (pin,) = here[0].specifier
+        assert pin.operator == "==" and "*" not in pin.version
+        assert requirement.specifier.contains(pin.version), f"{here[0]} is outside {requirement}"
+
+
+def test_torch_is_pinned_without_a_build():
+    (pin,) = pins()["torch"]
+    assert str(pin.specifier) == "==2.13.0"
+
+
+def test_no_package_host_or_private_path_is_named():
+    files = [ROOT / name for name in ("pyproject.toml", "constraints.txt", "Makefile", ".ci/run")]
+    for path in [*files, *sorted((ROOT / "scripts").glob("*.sh"))]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"https?://|file://|/root/|/home/", text), path.name
+
+
+def test_scripts_parse_and_can_run():
+    for path in [ROOT / ".ci" / "run", *sorted((ROOT / "scripts").glob("*.sh"))]:
+        subprocess.run(["bash", "-n", str(path)], check=True)
+        assert os.access(path, os.X_OK), f"{path.name} is not executable"
+        assert "set -euo pipefail" in path.read_text(encoding="utf-8")
+
+
+def test_hooks_are_the_checks_of_lint_and_download_nothing():
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.to_container(OmegaConf.load(ROOT / ".pre-commit-config.yaml"))
+    assert [repo["repo"] for repo in config["repos"]] == ["local"]
+    hooks = config["repos"][0]["hooks"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    checks = ("ruff", "format", "types")
+    assert [hook["entry"] for hook in hooks] == [f"scripts/lint.sh {check}" for check in checks]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built offline from a copy so that nothing is left in the checkout."""
+    pytest.importorskip("setuptools")
+    source = tmp_path_factory.mktemp("source")
+    for name in CODE:
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "LICENSE", "README.md"):
+        shutil.copy(ROOT / name, source / name)
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    built = subprocess.run([*command, "--wheel-dir", str(out), str(source)], capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    (path,) = out.glob("forearm-*.whl")
+    return path
+
+
+def test_wheel_holds_all_that_is_not_code_as_well(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"forearm/cli.py", "planner/__init__.py", "envs/__init__.py", "world_model/__init__.py"} <= names
+    patterns = {"configs": ["*.yaml"], "world_model": ["pretrained/*.safetensors", "pretrained/*.json"]}
+    for folder, globs in {**patterns, "envs": ["assets/*"], "forearm": ["py.typed"]}.items():
+        for glob in globs:
+            here = [path for path in (ROOT / folder).rglob(glob) if path.is_file()]
+            shipped = {path.relative_to(ROOT).as_posix() for path in here}
+            assert shipped <= names, f"the wheel lacks {sorted(shipped - names)}"
+    assert any(name.startswith("configs/") and name.endswith(".yaml") for name in names)
+    assert any(name.startswith("world_model/pretrained/") and name.endswith(".safetensors") for name in names)
+    tops = {name.partition("/")[0] for name in names if not name.partition("/")[0].endswith(".dist-info")}
+    assert tops == set(CODE)
+    assert any(name.endswith("/LICENSE") for name in names)
+
+
+def test_wheel_works_outside_the_checkout(wheel, tmp_path):
+    site = tmp_path / "site packages"
+    zipfile.ZipFile(wheel).extractall(site)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    script = "import forearm.cli as c; code = c.main(['list']); print(c.__file__); raise SystemExit(code)"
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert str(site) in run.stdout.splitlines()[-1], "the checkout was imported, not the wheel"
+    for word in ("reach", "push", "cem", "mppi"):
+        assert word in run.stdout
+    assert not list(elsewhere.iterdir()), "a command that only lists leaves nothing behind"

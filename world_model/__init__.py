@@ -1,0 +1,21 @@
+"""The room that predicts: video data, JEPA encoder and predictor, training and checkpoints. Knows no planner, no MuJoCo."""
+
+from world_model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, shipped
+from world_model.config import LossConfig, ModelConfig, TrainConfig
+from world_model.jepa import JEPA
+from world_model.latent_dynamics import LatentDynamics, LatentState
+from world_model.tracker import LatentTracker
+
+__all__ = [
+    "JEPA",
+    "CheckpointError",
+    "LatentDynamics",
+    "LatentState",
+    "LatentTracker",
+    "LossConfig",
+    "ModelConfig",
+    "TrainConfig",
+    "load_checkpoint",
+    "save_checkpoint",
+    "shipped",
+]

@@ -1,0 +1,130 @@
+"""Checkpoints that say what they are: safetensors weights and one JSON beside them. Nothing is ever unpickled."""
+
+import hashlib
+import importlib.resources
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from world_model.config import ModelConfig, from_mapping, to_mapping
+from world_model.jepa import JEPA
+
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged, foreign, or made for something else; the message says which and what to do."""
+
+
+def pretrained_folder() -> Path:
+    """The folder of the checkpoints that ship with the package."""
+    return Path(str(importlib.resources.files("world_model"))) / "pretrained"
+
+
+def shipped() -> list[str]:
+    """Names of the checkpoints that ship with the package."""
+    return sorted(path.stem for path in pretrained_folder().glob("*.json"))
+
+
+def locate(name: str | Path) -> Path:
+    """The JSON file of a checkpoint: a shipped name, a .json or .safetensors file, or a training folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    path = Path(name)
+    if path.is_dir():
+        path = path / "model.json"
+    elif path.suffix == ".safetensors":
+        path = path.with_suffix(".json")
+    elif path.suffix != ".json":
+        path = pretrained_folder() / f"{name}.json"
+    if not path.is_file():
+        raise CheckpointError(
+            f"no checkpoint '{name}' ({path.name} not found): give a training folder, a .json file, "
+            f"or one of {', '.join(shipped()) or 'none shipped yet'}"
+        )
+    return path
+
+
+def save_checkpoint(model: JEPA, path: Path, description: dict[str, Any]) -> None:
+    """Writes `path`.safetensors and `path`.json; each is whole or not there, and the JSON names the weights' hash.
+
+    Args:
+        model: the weights and architecture.
+        path: without suffix.
+        description: task, camera, control_period, action_names, dataset fingerprint, metrics, training settings.
+    """
+    weights = save_tensors({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()})
+    document = {
+        "format": FORMAT,
+        "model": to_mapping(model.config),
+        **description,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path.with_suffix(".safetensors"), weights)
+    write_whole(path.with_suffix(".json"), (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
+
+
+def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tuple[JEPA, dict[str, Any]]:
+    """The model, ready to plan with, and its description.
+
+    Args:
+        name: see `locate`.
+        device: where the weights go.
+
+    Raises:
+        CheckpointError: missing, damaged, of another format, or weights and JSON that do not belong together.
+    """
+    path = locate(name)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        version = document["format"]
+        config = from_mapping(ModelConfig, document["model"])
+        expected = document["weights_sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: is not a forearm checkpoint ({error})") from error
+    if version != FORMAT:
+        raise CheckpointError(
+            f"{path}: has format {version}, this version reads {FORMAT}: train it again or update"
+        )
+    weights_path = path.with_suffix(".safetensors")
+    try:
+        weights = weights_path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"{weights_path}: cannot be read ({error.strerror}); it belongs beside {path.name}"
+        ) from error
+    if hashlib.sha256(weights).hexdigest() != expected:
+        raise CheckpointError(
+            f"{weights_path}: is not the file that {path.name} describes (its hash differs): copy both again"
+        )
+    model = JEPA(config)
+    try:
+        model.load_state_dict(load_tensors(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{weights_path}: does not fit the architecture in {path.name}: {error}"
+        ) from error
+    return model.to(device).eval().requires_grad_(False), document
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file that is either whole or what it was before."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,150 @@
+"""What a world model is made of and how it is trained: plain, validated, saved beside the weights."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+ENCODERS = ("conv", "vit")
+REGULARIZERS = ("sigreg", "vicreg")
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Architecture of a JEPA.
+
+    Attributes:
+        encoder: `conv` or `vit`.
+        resolution: side of the square input frames in pixels.
+        latent_dim: D, size of the latent of one frame.
+        width: channels of the encoder's first stage (conv) or of every token (vit).
+        depth: residual blocks per stage (conv) or transformer blocks (vit).
+        history: latents that the predictor sees, the present one included.
+        frameskip: control steps from one latent to the next; their actions enter as one block.
+        action_dim: A, numbers in one command.
+        proprio_dim: joint readings that the predictor sees and predicts beside the latent; 0 for camera only.
+        predictor_width: units of the predictor's hidden layers.
+        predictor_depth: residual blocks of the predictor.
+    """
+
+    encoder: str = "conv"
+    resolution: int = 64
+    latent_dim: int = 128
+    width: int = 32
+    depth: int = 1
+    history: int = 3
+    frameskip: int = 2
+    action_dim: int = 4
+    proprio_dim: int = 0
+    predictor_width: int = 384
+    predictor_depth: int = 2
+
+    def __post_init__(self) -> None:
+        _one_of("encoder", self.encoder, ENCODERS)
+        _at_least(self, 1, "latent_dim", "width", "depth", "history", "frameskip", "action_dim")
+        _at_least(self, 1, "predictor_width", "predictor_depth")
+        _at_least(self, 0, "proprio_dim")
+        if self.resolution < 32 or self.resolution % 16:
+            raise ValueError(f"resolution is {self.resolution}: expected a multiple of 16 from 32 up")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The training objective: predict the next latents, and keep latents from collapsing.
+
+    Attributes:
+        rollout: latent steps that the predictor is unrolled on its own predictions.
+        regularizer: `sigreg` (LeJEPA, arXiv 2511.08544) or `vicreg` (arXiv 2105.04906).
+        regularizer_weight: its weight beside the prediction loss.
+        directions: random unit directions of SIGReg per step.
+        inverse_dynamics: weight of predicting the actions between two latents; VICReg needs it.
+    """
+
+    rollout: int = 6
+    regularizer: str = "sigreg"
+    regularizer_weight: float = 0.1
+    directions: int = 256
+    inverse_dynamics: float = 0.0
+
+    def __post_init__(self) -> None:
+        _one_of("regularizer", self.regularizer, REGULARIZERS)
+        _at_least(self, 1, "rollout", "directions")
+        _at_least(self, 0, "regularizer_weight", "inverse_dynamics")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how fast to train.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: windows per step.
+        learning_rate: AdamW's peak rate, after `warmup` steps, then a cosine down to a hundredth.
+        weight_decay, clip: AdamW's decay; largest gradient norm.
+        validation: share of episodes held out.
+        validate_every, save_every: in steps.
+        seed: of initialisation and of the order of the windows.
+        precision: `auto`, `float32` or `bfloat16`.
+        accumulate: micro-batches per optimiser step; SIGReg and VICReg are statistics of a whole batch, so only 1 is right.
+    """
+
+    steps: int = 6000
+    batch: int = 128
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-4
+    warmup: int = 200
+    clip: float = 1.0
+    validation: float = 0.05
+    validate_every: int = 500
+    save_every: int = 500
+    seed: int = 0
+    precision: str = "auto"
+    accumulate: int = 1
+
+    def __post_init__(self) -> None:
+        _one_of("precision", self.precision, ("auto", "float32", "bfloat16"))
+        _at_least(self, 0, "warmup", "weight_decay")
+        _at_least(self, 1, "steps", "batch", "validate_every", "save_every", "accumulate")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}: expected a number above 0")
+        if not 0 < self.validation < 1:
+            raise ValueError(f"validation is {self.validation}: expected a share of episodes between 0 and 1")
+        if self.batch < 8:
+            raise ValueError(f"batch is {self.batch}: the regulariser's statistics need at least 8 windows")
+        if self.accumulate != 1:
+            raise ValueError(
+                f"accumulate is {self.accumulate}: the regulariser's statistics are those of a whole batch, "
+                "and summing them over micro-batches would be another loss; lower batch= instead"
+            )
+
+
+def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
+    """A settings object from a mapping.
+
+    Raises:
+        ValueError: unknown keys, or values that the settings reject.
+    """
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(
+            f"unknown setting {', '.join(unknown)}: {kind.__name__} has {', '.join(sorted(known))}"
+        )
+    return kind(**values)
+
+
+def to_mapping(settings: Any) -> dict[str, Any]:
+    """The settings as plain values, for JSON."""
+    return asdict(settings)
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is '{value}': expected one of {', '.join(allowed)}")
+
+
+def _at_least(settings: Any, smallest: int, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not value >= smallest:
+            raise ValueError(f"{name} is {value}: expected at least {smallest}")

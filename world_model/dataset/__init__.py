@@ -1,0 +1,31 @@
+"""Video data: LeRobotDataset v3.0 folders written and read, decoded once, sampled in windows.
+
+DatasetWriter ──▶ folder ──▶ read_dataset ──▶ open_cache ──▶ WindowSampler ──▶ batches
+"""
+
+from .cache import FrameCache, dataset_fingerprint, open_cache
+from .episode import Episode
+from .images import resize_frame
+from .layout import ACTION_KEY, CAMERA_KEY, STATE_KEY, DatasetError
+from .lerobot import DatasetWriter
+from .reader import EpisodeEntry, LeRobotData, read_dataset
+from .windows import Batch, WindowSampler, split_episodes
+
+__all__ = [
+    "ACTION_KEY",
+    "CAMERA_KEY",
+    "STATE_KEY",
+    "Batch",
+    "DatasetError",
+    "DatasetWriter",
+    "Episode",
+    "EpisodeEntry",
+    "FrameCache",
+    "LeRobotData",
+    "WindowSampler",
+    "dataset_fingerprint",
+    "open_cache",
+    "read_dataset",
+    "resize_frame",
+    "split_episodes",
+]

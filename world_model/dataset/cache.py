@@ -1,0 +1,249 @@
+"""Every frame decoded once into a uint8 memory map, with the numbers beside it, for training to sample.
+
+    <root>/.cache/forearm/<key>/frames.u8      (N, H, W, 3) uint8
+                               /*.npy          state (N, S), action (N, A), further columns (N, D): float32
+                               /cache.json     shapes, sizes, fingerprint; written last
+
+``key`` is made from the dataset's fingerprint, the camera and the resolution, so a changed dataset or
+another resolution is another cache.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import layout
+from .atomic import read_json
+from .episode import Floats
+from .images import Pixels, resize_frame
+from .layout import DatasetError
+from .reader import LeRobotData, read_dataset
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where two processes may then build the same cache twice
+    fcntl = None  # type: ignore[assignment]
+
+VERSION = 1
+SAMPLE = 1 << 16
+"""Bytes hashed at either end of a data file: its parquet footer or mp4 index, which hold all sizes."""
+
+Progress = Callable[[int, int], None]
+"""Called with (frames done, frames in all)."""
+
+
+@dataclass(frozen=True)
+class FrameCache:
+    """A decoded dataset; row n of every array is frame n. Read-only, cheap to open in every process."""
+
+    path: Path
+    fingerprint: str
+    """sha256 of the dataset, 64 hexadecimal digits; independent of the resolution and of the machine."""
+    frames: Pixels
+    """(N, H, W, 3), a memory map."""
+    state: Floats
+    """(N, S); S is 0 where the dataset has none."""
+    action: Floats
+    """(N, A)."""
+    extra: dict[str, Floats]
+    """Further numeric columns (N, D) by feature name."""
+    starts: npt.NDArray[np.int64]
+    """(E,) first frame of each episode."""
+    lengths: npt.NDArray[np.int64]
+    """(E,) frames of each episode."""
+    fps: float
+    camera_key: str
+    names: dict[str, list[str]]
+    """What the components of each numeric column are called."""
+    source_resolution: tuple[int, int]
+    """(H, W) before resizing."""
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """(H, W) of ``frames``."""
+        return self.frames.shape[1], self.frames.shape[2]
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes there are."""
+        return len(self.starts)
+
+
+def open_cache(
+    root: str | Path,
+    resolution: int | tuple[int, int] | None = None,
+    cache_dir: str | Path | None = None,
+    *,
+    camera_key: str | None = None,
+    progress: Progress | None = None,
+) -> FrameCache:
+    """The decoded dataset of ``root``, decoding it now if that was not done before.
+
+    ``resolution`` is a side length or (height, width); None keeps the camera's. Frames of another size
+    are resized by ``resize_frame``. ``cache_dir`` defaults to ``<root>/.cache/forearm``. A cache that is
+    not whole is made again; processes that open it at the same time wait for the first one.
+
+    Raises:
+        DatasetError: the dataset is broken, or there is no room for the cache.
+    """
+    data = read_dataset(root, camera_key)
+    height, width = data.resolution
+    if resolution is not None:
+        height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
+    if height < 1 or width < 1:
+        raise ValueError(f"resolution is {height}x{width}; it must be at least 1x1")
+    fingerprint = dataset_fingerprint(data)
+    key = json.dumps([VERSION, fingerprint, data.camera_key, height, width])
+    folder = Path(cache_dir) if cache_dir is not None else data.root / ".cache" / "forearm"
+    target = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
+    cache = _load(target)
+    if cache is not None:
+        return cache
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(target.with_suffix(".lock")):
+            cache = _load(target)  # somebody else may have made it while we waited
+            if cache is None:
+                _build(data, target, (height, width), fingerprint, progress)
+                cache = _load(target)
+    except OSError as error:
+        raise DatasetError(
+            f"{target}: cache cannot be written ({error.strerror or error}); "
+            "make room or choose another cache_dir"
+        ) from error
+    if cache is None:
+        raise DatasetError(f"{target}: cache was changed while it was made")
+    return cache
+
+
+def dataset_fingerprint(data: LeRobotData) -> str:
+    """sha256 over the meta files, and name, size and both ends of every data and video file.
+
+    Raises:
+        DatasetError: a file is missing.
+    """
+    digest = hashlib.sha256()
+    meta = [data.root / layout.INFO_PATH, *sorted(data.root.glob("meta/episodes/*/*.parquet"))]
+    files: dict[Path, int] = dict.fromkeys(meta, -1)
+    for entry in data.episodes:
+        for path in (entry.data, entry.video):
+            if path is not None:
+                files.setdefault(path, entry.index)
+    for path, episode in files.items():
+        try:
+            size = path.stat().st_size
+            digest.update(f"{path.relative_to(data.root).as_posix()}\0{size}\0".encode())
+            with path.open("rb") as file:
+                if episode < 0 or size <= 2 * SAMPLE:
+                    digest.update(file.read())
+                else:
+                    digest.update(file.read(SAMPLE))
+                    file.seek(-SAMPLE, os.SEEK_END)
+                    digest.update(file.read())
+        except OSError as error:
+            where = f"episode {episode}: " if episode >= 0 else ""
+            reason = "the file is missing" if isinstance(error, FileNotFoundError) else str(error)
+            raise DatasetError(f"{path}: {where}{reason}") from error
+    return digest.hexdigest()
+
+
+def _build(
+    data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: str, progress: Progress | None
+) -> None:
+    """Decode ``data`` into a folder beside ``target``, then rename it."""
+    for leftover in target.parent.glob(f"{target.name}.*.tmp"):  # of killed processes: we hold the lock
+        shutil.rmtree(leftover, ignore_errors=True)
+    folder = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    folder.mkdir()
+    try:
+        total, done = data.frames_total, 0
+        columns: dict[str, list[Floats]] = {key: [] for key in data.columns}
+        # Plain writes, not a memory map: on a full disk they fail, while a map kills the process.
+        with (folder / "frames.u8").open("wb", buffering=1 << 22) as file:
+            for episode in range(len(data)):
+                for key, values in data.numbers(episode).items():
+                    columns[key].append(values)
+                for frame in data.frames(episode):
+                    file.write(np.ascontiguousarray(resize_frame(frame, *size)).data)
+                    done += 1
+                if progress is not None:
+                    progress(done, total)
+        state = columns.pop(layout.STATE_KEY, [np.zeros((total, 0), np.float32)])
+        arrays: dict[str, npt.NDArray[Any]] = {"state": np.concatenate(state)}
+        arrays["action"] = np.concatenate(columns.pop(layout.ACTION_KEY))
+        extra = {key: f"extra{number}" for number, key in enumerate(columns)}
+        arrays |= {name: np.concatenate(columns[key]) for key, name in extra.items()}
+        lengths = np.array([entry.length for entry in data.episodes], np.int64)
+        arrays |= {"lengths": lengths, "starts": np.cumsum(lengths) - lengths}
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        description = {
+            "version": VERSION,
+            "fingerprint": fingerprint,
+            "camera_key": data.camera_key,
+            "fps": data.fps,
+            "shape": [total, *size, 3],
+            "source_resolution": list(data.resolution),
+            "extra": extra,
+            "names": {key: data.names(key) for key in data.columns},
+            "bytes": {path.name: path.stat().st_size for path in folder.iterdir()},
+        }
+        (folder / "cache.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        if target.exists():  # not whole, or it would have been used
+            shutil.rmtree(target)
+        os.replace(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _load(target: Path) -> FrameCache | None:
+    """The cache in ``target``, or None where there is none or it is not whole."""
+    try:
+        note = read_json(target / "cache.json")
+        if any((target / name).stat().st_size != size for name, size in note["bytes"].items()):
+            return None
+        shape = tuple(note["shape"])
+        frames = np.memmap(target / "frames.u8", dtype=np.uint8, mode="r", shape=shape)
+
+        def array(name: str) -> npt.NDArray[Any]:
+            return np.asarray(np.load(target / f"{name}.npy", allow_pickle=False))
+
+        height, width = note["source_resolution"]
+        cache = FrameCache(
+            path=target,
+            fingerprint=note["fingerprint"],
+            frames=frames,
+            state=array("state"),
+            action=array("action"),
+            extra={key: array(name) for key, name in note["extra"].items()},
+            starts=array("starts"),
+            lengths=array("lengths"),
+            fps=float(note["fps"]),
+            camera_key=note["camera_key"],
+            names=note["names"],
+            source_resolution=(height, width),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    whole = all(len(a) == shape[0] for a in (cache.state, cache.action, *cache.extra.values()))
+    return cache if whole and cache.lengths.sum() == shape[0] else None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``; the system lets go of it when the process dies."""
+    with path.open("w") as file:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,87 @@
+"""Where things stand in a LeRobotDataset v3.0 folder, and what a column of it looks like.
+
+    meta/info.json                                   version, fps, features, path templates
+    meta/stats.json                                  min, max, mean, std and count per feature
+    meta/tasks.parquet                               task text -> task_index
+    meta/episodes/chunk-000/file-000.parquet         one row per episode: length, files, offsets, statistics
+    data/chunk-000/file-000.parquet                  one row per frame
+    videos/<camera>/chunk-000/file-000.mp4           only when the camera is stored as video
+
+Source: the LeRobotDataset v3.0 format (huggingface/lerobot, ``lerobot.datasets``).
+"""
+
+from typing import Any
+
+CODEBASE_VERSION = "v3.0"
+DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+INFO_PATH = "meta/info.json"
+STATS_PATH = "meta/stats.json"
+TASKS_PATH = "meta/tasks.parquet"
+CHUNK_FILES = 1000
+"""Files in one ``chunk-…`` folder."""
+
+CAMERA_KEY = "observation.images.front"
+STATE_KEY = "observation.state"
+ACTION_KEY = "action"
+
+INDEX_FEATURES: dict[str, str] = {
+    "timestamp": "float32",
+    "frame_index": "int64",
+    "episode_index": "int64",
+    "index": "int64",
+    "task_index": "int64",
+}
+"""Columns that every dataset has beside its own features, each a scalar."""
+
+
+class DatasetError(ValueError):
+    """A dataset folder cannot be written or read; the message names the file and the episode."""
+
+
+def place(number: int) -> tuple[int, int]:
+    """Chunk index and file index of the ``number``-th file of a kind."""
+    return number // CHUNK_FILES, number % CHUNK_FILES
+
+
+def vector_feature(names: list[str]) -> dict[str, Any]:
+    """The ``features`` entry of a float32 vector whose components are called ``names``."""
+    return {"dtype": "float32", "shape": [len(names)], "names": list(names)}
+
+
+def camera_feature(height: int, width: int, *, fps: int, video_format: str | None) -> dict[str, Any]:
+    """The ``features`` entry of a camera: PNG images, or H.264 video in pixel format ``video_format``."""
+    entry: dict[str, Any] = {
+        "dtype": "image" if video_format is None else "video",
+        "shape": [height, width, 3],
+        "names": ["height", "width", "channels"],
+    }
+    if video_format is not None:
+        entry["info"] = {
+            "video.height": height,
+            "video.width": width,
+            "video.codec": "h264",
+            "video.pix_fmt": video_format,
+            "video.is_depth_map": False,
+            "video.fps": fps,
+            "video.channels": 3,
+            "has_audio": False,
+        }
+    return entry
+
+
+def image_size(feature: dict[str, Any]) -> tuple[int, int]:
+    """Height and width of a camera feature, whichever way round its shape is written.
+
+    Raises:
+        ValueError: the shape is not that of an image.
+    """
+    shape = [int(n) for n in feature.get("shape", [])]
+    if len(shape) != 3:
+        raise ValueError(f"shape {shape} is not that of an image")
+    names = feature.get("names")
+    channels_first = shape[0] in (1, 3) and shape[2] not in (1, 3)
+    if isinstance(names, list) and len(names) == 3:
+        channels_first = str(names[0]).startswith("c")
+    return (shape[1], shape[2]) if channels_first else (shape[0], shape[1])

@@ -1,0 +1,112 @@
+"""Episodes as parquet tables, with the column types that LeRobot itself writes."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .atomic import replacing
+from .images import Pixels, encode_png
+
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def vector_column(values: npt.NDArray[np.float32]) -> pa.Array:
+    """Rows (T, D) as lists of D numbers; plain numbers where D is 1, as LeRobot has it."""
+    flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).reshape(-1))
+    return flat if values.shape[1] == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
+def image_column(pixels: Pixels) -> pa.Array:
+    """Frames (T, H, W, 3) uint8 as PNG files inside the table."""
+    return pa.array(
+        [{"bytes": encode_png(frame), "path": f"frame-{t:06d}.png"} for t, frame in enumerate(pixels)], IMAGE
+    )
+
+
+def index_columns(*, episode: int, length: int, first: int, fps: int) -> dict[str, pa.Array]:
+    """Time stamps and counters of one episode whose first frame is the dataset's ``first``-th."""
+    frame = np.arange(length, dtype=np.int64)
+    return {
+        "timestamp": pa.array((frame / fps).astype(np.float32)),
+        "frame_index": pa.array(frame),
+        "episode_index": pa.array(np.full(length, episode, np.int64)),
+        "index": pa.array(frame + first),
+        "task_index": pa.array(np.zeros(length, np.int64)),
+    }
+
+
+def with_image_type(table: pa.Table, camera_key: str) -> pa.Table:
+    """Say in the schema that the camera column is an image, for readers built on `datasets`."""
+    features = {camera_key: {"_type": "Image"}}
+    note = {"huggingface": json.dumps({"info": {"features": features}})}
+    return table.replace_schema_metadata(note)
+
+
+def write_data(path: Path, episodes: Sequence[pa.Table]) -> None:
+    """Write one row group per episode, so that one episode can be read, or be broken, alone."""
+    with replacing(path) as temporary:
+        writer = pq.ParquetWriter(
+            temporary,
+            episodes[0].schema,
+            compression="snappy",
+            use_dictionary=False,
+            write_page_checksum=True,
+        )
+        with writer:
+            for table in episodes:
+                writer.write_table(table)
+
+
+def renumber(path: Path, first: int) -> None:
+    """Rewrite the data file at ``path`` so that its ``index`` column counts from ``first``."""
+    file = pq.ParquetFile(path)
+    with file:
+        groups = []
+        for number in range(file.num_row_groups):
+            table = file.read_row_group(number)
+            index = np.arange(first, first + len(table), dtype=np.int64)
+            column = table.schema.get_field_index("index")
+            groups.append(table.set_column(column, table.schema.field(column), pa.array(index)))
+            first += len(table)
+    write_data(path, groups)
+
+
+def write_episodes(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows of the episodes table."""
+    with replacing(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows), temporary)
+
+
+def read_episodes(path: Path, *, statistics: bool = True) -> list[dict[str, Any]]:
+    """Rows of one file of the episodes table, with or without the episodes' statistics.
+
+    Raises:
+        OSError, pyarrow.ArrowException: missing or broken.
+    """
+    with pq.ParquetFile(path) as file:
+        names = [name for name in file.schema_arrow.names if statistics or not name.startswith("stats/")]
+        return list(file.read(names).to_pylist())
+
+
+def write_tasks(path: Path, tasks: Sequence[str]) -> None:
+    """Write the tasks table; LeRobot reads it with pandas, the task text as its index."""
+    columns = [
+        {"name": "task_index", "field_name": "task_index", "pandas_type": "int64", "numpy_type": "int64"},
+        {"name": "task", "field_name": "task", "pandas_type": "unicode", "numpy_type": "object"},
+    ]
+    pandas = {
+        "index_columns": ["task"],
+        "column_indexes": [],
+        "columns": [{**column, "metadata": None} for column in columns],
+        "pandas_version": "2.0.0",
+    }
+    numbers = pa.array(range(len(tasks)), pa.int64())
+    table = pa.table({"task_index": numbers, "task": pa.array(list(tasks), pa.string())})
+    with replacing(path) as temporary:
+        pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(pandas)}), temporary)

@@ -1,0 +1,206 @@
+"""Training windows out of a frame cache: which there are, in which order, and how to fetch them.
+
+A window is T = history + rollout frames, ``frameskip`` control steps apart. Between two of its frames lie
+``frameskip`` actions, concatenated:
+
+    frame 0 ── a b c d e ──▶ frame 1 ── f g h i j ──▶ frame 2        history 1, rollout 2, frameskip 5
+
+The last frame of the history is the present; it may be any frame of the episode that leaves room for the
+rollout. Where the history would begin before the episode does, the first frame stands in and the actions
+are zero: the arm is at rest then, and a planner's first call sees exactly this.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .cache import FrameCache
+from .layout import DatasetError
+
+Indices = npt.NDArray[np.int64]
+Batch = dict[str, torch.Tensor]
+"""``pixels`` (N, T, H, W, 3) uint8, ``actions`` (N, T-1, frameskip*A), ``state`` (N, T, S), every extra
+column (N, T, D) float32 under its own name, ``episode`` (N,) and ``time`` (N,) int64: the control step of
+the present frame."""
+
+
+class WindowSampler:
+    """All windows of some episodes of a cache, and batches of them in an order fixed by a seed.
+
+    ``episodes`` are indices into the cache's episodes, None for all. With ``pad_start`` False no window
+    begins before its episode. Episodes too short for one window are left out (``skipped``). Safe to use
+    from several threads.
+
+    Raises:
+        DatasetError: no episode is long enough for a window.
+        ValueError: a setting makes no sense.
+    """
+
+    def __init__(
+        self,
+        cache: FrameCache,
+        history: int,
+        rollout: int,
+        frameskip: int,
+        episodes: Sequence[int] | Indices | None = None,
+        *,
+        pad_start: bool = True,
+    ) -> None:
+        for name, value in {"history": history, "rollout": rollout, "frameskip": frameskip}.items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
+        chosen = np.arange(cache.episodes) if episodes is None else np.unique(np.asarray(episodes, np.int64))
+        if len(chosen) and (chosen[0] < 0 or chosen[-1] >= cache.episodes):
+            raise ValueError(
+                f"episodes go from {chosen[0]} to {chosen[-1]}; the cache has 0 to {cache.episodes - 1}"
+            )
+        self.cache, self.history, self.rollout, self.frameskip = cache, history, rollout, frameskip
+        self.earliest = 0 if pad_start else (history - 1) * frameskip
+        """First control step of an episode that can be the present."""
+        room = cache.lengths[chosen] - rollout * frameskip - self.earliest
+        self.skipped: Indices = chosen[room < 1]
+        """Episodes that are too short."""
+        self.episodes: Indices = chosen[room >= 1]
+        """Episodes that have windows."""
+        self._ends = np.cumsum(room[room >= 1])
+        if not len(self.episodes):
+            longest = int(cache.lengths[chosen].max()) if len(chosen) else 0
+            needed = self.earliest + rollout * frameskip + 1
+            raise DatasetError(
+                f"{cache.path}: a window of history {history}, rollout {rollout} and frameskip {frameskip} "
+                f"needs {needed} frames; the longest of {len(chosen)} episodes has {longest}"
+            )
+        # One more row, of zeros, for the actions before the episode began.
+        self._action = np.concatenate([cache.action, np.zeros((1, cache.action.shape[1]), np.float32)])
+
+    def __len__(self) -> int:
+        """How many windows there are."""
+        return int(self._ends[-1])
+
+    @property
+    def window(self) -> int:
+        """T, the frames of a window."""
+        return self.history + self.rollout
+
+    def locate(self, windows: Indices) -> tuple[Indices, Indices]:
+        """Episode and control step of the present frame of each of ``windows`` (N,) in [0, len)."""
+        windows = np.asarray(windows, np.int64)
+        if windows.size and (windows.min() < 0 or windows.max() >= len(self)):
+            raise IndexError(f"window out of range; there are {len(self)}")
+        which = np.searchsorted(self._ends, windows, side="right")
+        before = np.where(which > 0, self._ends[which - 1], 0)
+        return self.episodes[which], windows - before + self.earliest
+
+    def gather(self, windows: Indices) -> Batch:
+        """The windows with the numbers ``windows`` (N,), each in [0, len)."""
+        episode, present = self.locate(windows)
+        first = self.cache.starts[episode][:, None]
+        offsets = np.arange(1 - self.history, self.rollout + 1) * self.frameskip
+        frames = first + np.maximum(present[:, None] + offsets, 0)
+        steps = present[:, None] + np.arange(offsets[0], offsets[-1])
+        actions = self._action[np.where(steps < 0, len(self._action) - 1, first + steps)]
+        cache = self.cache
+        arrays = {"pixels": cache.frames[frames], "state": cache.state[frames]}
+        arrays["actions"] = actions.reshape(len(episode), self.window - 1, -1)
+        arrays |= {key: values[frames] for key, values in cache.extra.items()}
+        arrays |= {"episode": episode, "time": present}
+        return {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in arrays.items()}
+
+    def order(self, step: int, batch_size: int, seed: int) -> Indices:
+        """Numbers (batch_size,) of the windows in batch ``step``.
+
+        Batches are cut from one endless row of epochs, each epoch a permutation of all windows that
+        depends on (seed, epoch) alone: nothing but the step number is needed to go on after a stop.
+        """
+        if batch_size < 1 or step < 0:
+            raise ValueError(f"step is {step} and batch_size {batch_size}; they must be at least 0 and 1")
+        count = len(self)
+        at, end = step * batch_size, (step + 1) * batch_size
+        parts = []
+        while at < end:
+            epoch, offset = divmod(at, count)
+            parts.append(_permutation(count, seed, epoch)[offset : offset + end - at])
+            at += len(parts[-1])
+        return np.concatenate(parts)
+
+    def batch(self, step: int, batch_size: int, seed: int) -> Batch:
+        """Batch number ``step``, a pure function of the arguments."""
+        return self.gather(self.order(step, batch_size, seed))
+
+    def in_order(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+        """Every window once, as for validation; with ``limit``, that many spread evenly over all."""
+        count = len(self) if limit is None else min(limit, len(self))
+        windows = np.arange(count) * len(self) // max(count, 1)
+        for at in range(0, count, batch_size):
+            yield self.gather(windows[at : at + batch_size])
+
+    def prefetch(
+        self, start_step: int, stop_step: int, batch_size: int, seed: int, *, depth: int = 4
+    ) -> Iterator[tuple[int, Batch]]:
+        """Yield (step, batch) for the steps from start to stop, fetched ahead by a background thread.
+
+        At most ``depth`` batches wait. The thread ends when the iterator is used up or closed; an error
+        in it is raised here.
+        """
+        ready: queue.Queue[tuple[int, Batch] | BaseException | None] = queue.Queue(maxsize=max(1, depth))
+        stopped = threading.Event()
+
+        def put(item: tuple[int, Batch] | BaseException | None) -> bool:
+            while not stopped.is_set():
+                try:
+                    ready.put(item, timeout=0.1)
+                    return True
+                except queue.Full:
+                    continue
+            return False
+
+        def fetch() -> None:
+            try:
+                for step in range(start_step, stop_step):
+                    if not put((step, self.batch(step, batch_size, seed))):
+                        return
+                put(None)
+            except BaseException as error:
+                put(error)
+
+        thread = threading.Thread(target=fetch, name="window-prefetch", daemon=True)
+        thread.start()
+        try:
+            while (item := ready.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            stopped.set()
+            thread.join()
+
+
+@lru_cache(maxsize=4)
+def _permutation(count: int, seed: int, epoch: int) -> Indices:
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    order.flags.writeable = False  # it is shared by all who ask
+    return order
+
+
+def split_episodes(count: int, validation_fraction: float, seed: int) -> tuple[Indices, Indices]:
+    """Episode indices (training, validation), disjoint, sorted, chosen at random by ``seed``.
+
+    At least one episode is for validation unless the fraction is 0, and at least one for training.
+
+    Raises:
+        ValueError: the fraction is not in [0, 1), or there are too few episodes.
+    """
+    if not 0.0 <= validation_fraction < 1.0:
+        raise ValueError(f"validation_fraction is {validation_fraction}; it must be in [0, 1)")
+    held_out = round(count * validation_fraction)
+    if validation_fraction > 0.0:
+        held_out = min(max(held_out, 1), count - 1)
+    if count - held_out < 1 or (validation_fraction > 0.0 and held_out < 1):
+        raise ValueError(f"{count} episodes are too few to split")
+    order = np.random.default_rng([seed, count]).permutation(count)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])

@@ -1,0 +1,113 @@
+"""The joint-embedding predictive architecture: encode frames, predict latents, never a pixel.
+
+frame ── encode ──▶ latent ──┐
+joint readings (optional) ───┼─▶ state ── predict(state, action block) ──▶ next state ──▶ …
+action block ────────────────┘
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from world_model.config import ModelConfig
+from world_model.encoders import make_encoder
+from world_model.predictors import ResidualPredictor
+
+
+class JEPA(nn.Module):
+    """Encoder and action-conditioned predictor, with the normalisation of its inputs inside.
+
+    A *state* is the latent (D), followed by the normalised joint readings where the model uses them (S = D + P).
+    An *action block* is the `frameskip` commands between two latents, concatenated.
+    """
+
+    action_mean: Tensor
+    action_std: Tensor
+    proprio_mean: Tensor
+    proprio_std: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = make_encoder(config)
+        self.project = nn.Linear(self.encoder.features, config.latent_dim)
+        # A batch norm, not a layer norm: the latter confines latents to a sphere, which no Gaussian fits.
+        self.norm = nn.BatchNorm1d(config.latent_dim, affine=False)
+        block = config.frameskip * config.action_dim
+        self.predictor = ResidualPredictor(
+            self.state_dim, block, config.history, config.predictor_width, config.predictor_depth
+        )
+        self.register_buffer("action_mean", torch.zeros(config.action_dim))
+        self.register_buffer("action_std", torch.ones(config.action_dim))
+        self.register_buffer("proprio_mean", torch.zeros(config.proprio_dim))
+        self.register_buffer("proprio_std", torch.ones(config.proprio_dim))
+
+    @property
+    def state_dim(self) -> int:
+        """S, numbers per state."""
+        return self.config.latent_dim + self.config.proprio_dim
+
+    def encode(self, frames: Tensor | NDArray[np.uint8]) -> Tensor:
+        """Latents (N, D) of frames (N, R, R, 3) uint8.
+
+        Raises:
+            ValueError: the frames are not uint8 or have another shape than this model was trained on.
+        """
+        frames = torch.as_tensor(frames)
+        side = self.config.resolution
+        if frames.dtype != torch.uint8 or frames.shape[1:] != (side, side, 3):
+            raise ValueError(
+                f"frames are {str(frames.dtype).removeprefix('torch.')} {tuple(frames.shape)}: "
+                f"this model expects uint8 (N, {side}, {side}, 3)"
+            )
+        frames = frames.to(self.action_mean.device)
+        # A permuted view of NHWC bytes already is channels-last memory; the convolutions want it so.
+        pixels = frames.permute(0, 3, 1, 2).float() / 255.0 - 0.5
+        return self.norm(self.project(self.encoder(pixels)).float())
+
+    def state(self, latents: Tensor, proprio: Tensor | None) -> Tensor:
+        """States (…, S) of latents (…, D) and joint readings (…, P).
+
+        Raises:
+            ValueError: the model uses joint readings and none, or too few, were given.
+        """
+        if not self.config.proprio_dim:
+            return latents
+        if proprio is None or proprio.shape[-1] != self.config.proprio_dim:
+            got = "none" if proprio is None else proprio.shape[-1]
+            raise ValueError(
+                f"joint readings: got {got}, this model expects {self.config.proprio_dim} numbers"
+            )
+        return torch.cat([latents, (proprio - self.proprio_mean) / self.proprio_std], dim=-1)
+
+    def blocks(self, actions: Tensor) -> Tensor:
+        """Normalised action blocks (…, M, frameskip·A) of actions (…, M·frameskip, A), one a control step."""
+        normal = (actions - self.action_mean) / self.action_std
+        size = self.config.frameskip * self.config.action_dim
+        return normal.reshape(*actions.shape[:-2], -1, size)
+
+    def predict(self, states: Tensor, blocks: Tensor) -> Tensor:
+        """Next state (N, S) after states (N, T, S) and normalised blocks (N, T, block)."""
+        return self.predictor(states, blocks)
+
+    def rollout(self, states: Tensor, past_blocks: Tensor, blocks: Tensor) -> Tensor:
+        """Unrolls the predictor on its own predictions.
+
+        Args:
+            states: (N, T, S), the newest last.
+            past_blocks: (N, T-1, block), the normalised blocks between them.
+            blocks: (N, M, block), what is done from now on.
+
+        Returns:
+            (N, M, S), the predicted states.
+        """
+        history = self.config.history
+        window, taken = states, past_blocks
+        predicted = []
+        for step in range(blocks.shape[1]):
+            taken = torch.cat([taken, blocks[:, step : step + 1]], dim=1)[:, -history:]
+            following = self.predict(window, taken)
+            predicted.append(following)
+            window = torch.cat([window, following[:, None]], dim=1)[:, -history:]
+        return torch.stack(predicted, dim=1)

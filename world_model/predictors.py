@@ -1,0 +1,56 @@
+"""From past latents and actions to the next latent."""
+
+import torch
+from torch import Tensor, nn
+
+
+class _Block(nn.Module):
+    """A pre-normalised residual layer of width W."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + nn.functional.silu(self.linear(self.norm(x)))
+
+
+class ResidualPredictor(nn.Module):
+    """Predicts the change of the newest state from the last T states and action blocks.
+
+    Args:
+        state_dim: S, numbers per state (latent and, where used, joint readings).
+        block_dim: numbers per action block (frameskip times A).
+        history: T.
+        width, depth: of the hidden layers.
+    """
+
+    def __init__(self, state_dim: int, block_dim: int, history: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.enter = nn.Linear(history * (state_dim + block_dim), width)
+        self.blocks = nn.Sequential(*[_Block(width) for _ in range(depth)])
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, state_dim))
+        nn.init.zeros_(self.leave[1].weight)  # starts as "nothing changes"
+        nn.init.zeros_(self.leave[1].bias)
+
+    def forward(self, states: Tensor, blocks: Tensor) -> Tensor:
+        """States (N, T, S) and action blocks (N, T, block), the newest last; the block after a state drives it.
+
+        Returns:
+            (N, S), the state after the newest block.
+        """
+        seen = torch.cat([states.flatten(1), blocks.flatten(1)], dim=1)
+        return states[:, -1] + self.leave(self.blocks(self.enter(seen)))
+
+
+class InverseDynamics(nn.Module):
+    """Guesses the action block between two latents; a training aid against forgetting what can be controlled."""
+
+    def __init__(self, latent_dim: int, block_dim: int, width: int = 256) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(2 * latent_dim, width), nn.SiLU(), nn.Linear(width, block_dim))
+
+    def forward(self, before: Tensor, after: Tensor) -> Tensor:
+        """(N, D), (N, D) to (N, block)."""
+        return self.body(torch.cat([before, after], dim=-1))
