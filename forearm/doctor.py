@@ -7,7 +7,8 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,8 +133,20 @@ def _python() -> Finding:
     return Finding("Python", True, f"{platform.python_version()} at {sys.executable}, {machine}")
 
 
+@contextmanager
+def _gl_not_chosen() -> Iterator[None]:
+    """Without `MUJOCO_GL` inside: with a back end that is not there, MuJoCo cannot even be imported."""
+    asked = os.environ.pop("MUJOCO_GL", None)
+    try:
+        yield
+    finally:
+        if asked is not None:
+            os.environ["MUJOCO_GL"] = asked
+
+
 def _mujoco() -> Finding:
-    version = importlib.import_module("mujoco").__version__
+    with _gl_not_chosen():
+        version = importlib.import_module("mujoco").__version__
     if _release(version) < (3, 3):
         return Finding("MuJoCo", False, version, "install MuJoCo 3.3 or newer: pip install 'mujoco>=3.3'")
     return Finding("MuJoCo", True, version)
@@ -141,7 +154,8 @@ def _mujoco() -> Finding:
 
 def _gl() -> Finding:
     """The GL back end that draws a frame, each tried in a process of its own."""
-    from envs.rendering import BACKENDS, REMEDY, probe
+    with _gl_not_chosen():
+        from envs.rendering import BACKENDS, REMEDY, probe
 
     drawing = [backend for backend in BACKENDS if probe(backend)]
     asked = os.environ.get("MUJOCO_GL", "").lower()

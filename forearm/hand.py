@@ -13,35 +13,72 @@ from envs.arm import Command, next_command
 if TYPE_CHECKING:
     from envs import ArmEnv
 
-GRID = (9, 9, 6)
-REFINEMENTS = 3
+GRID = (10, 10, 7)
+FINER = 5
+CANDIDATES = 4
 
 
 def find_hand(env: "ArmEnv", frame: np.ndarray) -> np.ndarray:
     """Position (3,) of the hand in metres in a `frame` (R, R, 3) uint8 of this environment's camera.
 
-    Renders the arm on a grid of places in the task's workspace, keeps the one that differs least from the
-    frame, and repeats on a finer grid around it. The environment's state is changed.
+    Renders the arm on a grid of places in the task's workspace, keeps those that differ least from the frame,
+    and repeats on finer grids around them, with ever sharper pictures. Changes the environment's state.
     """
     low, high = np.array(env.task.low, np.float64), np.array(env.task.high, np.float64)
     env.reset(seed=0)
     if env.task.has_object:
         env.data.qpos[9:12] = [0.0, 0.0, -2.0]  # under the table: the object's place must not draw the hand
-    wanted = frame.astype(np.int32)
-    best, spacing = (low + high) / 2, high - low
-    for round_ in range(1 + REFINEMENTS):
-        counts = GRID if round_ == 0 else (5, 5, 5)
-        reach = spacing / 2 if round_ == 0 else spacing
-        axes = [
-            np.linspace(c - r, c + r, n if r > 0 else 1) for c, r, n in zip(best, reach, counts, strict=True)
-        ]
-        places = np.clip(np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3), low, high)
-        errors = [
-            int(np.abs(_drawn(env, joints).astype(np.int32) - wanted).sum()) for joints in _joints(places)
-        ]
-        best = places[int(np.argmin(errors))]
-        spacing = np.array([axis[1] - axis[0] if len(axis) > 1 else 0.0 for axis in axes])
-    return best
+    ranges = zip(low, high, GRID, strict=True)
+    axes = [np.linspace(a, b, n) if b > a else np.array([a]) for a, b, n in ranges]
+    places = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    spacing = np.array([axis[1] - axis[0] if len(axis) > 1 else 0.0 for axis in axes])
+    for blur in (8, 4):
+        errors = _differences(env, frame, places, blur)
+        best = places[np.argsort(errors, kind="stable")[:CANDIDATES]]
+        steps = [np.linspace(-1, 1, FINER) * s if s > 0 else np.zeros(1) for s in spacing]
+        offsets = np.stack(np.meshgrid(*steps, indexing="ij"), -1).reshape(-1, 3)
+        places = np.unique(np.clip((best[:, None] + offsets).reshape(-1, 3), low, high), axis=0)
+        spacing = spacing * 2 / (FINER - 1)
+    # Along the line of sight little changes, so the best place lies in a narrow valley. A simplex that is
+    # long in that direction finds its way down, from one side or the other.
+    tries = [_descended(env, frame, place, sign, low, high) for place in best[:2] for sign in (1.0, -1.0)]
+    return tries[int(np.argmin(_differences(env, frame, np.stack(tries), 1)))]
+
+
+def _descended(
+    env: "ArmEnv", frame: np.ndarray, place: np.ndarray, sign: float, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """The place to which Nelder and Mead's simplex (1965) walks down from `place` (3,)."""
+    from scipy.optimize import minimize
+
+    free = high > low
+    sight = place - env.data.camera(env.camera).xpos
+    directions = np.linalg.svd(sight[None, free])[2]  # the first along the line of sight, the others across
+    directions *= sign * np.array([[0.05], *[[0.01]] * (len(directions) - 1)])
+    result = place.copy()
+    for blur in (4, 1):
+
+        def cost(values: np.ndarray, blur: int = blur) -> float:
+            there = place.copy()
+            there[free] = np.clip(values, low[free], high[free])
+            return float(_differences(env, frame, there[None], blur)[0])
+
+        simplex = result[free] + np.vstack([np.zeros(len(directions)), directions])
+        limits = {"initial_simplex": simplex, "maxfev": 60, "xatol": 5e-4}
+        found = minimize(cost, result[free], method="Nelder-Mead", options=limits)
+        result[free] = np.clip(found.x, low[free], high[free])
+    return result
+
+
+def _differences(env: "ArmEnv", frame: np.ndarray, places: np.ndarray, blur: int) -> np.ndarray:
+    """How much the arm drawn at each of `places` (N, 3) differs from the frame, blurred over `blur` pixels."""
+    wanted = _blurred(frame, blur)
+    return np.array([np.abs(_blurred(_drawn(env, j), blur) - wanted).sum() for j in _joints(places)])
+
+
+def _blurred(frame: np.ndarray, size: int) -> np.ndarray:
+    side = frame.shape[0] // size * size
+    return frame[:side, :side].reshape(side // size, size, side // size, size, 3).mean((1, 3))
 
 
 def readings_at_rest(env: "ArmEnv", hand: np.ndarray) -> np.ndarray:

@@ -9,9 +9,11 @@ draws() {
 import os
 import sys
 
+# With a back end that is not there, MuJoCo cannot even be imported.
+asked = os.environ.pop("MUJOCO_GL", "").lower()
+
 from envs.rendering import BACKENDS, probe
 
-asked = os.environ.get("MUJOCO_GL", "").lower()
 for backend in [asked] if asked else BACKENDS:
     if probe(backend):
         sys.stdout.write(f"gl: {backend} draws\n")

@@ -1,6 +1,9 @@
 """`forearm doctor`: what it finds, what it says of what is missing, and its exit status."""
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +76,15 @@ def test_gl_that_was_asked_for_but_draws_nothing(quick_gl, monkeypatch):
     assert "MUJOCO_GL=egl" in finding.detail and finding.remedy == "unset MUJOCO_GL"
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
     assert doctor._gl().ok
+
+
+def test_a_back_end_that_is_not_there_is_one_finding_and_no_traceback():
+    environment = {**os.environ, "MUJOCO_GL": "glx"}
+    command = [sys.executable, "-m", "forearm.doctor"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 1, run.stderr
+    assert "unset MUJOCO_GL" in run.stdout
+    assert "Traceback" not in run.stderr and run.stdout.count("MISSING   MuJoCo") == 0
 
 
 @pytest.mark.parametrize(

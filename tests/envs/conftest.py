@@ -1,0 +1,10 @@
+import pytest
+
+import envs
+
+
+@pytest.fixture(scope="module", params=sorted(envs.TASKS))
+def env(request):
+    made = envs.make(request.param)
+    yield made
+    made.close()

@@ -1,0 +1,40 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from envs import rendering
+
+
+def test_a_back_end_works_here_and_is_left_for_children():
+    backend = rendering.working_backend()
+    assert backend in rendering.BACKENDS and os.environ["MUJOCO_GL"] == backend
+
+
+def test_a_back_end_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "crayon")
+    rendering.working_backend.cache_clear()
+    try:
+        with pytest.raises(rendering.RenderingUnavailable, match="crayon"):
+            rendering.working_backend()
+    finally:
+        rendering.working_backend.cache_clear()
+
+
+def test_without_any_the_remedy_is_named(monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL")
+    monkeypatch.setattr(rendering, "probe", lambda backend: False)
+    rendering.working_backend.cache_clear()
+    try:
+        with pytest.raises(rendering.RenderingUnavailable, match="apt-get install libosmesa6"):
+            rendering.working_backend()
+    finally:
+        monkeypatch.undo()
+        rendering.working_backend.cache_clear()
+
+
+def test_a_process_that_renders_ends_without_complaint():
+    code = "import envs; e = envs.make('reach'); e.reset(seed=0); f = envs.make('push'); f.reset(seed=0)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0 and "Error" not in run.stderr, run.stderr
