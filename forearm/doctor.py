@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -56,7 +55,7 @@ def diagnose(pretrained: Path | None = None) -> list[Finding]:
         ("GL back end", _gl),
         ("torch", _torch),
         ("GPU", _gpu),
-        ("checkpoints", lambda: _checkpoints(pretrained or _pretrained_folder())),
+        ("checkpoints", lambda: _checkpoints(pretrained)),
         ("ffmpeg", _ffmpeg),
     ]
     return [_guarded(name, check) for name, check in checks]
@@ -200,33 +199,22 @@ def _gpu() -> Finding:
     return Finding("GPU", False, f"none in use ({built})", remedy, essential=False)
 
 
-def _pretrained_folder() -> Path:
-    package = importlib.import_module("world_model")
-    return Path(str(package.__file__)).parent / "pretrained"
+def _checkpoints(folder: Path | None) -> Finding:
+    """The shipped checkpoints, each loaded once."""
+    from world_model.checkpoint import CheckpointError, load_checkpoint, pretrained_folder
 
-
-def _checkpoints(folder: Path) -> Finding:
-    """The shipped checkpoints whose description parses and whose weights have a sound header."""
-    from safetensors import SafetensorError, safe_open
-
+    folder = folder or pretrained_folder()
     sound, broken = [], []
-    for weights in sorted(folder.glob("*.safetensors")):
-        description = weights.with_suffix(".json")
+    for stem in sorted({path.stem for kind in ("json", "safetensors") for path in folder.glob(f"*.{kind}")}):
         try:
-            if not isinstance(json.loads(description.read_text(encoding="utf-8")), dict):
-                raise ValueError("not a JSON object")
-            with safe_open(weights, framework="numpy") as tensors:
-                if not tensors.keys():
-                    raise ValueError("no tensors")
-        except FileNotFoundError:
-            broken.append(f"{weights.name} lacks {description.name}")
-        except (OSError, ValueError, SafetensorError) as error:
-            broken.append(f"{weights.stem} is damaged ({_first_line(error)})")
+            load_checkpoint(folder / f"{stem}.json")
+        except CheckpointError as error:
+            broken.append(_first_line(error))
         else:
-            sound.append(f"{weights.stem} ({weights.stat().st_size / 1e6:.1f} MB)")
+            sound.append(f"{stem} ({(folder / f'{stem}.safetensors').stat().st_size / 1e6:.1f} MB)")
     found = "; ".join([", ".join(sound)] * bool(sound) + broken)
     if broken:
-        return Finding("checkpoints", False, found, f"{REINSTALL}, or remove the damaged files from {folder}")
+        return Finding("checkpoints", False, found, f"{REINSTALL}, or remove what is damaged from {folder}")
     if not sound:
         train = "train one with forearm collect and forearm train (--help shows how)"
         return Finding("checkpoints", False, f"none in {folder}", f"{REINSTALL}; or {train}")

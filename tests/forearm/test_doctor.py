@@ -6,15 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
-from safetensors.numpy import save_file
 
 from envs import rendering
 from forearm import doctor
 from forearm.doctor import Finding
 from forearm.errors import ForearmError
+from world_model.checkpoint import save_checkpoint
+from world_model.config import ModelConfig
+from world_model.jepa import JEPA
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def quick_gl(monkeypatch):
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    save_file({"w": np.zeros((2, 3), np.float32)}, tmp_path / "reach.safetensors")
-    (tmp_path / "reach.json").write_text('{"version": 1}')
+    model = JEPA(ModelConfig(latent_dim=8, width=8, predictor_width=8, predictor_depth=1))
+    save_checkpoint(model, tmp_path / "reach", {"task": "reach"})
     return tmp_path
 
 
@@ -90,11 +91,11 @@ def test_a_back_end_that_is_not_there_is_one_finding_and_no_traceback():
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda folder: (folder / "reach.json").unlink(), "lacks reach.json"),
-        (lambda folder: (folder / "reach.json").write_text("{"), "damaged"),
-        (lambda folder: (folder / "reach.json").write_text("[1]"), "damaged"),
-        (lambda folder: (folder / "reach.safetensors").write_bytes(b"PK\x03\x04"), "damaged"),
-        (lambda folder: (folder / "reach.safetensors").write_bytes(b""), "damaged"),
+        (lambda folder: (folder / "reach.json").unlink(), "reach.json not found"),
+        (lambda folder: (folder / "reach.json").write_text("{"), "not a forearm checkpoint"),
+        (lambda folder: (folder / "reach.json").write_text('{"a": 1}'), "not a forearm checkpoint"),
+        (lambda folder: (folder / "reach.safetensors").unlink(), "cannot be read"),
+        (lambda folder: (folder / "reach.safetensors").write_bytes(b"PK"), "hash differs"),
     ],
 )
 def test_damaged_checkpoint(checkpoint, spoil, said):

@@ -1,0 +1,78 @@
+import math
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from world_model.regularizers import batch_mean, random_directions, sigreg, vicreg
+
+
+def directions(dim, count=64):
+    return random_directions(count, dim, torch.Generator().manual_seed(0), torch.device("cpu"))
+
+
+def reference(latents, dirs, knots=17, span=3.0):
+    """The formula as it is written: every knot's cosine and sine on its own."""
+    t = torch.linspace(0, span, knots, dtype=torch.float64)
+    values = (latents.double() @ dirs.double().T)[..., None] * t
+    error = (values.cos().mean(0) - torch.exp(-(t**2) / 2)) ** 2 + values.sin().mean(0) ** 2
+    return 2 * len(latents) * torch.trapezoid(error * torch.exp(-(t**2) / 2), t, dim=-1).mean()
+
+
+def test_the_recurrence_equals_the_formula():
+    latents = torch.randn(50, 3, 8, generator=torch.Generator().manual_seed(1))
+    assert sigreg(latents, directions(8)).item() == pytest.approx(reference(latents, directions(8)).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [64, 512])
+def test_gaussian_latents_cost_about_one_and_others_more(count):
+    generator = torch.Generator().manual_seed(2)
+    gaussian = torch.randn(count, 4, 16, generator=generator)
+    base = sigreg(gaussian, directions(16)).item()
+    assert 0.5 < base < 2.0
+    assert sigreg(torch.zeros(count, 4, 16), directions(16)).item() > 5 * base
+    assert sigreg(3 * gaussian, directions(16)).item() > 3 * base
+    line = gaussian[..., :1].expand(-1, -1, 16)
+    assert sigreg(line, directions(16)).item() > 3 * base
+
+
+def test_its_gradient_undoes_a_collapse():
+    latents = (0.05 * torch.randn(128, 1, 4, generator=torch.Generator().manual_seed(3))).requires_grad_()
+    optimizer = torch.optim.Adam([latents], lr=0.05)
+    for _ in range(150):
+        optimizer.zero_grad()
+        sigreg(latents, directions(4)).backward()
+        optimizer.step()
+    assert 0.7 < latents.detach().std().item() < 1.3
+
+
+def test_vicreg_punishes_collapse_and_correlation():
+    gaussian = torch.randn(256, 2, 8, generator=torch.Generator().manual_seed(4))
+    assert vicreg(gaussian) < vicreg(0.1 * gaussian)
+    assert vicreg(gaussian) < vicreg(gaussian[..., :1].expand(-1, -1, 8))
+
+
+def _share(rank, world, path, latents, results):
+    dist.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=world)
+    mine = latents.chunk(world)[rank].clone().requires_grad_()
+    loss = sigreg(mine, directions(6)) + vicreg(mine)
+    loss.backward()
+    results[rank] = (loss.item(), mine.grad.tolist(), batch_mean(mine.detach()).tolist())
+    dist.destroy_process_group()
+
+
+def test_two_processes_give_the_statistics_of_one(tmp_path):
+    latents = torch.randn(64, 2, 6, generator=torch.Generator().manual_seed(5))
+    whole = latents.clone().requires_grad_()
+    loss = sigreg(whole, directions(6)) + vicreg(whole)
+    loss.backward()
+    with mp.Manager() as manager:
+        results = manager.dict()
+        mp.spawn(_share, (2, tmp_path / "rendezvous", latents, results), nprocs=2)
+        found = dict(results)
+    for rank in range(2):
+        assert math.isclose(found[rank][0], loss.item(), rel_tol=1e-4)
+        gradient = torch.tensor(found[rank][1])
+        # The all-reduce sums the gradients of both processes' equal losses; averaging them, as DDP does, gives one's.
+        torch.testing.assert_close(gradient / 2, whole.grad.chunk(2)[rank], rtol=1e-3, atol=1e-6)

@@ -1,0 +1,133 @@
+import json
+
+import pytest
+import torch
+
+from world_model import CheckpointError, LossConfig, ModelConfig, TrainConfig, load_checkpoint
+from world_model.dataset import DatasetError
+from world_model.training import STATE_FILE, Training, train
+
+MODEL = ModelConfig(resolution=32, latent_dim=8, width=8, predictor_width=64, history=2, frameskip=2)
+LOSS = LossConfig(rollout=3, directions=32)
+
+
+def training_of(squares, out, steps, loss=LOSS, **train_settings):
+    settings = {"steps": steps, "batch": 16, "warmup": 5, "learning_rate": 2e-3, "save_every": 4, "precision": "float32"}
+    return Training(squares, out, MODEL, loss, TrainConfig(**{**settings, **train_settings}), {"task": "squares"})
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def trained(squares, tmp_path_factory):
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("trained")
+    return out, train(training_of(squares, out, 250, batch=32))
+
+
+def test_training_learns_to_predict_without_collapse(trained):
+    _, report = trained
+    assert report["error"][-1] < 0.5 * report["copy_last"][-1]
+    assert report["effective_rank"] > 1.5  # the square has two degrees of freedom; collapse would leave one or none
+    assert report["probe_mm"]["object_position"]["mlp"] < 4  # pixels; guessing the middle is off by about 8
+
+
+def test_the_checkpoint_says_what_it_is(trained):
+    out, report = trained
+    model, document = load_checkpoint(out)
+    assert document["task"] == "squares" and document["model"]["latent_dim"] == 8
+    assert document["metrics"] == json.loads(json.dumps(report))
+    assert document["control_period"] == pytest.approx(0.1) and len(document["dataset"]["fingerprint"]) == 64
+    assert not model.training and not any(p.requires_grad for p in model.parameters())
+    assert len((out / "log.jsonl").read_text().splitlines()) > 5
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(squares, tmp_path):
+    whole = train(training_of(squares, tmp_path / "whole", 12), every=1)
+
+    def kill(progress):
+        if progress.step == 7:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(training_of(squares, tmp_path / "killed", 12), every=1, on_progress=kill)
+    resumed = train(training_of(squares, tmp_path / "killed", 12), every=1)
+    one, other = (load_checkpoint(tmp_path / name)[0].state_dict() for name in ("whole", "killed"))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert resumed == whole
+    assert not list((tmp_path / "killed").glob("*.tmp"))
+
+
+def test_a_run_with_other_settings_is_not_mixed_in(squares, tmp_path):
+    train(training_of(squares, tmp_path, 4))
+    with pytest.raises(DatasetError, match=r"train.learning_rate was 0.002, is 0.001"):
+        train(training_of(squares, tmp_path, 4, learning_rate=1e-3))
+    with pytest.raises(DatasetError, match="already there"):
+        train(training_of(squares, tmp_path, 4), resume=False)
+    (tmp_path / STATE_FILE).write_bytes(b"damaged")
+    with pytest.raises(DatasetError, match="cannot be resumed from"):
+        train(training_of(squares, tmp_path, 4))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "auto"])
+def test_other_precisions_and_losses_train_too(squares, tmp_path, precision):
+    loss = LossConfig(rollout=2, regularizer="vicreg", regularizer_weight=1.0, inverse_dynamics=0.1)
+    seen = []
+    train(
+        training_of(squares, tmp_path, 40, loss=loss, precision=precision), every=10,
+        on_progress=lambda progress: seen.append(progress.terms["loss"]),
+    )  # fmt: skip
+    assert seen[-1] < seen[0]
+
+
+def test_data_that_do_not_fit_the_model_are_refused(squares, tmp_path):
+    wrong = Training(squares, tmp_path, ModelConfig(resolution=32, action_dim=7), LOSS, TrainConfig(batch=8))
+    with pytest.raises(DatasetError, match="actions have 4 numbers, the model expects 7"):
+        train(wrong)
+    wrong = Training(squares, tmp_path, ModelConfig(resolution=32, proprio_dim=15), LOSS, TrainConfig(batch=8))
+    with pytest.raises(DatasetError, match="2 joint readings, the model expects 15"):
+        train(wrong)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"batch": 4}, "batch is 4"),
+        ({"accumulate": 2}, "statistics are those of a whole batch"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"validation": 1.5}, "validation is 1.5"),
+        ({"precision": "half"}, "precision is 'half'"),
+    ],
+)
+def test_settings_that_make_no_run_are_refused(changes, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        TrainConfig(**changes)
+
+
+def test_damaged_and_foreign_checkpoints_are_named(trained, tmp_path):
+    out, _ = trained
+    with pytest.raises(CheckpointError, match="no checkpoint 'nosuch'"):
+        load_checkpoint("nosuch")
+    document, weights = (out / "model.json").read_text(), (out / "model.safetensors").read_bytes()
+    (tmp_path / "model.json").write_text(document)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_checkpoint(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(weights[:-1] + b"x")
+    with pytest.raises(CheckpointError, match="its hash differs"):
+        load_checkpoint(tmp_path)
+    (tmp_path / "model.json").write_text(json.dumps({**json.loads(document), "format": 99}))
+    with pytest.raises(CheckpointError, match="has format 99"):
+        load_checkpoint(tmp_path)
+    (tmp_path / "model.json").write_text('{"weights": "pickle"}')
+    with pytest.raises(CheckpointError, match="is not a forearm checkpoint"):
+        load_checkpoint(tmp_path)
