@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -14,7 +15,7 @@ import numpy as np
 from forearm.closed_loop import Outcome
 from forearm.episodes import Episode, manifest_document, manifest_sha256
 from forearm.errors import ForearmError
-from forearm.files import write_json
+from forearm.files import remove_leftovers, write_json
 from forearm.parallel import run_jobs
 from forearm.rows import LEARNED, NONE, ORACLE, Row, check_row
 from forearm.statistics import compare_pairs, wilson
@@ -91,6 +92,7 @@ def compare(
     tell = progress or (lambda what, done, of: None)
     rows = rows_of(comparison)
     out = comparison.out
+    remove_leftovers(out)
     episodes = _manifests(comparison, workers, tell)
     everything = [episode for task in episodes.values() for episode in task]
     write_json(out / "manifest.json", manifest_document(comparison.seed, everything))
@@ -116,6 +118,7 @@ def compare(
     ordered = [[outcomes[row.key][e.episode] for e in wanted[row.key]] for row in rows]
     document = results_document(comparison, rows, ordered, manifest_sha256(everything))
     write_json(out / "results.json", document)
+    shutil.rmtree(out / "partial", ignore_errors=True)
     return document
 
 

@@ -25,6 +25,15 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `replacing` left under `folder` when its process was killed; only when nobody writes
+    there.
+    """
+    for path in folder.rglob(".*.tmp*"):
+        with suppress(OSError):
+            path.unlink()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, whole or not at all. Raises ValueError for numbers that JSON has not (NaN,
     inf).

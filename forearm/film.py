@@ -1,6 +1,9 @@
 """Films of episodes: what the arm saw, where it had to get to, and what it expected that to cost."""
 
+import errno
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,13 +38,26 @@ def write_film(path: Path, recording: Recording, title: str, outcome: Outcome) -
     """
     import imageio.v2 as imageio
 
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, _told_if_full(path):
         writer = imageio.get_writer(
             temporary, format="FFMPEG", fps=FPS, codec="libx264", quality=8, macro_block_size=16
         )
         with writer:
             for frame in film_frames(recording, title, outcome):
                 writer.append_data(frame)
+
+
+@contextmanager
+def _told_if_full(path: Path) -> Iterator[None]:
+    """The encoder is another process: when it fails for want of room, all that is seen here is a broken
+    pipe.
+    """
+    try:
+        yield
+    except OSError as error:
+        if shutil.disk_usage(path.parent).free < 1 << 20:
+            raise OSError(errno.ENOSPC, "no space left on device", str(path)) from error
+        raise
 
 
 def film_frames(recording: Recording, title: str, outcome: Outcome) -> Iterator[np.ndarray]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 GRID = (10, 10, 7)
 FINER = 5
 CANDIDATES = 4
+NEGLIGIBLE = 0.1
+"""Mean difference of two frames, in levels of 255, below which they show the same arm."""
 
 
 def find_hand(env: "ArmEnv", frame: np.ndarray) -> np.ndarray:
@@ -41,8 +43,16 @@ def find_hand(env: "ArmEnv", frame: np.ndarray) -> np.ndarray:
         spacing = spacing * 2 / (FINER - 1)
     # Along the line of sight little changes, so the best place lies in a narrow valley. A simplex that is
     # long in that direction finds its way down, from one side or the other.
-    tries = [_descended(env, frame, place, sign, low, high) for place in best[:2] for sign in (1.0, -1.0)]
-    return tries[int(np.argmin(_differences(env, frame, np.stack(tries), 1)))]
+    found, least = best[0], np.inf
+    for place, sign in ((best[0], 1.0), (best[0], -1.0), (best[1], 1.0), (best[1], -1.0)):
+        there = _descended(env, frame, place, sign, low, high)
+        error = float(_differences(env, frame, there[None], 1)[0])
+        confirmed = np.linalg.norm(there - found) < 0.002
+        if error < least:
+            found, least = there, error
+        if confirmed or least < NEGLIGIBLE * frame.size:
+            break
+    return found
 
 
 def _descended(
@@ -55,13 +65,14 @@ def _descended(
     sight = place - env.data.camera(env.camera).xpos
     directions = np.linalg.svd(sight[None, free])[2]  # the first along the line of sight, the others across
     directions *= sign * np.array([[0.05], *[[0.01]] * (len(directions) - 1)])
-    result = place.copy()
+    result, near = place.copy(), _joints(place[None])[0]
     for blur in (4, 1):
 
         def cost(values: np.ndarray, blur: int = blur) -> float:
             there = place.copy()
             there[free] = np.clip(values, low[free], high[free])
-            return float(_differences(env, frame, there[None], blur)[0])
+            drawn = _drawn(env, kinematics.inverse(there, near, iterations=8))
+            return float(np.abs(_blurred(drawn, blur) - _blurred(frame, blur)).sum())
 
         simplex = result[free] + np.vstack([np.zeros(len(directions)), directions])
         limits = {"initial_simplex": simplex, "maxfev": 60, "xatol": 5e-4}
@@ -71,7 +82,8 @@ def _descended(
 
 
 def _differences(env: "ArmEnv", frame: np.ndarray, places: np.ndarray, blur: int) -> np.ndarray:
-    """How much the arm drawn at each of `places` (N, 3) differs from the frame, blurred over `blur` pixels."""
+    """How much the arm drawn at each of `places` (N, 3) differs from the frame, blurred over `blur` pixels.
+    """
     wanted = _blurred(frame, blur)
     return np.array([np.abs(_blurred(_drawn(env, j), blur) - wanted).sum() for j in _joints(places)])
 

@@ -103,6 +103,16 @@ def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":
     return model, document
 
 
+def check_horizon(task: Mapping[str, Any], horizon: int) -> None:
+    """Raise `ForearmError` unless the model's steps divide `horizon`, in control steps."""
+    frameskip = load_for(task)[0].config.frameskip
+    if horizon % frameskip:
+        raise ForearmError(
+            f"horizon={horizon} is no multiple of {frameskip}, the control steps in one step of "
+            f"checkpoint '{task['checkpoint']}'; try horizon={-(-horizon // frameskip) * frameskip}"
+        )
+
+
 def fingerprint_of(task: Mapping[str, Any]) -> str:
     """Fingerprint of a task's checkpoint; raises like `load_for`."""
     return fingerprint(load_for(task)[1])

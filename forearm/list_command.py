@@ -24,23 +24,25 @@ def tables() -> Iterable[Table]:
 
     tasks = _table("tasks", "task=")
     for name in settings.options("task"):
-        tasks.add_row(name, envs.TASKS[name].description if name in envs.TASKS else "a task of your own")
+        known = envs.TASKS.get(name)
+        tasks.add_row(name, known.description if known else settings.describe("task", name))
     yield tasks
-    planners = _table("planners", "planner=")
-    for name in settings.options("planner"):
-        planners.add_row(name, _first_line(planner.PLANNERS[name][0]) if name in planner.PLANNERS else "")
-    yield planners
+    yield _options("planner", "planners")
     policies = _table("policies that do not plan", "baselines=")
     words = {"expert": "The task's scripted expert, which looks inside the simulator."}
     for name in POLICIES:
         policies.add_row(name, words.get(name) or _first_line(planner.POLICIES[name][0]))
     yield policies
     yield _checkpoints()
-    for group, title in (("world_model", "world models to train"), ("protocol", "protocols")):
-        table = _table(title, f"{group}=")
-        for name in settings.options(group):
-            table.add_row(name, "")
-        yield table
+    yield _options("world_model", "world models to train")
+    yield _options("protocol", "protocols")
+
+
+def _options(group: str, title: str) -> Table:
+    table = _table(title, f"{group}=")
+    for name in settings.options(group):
+        table.add_row(name, settings.describe(group, name))
+    return table
 
 
 def _checkpoints() -> Table:

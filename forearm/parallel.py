@@ -3,6 +3,7 @@
 import importlib
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -80,7 +81,8 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], workers: in
         return
     context = multiprocessing.get_context("spawn")
     with _single_threaded_children():
-        pool = ProcessPoolExecutor(max_workers=min(workers, len(jobs)), mp_context=context)
+        others = set(multiprocessing.active_children())
+        pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_leave_signals)
         try:
             waiting: set[Future[Result]] = {pool.submit(_guarded, function, job) for job in jobs}
             while waiting:
@@ -92,8 +94,19 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], workers: in
                 "a worker process was killed (often for want of memory): repeat the command to go on "
                 "where it stopped, with fewer workers= if it happens again"
             ) from None
+        except KeyboardInterrupt:
+            # A chunk may take minutes: what it has done so far is lost, what was finished is on disk.
+            for child in set(multiprocessing.active_children()) - others:
+                child.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_signals() -> None:
+    """Ctrl-C reaches the whole process group; only the parent is to answer it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _guarded(function: Callable[[Job], Result], job: Job) -> Result:

@@ -4,6 +4,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forearm.agent import Agent, Imagination
@@ -53,7 +56,18 @@ class Row:
     @property
     def key(self) -> str:
         """Hash of everything in this row: outcomes stored under it are outcomes of this row."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()[:16]
+        parts = [code_sha256(), asdict(self)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@cache
+def code_sha256() -> str:
+    """Hash of this program's own code: what was run with other code is run again."""
+    digest = hashlib.sha256()
+    for room in ("planner", "world_model", "envs", "forearm"):
+        for path in sorted(Path(str(files(room))).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def check_row(row: Row) -> None:
@@ -72,6 +86,10 @@ def check_row(row: Row) -> None:
             f"replan_every={row.replan_every} must lie between 1 and the horizon of "
             f"{row.planner_name} ({horizon})"
         )
+    if row.dynamics == LEARNED:
+        from forearm.latent import check_horizon
+
+        check_horizon(row.task, horizon)
 
 
 def build_planner(config: Mapping[str, Any]) -> Any:

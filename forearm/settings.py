@@ -5,6 +5,7 @@ such a key, `cem.samples=200` to that one; `task.` and a task's own name work in
 """
 
 import difflib
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +14,8 @@ from typing import Any
 
 from forearm.errors import ForearmError, did_you_mean, one_line
 
+OWN_CONFIGS = "FOREARM_CONFIGS"
+"""Environment variable with folders of configs of the user's own, laid out like configs/."""
 GROUPS = ("task", "planner", "world_model", "protocol")
 LIST_GROUPS = ("task", "planner")
 PATHS = frozenset({"out", "start", "goal", "data", "checkpoint", "picture", "configs"})
@@ -59,6 +62,16 @@ class Settings:
 def options(group: str) -> list[str]:
     """Names of the configs in `group`, in alphabetical order."""
     return list(_options(group))
+
+
+def describe(group: str, name: str) -> str:
+    """What the config `name` of `group` says about itself: the comment in its first line."""
+    for folder in _folders():
+        path = folder / group / f"{name}.yaml"
+        if path.is_file():
+            first = path.read_text(encoding="utf-8").partition("\n")[0]
+            return first.removeprefix("#").strip() if first.startswith("#") else ""
+    return ""
 
 
 def load(command: str, overrides: Sequence[str] = ()) -> Settings:
@@ -293,7 +306,9 @@ def _composed(command: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("configs", version_base="1.3"):
-            config = compose(command, overrides=list(overrides))
+            own = ",".join(f"file://{folder}" for folder in _own_folders())
+            search = [f"hydra.searchpath=[{own}]"] if own else []
+            config = compose(command, overrides=[*search, *overrides])
     except HydraException as error:
         raise ForearmError(f"the configs of '{command}' do not fit together: {one_line(error)}") from None
     resolved = OmegaConf.to_container(config, resolve=True)
@@ -303,7 +318,20 @@ def _composed(command: str, overrides: tuple[str, ...]) -> dict[str, Any]:
 
 @cache
 def _options(group: str) -> tuple[str, ...]:
+    return tuple(sorted({path.stem for folder in _folders() for path in (folder / group).glob("*.yaml")}))
+
+
+def _folders() -> list[Path]:
+    """Where configs are looked for: those of this package, then folders of the user's own."""
     from importlib.resources import files
 
-    folder = Path(str(files("configs"))) / group
-    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
+    return [Path(str(files("configs"))), *_own_folders()]
+
+
+def _own_folders() -> list[Path]:
+    named = os.environ.get(OWN_CONFIGS, "")
+    folders = [Path(name).expanduser().absolute() for name in named.split(os.pathsep) if name]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ForearmError(f"{OWN_CONFIGS} names {folder}, which is no folder")
+    return folders

@@ -12,36 +12,32 @@ NOTHING = "-"
 
 
 def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
-    """The rows of a results document, and below them what its paired tests say."""
-    rows = Table(
-        title="success with 95 % Wilson interval", title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD
-    )
-    rows.add_column("task")
-    rows.add_column("planner", no_wrap=True)
-    rows.add_column("dynamics")
-    for heading in ("success %", "n", "final cm", "steps", "plan ms\np50/p95", "model\nevals"):
-        rows.add_column(heading, justify="right", no_wrap=True)
-    previous = None
-    for row in document["rows"]:
-        if previous not in (None, row["task"]):
-            rows.add_section()
-        shown = row["task"] if row["task"] != previous else ""
-        previous = row["task"]
-        rows.add_row(shown, row["planner"], row["dynamics"], *_numbers(row))
-    yield rows
+    """A table for each task of a results document, and one for what its paired tests say."""
+    for task in dict.fromkeys(row["task"] for row in document["rows"]):
+        table = _table(f"{task}: success with 95 % Wilson interval")
+        table.add_column("planner", no_wrap=True, min_width=15)
+        for heading in ("success %", "n", "final cm", "steps", "plan ms p50/p95", "model evals"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row in document["rows"]:
+            if row["task"] == task:
+                oracle = " (oracle)" if row["dynamics"] == "oracle" else ""
+                table.add_row(row["planner"] + oracle, *_numbers(row))
+        yield table
     if document["pairs"]:
-        title = "paired tests on the same episodes (exact, Holm-corrected)"
-        pairs = Table(title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD)
+        pairs = _table("paired tests on the same episodes: exact, Holm-corrected")
         for heading in ("task", "a", "b"):
-            pairs.add_column(heading)
-        for heading in ("only a", "only b", "p", "p Holm"):
+            pairs.add_column(heading, no_wrap=True)
+        for heading in ("only a", "only b", "p Holm"):
             pairs.add_column(heading, justify="right", no_wrap=True)
         pairs.add_column("verdict")
         for pair in document["pairs"]:
-            counts = (str(pair["only_a"]), str(pair["only_b"]))
-            tests = (f"{pair['p']:.3g}", f"{pair['p_holm']:.3g}")
-            pairs.add_row(pair["task"], pair["a"], pair["b"], *counts, *tests, verdict_in_words(pair))
+            counts = (str(pair["only_a"]), str(pair["only_b"]), f"{pair['p_holm']:.3g}")
+            pairs.add_row(pair["task"], pair["a"], pair["b"], *counts, verdict_in_words(pair))
         yield pairs
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD, padding=(0, 1))
 
 
 def verdict_in_words(pair: Mapping[str, Any]) -> str:
