@@ -9,11 +9,11 @@ targets before any physics runs (see `simulator.py`).
 import importlib.resources
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from envs import kinematics
+from envs.backend import mujoco
 from envs.tasks import GRIPPER_OPEN, Task
 
 Array = NDArray[np.float64]

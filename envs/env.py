@@ -1,15 +1,15 @@
 """The tasks as Gymnasium environments: an image is seen, an image is the goal."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
-import mujoco
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from envs import kinematics
 from envs.arm import CONTROL_PERIOD, Command, build_model, next_command, servo_path
+from envs.backend import mujoco
 from envs.rendering import Renderer
 from envs.tasks import TASKS, Scene, Task
 
@@ -39,7 +39,7 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         RenderingUnavailable: at the first frame, if no GL back end can draw.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_PERIOD)}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_PERIOD)}
     control_period = CONTROL_PERIOD
 
     def __init__(
@@ -86,7 +86,8 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """A new start and goal, both functions of `seed` alone when one is given.
 
         Returns:
-            observation, and info with `goal` (R, R, 3) uint8, `goal_state` (the goal's snapshot), `distance_m`, `success`.
+            observation, and info with `goal` (R, R, 3) uint8, `goal_state` (the goal's snapshot), `distance_m`
+            and `success`.
         """
         super().reset(seed=seed)
         while True:
@@ -145,7 +146,7 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         proprio = np.concatenate([self.data.qpos[:7], self.data.qvel[:7], opening]).astype(np.float32)
         return {"pixels": self.render(), "proprio": proprio}
 
-    def render(self, camera: str | None = None, resolution: int | None = None) -> Frame:  # type: ignore[override]
+    def render(self, camera: str | None = None, resolution: int | None = None) -> Frame:
         """The present frame, (R, R, 3) uint8; another camera or resolution on request."""
         side = resolution or self.resolution
         if side not in self._renderers:
@@ -211,9 +212,7 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         snapshot = np.asarray(snapshot, dtype=np.float64)
         expected = self._physics_size + COMMAND_SIZE + 4
         if snapshot.shape != (expected,):
-            raise ValueError(
-                f"snapshot has shape {snapshot.shape}: task '{self.task.name}' expects ({expected},)"
-            )
+            raise ValueError(f"snapshot has shape {snapshot.shape}: task '{self.task.name}' expects ({expected},)")
         rest = snapshot[self._physics_size :]
         command = Command(rest[:3].copy(), np.array(rest[3]), rest[4:11].copy())
         return snapshot[: self._physics_size], command, rest[11:14], int(rest[14])

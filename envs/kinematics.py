@@ -57,9 +57,7 @@ def forward(joints: ArrayLike) -> tuple[Array, Array, Array]:
     axis = np.stack(axes, axis=-1)
     arm = tool[..., :, None] - np.stack(origins, axis=-1)
     # The cross product written out: np.cross spends ten times as long on its checks.
-    linear = (
-        axis[..., (1, 2, 0), :] * arm[..., (2, 0, 1), :] - axis[..., (2, 0, 1), :] * arm[..., (1, 2, 0), :]
-    )
+    linear = axis[..., (1, 2, 0), :] * arm[..., (2, 0, 1), :] - axis[..., (2, 0, 1), :] * arm[..., (1, 2, 0), :]
     return tool, rotation, np.concatenate([linear, axis], axis=-2)
 
 

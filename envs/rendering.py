@@ -12,9 +12,10 @@ import sys
 import weakref
 from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
+
+from envs.backend import mujoco
 
 BACKENDS = ("egl", "osmesa", "glfw")
 
@@ -78,9 +79,7 @@ def working_backend() -> str:
     chosen = os.environ.get("MUJOCO_GL", "").lower()
     if chosen:
         if chosen not in BACKENDS:
-            raise RenderingUnavailable(
-                f"MUJOCO_GL={chosen} is no back end here: unset it or use one of {BACKENDS}"
-            )
+            raise RenderingUnavailable(f"MUJOCO_GL={chosen} is no back end here: unset it or use one of {BACKENDS}")
         return chosen
     for backend in BACKENDS:
         if probe(backend):

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-import mujoco
-import mujoco.rollout
 import numpy as np
+from mujoco.rollout import rollout
 from numpy.typing import ArrayLike, NDArray
 
 from envs import kinematics
 from envs.arm import Command, next_command, servo_path
+from envs.backend import mujoco
 from envs.env import PHYSICS, ArmEnv
 from envs.tasks import Task
 
@@ -53,7 +53,7 @@ class TrueDynamics:
         full = np.empty(mujoco.mj_stateSize(self._model, FULL))
         mujoco.mj_getState(self._model, self._scratch, full, FULL)
         controls = self._controls(command, actions)
-        states, _ = mujoco.rollout.rollout(
+        states, _ = rollout(
             self._model,
             self._data,
             np.repeat(full[None], candidates, 0),
@@ -61,9 +61,7 @@ class TrueDynamics:
             initial_warmstart=np.repeat(self._scratch.qacc_warmstart[None], candidates, 0),
             persistent_pool=len(self._data) > 1,
         )
-        qpos = states[
-            :, substeps - 1 :: substeps, 1 : 1 + self._model.nq
-        ]  # a full state starts with the time
+        qpos = states[:, substeps - 1 :: substeps, 1 : 1 + self._model.nq]  # a full state starts with the time
         tool = kinematics.forward(qpos[..., :7])[0]
         thing = qpos[..., 9:12] if self._task.has_object else np.full_like(tool, np.nan)
         return np.concatenate([tool, thing], -1).reshape(candidates, horizon, 6)

@@ -20,10 +20,11 @@ _FREE_BODY = """
   <freejoint name="object"/>
   <geom name="object" class="touch" {shape} rgba="0.95 0.35 0.1 1"/>
 </body>"""
-_PUCK = f'type="cylinder" size="{PUCK_RADIUS} {PUCK_HALF_HEIGHT}" mass="0.25" friction="0.7 0.01 0.001" condim="4" priority="1"'
-_CUBE = (
-    f'type="box" size="{CUBE_HALF} {CUBE_HALF} {CUBE_HALF}" mass="0.06" friction="1 0.01 0.001" condim="4"'
+_PUCK = (
+    f'type="cylinder" size="{PUCK_RADIUS} {PUCK_HALF_HEIGHT}" mass="0.25" '
+    'friction="0.7 0.01 0.001" condim="4" priority="1"'
 )
+_CUBE = f'type="box" size="{CUBE_HALF} {CUBE_HALF} {CUBE_HALF}" mass="0.06" friction="1 0.01 0.001" condim="4"'
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,7 @@ class Task:
 
     def objects_xml(self) -> str:
         """MJCF of the task's own bodies."""
-        return (
-            _FREE_BODY.format(height=self.object_half_height, shape=self.object_shape)
-            if self.has_object
-            else ""
-        )
+        return _FREE_BODY.format(height=self.object_half_height, shape=self.object_shape) if self.has_object else ""
 
     def sample(self, rng: np.random.Generator) -> tuple[Scene, Scene]:
         """A start and a goal scene, unsolved at the start by a margin stated in the task's description."""
@@ -105,11 +102,7 @@ def _sample_push(task: Task, rng: np.random.Generator) -> tuple[Scene, Scene]:
         # The goal picture shows how a push ends: the tool just behind the puck, on the line it came along.
         behind = goal - way / max(distance, 1e-9) * (PUCK_RADIUS + 0.02)
         inside = np.all(behind >= low[:2]) and np.all(behind <= high[:2])
-        if (
-            inside
-            and PUSH_DISTANCE[0] <= distance <= PUSH_DISTANCE[1]
-            and np.linalg.norm(tool[:2] - puck) >= 0.08
-        ):
+        if inside and PUSH_DISTANCE[0] <= distance <= PUSH_DISTANCE[1] and np.linalg.norm(tool[:2] - puck) >= 0.08:
             z = task.object_half_height
             return (
                 Scene(tool, object_position=np.array([*puck, z])),

@@ -82,8 +82,7 @@ def _descended(
 
 
 def _differences(env: "ArmEnv", frame: np.ndarray, places: np.ndarray, blur: int) -> np.ndarray:
-    """How much the arm drawn at each of `places` (N, 3) differs from the frame, blurred over `blur` pixels.
-    """
+    """How much the arm drawn at each of `places` (N, 3) differs from the frame, both blurred."""
     wanted = _blurred(frame, blur)
     return np.array([np.abs(_blurred(_drawn(env, j), blur) - wanted).sum() for j in _joints(places)])
 

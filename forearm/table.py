@@ -16,7 +16,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     for task in dict.fromkeys(row["task"] for row in document["rows"]):
         table = _table(f"{task}: success with 95 % Wilson interval")
         table.add_column("planner", no_wrap=True, min_width=15)
-        for heading in ("success %", "n", "final cm", "steps", "plan ms p50/p95", "model evals"):
+        for heading in ("success %", "n", "final\ncm", "steps", "plan ms\np50/p95", "model\nevals"):
             table.add_column(heading, justify="right", no_wrap=True)
         for row in document["rows"]:
             if row["task"] == task:

@@ -72,9 +72,8 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
         line = bar.add_task("starting", total=training.train.steps)
 
         def show(progress: TrainProgress) -> None:
-            terms = "  ".join(f"{name} {value:.4g}" for name, value in progress.terms.items())
             bar.update(
-                line, completed=progress.step, description=f"{terms}  {progress.frames_per_s:.0f} frames/s"
+                line, completed=progress.step, description=f"loss {progress.terms['loss']:.4f}  {progress.frames_per_s:.0f} frames/s"
             )
             if progress.validation:
                 numbers = [

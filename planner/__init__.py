@@ -31,9 +31,7 @@ POLICIES: dict[str, tuple[type[Policy[Any]], type[PolicyConfig]]] = {
 }
 
 
-def make_planner(
-    name: str, *, clock: Callable[[], float] = time.perf_counter, **settings: Any
-) -> Planner[Any, Any]:
+def make_planner(name: str, *, clock: Callable[[], float] = time.perf_counter, **settings: Any) -> Planner[Any, Any]:
     """The planner of that name with those settings; `clock` returns seconds.
 
     Raises `ValueError`, in one line, for an unknown name or setting (with the nearest known one) and for

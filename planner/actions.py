@@ -65,9 +65,7 @@ class ActionSpace:
         return self.clip(torch.as_tensor(means, dtype=self.low.dtype, device=self.low.device))
 
 
-def shift(
-    commands: NDArray[np.float64], steps: int, horizon: int, fill: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def shift(commands: NDArray[np.float64], steps: int, horizon: int, fill: NDArray[np.float64]) -> NDArray[np.float64]:
     """Commands (H, A) as they look `steps` control steps later: (horizon, A), the unknown end filled with
     (A,).
     """

@@ -45,9 +45,7 @@ class CEMConfig(GaussianConfig):
         if self.elites > self.samples:
             raise ValueError(f"elites ({self.elites}) is larger than samples ({self.samples})")
         object.__setattr__(self, "alpha", checks.real("alpha", self.alpha, least=0.0, below=1.0))
-        object.__setattr__(
-            self, "keep_fraction", checks.real("keep_fraction", self.keep_fraction, least=0.0, most=1.0)
-        )
+        object.__setattr__(self, "keep_fraction", checks.real("keep_fraction", self.keep_fraction, least=0.0, most=1.0))
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,7 @@ class CEM(Planner[EliteGaussian, CEMConfig]):
         """Draw x = mean + std * noise."""
         return draw(dist, generators, self.config.samples - 1, self.config.noise_beta)
 
-    def update(
-        self, dist: EliteGaussian, space: ActionSpace, samples: Tensor, costs: Tensor
-    ) -> EliteGaussian:
+    def update(self, dist: EliteGaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> EliteGaussian:
         """Mean and standard deviation move to those of the elites; the best of them stay for the next
         round.
         """

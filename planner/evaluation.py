@@ -49,9 +49,7 @@ def score(objective: Objective, trajectory: Any, commands: Tensor) -> Scores:
     costs = as_tensor(objective.cost(trajectory, commands), commands.device)
     expected = commands.shape[:2]
     if costs.shape != expected:
-        raise ValueError(
-            f"objective.cost returned shape {tuple(costs.shape)}; expected (B, K) = {tuple(expected)}"
-        )
+        raise ValueError(f"objective.cost returned shape {tuple(costs.shape)}; expected (B, K) = {tuple(expected)}")
     if costs.is_complex():
         raise ValueError("objective.cost returned complex numbers; expected real ones")
     if not costs.is_floating_point() or costs.element_size() < 4:

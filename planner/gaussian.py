@@ -37,9 +37,7 @@ class GaussianConfig(SearchConfig):
         super().__post_init__()
         object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
         object.__setattr__(self, "min_std", checks.reals("min_std", self.min_std, least=0.0))
-        object.__setattr__(
-            self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0)
-        )
+        object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
         initial, least = per_dimension(self.initial_std), per_dimension(self.min_std)
         if len(initial) > 1 and len(least) > 1 and len(initial) != len(least):
             raise ValueError(f"initial_std has {len(initial)} numbers but min_std has {len(least)}")

@@ -54,9 +54,7 @@ class MPPI(Planner[Gaussian, MPPIConfig]):
         """The configured spread around the proposal."""
         return initial_gaussian(self.config, space, mean)
 
-    def sample(
-        self, dist: Gaussian, space: ActionSpace, generators: Sequence[Generator], iteration: int
-    ) -> Tensor:
+    def sample(self, dist: Gaussian, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
         """Draw x = mean + std * noise."""
         return draw(dist, generators, self.config.samples - 1, self.config.noise_beta)
 

@@ -46,9 +46,7 @@ class LatentDistance:
                 f"(B, K, H', {', '.join(str(n) for n in self.goal.shape[1:])})"
             )
         if latents.shape[0] != self.goal.shape[0]:
-            raise ValueError(
-                f"trajectory is of {latents.shape[0]} problems, the goal of {self.goal.shape[0]}"
-            )
+            raise ValueError(f"trajectory is of {latents.shape[0]} problems, the goal of {self.goal.shape[0]}")
         # Differences of half-precision latents are taken in single precision.
         dtype = torch.promote_types(torch.promote_types(latents.dtype, self.goal.dtype), torch.float32)
         difference = latents.to(dtype) - self.goal.to(dtype)[:, None, None]
@@ -72,9 +70,7 @@ class LatentDistance:
             powers = self.decay ** torch.arange(steps - 1, -1, -1, dtype=torch.float64)
             return powers / powers.sum()
         if len(self.weights) != steps:
-            raise ValueError(
-                f"{len(self.weights)} weights for a trajectory of {steps} steps; give one to each"
-            )
+            raise ValueError(f"{len(self.weights)} weights for a trajectory of {steps} steps; give one to each")
         return torch.tensor(self.weights, dtype=torch.float64)
 
 

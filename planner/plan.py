@@ -214,8 +214,7 @@ class Plan:
             f"{'step':>5}{'time [s]':>10}" + "".join(f"{f'a{i}':>9}" for i in range(dims)),
         ]
         rows = [
-            f"{h:>5}{self.times[h]:>10.2f}" + "".join(f"{a:>+9.3f}" for a in self.actions[h])
-            for h in range(horizon)
+            f"{h:>5}{self.times[h]:>10.2f}" + "".join(f"{a:>+9.3f}" for a in self.actions[h]) for h in range(horizon)
         ]
         if horizon > 24:
             rows = [*rows[:20], f"{'...':>5}", *rows[-3:]]

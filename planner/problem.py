@@ -59,9 +59,7 @@ class Problem:
         low = low if low.is_floating_point() else low.to(torch.float32)
         high = torch.as_tensor(self.high, dtype=low.dtype, device=low.device)
         if low.ndim != 1 or low.numel() == 0 or high.shape != low.shape:
-            raise ValueError(
-                f"low and high must both have shape (A,), got {tuple(low.shape)} and {tuple(high.shape)}"
-            )
+            raise ValueError(f"low and high must both have shape (A,), got {tuple(low.shape)} and {tuple(high.shape)}")
         if not bool((torch.isfinite(low) & torch.isfinite(high)).all()):
             raise ValueError("low and high must be finite: a planner samples between them")
         if bool((low > high).any()):
@@ -69,6 +67,4 @@ class Problem:
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
         object.__setattr__(self, "batch", checks.integer("batch", self.batch, 1))
-        object.__setattr__(
-            self, "control_period", checks.real("control_period", self.control_period, above=0.0)
-        )
+        object.__setattr__(self, "control_period", checks.real("control_period", self.control_period, above=0.0))

@@ -36,9 +36,7 @@ class RandomShootingConfig(SearchConfig):
         super().__post_init__()
         checks.choice("distribution", self.distribution, ("uniform", "gaussian"))
         object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
-        object.__setattr__(
-            self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0)
-        )
+        object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,7 @@ class RandomShooting(Planner[BestSeen, RandomShootingConfig]):
         """Only the proposal."""
         return BestSeen(mean, torch.full_like(mean[:, 0, 0], torch.inf))
 
-    def sample(
-        self, dist: BestSeen, space: ActionSpace, generators: Sequence[Generator], iteration: int
-    ) -> Tensor:
+    def sample(self, dist: BestSeen, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
         """Fresh sequences, every time from the same distribution."""
         config, count = self.config, self.config.samples - 1
         if config.distribution == "uniform":

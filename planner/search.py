@@ -201,15 +201,11 @@ class Planner(ABC, Generic[D, C]):
             for b in range(problem.batch)
         ]
 
-    def _proposal(
-        self, space: ActionSpace, previous: Sequence[Plan | None] | None, elapsed_steps: int
-    ) -> Tensor:
+    def _proposal(self, space: ActionSpace, previous: Sequence[Plan | None] | None, elapsed_steps: int) -> Tensor:
         """The first mean (B, V, A): the previous plans shifted in time, or the middle of the bounds."""
         steps = checks.integer("elapsed_steps", elapsed_steps, 0)
         if previous is not None and len(previous) != space.batch:
-            raise ValueError(
-                f"{len(previous)} previous plans for {space.batch} problems; give one or None to each"
-            )
+            raise ValueError(f"{len(previous)} previous plans for {space.batch} problems; give one or None to each")
         middle = space.middle.double().cpu().numpy()
         nothing = np.zeros((0, space.dims))
         rows = []

@@ -1,4 +1,4 @@
-"""The room that predicts: video data, JEPA encoder and predictor, training and checkpoints. Knows no planner, no MuJoCo."""
+"""The room that predicts: video data, JEPA, training, checkpoints. Knows no planner and no MuJoCo."""
 
 from world_model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, shipped
 from world_model.config import LossConfig, ModelConfig, TrainConfig

@@ -93,9 +93,7 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: is not a forearm checkpoint ({error})") from error
     if version != FORMAT:
-        raise CheckpointError(
-            f"{path}: has format {version}, this version reads {FORMAT}: train it again or update"
-        )
+        raise CheckpointError(f"{path}: has format {version}, this version reads {FORMAT}: train it again or update")
     weights_path = path.with_suffix(".safetensors")
     try:
         weights = weights_path.read_bytes()
@@ -111,9 +109,7 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
     try:
         model.load_state_dict(load_tensors(weights))
     except (SafetensorError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{weights_path}: does not fit the architecture in {path.name}: {error}"
-        ) from error
+        raise CheckpointError(f"{weights_path}: does not fit the architecture in {path.name}: {error}") from error
     return model.to(device).eval().requires_grad_(False), document
 
 

@@ -85,7 +85,8 @@ class TrainConfig:
         validate_every, save_every: in steps.
         seed: of initialisation and of the order of the windows.
         precision: `auto`, `float32` or `bfloat16`.
-        accumulate: micro-batches per optimiser step; SIGReg and VICReg are statistics of a whole batch, so only 1 is right.
+        accumulate: micro-batches per optimiser step; the regularisers are statistics of a whole batch, so only 1
+            is right.
     """
 
     steps: int = 6000
@@ -127,9 +128,7 @@ def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:
-        raise ValueError(
-            f"unknown setting {', '.join(unknown)}: {kind.__name__} has {', '.join(sorted(known))}"
-        )
+        raise ValueError(f"unknown setting {', '.join(unknown)}: {kind.__name__} has {', '.join(sorted(known))}")
     return kind(**values)
 
 

@@ -59,9 +59,7 @@ class VitEncoder(nn.Module):
         layer = nn.TransformerEncoderLayer(
             width, width // 32, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
-        self.blocks = nn.TransformerEncoder(
-            layer, config.depth, norm=nn.LayerNorm(width), enable_nested_tensor=False
-        )
+        self.blocks = nn.TransformerEncoder(layer, config.depth, norm=nn.LayerNorm(width), enable_nested_tensor=False)
         self.features = width
 
     def forward(self, frames: Tensor) -> Tensor:

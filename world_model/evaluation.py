@@ -45,16 +45,14 @@ class Report:
 
 @torch.no_grad()
 def embed(model: JEPA, sampler: WindowSampler, limit: int, where: torch.device) -> dict[str, Tensor]:
-    """Latents (N, T, D), predictions (N, M, D) and the positions (N, T, 3) of `limit` windows spread over the episodes."""
+    """Latents (N, T, D), predictions (N, M, D) and positions (N, T, 3) of `limit` windows spread over the episodes."""
     model.eval()
     history = model.config.history
     gathered: dict[str, list[Tensor]] = {}
     for batch in sampler.in_order(BATCH, limit):
         batch = {k: v.to(where) for k, v in batch.items()}
         latents = model.encode(batch["pixels"].flatten(0, 1)).unflatten(0, batch["pixels"].shape[:2])
-        actions = (
-            batch["actions"].unflatten(-1, (model.config.frameskip, model.config.action_dim)).flatten(1, 2)
-        )
+        actions = batch["actions"].unflatten(-1, (model.config.frameskip, model.config.action_dim)).flatten(1, 2)
         blocks = model.blocks(actions)
         states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
         predicted = model.rollout(states[:, :history], blocks[:, : history - 1], blocks[:, history - 1 :])

@@ -76,9 +76,7 @@ class JEPA(nn.Module):
             return latents
         if proprio is None or proprio.shape[-1] != self.config.proprio_dim:
             got = "none" if proprio is None else proprio.shape[-1]
-            raise ValueError(
-                f"joint readings: got {got}, this model expects {self.config.proprio_dim} numbers"
-            )
+            raise ValueError(f"joint readings: got {got}, this model expects {self.config.proprio_dim} numbers")
         return torch.cat([latents, (proprio - self.proprio_mean) / self.proprio_std], dim=-1)
 
     def blocks(self, actions: Tensor) -> Tensor:

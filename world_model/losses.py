@@ -42,9 +42,7 @@ class JepaLoss(nn.Module):
         terms = {"prediction": (predicted - states[:, history:]).pow(2).mean()}
         if self.config.regularizer == "sigreg":
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-            directions = random_directions(
-                self.config.directions, latents.shape[-1], generator, latents.device
-            )
+            directions = random_directions(self.config.directions, latents.shape[-1], generator, latents.device)
             terms["regularizer"] = sigreg(latents, directions)
         else:
             terms["regularizer"] = vicreg(latents)

@@ -30,9 +30,10 @@ class ResidualPredictor(nn.Module):
         super().__init__()
         self.enter = nn.Linear(history * (state_dim + block_dim), width)
         self.blocks = nn.Sequential(*[_Block(width) for _ in range(depth)])
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, state_dim))
-        nn.init.zeros_(self.leave[1].weight)  # starts as "nothing changes"
-        nn.init.zeros_(self.leave[1].bias)
+        change = nn.Linear(width, state_dim)
+        nn.init.zeros_(change.weight)  # starts as "nothing changes"
+        nn.init.zeros_(change.bias)
+        self.leave = nn.Sequential(nn.LayerNorm(width), change)
 
     def forward(self, states: Tensor, blocks: Tensor) -> Tensor:
         """States (N, T, S) and action blocks (N, T, block), the newest last; the block after a state drives it.

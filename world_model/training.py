@@ -64,7 +64,7 @@ class _Run:
         self.model = JEPA(training.model)
         _set_normalisation(self.model, cache)
         self.loss = JepaLoss(self.model, training.loss, training.train.seed).to(device)
-        self.model.to(device, memory_format=torch.channels_last)
+        self.model.to(device)
         parameters = [*self.model.parameters(), *self.loss.parameters()]
         self.optimizer = torch.optim.AdamW(
             parameters, lr=training.train.learning_rate, weight_decay=training.train.weight_decay
@@ -97,7 +97,8 @@ class _Run:
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
         plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-        meta = {"step": str(self.step), "precision": self.precision, "settings": json.dumps(self.training.settings(), sort_keys=True)}
+        settings = json.dumps(self.training.settings(), sort_keys=True)
+        meta = {"step": str(self.step), "precision": self.precision, "settings": settings}
         self.training.out.mkdir(parents=True, exist_ok=True)
         write_whole(self.training.out / STATE_FILE, save_tensors(plain, meta))
 
@@ -108,9 +109,7 @@ class _Run:
                 meta = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
         except Exception as error:  # safetensors raises its own and OSErrors alike
-            raise DatasetError(
-                f"{path}: cannot be resumed from ({error}); start anew with resume=false"
-            ) from error
+            raise DatasetError(f"{path}: cannot be resumed from ({error}); start anew with resume=false") from error
         theirs, ours = json.loads(meta["settings"]), self.training.settings()
         differing = [
             f"{kind}.{key} was {theirs[kind].get(key)}, is {value}"

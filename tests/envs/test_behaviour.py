@@ -43,4 +43,4 @@ def test_the_explorer_moves_what_is_to_be_moved_and_repeats_itself_from_a_seed(e
         assert len(np.unique(np.digitize(sides, np.linspace(-np.pi, np.pi, 5)))) == 4
     env.reset(seed=9)
     repeat = envs.explorer(env, np.random.default_rng(9))
-    assert np.array_equal([repeat.act() for _ in range(1)][0], actions[0])
+    assert np.array_equal(repeat.act(), actions[0])

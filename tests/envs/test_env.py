@@ -110,7 +110,7 @@ def test_the_object_is_where_projection_says(env):
 def test_two_environments_draw_side_by_side_and_after_one_is_gone():
     one, other = envs.make("reach"), envs.make("push")
     one.reset(seed=0)
-    _, info = other.reset(seed=0)
+    other.reset(seed=0)
     frame = other.render()
     one.render()
     assert np.array_equal(other.render(), frame)

@@ -25,9 +25,7 @@ SPACE = ActionSpace(-torch.ones(2), torch.ones(2), horizon=3, repeat=1, batch=1)
 def test_a_quadratic_is_solved(name, settings):
     """Within 1 % of the cost of doing nothing, in 300 x 20 evaluations, 20 white variables."""
     target = torch.rand(8, 5, 4, generator=torch.Generator().manual_seed(0)) * 1.6 - 0.8
-    planner = make_planner(
-        name, horizon=5, samples=300, iterations=20, noise_beta=0.0, min_std=0.005, **settings
-    )
+    planner = make_planner(name, horizon=5, samples=300, iterations=20, noise_beta=0.0, min_std=0.005, **settings)
     nothing = target.square().sum((1, 2))
     for b, plan in enumerate(planner.plan(problem(Nearness(target), 8, dims=4), streams(8))):
         assert plan.cost < 0.01 * nothing[b]
@@ -62,9 +60,7 @@ def test_cem_keeps_its_least_spread():
     config = CEMConfig(samples=4, elites=1, alpha=0.0, min_std=(0.1, 0.2), horizon=3)
     wide = ActionSpace(-2 * torch.ones(2), 2 * torch.ones(2), horizon=3, repeat=1, batch=1)
     planner = CEM(config)
-    new = planner.update(
-        planner.initial(wide, torch.zeros(1, 3, 2)), wide, torch.zeros(1, 4, 3, 2), torch.zeros(1, 4)
-    )
+    new = planner.update(planner.initial(wide, torch.zeros(1, 3, 2)), wide, torch.zeros(1, 4, 3, 2), torch.zeros(1, 4))
     assert torch.allclose(new.std, torch.tensor([0.2, 0.4]))
 
 
@@ -108,9 +104,7 @@ def test_sums_over_candidates(count):
 def test_spread_per_action_dimension():
     seen = []
     task = problem(Scored(lambda a: (seen.append(a), a.sum((2, 3)))[1]), low=[-1, -10], high=[1, 10])
-    make_planner("cem", initial_std=[0.3, 0.02], min_std=0.0, samples=2000, iterations=1).plan(
-        task, streams(1)
-    )
+    make_planner("cem", initial_std=[0.3, 0.02], min_std=0.0, samples=2000, iterations=1).plan(task, streams(1))
     assert seen[0][0, 1:].std(dim=(0, 1)).tolist() == pytest.approx([0.3, 0.2], rel=0.05)
 
 
@@ -118,9 +112,7 @@ def test_spread_per_action_dimension():
 def test_random_shooting_draws_the_same_way_every_time(distribution):
     seen = []
     task = problem(Scored(lambda a: (seen.append(a[0, 1:]), a.sum((2, 3)))[1]), low=[0.0, -1], high=[4.0, 1])
-    planner = make_planner(
-        "random_shooting", distribution=distribution, samples=2000, iterations=3, initial_std=0.25
-    )
+    planner = make_planner("random_shooting", distribution=distribution, samples=2000, iterations=3, initial_std=0.25)
     [plan] = planner.plan(task, streams(1))
     spread = [4 / 12**0.5, 2 / 12**0.5] if distribution == "uniform" else [0.5, 0.25]
     for samples in seen:

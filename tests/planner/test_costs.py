@@ -85,9 +85,7 @@ def test_huge_differences_do_not_overflow(name):
 
 @each_planner
 def test_no_spread_at_all(name):
-    task = problem(
-        Nearness(torch.zeros(1, 5, 2)), low=torch.tensor([1.0, -1.0]), high=torch.tensor([1.0, 1.0])
-    )
+    task = problem(Nearness(torch.zeros(1, 5, 2)), low=torch.tensor([1.0, -1.0]), high=torch.tensor([1.0, 1.0]))
     [plan] = small(name).plan(task, streams(1))
     assert (plan.actions[:, 0] == 1.0).all()
     if name != "random_shooting":
@@ -104,9 +102,7 @@ def test_the_search_follows_the_dtype_of_the_bounds(name, dtype):
         kinds.add((actions.dtype, actions.requires_grad, torch.is_inference_mode_enabled()))
         return actions.square().sum((2, 3))
 
-    small(name).plan(
-        problem(Scored(function), low=-torch.ones(2, dtype=dtype), high=torch.ones(2)), streams(1)
-    )
+    small(name).plan(problem(Scored(function), low=-torch.ones(2, dtype=dtype), high=torch.ones(2)), streams(1))
     assert kinds == {(dtype, False, True)}
 
 

@@ -35,9 +35,7 @@ def test_the_deadline_ends_the_search_with_the_best_so_far(name, deadline_ms, en
     task = problem(Nearness(target), 2, dynamics=Slow())
     # Ten milliseconds an iteration, with a hair's breadth for the sum of floats.
     limit = None if deadline_ms is None else deadline_ms + 1e-6
-    plans = small(name, iterations=8, deadline_ms=limit, clock=clock).plan(
-        task, streams(2), encode_ms=encode_ms
-    )
+    plans = small(name, iterations=8, deadline_ms=limit, clock=clock).plan(task, streams(2), encode_ms=encode_ms)
     for b, plan in enumerate(plans):
         assert plan.iterations == iterations == len(plan.cost_per_iteration)
         assert plan.stopped == ("iterations" if iterations == 8 else "deadline")

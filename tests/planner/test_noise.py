@@ -29,9 +29,7 @@ def test_every_step_has_unit_variance_and_no_mean(steps, beta):
 
 
 def test_redder_noise_changes_more_slowly():
-    steps = [
-        coloured_noise(streams(1)[0], 500, 20, 1, beta).diff(dim=1).square().mean() for beta in (0, 1, 2, 3)
-    ]
+    steps = [coloured_noise(streams(1)[0], 500, 20, 1, beta).diff(dim=1).square().mean() for beta in (0, 1, 2, 3)]
     assert steps == sorted(steps, reverse=True)
 
 
@@ -42,9 +40,7 @@ def test_each_row_comes_from_its_own_stream(beta):
     assert together.dtype == torch.float64
     for b in range(3):
         assert torch.equal(batch_noise(streams(3)[b : b + 1], 7, 6, 2, beta, like)[0], together[b])
-    assert torch.equal(
-        batch_uniform(streams(3), (4, 2), like)[1], batch_uniform(streams(3)[1:2], (4, 2), like)[0]
-    )
+    assert torch.equal(batch_uniform(streams(3), (4, 2), like)[1], batch_uniform(streams(3)[1:2], (4, 2), like)[0])
 
 
 def test_half_precision_is_drawn_in_single():

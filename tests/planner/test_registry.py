@@ -53,9 +53,7 @@ def test_settings_that_cannot_be(name, settings, message):
 def test_an_unknown_setting_is_named_with_the_nearest():
     with pytest.raises(ValueError, match="unknown setting 'elite' of planner 'cem'; did you mean 'elites'"):
         make_planner("cem", elite=3)
-    with pytest.raises(
-        ValueError, match="unknown setting 'horizons' of policy 'hold'; did you mean 'horizon'"
-    ):
+    with pytest.raises(ValueError, match="unknown setting 'horizons' of policy 'hold'; did you mean 'horizon'"):
         make_policy("hold", horizons=3)
     with pytest.raises(ValueError, match="unknown policy 'holt'; did you mean 'hold'"):
         make_policy("holt")
@@ -71,9 +69,7 @@ def test_every_planner_has_defaults_and_writes_them_down(name):
 
 
 def test_settings_may_come_as_any_sequence_or_numpy_number():
-    config = make_planner(
-        "cem", initial_std=np.array([0.5, 0.2]), horizon=np.int64(7), alpha=np.float32(0.5)
-    ).config
+    config = make_planner("cem", initial_std=np.array([0.5, 0.2]), horizon=np.int64(7), alpha=np.float32(0.5)).config
     assert config.initial_std == (0.5, 0.2) and type(config.horizon) is int and config.alpha == 0.5
 
 
@@ -85,9 +81,7 @@ def test_policies_answer_like_planners(name):
     again = policy.plan(task, streams(3), plans, 2)
     assert [content(p) for p in again] == [content(p) for p in plans]
     for b, plan in enumerate(plans):
-        assert (
-            plan.actions.shape == (4, 2) and plan.planner == name and plan.iterations == plan.model_evals == 0
-        )
+        assert plan.actions.shape == (4, 2) and plan.planner == name and plan.iterations == plan.model_evals == 0
         assert (plan.actions >= [-1, 2]).all() and (plan.actions <= [1, 5]).all()
         assert plan.timings_ms["total"] == 2.0 and plan.cost == math.inf
         one = problem(Nearness(torch.zeros(1, 4, 2)), low=[-1, 2], high=[1, 5])
@@ -117,6 +111,4 @@ def test_the_room_needs_torch_and_numpy_only():
             )  # fmt: skip
             for module in modules:
                 top = module.partition(".")[0]
-                assert top in {"planner", "torch", "numpy"} or top in sys.stdlib_module_names, (
-                    f"{path.name}: {module}"
-                )
+                assert top in {"planner", "torch", "numpy"} or top in sys.stdlib_module_names, f"{path.name}: {module}"

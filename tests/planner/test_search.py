@@ -228,9 +228,7 @@ def test_what_does_not_fit_is_named():
     three = problem(Nearness(torch.zeros(2, 5, 3)), 2, dims=3)
     with pytest.raises(ValueError, match="previous plan 0 has 2 action dimensions, the problem 3"):
         planner.plan(three, streams(2), plans)
-    with pytest.raises(
-        ValueError, match=r"objective.cost returned shape \(2,\); expected \(B, K\) = \(2, 16\)"
-    ):
+    with pytest.raises(ValueError, match=r"objective.cost returned shape \(2,\); expected \(B, K\) = \(2, 16\)"):
         planner.plan(problem(Scored(lambda a: a.sum((1, 2, 3))), 2), streams(2))
     with pytest.raises(ValueError, match="initial_std has 3 numbers but an action has 2 dimensions"):
         small("cem", initial_std=[1, 1, 1]).plan(task, streams(2))

@@ -61,9 +61,7 @@ sizes = st.integers(1, 4)
 @settings(max_examples=60, deadline=None)
 @given(lengths=st.lists(st.integers(1, 25), min_size=1, max_size=6), history=sizes, rollout=sizes, skip=sizes,
        pad=st.booleans())  # fmt: skip
-def test_windows_are_those_cut_by_hand(
-    lengths: list[int], history: int, rollout: int, skip: int, pad: bool
-) -> None:
+def test_windows_are_those_cut_by_hand(lengths: list[int], history: int, rollout: int, skip: int, pad: bool) -> None:
     cache = fake(lengths)
     first = 0 if pad else (history - 1) * skip
     wanted = [(e, t) for e, n in enumerate(lengths) for t in range(first, n - rollout * skip)]

@@ -45,9 +45,7 @@ def test_an_untrained_predictor_says_that_nothing_changes():
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    history=st.integers(1, 4), frameskip=st.integers(1, 3), steps=st.integers(1, 4), proprio=st.sampled_from([0, 2])
-)
+@given(history=st.integers(1, 4), frameskip=st.integers(1, 3), steps=st.integers(1, 4), proprio=st.sampled_from([0, 2]))
 def test_a_rollout_is_its_predictions_one_after_the_other(history, frameskip, steps, proprio):
     model = model_of(history=history, frameskip=frameskip, proprio_dim=proprio)
     generator = torch.Generator().manual_seed(1)
@@ -80,7 +78,7 @@ def test_planning_together_or_alone_is_the_same_to_the_bit(batch, candidates, se
 def test_a_horizon_between_two_latent_steps_is_refused():
     dynamics = LatentDynamics(model_of(frameskip=2))
     state = LatentState(torch.zeros(1, 3, 6), torch.zeros(1, 4, 4))
-    with pytest.raises(ValueError, match="horizon is 5 control steps.*multiple of 2"):
+    with pytest.raises(ValueError, match=r"horizon is 5 control steps.*multiple of 2"):
         dynamics.rollout(state, torch.zeros(1, 2, 5, 4))
 
 

@@ -12,8 +12,9 @@ LOSS = LossConfig(rollout=3, directions=32)
 
 
 def training_of(squares, out, steps, loss=LOSS, **train_settings):
-    settings = {"steps": steps, "batch": 16, "warmup": 5, "learning_rate": 2e-3, "save_every": 4, "precision": "float32"}
-    return Training(squares, out, MODEL, loss, TrainConfig(**{**settings, **train_settings}), {"task": "squares"})
+    settings = {"batch": 16, "warmup": 5, "learning_rate": 2e-3, "save_every": 4, "precision": "float32"}
+    chosen = TrainConfig(steps=steps, **{**settings, **train_settings})
+    return Training(squares, out, MODEL, loss, chosen, {"task": "squares"})
 
 
 @pytest.fixture(autouse=True)

@@ -118,8 +118,7 @@ def open_cache(
                 cache = _load(target)
     except OSError as error:
         raise DatasetError(
-            f"{target}: cache cannot be written ({error.strerror or error}); "
-            "make room or choose another cache_dir"
+            f"{target}: cache cannot be written ({error.strerror or error}); make room or choose another cache_dir"
         ) from error
     if cache is None:
         raise DatasetError(f"{target}: cache was changed while it was made")
@@ -157,9 +156,7 @@ def dataset_fingerprint(data: LeRobotData) -> str:
     return digest.hexdigest()
 
 
-def _build(
-    data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: str, progress: Progress | None
-) -> None:
+def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: str, progress: Progress | None) -> None:
     """Decode ``data`` into a folder beside ``target``, then rename it."""
     for leftover in target.parent.glob(f"{target.name}.*.tmp"):  # of killed processes: we hold the lock
         shutil.rmtree(leftover, ignore_errors=True)

@@ -210,9 +210,7 @@ class DatasetWriter:
         table = pa.table(columns)
         return tables.with_image_type(table, self.camera_key) if self.storage == "png" else table
 
-    def _episode_row(
-        self, shard: int, number: int, episode: Episode, first: int, in_shard: int
-    ) -> dict[str, Any]:
+    def _episode_row(self, shard: int, number: int, episode: Episode, first: int, in_shard: int) -> dict[str, Any]:
         chunk, file = layout.place(shard)
         row: dict[str, Any] = {"episode_index": number, "tasks": [self.task], "length": len(episode)}
         row |= {"data/chunk_index": chunk, "data/file_index": file}

@@ -65,9 +65,7 @@ def read_dataset(root: str | Path, camera_key: str | None = None) -> "LeRobotDat
 class LeRobotData:
     """A dataset on disk. Made by ``read_dataset``; not to be shared between threads."""
 
-    def __init__(
-        self, root: Path, info: dict[str, Any], camera_key: str, episodes: list[EpisodeEntry]
-    ) -> None:
+    def __init__(self, root: Path, info: dict[str, Any], camera_key: str, episodes: list[EpisodeEntry]) -> None:
         self.root, self.info, self.camera_key, self.episodes = root, info, camera_key, episodes
         self.fps = float(info["fps"])
         features: dict[str, dict[str, Any]] = info["features"]
@@ -78,9 +76,7 @@ class LeRobotData:
         self.columns = {
             key: int(feature["shape"][0])
             for key, feature in features.items()
-            if feature.get("dtype") in NUMERIC
-            and len(feature["shape"]) == 1
-            and key not in layout.INDEX_FEATURES
+            if feature.get("dtype") in NUMERIC and len(feature["shape"]) == 1 and key not in layout.INDEX_FEATURES
         }
         """Width of every numeric column: action, state and others."""
         if layout.ACTION_KEY not in self.columns:

@@ -56,9 +56,7 @@ class WindowSampler:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
         chosen = np.arange(cache.episodes) if episodes is None else np.unique(np.asarray(episodes, np.int64))
         if len(chosen) and (chosen[0] < 0 or chosen[-1] >= cache.episodes):
-            raise ValueError(
-                f"episodes go from {chosen[0]} to {chosen[-1]}; the cache has 0 to {cache.episodes - 1}"
-            )
+            raise ValueError(f"episodes go from {chosen[0]} to {chosen[-1]}; the cache has 0 to {cache.episodes - 1}")
         self.cache, self.history, self.rollout, self.frameskip = cache, history, rollout, frameskip
         self.earliest = 0 if pad_start else (history - 1) * frameskip
         """First control step of an episode that can be the present."""
