@@ -4,7 +4,7 @@ from typing import Any
 
 import gymnasium
 
-from envs.behaviour import expert, explorer
+from envs.behaviour import SKILLS, Skill, expert, explorer
 from envs.env import CAMERAS, ArmEnv
 from envs.rendering import RenderingUnavailable, working_backend
 from envs.simulator import GeometricObjective, TrueDynamics
@@ -22,6 +22,7 @@ __all__ = [
     "expert",
     "explorer",
     "make",
+    "register",
     "working_backend",
 ]
 
@@ -31,11 +32,26 @@ def make(task: str | Task, camera: str = "front", resolution: int = 64) -> ArmEn
     return ArmEnv(task, camera, resolution)
 
 
-def _register() -> None:
-    for task in TASKS.values():
-        if task.env_id not in gymnasium.registry:
-            keywords: dict[str, Any] = {"task": task.name}
-            gymnasium.register(task.env_id, entry_point="envs.env:ArmEnv", kwargs=keywords)
+def register(task: Task, skill: Skill | None = None) -> None:
+    """Makes a task known by its name here and by its `env_id` to Gymnasium.
+
+    Args:
+        task: yours or a built-in one.
+        skill: `skill(env, goal position (3,) m) -> action (4,)`, the expert and what the explorer perturbs. Without
+            one the task has no expert, and its explorer makes straight moves and noise.
+
+    Raises:
+        ValueError: another task has the same name.
+    """
+    if TASKS.get(task.name, task) is not task:
+        raise ValueError(f"a task named '{task.name}' is already there: give yours another name")
+    TASKS[task.name] = task
+    if skill is not None:
+        SKILLS[task.name] = skill
+    keywords: dict[str, Any] = {"task": task.name}
+    if task.env_id not in gymnasium.registry:
+        gymnasium.register(task.env_id, entry_point="envs.env:ArmEnv", kwargs=keywords)
 
 
-_register()
+for _task in tuple(TASKS.values()):
+    register(_task)

@@ -99,11 +99,13 @@ class Expert:
     """The task's scripted skill towards the episode's own goal."""
 
     def __init__(self, env: ArmEnv) -> None:
-        self._env = env
+        if env.task.name not in SKILLS:
+            raise ValueError(f"task '{env.task.name}' has no scripted expert: register it with a skill")
+        self._env, self._skill = env, SKILLS[env.task.name]
 
     def act(self) -> Array:
         """(4,) action in [-1, 1]."""
-        return SKILLS[self._env.task.name](self._env, self._env.goal_position)
+        return self._skill(self._env, self._env.goal_position)
 
 
 class Explorer:
@@ -148,6 +150,8 @@ class Explorer:
     def _start_segment(self) -> None:
         rng, task = self._rng, self._env.task
         self._kind = str(rng.choice(self.kinds, p=self.shares))
+        if self._kind == "skill" and task.name not in SKILLS:
+            self._kind = "move"
         self._left = int(
             {"rest": rng.integers(2, 5), "wander": rng.integers(4, 12)}.get(self._kind, rng.integers(8, 26))
         )
@@ -164,7 +168,10 @@ class Explorer:
 
 
 def expert(env: ArmEnv, rng: np.random.Generator | None = None) -> Policy:
-    """The scripted expert of the environment's task; `rng` is accepted for symmetry and not needed."""
+    """The scripted expert of the environment's task; `rng` is accepted for symmetry and not needed.
+
+    Raises ValueError for a task without one.
+    """
     del rng
     return Expert(env)
 

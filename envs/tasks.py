@@ -3,6 +3,7 @@
 A scene is everything a task chooses: tool, gripper, object. Lengths in metres, angles in radians, z = 0 is the table.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,6 +48,8 @@ class Task:
         low, high: (3,) box in m that the commanded tool position cannot leave.
         gripper: whether the fourth action moves the fingers; otherwise they stay closed.
         max_episode_steps: control steps (at 10 Hz) after which an episode is cut off.
+        object_shape: MJCF attributes of the object's geom; empty for a task without an object.
+        sampler: draws a start and a goal scene, unsolved at the start.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Task:
     success_radius: float
     low: tuple[float, float, float]
     high: tuple[float, float, float]
+    sampler: "Sampler"
     gripper: bool = False
     max_episode_steps: int = 50
     object_shape: str = ""
@@ -71,8 +75,11 @@ class Task:
         return _FREE_BODY.format(height=self.object_half_height, shape=self.object_shape) if self.has_object else ""
 
     def sample(self, rng: np.random.Generator) -> tuple[Scene, Scene]:
-        """A start and a goal scene, unsolved at the start by a margin stated in the task's description."""
-        return _SAMPLERS[self.name](self, rng)
+        """A start and a goal scene, unsolved at the start."""
+        return self.sampler(self, rng)
+
+
+Sampler = Callable[[Task, np.random.Generator], tuple[Scene, Scene]]
 
 
 def _uniform(rng: np.random.Generator, low: Array, high: Array) -> Array:
@@ -128,8 +135,6 @@ def _sample_pick_place(task: Task, rng: np.random.Generator) -> tuple[Scene, Sce
             )
 
 
-_SAMPLERS = {"reach": _sample_reach, "push": _sample_push, "pick_place": _sample_pick_place}
-
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
@@ -139,6 +144,7 @@ TASKS: dict[str, Task] = {
             description="Bring the tool to where the goal image shows it: within 3 cm, from at least 12 cm away.",
             measured="tool",
             success_radius=0.03,
+            sampler=_sample_reach,
             low=(0.36, -0.22, 0.03),
             high=(0.66, 0.22, 0.20),
         ),
@@ -149,6 +155,7 @@ TASKS: dict[str, Task] = {
             "The tool stays 2 cm above the table.",
             measured="object",
             success_radius=0.04,
+            sampler=_sample_push,
             low=(0.33, -0.24, 0.02),
             high=(0.68, 0.24, 0.02),
             object_shape=_PUCK,
@@ -161,6 +168,7 @@ TASKS: dict[str, Task] = {
             "from at least 8 cm away.",
             measured="object",
             success_radius=0.04,
+            sampler=_sample_pick_place,
             low=(0.34, -0.22, 0.015),
             high=(0.66, 0.22, 0.28),
             gripper=True,

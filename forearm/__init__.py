@@ -62,9 +62,7 @@ def compare(
     from forearm.settings import word
 
     names = {"task": task, "planner": planner}
-    words = [
-        f"{key}=[{value if isinstance(value, str) else ','.join(value)}]" for key, value in names.items()
-    ]
+    words = [f"{key}=[{value if isinstance(value, str) else ','.join(value)}]" for key, value in names.items()]
     words += [word(key, value) for key, value in settings.items()]
     chosen = load_settings("compare", [*words, f"out={out}"])
     return run(comparison_of(chosen), batch, workers)

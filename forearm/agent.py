@@ -82,9 +82,7 @@ class Agent:
         """Check the settings."""
         horizon = self.planner.config.horizon
         if not 1 <= self.replan_every <= horizon:
-            raise ValueError(
-                f"replan_every ({self.replan_every}) must lie between 1 and the horizon ({horizon})"
-            )
+            raise ValueError(f"replan_every ({self.replan_every}) must lie between 1 and the horizon ({horizon})")
 
     def reset(self, goals: Sequence[np.ndarray], seeds: Sequence[int]) -> None:
         """Begin `len(goals)` episodes with goal frames (H, W, 3) uint8, each with its own random stream."""

@@ -102,9 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
             epilog="examples:\n" + "\n".join(f"  {example}" for example in command.examples),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        sub.add_argument(
-            "settings", nargs="*", metavar="key=value", help="settings; defaults stand in configs/"
-        )
+        sub.add_argument("settings", nargs="*", metavar="key=value", help="settings; defaults stand in configs/")
     return parser
 
 

@@ -80,9 +80,7 @@ def rows_of(comparison: Comparison) -> list[Row]:
     return rows
 
 
-def compare(
-    comparison: Comparison, batch: int, workers: int, progress: Progress | None = None
-) -> dict[str, Any]:
+def compare(comparison: Comparison, batch: int, workers: int, progress: Progress | None = None) -> dict[str, Any]:
     """Run what has not been run yet, and return and write the results.
 
     Writes `manifest.json`, `settings.json`, `results.json` and films into the comparison's folder. Outcomes
@@ -211,9 +209,7 @@ def _is_done(out: Path, row: Row, episode: Episode, films: int, outcomes: Mappin
     return episode.episode in outcomes and filmed
 
 
-def _count(
-    outcomes: Mapping[str, Mapping[int, Outcome]], wanted: Mapping[str, Sequence[Episode]], row: Row
-) -> int:
+def _count(outcomes: Mapping[str, Mapping[int, Outcome]], wanted: Mapping[str, Sequence[Episode]], row: Row) -> int:
     return sum(episode.episode in outcomes[row.key] for episode in wanted[row.key])
 
 

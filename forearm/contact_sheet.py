@@ -20,9 +20,7 @@ def contact_sheet(rows: Sequence[np.ndarray], columns: int = 10) -> Image.Image:
         columns: how many frames of each are shown, evenly spaced in time, the first and the last included.
     """
     height, width = rows[0].shape[1:3]
-    page = np.full(
-        (len(rows) * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), BACKGROUND, dtype=np.uint8
-    )
+    page = np.full((len(rows) * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), BACKGROUND, dtype=np.uint8)
     for r, frames in enumerate(rows):
         for c, t in enumerate(np.linspace(0, len(frames) - 1, columns).round().astype(int)):
             top, left = GAP + r * (height + GAP), GAP + c * (width + GAP)

@@ -26,14 +26,12 @@ def read_frame(path: Path, side: int, key: str = "frame") -> np.ndarray:
                     f"{key}={path}: is {size[0]} x {size[1]} pixels, but the model expects {side} x {side}"
                 )
             if mode not in ("RGB", *CONVERTIBLE):
-                raise ForearmError(
-                    f"{key}={path}: has mode {mode}, but 8-bit RGB is expected; save it as an RGB PNG"
-                )
+                raise ForearmError(f"{key}={path}: has mode {mode}, but 8-bit RGB is expected; save it as an RGB PNG")
             if "transparency" in image.info or "A" in mode:
                 opacity = np.asarray(image.convert("RGBA"))[..., 3]
                 if opacity.min() < 255:
                     raise ForearmError(f"{key}={path}: is partly transparent; save it as an RGB PNG")
-            return np.asarray(image.convert("RGB"), np.uint8)
+            return np.array(image.convert("RGB"), np.uint8)
     except FileNotFoundError:
         raise ForearmError(f"{key}={path}: no such file") from None
     except IsADirectoryError:

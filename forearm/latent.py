@@ -63,9 +63,7 @@ class LatentImagination:
         states = [self._trackers[b].state() for b in episodes]
         state = LatentState(torch.cat([s.states for s in states]), torch.cat([s.actions for s in states]))
         wanted = self._objective
-        distance = LatentDistance(
-            torch.stack([self._goals[b] for b in episodes]), wanted["weights"], wanted["decay"]
-        )
+        distance = LatentDistance(torch.stack([self._goals[b] for b in episodes]), wanted["weights"], wanted["decay"])
         if not wanted["action"] and not wanted["smoothness"]:
             return self._dynamics, distance, state
         last = torch.as_tensor(np.stack([self._last_actions[b] for b in episodes]), dtype=torch.float32)

@@ -30,9 +30,7 @@ def import_modules(names: Sequence[str]) -> None:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
-            raise ForearmError(
-                f"use={name}: {error}; it must be on PYTHONPATH or in the current folder"
-            ) from None
+            raise ForearmError(f"use={name}: {error}; it must be on PYTHONPATH or in the current folder") from None
 
 
 def default_workers() -> int:

@@ -34,9 +34,7 @@ def plan_picture(start: np.ndarray, goal: np.ndarray, path: np.ndarray, plan: "P
     return page
 
 
-def save_plan_picture(
-    target: Path, start: np.ndarray, goal: np.ndarray, path: np.ndarray, plan: "Plan"
-) -> None:
+def save_plan_picture(target: Path, start: np.ndarray, goal: np.ndarray, path: np.ndarray, plan: "Plan") -> None:
     """Write `plan_picture` as a PNG, whole or not at all."""
     with replacing(target) as temporary:
         plan_picture(start, goal, path, plan).save(temporary, format="PNG")

@@ -90,9 +90,7 @@ class Brain:
             return read_frame(Path(frame).expanduser(), side, key)
         array = np.asarray(frame)
         if array.dtype != np.uint8 or array.shape != (side, side, 3):
-            raise ForearmError(
-                f"{key} is {array.dtype} {array.shape}, but the model expects uint8 ({side}, {side}, 3)"
-            )
+            raise ForearmError(f"{key} is {array.dtype} {array.shape}, but the model expects uint8 ({side}, {side}, 3)")
         return array
 
 
@@ -114,9 +112,9 @@ def load(task_or_checkpoint: str = "reach", *, task: str | None = None) -> Brain
     from world_model.checkpoint import load_checkpoint
 
     made_for = str(
-        load_checkpoint(
-            Path(task_or_checkpoint).expanduser() if "/" in task_or_checkpoint else task_or_checkpoint
-        )[1].get("task")
+        load_checkpoint(Path(task_or_checkpoint).expanduser() if "/" in task_or_checkpoint else task_or_checkpoint)[
+            1
+        ].get("task")
     )
     return Brain({**task_config(task or made_for), "checkpoint": task_or_checkpoint})
 

@@ -76,15 +76,12 @@ def check_row(row: Row) -> None:
     """
     if row.dynamics == NONE:
         if row.planner_name not in POLICIES:
-            raise ForearmError(
-                f"unknown baseline '{row.planner_name}'{did_you_mean(row.planner_name, POLICIES)}"
-            )
+            raise ForearmError(f"unknown baseline '{row.planner_name}'{did_you_mean(row.planner_name, POLICIES)}")
         return
     horizon = build_planner(row.planner).config.horizon
     if not 1 <= row.replan_every <= horizon:
         raise ForearmError(
-            f"replan_every={row.replan_every} must lie between 1 and the horizon of "
-            f"{row.planner_name} ({horizon})"
+            f"replan_every={row.replan_every} must lie between 1 and the horizon of {row.planner_name} ({horizon})"
         )
     if row.dynamics == LEARNED:
         from forearm.latent import check_horizon
@@ -108,9 +105,7 @@ def build_agent(row: Row, envs: "Sequence[ArmEnv]") -> Acting:
     if row.dynamics == NONE:
         from planner import make_policy
 
-        return Agent(
-            make_policy(row.planner_name), NoImagination(), space.low, space.high, envs[0].control_period
-        )
+        return Agent(make_policy(row.planner_name), NoImagination(), space.low, space.high, envs[0].control_period)
     imagination: Imagination
     if row.dynamics == ORACLE:
         imagination = TrueImagination(envs)

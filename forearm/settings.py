@@ -99,9 +99,7 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
             if name not in _options(group):
                 raise ForearmError(f"unknown {group} '{name}'{did_you_mean(name, _options(group))}")
 
-    groups = {
-        group: {name: _option(command, group, name) for name in names} for group, names in selected.items()
-    }
+    groups = {group: {name: _option(command, group, name) for name in names} for group, names in selected.items()}
     values = {key: value for key, value in default.items() if key not in GROUPS}
     for key, text in plain:
         _apply(command, key, text, values, groups)
@@ -214,9 +212,7 @@ def _assign(target: dict[str, Any], dotted: str, key: str, text: str) -> None:
     for parent in parents:
         target = target[parent]
     if isinstance(target[leaf], dict):
-        raise ForearmError(
-            f"'{key}' holds several settings; set one of them: {', '.join(sorted(target[leaf]))}"
-        )
+        raise ForearmError(f"'{key}' holds several settings; set one of them: {', '.join(sorted(target[leaf]))}")
     target[leaf] = _checked(key, _value(key, text), target[leaf])
 
 
@@ -243,9 +239,7 @@ _KINDS: dict[type, tuple[Callable[[Any], bool], str]] = {  # bool first: it is a
     bool: (lambda value: isinstance(value, bool), "true or false"),
     int: (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
     float: (
-        lambda value: (
-            _is_number(value) or (isinstance(value, list) and value != [] and all(map(_is_number, value)))
-        ),
+        lambda value: _is_number(value) or (isinstance(value, list) and value != [] and all(map(_is_number, value))),
         "a number",
     ),
     list: (lambda value: isinstance(value, list), "a list in brackets"),
@@ -272,7 +266,7 @@ def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
 
 def _near_key(key: str, known: Iterable[str]) -> str:
     """The nearest key: as a whole, or one whose last part is near to the last part of `key`."""
-    names = sorted(set(known))
+    names = sorted(set(known), key=lambda name: (name.partition(".")[0] not in GROUPS, name))
     last = key.rpartition(".")[2]
     exact = [name for name in names if name.rpartition(".")[2] == last]
     if exact:

@@ -71,9 +71,7 @@ def compare_pairs(
     counts = []
     for task, a, b, of_a, of_b in outcomes:
         if len(of_a) != len(of_b):
-            raise ValueError(
-                f"{task}: {a} has {len(of_a)} episodes and {b} has {len(of_b)}: they cannot be paired"
-            )
+            raise ValueError(f"{task}: {a} has {len(of_a)} episodes and {b} has {len(of_b)}: they cannot be paired")
         only_a = sum(x and not y for x, y in zip(of_a, of_b, strict=True))
         only_b = sum(y and not x for x, y in zip(of_a, of_b, strict=True))
         counts.append((task, a, b, only_a, only_b, exact_paired_p(only_a, only_b)))

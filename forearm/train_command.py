@@ -73,15 +73,13 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
 
         def show(progress: TrainProgress) -> None:
             bar.update(
-                line, completed=progress.step, description=f"loss {progress.terms['loss']:.4f}  {progress.frames_per_s:.0f} frames/s"
+                line,
+                completed=progress.step,
+                description=f"loss {progress.terms['loss']:.4f}  {progress.frames_per_s:.0f} frames/s",
             )
             if progress.validation:
-                numbers = [
-                    f"{k} {v:.4g}" for k, v in progress.validation.items() if isinstance(v, (int, float))
-                ]
-                bar.console.print(
-                    f"step {progress.step}: {'  '.join(numbers)}", soft_wrap=True, highlight=False
-                )
+                numbers = [f"{k} {v:.4g}" for k, v in progress.validation.items() if isinstance(v, (int, float))]
+                bar.console.print(f"step {progress.step}: {'  '.join(numbers)}", soft_wrap=True, highlight=False)
 
         return train(training, resume=resume, device=device, on_progress=show)
 
@@ -102,9 +100,7 @@ def _flat(report: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, Mapping):
             rows += _flat(value, f"{name}: ")
         elif isinstance(value, (list, tuple)):
-            rows.append(
-                (name, "  ".join(f"{item:.4g}" if isinstance(item, float) else str(item) for item in value))
-            )
+            rows.append((name, "  ".join(f"{item:.4g}" if isinstance(item, float) else str(item) for item in value)))
         else:
             rows.append((name, f"{value:.4g}" if isinstance(value, float) else str(value)))
     return rows

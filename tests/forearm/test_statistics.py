@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +46,7 @@ def test_holm_never_lowers_a_p_value_nor_changes_the_order(p: list[float]) -> No
     adjusted = holm(p)
     assert all(a >= b and a <= 1 for a, b in zip(adjusted, p, strict=True))
     order = sorted(range(len(p)), key=lambda i: p[i])
-    assert all(adjusted[i] <= adjusted[j] for i, j in zip(order, order[1:], strict=False))
+    assert all(adjusted[i] <= adjusted[j] for i, j in pairwise(order))
 
 
 def test_better_is_said_only_when_the_corrected_test_says_so() -> None:

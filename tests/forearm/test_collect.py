@@ -1,0 +1,115 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from forearm import collect as engine
+from forearm.cli import main
+from forearm.collect import Collection, collect
+from world_model.dataset.lerobot import DatasetWriter
+from world_model.dataset.reader import read_dataset
+
+
+@pytest.fixture
+def serial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards are filmed here, one after the other: no new processes."""
+    monkeypatch.setattr(engine, "run_jobs", lambda function, jobs, workers: map(function, jobs))
+
+
+def small(out: Path, **changes: Any) -> Collection:
+    return replace(Collection("push", out, episodes=5, steps=4, shard_episodes=2), **changes)
+
+
+def content(out: Path) -> list[Any]:
+    data = read_dataset(out)
+    return [(e.pixels, e.state, e.action, *e.extra.values()) for e in map(data.episode, range(len(data)))]
+
+
+def same(a: list[Any], b: list[Any]) -> bool:
+    return len(a) == len(b) and all(
+        np.array_equal(x, y) for one, other in zip(a, b, strict=True) for x, y in zip(one, other, strict=True)
+    )
+
+
+def test_a_collection_is_a_dataset_of_frames_and_the_actions_sent_after_them(tmp_path: Path, serial: None) -> None:
+    progress = list(collect(small(tmp_path), 1))
+    assert (progress[-1].episodes_done, progress[-1].frames_now, progress[-1].shards) == (5, 25, 3)
+    data = read_dataset(tmp_path)
+    assert len(data) == 5 and data.resolution == (64, 64)
+    episode = data.episode(0)
+    assert len(episode) == 5 and episode.state.shape == (5, 15)
+    assert np.abs(episode.action[:-1]).max() > 0 and not episode.action[-1].any()
+    assert set(episode.extra) == {"ee_position", "object_position"}
+
+
+def test_a_task_without_an_object_has_no_object_position(tmp_path: Path, serial: None) -> None:
+    list(collect(small(tmp_path, task="reach", episodes=1), 1))
+    assert set(read_dataset(tmp_path).episode(0).extra) == {"ee_position"}
+
+
+def test_data_depend_on_the_seed_and_not_on_the_shards(tmp_path: Path, serial: None) -> None:
+    for name, changes in {"a": {}, "b": {"shard_episodes": 5}, "c": {"seed": 1}}.items():
+        list(collect(small(tmp_path / name, **changes), 1))
+    assert same(content(tmp_path / "a"), content(tmp_path / "b"))
+    assert not same(content(tmp_path / "a"), content(tmp_path / "c"))
+
+
+def test_a_full_disk_leaves_what_was_finished_and_the_next_call_goes_on(
+    tmp_path: Path, failing: Any, monkeypatch: pytest.MonkeyPatch, serial: None
+) -> None:
+    whole = DatasetWriter.write_shard
+
+    def full(self: Any, index: int, episodes: Any) -> None:
+        if index == 1:
+            raise OSError(28, "No space left on device", "data/chunk-000/file-001.parquet")
+        whole(self, index, episodes)
+
+    command = ["collect", "task=push", "episodes=5", "steps=4", "shard_episodes=2", f"out={tmp_path}/data"]
+    monkeypatch.setattr(DatasetWriter, "write_shard", full)
+    assert "disk is full" in failing(*command)
+    monkeypatch.setattr(DatasetWriter, "write_shard", whole)
+    assert main(command) == 0
+    list(collect(small(tmp_path / "other"), 1))
+    assert same(content(tmp_path / "data"), content(tmp_path / "other"))
+    with Image.open(tmp_path / "data" / "contact_sheet.png") as sheet:
+        assert sheet.size[0] > 64 * 9 and sheet.size[1] > 64 * 4
+
+
+def test_a_killed_collection_goes_on_with_nothing_lost_or_doubled(tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-c", "import sys; from forearm.cli import main; sys.exit(main(sys.argv[1:]))",
+        "collect", "task=push", "episodes=60", "steps=20", "shard_episodes=5", "workers=2", f"out={tmp_path}/data",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "data").glob("meta/episodes/*/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "data" / "meta" / "info.json").exists()
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    data = read_dataset(tmp_path / "data")
+    assert [entry.index for entry in data.episodes] == list(range(60))
+    assert not list((tmp_path / "data").rglob(".*.tmp"))
+    assert json.loads((tmp_path / "data" / "meta" / "info.json").read_text())["total_frames"] == 60 * 21
+
+
+def test_bad_collections(tmp_path: Path, failing: Any, serial: None) -> None:
+    list(collect(small(tmp_path / "data"), 1))
+    command = ["collect", "task=push", "episodes=5", "steps=4", "shard_episodes=2", f"out={tmp_path}/data"]
+    assert "seed=0, not" in failing(*command, "seed=1")
+    assert "total_episodes=5" in failing(*command, "episodes=6")
+    (tmp_path / "file").touch()
+    assert "is a file" in failing(*command, f"out={tmp_path}/file")
+    assert "storage" in failing(*command, f"out={tmp_path}/new", "storage=gif")
+    assert "at least 1" in failing(*command, f"out={tmp_path}/new", "steps=0")
+    assert not (tmp_path / "new").exists()

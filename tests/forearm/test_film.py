@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import imageio.v2 as imageio
+import numpy as np
+import pytest
+
+from forearm.closed_loop import Outcome, Recording
+from forearm.contact_sheet import contact_sheet
+from forearm.film import BAR, PANEL, film_frames, write_film
+
+
+def recording(steps: int = 4) -> Recording:
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 255, (64, 64, 3), dtype=np.uint8) for _ in range(steps)]
+    curves = [None, np.array([3.0, np.nan, np.inf]), np.array([1.0]), np.zeros(5)]
+    return Recording(frames[0], frames, curves[:steps])
+
+
+def test_a_film_is_a_video_with_three_panels(tmp_path: Path) -> None:
+    path = tmp_path / "films" / "a.mp4"
+    write_film(path, recording(), "push-cem", Outcome(0, 1, True, 3, 0.01))
+    with imageio.get_reader(path) as reader:
+        frames = [np.asarray(frame) for frame in reader]  # type: ignore[attr-defined]
+    assert frames[0].shape == (BAR + PANEL, 3 * PANEL, 3)
+    assert len(frames) >= 4
+    assert [found.name for found in path.parent.iterdir()] == ["a.mp4"]
+
+
+def test_frames_are_enlarged_without_being_blurred() -> None:
+    shown = recording()
+    first = next(film_frames(shown, "t", Outcome(0, 1, False, 3, 0.1)))
+    assert np.array_equal(first[BAR :: PANEL // 64, : PANEL : PANEL // 64], shown.frames[0])
+
+
+def test_a_film_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    broken = recording()
+    broken.frames[2] = np.zeros((3, 3, 7), np.uint8)
+    with pytest.raises(Exception):
+        write_film(tmp_path / "a.mp4", broken, "t", Outcome(0, 1, True, 3, 0.01))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_contact_sheet_shows_first_and_last_frames() -> None:
+    film = np.zeros((7, 8, 8, 3), np.uint8)
+    film[0], film[-1] = 100, 200
+    page = np.asarray(contact_sheet([film, film], columns=3))
+    assert (page == 100).any() and (page == 200).any()
+    assert page.shape[0] < page.shape[1]

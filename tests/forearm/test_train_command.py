@@ -1,0 +1,49 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forearm import collect as engine
+from forearm.cli import main
+from forearm.collect import Collection, collect
+from forearm.latent import load_for
+from forearm.planning import task_config
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("data") / "push"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "run_jobs", lambda function, jobs, workers: map(function, jobs))
+        list(collect(Collection("push", out, episodes=12, steps=20, shard_episodes=12), 1))
+    return out
+
+
+def words(data: Path, out: Path, *more: str) -> list[str]:
+    settings = {
+        "width": 8, "latent_dim": 8, "predictor_width": 16, "loss.rollout": 2, "loss.directions": 16, "train.steps": 4,
+        "train.batch": 8, "train.validate_every": 2, "train.save_every": 2, "train.warmup": 1, "train.validation": 0.2,
+    }  # fmt: skip
+    given = [f"world_model.{key}={value}" for key, value in settings.items()]
+    return ["train", "task=push", f"data={data}", f"out={out}", *given, *more]
+
+
+def test_training_makes_a_checkpoint_that_plans_for_its_task(data: Path, tmp_path: Path, capsys: Any) -> None:
+    assert main(words(data, tmp_path / "run")) == 0
+    shown = capsys.readouterr().out
+    assert "copy last" in shown and "effective rank" in shown and "model.json" in shown
+    document = json.loads((tmp_path / "run" / "model.json").read_text())
+    assert document["task"] == "push" and document["control_period"] == pytest.approx(0.1)
+    model, _ = load_for({**task_config("push"), "checkpoint": str(tmp_path / "run")})
+    assert model.config.latent_dim == 8
+
+
+def test_bad_training(data: Path, tmp_path: Path, failing: Any) -> None:
+    out = tmp_path / "run"
+    assert "forearm collect" in failing(*words(tmp_path / "nothing", out))
+    assert "missing" in failing(*words(tmp_path, out))
+    assert "frameskip is 0" in failing(*words(data, out, "world_model.frameskip=0"))
+    assert "did you mean 'conv'" in failing(*words(data, out, "world_model=con"))
+    assert "did you mean 'world_model.train.steps'" in failing(*words(data, out, "world_model.train.step=3"))
+    assert not out.exists()
