@@ -19,18 +19,19 @@ class LatentImagination:
 
     Args:
         model: the world model, in evaluation mode.
-        objective: `weights` and `decay` of the latent distance over the horizon, `action` and `smoothness`
-        weights
-            of the action cost, as in configs/task.
+        objective: `weights` and `decay` of the latent distance over the horizon, its `slowness`, and the weights
+            `action` and `smoothness` of the action cost, as in configs/task.
         fingerprint: of the model's checkpoint, if it has one.
     """
 
     def __init__(self, model: "JEPA", objective: Mapping[str, Any], fingerprint: str | None = None) -> None:
         from world_model.latent_dynamics import LatentDynamics
+        from world_model.metric import slow_map
 
         self.fingerprint = fingerprint
         self._model, self._objective = model, objective
         self._dynamics = LatentDynamics(model)
+        self._metric = slow_map(model.step_covariance, float(objective["slowness"]))
         self._goals: list[torch.Tensor] = []
         self._trackers: list[LatentTracker] = []
         self._last_actions: list[np.ndarray] = []
@@ -63,7 +64,8 @@ class LatentImagination:
         states = [self._trackers[b].state() for b in episodes]
         state = LatentState(torch.cat([s.states for s in states]), torch.cat([s.actions for s in states]))
         wanted = self._objective
-        distance = LatentDistance(torch.stack([self._goals[b] for b in episodes]), wanted["weights"], wanted["decay"])
+        goals = torch.stack([self._goals[b] for b in episodes])
+        distance = LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric)
         if not wanted["action"] and not wanted["smoothness"]:
             return self._dynamics, distance, state
         last = torch.as_tensor(np.stack([self._last_actions[b] for b in episodes]), dtype=torch.float32)

@@ -20,13 +20,19 @@ class LatentDistance:
     last predicted step alone (the usual choice, e.g. DINO-WM, arXiv 2411.04983, eq. 4); `sum` all steps
     alike (better than the last alone in EB-JEPA); `exp` each step `decay` times as much as the next; or
     explicit weights, one per predicted step. The named choices sum to one, so that costs have the same
-    scale at any horizon.
+    scale at any horizon. `metric` (D, D), if given, maps differences of latents before they are squared, so that
+    directions can count differently.
     """
 
-    def __init__(self, goal: Tensor, weights: str | Sequence[float] = "last", decay: float = 0.8) -> None:
+    def __init__(
+        self, goal: Tensor, weights: str | Sequence[float] = "last", decay: float = 0.8, metric: Tensor | None = None
+    ) -> None:
         if goal.ndim < 2:
             raise ValueError(f"goal must have shape (B, D), got {tuple(goal.shape)}")
+        if metric is not None and (goal.ndim != 2 or metric.shape != (goal.shape[1], goal.shape[1])):
+            raise ValueError(f"metric has shape {tuple(metric.shape)}; the goal {tuple(goal.shape)} asks for (D, D)")
         self.goal = goal
+        self.metric = metric
         self.decay = checks.real("decay", decay, above=0.0, most=1.0)
         self.weights: str | tuple[float, ...]
         if isinstance(weights, str):
@@ -50,6 +56,9 @@ class LatentDistance:
         # Differences of half-precision latents are taken in single precision.
         dtype = torch.promote_types(torch.promote_types(latents.dtype, self.goal.dtype), torch.float32)
         difference = latents.to(dtype) - self.goal.to(dtype)[:, None, None]
+        if self.metric is not None:
+            # One product per problem: rounding must not depend on how many problems share the call.
+            difference = torch.stack([row @ self.metric.to(dtype) for row in difference])
         return difference.square().flatten(3).mean(dim=-1)
 
     def cost(self, trajectory: Any, actions: Tensor) -> Tensor:

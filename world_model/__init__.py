@@ -4,6 +4,7 @@ from world_model.checkpoint import CheckpointError, load_checkpoint, save_checkp
 from world_model.config import LossConfig, ModelConfig, TrainConfig
 from world_model.jepa import JEPA
 from world_model.latent_dynamics import LatentDynamics, LatentState
+from world_model.metric import slow_map
 from world_model.tracker import LatentTracker
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "load_checkpoint",
     "save_checkpoint",
     "shipped",
+    "slow_map",
 ]

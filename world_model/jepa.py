@@ -26,6 +26,7 @@ class JEPA(nn.Module):
     action_std: Tensor
     proprio_mean: Tensor
     proprio_std: Tensor
+    step_covariance: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -42,6 +43,8 @@ class JEPA(nn.Module):
         self.register_buffer("action_std", torch.ones(config.action_dim))
         self.register_buffer("proprio_mean", torch.zeros(config.proprio_dim))
         self.register_buffer("proprio_std", torch.ones(config.proprio_dim))
+        # Of the latents' changes in one step, set when training exports the model; see metric.py.
+        self.register_buffer("step_covariance", torch.eye(config.latent_dim))
 
     @property
     def state_dim(self) -> int:

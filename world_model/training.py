@@ -15,12 +15,15 @@ from torch import Tensor
 from world_model.checkpoint import save_checkpoint, write_whole
 from world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
 from world_model.dataset import DatasetError, FrameCache, WindowSampler, open_cache, split_episodes
-from world_model.evaluation import report
+from world_model.evaluation import embed, report
 from world_model.jepa import JEPA
 from world_model.losses import JepaLoss
+from world_model.metric import step_covariance
 
 STATE_FILE = "training.safetensors"
 LOG_FILE = "log.jsonl"
+METRIC_WINDOWS = 1024
+"""Windows from which the covariance of one-step changes is taken."""
 
 
 @dataclass(frozen=True)
@@ -198,9 +201,9 @@ def train(
             sums = {}
         if done % config.save_every == 0 or done == config.steps:
             run.save()
-            _export(run, cache, checked or {})
+            _export(run, cache, sampler, checked or {})
     final = report(run.model, validation, fitting=sampler, where=where).numbers()
-    _export(run, cache, final)
+    _export(run, cache, sampler, final)
     return final
 
 
@@ -225,8 +228,10 @@ def faster_precision(model: JEPA, pixels: Tensor, where: torch.device) -> str:
     return min(seconds, key=lambda name: seconds[name])
 
 
-def _export(run: _Run, cache: FrameCache, metrics: dict[str, Any]) -> None:
+def _export(run: _Run, cache: FrameCache, sampler: WindowSampler, metrics: dict[str, Any]) -> None:
     training = run.training
+    latents = embed(run.model, sampler, METRIC_WINDOWS, run.device)["latents"]
+    run.model.step_covariance.copy_(step_covariance(latents))
     description = {
         **training.description,
         "camera": cache.camera_key,

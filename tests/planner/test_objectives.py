@@ -90,3 +90,15 @@ def test_sums_of_objectives():
 def test_what_does_not_fit_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_metric_lets_directions_count_differently():
+    metric = torch.diag(torch.tensor([2.0, 1.0, 0.0, 0.0, 0.0]))
+    objective = LatentDistance(GOAL, "last", metric=metric)
+    difference = (TRAJECTORY - GOAL[:, None, None])[..., -1, :]
+    expected = (4 * difference[..., 0] ** 2 + difference[..., 1] ** 2) / 5
+    torch.testing.assert_close(objective.cost(TRAJECTORY, ACTIONS), expected)
+    alone = LatentDistance(GOAL[1:], "last", metric=metric).cost(TRAJECTORY[1:], ACTIONS[1:])
+    assert torch.equal(objective.cost(TRAJECTORY, ACTIONS)[1:], alone)
+    with pytest.raises(ValueError, match=r"metric has shape \(3, 3\)"):
+        LatentDistance(GOAL, metric=torch.eye(3))
