@@ -2,9 +2,11 @@
 
 import importlib
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -80,7 +82,7 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], workers: in
     context = multiprocessing.get_context("spawn")
     with _single_threaded_children():
         others = set(multiprocessing.active_children())
-        pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_leave_signals)
+        pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin_worker)
         try:
             waiting: set[Future[Result]] = {pool.submit(_guarded, function, job) for job in jobs}
             while waiting:
@@ -101,10 +103,18 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], workers: in
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_signals() -> None:
-    """Ctrl-C reaches the whole process group; only the parent is to answer it."""
+def _begin_worker() -> None:
+    """Leave Ctrl-C, which reaches the whole process group, to the parent; end with it, should it be killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def _guarded(function: Callable[[Job], Result], job: Job) -> Result:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import forearm
+from forearm import cli, settings
 from forearm import comparison as engine
-from forearm import settings
 from forearm.compare_command import comparison_of
 from forearm.errors import ForearmError
 from forearm.parallel import run_jobs
@@ -144,7 +144,8 @@ def test_a_killed_worker_is_a_clear_error() -> None:
         list(run_jobs(_full, [0], 1))
 
 
-def test_ctrl_c_stops_the_workers_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_its_parent(kill: signal.Signals, tmp_path: Path) -> None:
     command = [
         sys.executable, "-c", "import sys; from forearm.cli import main; sys.exit(main(sys.argv[1:]))",
         "collect", "task=push", "episodes=4000", "shard_episodes=1000", "workers=1", f"out={tmp_path}/data",
@@ -156,10 +157,14 @@ def test_ctrl_c_stops_the_workers_too(tmp_path: Path) -> None:
     while not (tmp_path / "data" / "meta").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(4)
-    os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=30)[1]
-    assert process.returncode == 130
-    assert said.strip() == "forearm: interrupted; finished parts are kept"
+    if kill == signal.SIGINT:
+        os.killpg(process.pid, kill)
+        said = process.communicate(timeout=30)[1]
+        assert process.returncode == cli.INTERRUPTED
+        assert said.strip() == "forearm: interrupted; finished parts are kept"
+    else:
+        process.kill()
+        process.communicate(timeout=30)
     deadline = time.monotonic() + 10
     while running(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
