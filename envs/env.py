@@ -1,6 +1,6 @@
 """The tasks as Gymnasium environments: an image is seen, an image is the goal."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -39,7 +39,7 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         RenderingUnavailable: at the first frame, if no GL back end can draw.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_PERIOD)}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_PERIOD)}  # noqa: RUF012  (Gymnasium declares it so)
     control_period = CONTROL_PERIOD
 
     def __init__(

@@ -102,11 +102,16 @@ class GeometricObjective:
 
     def cost(self, trajectory: Array, actions: Any) -> Array:
         """(B, K) costs in m of trajectories (B, K, H, 6)."""
+        distance = self.curve(trajectory, actions)
+        weights = np.ones(distance.shape[-1])
+        weights[-1] = self.last_weight
+        return distance @ (weights / weights.sum())
+
+    def curve(self, trajectory: Array, actions: Any) -> Array:
+        """(B, K, H) costs in m of each step of trajectories (B, K, H, 6)."""
         tool, thing = trajectory[..., :3], trajectory[..., 3:]
         measured = tool if self.task.measured == "tool" else thing
         distance = np.linalg.norm(measured - self.goals[:, None, None], axis=-1)
         if self.task.measured == "object":
             distance = distance + self.approach_weight * np.linalg.norm(tool - thing, axis=-1)
-        weights = np.ones(distance.shape[-1])
-        weights[-1] = self.last_weight
-        return distance @ (weights / weights.sum())
+        return distance

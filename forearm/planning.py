@@ -79,7 +79,8 @@ class Brain:
         agent.reset([end], [seed])
         act = agent.act([{"pixels": start, "proprio": proprio}])[0]
         assert act is not None and act.plan is not None
-        return replace(act.plan, checkpoint=fingerprint(self.document))
+        names = self.document.get("action_names")
+        return replace(act.plan, checkpoint=fingerprint(self.document), action_names=names)
 
     def frame(self, frame: Frame, key: str) -> np.ndarray:
         """A frame as an array (R, R, 3) uint8; raises `ForearmError` for one that the model was not trained

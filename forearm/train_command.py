@@ -77,11 +77,20 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
                 completed=progress.step,
                 description=f"loss {progress.terms['loss']:.4f}  {progress.frames_per_s:.0f} frames/s",
             )
-            if progress.validation:
-                numbers = [f"{k} {v:.4g}" for k, v in progress.validation.items() if isinstance(v, (int, float))]
-                bar.console.print(f"step {progress.step}: {'  '.join(numbers)}", soft_wrap=True, highlight=False)
+            if held_out := progress.validation:
+                errors = f"{held_out['error'][0]:.4f} to {held_out['error'][-1]:.4f}"
+                copies = f"{held_out['copy_last'][0]:.4f} to {held_out['copy_last'][-1]:.4f}"
+                bar.console.print(
+                    f"step {progress.step}: held-out error {errors} (copy last: {copies}), "
+                    f"effective rank {held_out['effective_rank']:.1f}",
+                    soft_wrap=True,
+                    highlight=False,
+                )
 
-        return train(training, resume=resume, device=device, on_progress=show)
+        def decoded(done: int, frames: int) -> None:
+            bar.update(line, description=f"decoding the video: {done} of {frames} frames")
+
+        return train(training, resume=resume, device=device, on_progress=show, on_decoded=decoded)
 
 
 def _report_table(report: Mapping[str, Any]) -> Table:

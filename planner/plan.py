@@ -37,7 +37,8 @@ class Plan:
     cost_per_iteration: the best so far after each iteration. model_evals: sequences rolled out for this
     problem. timings_ms: `encode`, `rollout`, `select`, `total`, of all `batch` problems that were planned
     together. predicted_cost_curve: (H',), cost along the predicted trajectory. seed: of this problem's
-    random stream. checkpoint: fingerprint of the model's checkpoint, if there is one.
+    random stream. checkpoint: fingerprint of the model's checkpoint, if there is one. action_names: (A,), what
+    the components of a command are called, where that is known.
 
     Raises `PlanError` (a `ValueError`) naming the field whose value or shape is wrong. Compares by content.
     """
@@ -58,6 +59,7 @@ class Plan:
     checkpoint: str | None = None
     predicted_cost_curve: NDArray[np.float64] | None = None
     batch: int = 1
+    action_names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Check every field and bring it into its plain form."""
@@ -97,6 +99,14 @@ class Plan:
             clean["seed"] = check.count("seed", self.seed, None)
         if self.checkpoint is not None:
             clean["checkpoint"] = check.text("checkpoint", self.checkpoint)
+        if self.action_names is not None:
+            names = [
+                check.text(f"action_names[{i}]", n)
+                for i, n in enumerate(check.items("action_names", self.action_names))
+            ]
+            if len(names) != dims:
+                raise PlanError(f"action_names: expected {dims} names, one per action dimension, got {len(names)}")
+            clean["action_names"] = names
         if self.predicted_cost_curve is not None:
             clean["predicted_cost_curve"] = check.array(
                 "predicted_cost_curve", self.predicted_cost_curve, 1, finite=False
@@ -121,6 +131,7 @@ class Plan:
             "seed": self.seed,
             "checkpoint": self.checkpoint,
             "batch": self.batch,
+            "action_names": self.action_names,
             "actions": self.actions.tolist(),
             "times": self.times.tolist(),
             "mean": self.mean.tolist(),
@@ -206,12 +217,13 @@ class Plan:
     def __str__(self) -> str:
         """A short table to read on a terminal."""
         horizon, dims = self.actions.shape
+        names = self.action_names or [f"a{i}" for i in range(dims)]
         cost = f"cost {self.cost:.6g}" if math.isfinite(self.cost) else "no finite cost"
         head = [
             f"{self.planner}: {horizon} steps, {cost}, {self.iterations} iterations ({self.stopped}), "
             f"{self.model_evals} model evaluations",
             "  ".join(f"{name} {ms:.1f} ms" for name, ms in self.timings_ms.items()),
-            f"{'step':>5}{'time [s]':>10}" + "".join(f"{f'a{i}':>9}" for i in range(dims)),
+            f"{'step':>5}{'time [s]':>10}" + "".join(f"{name:>9}" for name in names),
         ]
         rows = [
             f"{h:>5}{self.times[h]:>10.2f}" + "".join(f"{a:>+9.3f}" for a in self.actions[h]) for h in range(horizon)

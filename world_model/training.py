@@ -14,7 +14,7 @@ from torch import Tensor
 
 from world_model.checkpoint import save_checkpoint, write_whole
 from world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
-from world_model.dataset import DatasetError, FrameCache, WindowSampler, open_cache, split_episodes
+from world_model.dataset import ACTION_KEY, DatasetError, FrameCache, WindowSampler, open_cache, split_episodes
 from world_model.evaluation import embed, report
 from world_model.jepa import JEPA
 from world_model.losses import JepaLoss
@@ -55,7 +55,7 @@ class TrainProgress:
     step: int
     terms: dict[str, float]
     frames_per_s: float
-    validation: dict[str, float] | None = None
+    validation: dict[str, Any] | None = None
 
 
 class _Run:
@@ -141,6 +141,7 @@ def train(
     resume: bool = True,
     device: str | None = None,
     on_progress: Callable[[TrainProgress], None] = lambda progress: None,
+    on_decoded: Callable[[int, int], None] | None = None,
     every: int = 20,
 ) -> dict[str, Any]:
     """Runs or continues a training run and writes its checkpoint.
@@ -152,6 +153,7 @@ def train(
         resume: go on from `out` if a run is there; otherwise it is an error that one is.
         device: torch device; None picks CUDA where there is one.
         on_progress: called every `every` steps and after validations.
+        on_decoded: called with (frames done, frames in all) while the video is decoded, which happens once.
 
     Returns:
         the final report (see `evaluation.report`), which the checkpoint's JSON holds too.
@@ -162,7 +164,7 @@ def train(
     """
     config = training.train
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    cache = open_cache(training.data, resolution=training.model.resolution)
+    cache = open_cache(training.data, resolution=training.model.resolution, progress=on_decoded)
     if cache.action.shape[1] != training.model.action_dim:
         raise DatasetError(
             f"{training.data}: actions have {cache.action.shape[1]} numbers, the model expects "
@@ -235,6 +237,7 @@ def _export(run: _Run, cache: FrameCache, sampler: WindowSampler, metrics: dict[
     description = {
         **training.description,
         "camera": cache.camera_key,
+        "action_names": cache.names.get(ACTION_KEY),
         "control_period": 1.0 / cache.fps,
         "dataset": {
             "fingerprint": cache.fingerprint,
@@ -273,8 +276,8 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _log(out: Path, progress: TrainProgress) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    row = {"step": progress.step, "frames_per_s": round(progress.frames_per_s, 1), **progress.terms}
+    row: dict[str, Any] = {"step": progress.step, "frames_per_s": round(progress.frames_per_s, 1), **progress.terms}
     if progress.validation:
-        row["validation"] = progress.validation  # type: ignore[assignment]
+        row["validation"] = progress.validation
     with (out / LOG_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")

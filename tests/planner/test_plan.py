@@ -43,6 +43,7 @@ def plans(draw):
         checkpoint=draw(st.none() | st.text(max_size=8)),
         predicted_cost_curve=draw(st.none() | arrays(np.float64, st.integers(0, 5), elements=FINITE)),
         batch=draw(st.integers(1, 9)),
+        action_names=draw(st.none() | st.lists(st.text(max_size=5), min_size=dims, max_size=dims)),
     )
 
 
