@@ -145,6 +145,7 @@ TASKS: dict[str, Task] = {
             measured="tool",
             success_radius=0.03,
             sampler=_sample_reach,
+            max_episode_steps=30,
             low=(0.36, -0.22, 0.03),
             high=(0.66, 0.22, 0.20),
         ),

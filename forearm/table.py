@@ -1,4 +1,4 @@
-"""Results as tables for a terminal of 100 columns."""
+"""Results as tables for a terminal of 80 columns."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -29,7 +29,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
             pairs.add_column(heading, no_wrap=True)
         for heading in ("only a", "only b", "p Holm"):
             pairs.add_column(heading, justify="right", no_wrap=True)
-        pairs.add_column("verdict")
+        pairs.add_column("verdict", no_wrap=True)
         for pair in document["pairs"]:
             counts = (str(pair["only_a"]), str(pair["only_b"]), f"{pair['p_holm']:.3g}")
             pairs.add_row(pair["task"], pair["a"], pair["b"], *counts, verdict_in_words(pair))
@@ -37,7 +37,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD, padding=(0, 1))
+    return Table(title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD, padding=0)
 
 
 def verdict_in_words(pair: Mapping[str, Any]) -> str:
