@@ -3,8 +3,6 @@
 import hashlib
 import importlib.resources
 import json
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from world_model.config import ModelConfig, from_mapping, to_mapping
+from world_model.dataset.atomic import replacing
 from world_model.jepa import JEPA
 
 FORMAT = 1
@@ -69,7 +68,6 @@ def save_checkpoint(model: JEPA, path: Path, description: dict[str, Any]) -> Non
         **description,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path.with_suffix(".safetensors"), weights)
     write_whole(path.with_suffix(".json"), (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
 
@@ -114,13 +112,6 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that is either whole or what it was before."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes a file that is either whole or what it was before; raises `DatasetError` if there is no room for it."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)

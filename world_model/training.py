@@ -102,7 +102,6 @@ class _Run:
         plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
         settings = json.dumps(self.training.settings(), sort_keys=True)
         meta = {"step": str(self.step), "precision": self.precision, "settings": settings}
-        self.training.out.mkdir(parents=True, exist_ok=True)
         write_whole(self.training.out / STATE_FILE, save_tensors(plain, meta))
 
     def load(self) -> None:
