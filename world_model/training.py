@@ -146,7 +146,7 @@ def train(
     """Runs or continues a training run and writes its checkpoint.
 
     Batches and random directions are functions of (seed, step), so a run that was stopped and resumed ends in the
-    same weights, to the bit, as one that was not.
+    same weights as one that was not: to the bit on one thread, to rounding on several, whose sums vary in order.
 
     Args:
         resume: go on from `out` if a run is there; otherwise it is an error that one is.
@@ -183,23 +183,23 @@ def train(
         run.precision = faster_precision(run.model, sampler.batch(0, config.batch, config.seed)["pixels"], where)
     autocast = torch.autocast(where.type, torch.bfloat16, enabled=run.precision == "bfloat16")
     spent, sums, began = 0.0, dict[str, float](), time.perf_counter()
-    frames = 0
+    frames = summed = 0
     for step, batch in sampler.prefetch(run.step, config.steps, config.batch, config.seed):
         terms = run.advance(batch, autocast)
         frames += batch["pixels"].shape[0] * batch["pixels"].shape[1]
         sums = {name: sums.get(name, 0.0) + value for name, value in terms.items()}
+        summed += 1
         done = step + 1
         checked = None
         if done % config.validate_every == 0 or done == config.steps:
             checked = report(run.model, validation, fitting=None, where=where).numbers()
         if done % every == 0 or checked:
-            count = done % every or every
             spent = time.perf_counter() - began
-            means = {name: value / count for name, value in sums.items()}
+            means = {name: value / summed for name, value in sums.items()}
             progress = TrainProgress(done, means, frames / spent, checked)
             on_progress(progress)
             _log(training.out, progress)
-            sums = {}
+            sums, summed = {}, 0
         if done % config.save_every == 0 or done == config.steps:
             run.save()
             _export(run, cache, sampler, checked or {})

@@ -69,6 +69,21 @@ def test_a_killed_run_goes_on_to_the_same_weights(squares, tmp_path):
     assert not list((tmp_path / "killed").glob("*.tmp"))
 
 
+def test_reported_losses_are_means_whatever_the_intervals(squares, tmp_path):
+    def losses(name, every, validate_every):
+        seen = []
+        settings = training_of(squares, tmp_path / name, 12, validate_every=validate_every)
+        train(settings, every=every, on_progress=lambda progress: seen.append((progress.step, progress.terms["loss"])))
+        return seen
+
+    single = [loss for _, loss in losses("single", 1, 12)]
+    reported = losses("uneven", 4, 6)  # the validation at step 6 cuts an interval short
+    assert [step for step, _ in reported] == [4, 6, 8, 12]
+    starts = [0, 4, 6, 8]
+    for start, (step, loss) in zip(starts, reported, strict=True):
+        assert loss == pytest.approx(sum(single[start:step]) / (step - start), rel=1e-6)
+
+
 def test_a_run_with_other_settings_is_not_mixed_in(squares, tmp_path):
     train(training_of(squares, tmp_path, 4))
     with pytest.raises(DatasetError, match=r"train.learning_rate was 0.002, is 0.001"):
