@@ -4,6 +4,7 @@ Rendering, not physics, is what data collection waits for. Multisampling, shadow
 times on a software renderer and teach a 64-pixel encoder nothing, so they are off.
 """
 
+import atexit
 import functools
 import importlib
 import os
@@ -117,8 +118,10 @@ class Renderer:
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._viewport = mujoco.MjrRect(0, 0, resolution, resolution)
         self._pixels = np.empty((resolution, resolution, 3), np.uint8)
-        # Freed before the interpreter tears the GL modules down, which the contexts' own __del__ does not survive.
         self._free = weakref.finalize(self, _free, self._context, self._gl)
+        self._free.atexit = False
+        _close_at_exit()
+        _alive.add(self)
 
     def render(self, data: mujoco.MjData, camera: str) -> NDArray[np.uint8]:
         """The frame that `camera` sees, (R, R, 3) uint8, first row at the top."""
@@ -134,6 +137,15 @@ class Renderer:
     def close(self) -> None:
         """Frees the GL context; safe to call twice."""
         self._free()
+
+
+_alive: "weakref.WeakSet[Renderer]" = weakref.WeakSet()
+
+
+@functools.lru_cache(maxsize=1)
+def _close_at_exit() -> None:
+    """Called after the first back end was loaded, so that this runs before the back end closes its display."""
+    atexit.register(lambda: [renderer.close() for renderer in list(_alive)])
 
 
 def _free(context: mujoco.MjrContext, gl: Any) -> None:
