@@ -1,5 +1,6 @@
 """From trajectories to costs that can be trusted, and the best candidate so far."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,10 +55,12 @@ def score(objective: Objective, trajectory: Any, commands: Tensor) -> Scores:
         raise ValueError("objective.cost returned complex numbers; expected real ones")
     if not costs.is_floating_point() or costs.element_size() < 4:
         costs = costs.to(torch.float32)
-    finite = torch.isfinite(costs)
-    if costs.device.type == "cpu" and bool(finite.all()):
+    plain = costs.detach()
+    # A sum is finite only if all its terms are; where finite terms overflow, the long way says the same.
+    if costs.device.type == "cpu" and math.isfinite(plain.sum().item()):
         none = torch.zeros(len(costs), dtype=torch.int64)
-        return Scores(costs, costs.detach(), none, none == 0, all_good=True)
+        return Scores(costs, plain, none, none == 0, all_good=True)
+    finite = torch.isfinite(costs)
     usable = finite.any(dim=1)
     worst = torch.where(finite, costs, -torch.inf).amax(dim=1, keepdim=True)
     worst = torch.where(usable[:, None], worst, 0.0)

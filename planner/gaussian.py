@@ -88,7 +88,7 @@ def sum_candidates(values: Tensor) -> Tensor:
     a running sum.
     """
     while values.shape[1] > 1:
-        half = values.shape[1] // 2
-        folded = values[:, :half] + values[:, half : 2 * half]
-        values = folded if values.shape[1] % 2 == 0 else torch.cat((folded, values[:, 2 * half :]), dim=1)
+        half, odd = divmod(values.shape[1], 2)
+        folded = values.narrow(1, 0, half) + values.narrow(1, half, half)
+        values = torch.cat((folded, values.narrow(1, 2 * half, 1)), dim=1) if odd else folded
     return values[:, 0]

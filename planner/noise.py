@@ -59,10 +59,15 @@ def batch_noise(
     `generators[b]` only.
     """
     rows = [coloured_noise(g, samples, steps, dims, beta, like.dtype) for g in generators]
-    return torch.stack(rows).to(like.device)
+    return together(rows).to(like.device)
+
+
+def together(rows: Sequence[Tensor]) -> Tensor:
+    """The rows as one tensor (B, ...); a single one is not copied."""
+    return torch.stack(tuple(rows)) if len(rows) > 1 else rows[0][None]
 
 
 def batch_uniform(generators: Sequence[Generator], shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Uniform numbers (B, *shape) in [0, 1); row b comes from `generators[b]` only."""
     rows = [torch.rand(shape, generator=g, dtype=like.dtype, device=g.device) for g in generators]
-    return torch.stack(rows).to(like.device)
+    return together(rows).to(like.device)

@@ -65,10 +65,11 @@ class LatentDistance:
         """Weighted squared distance (B, K); raises `ValueError` for shapes that do not fit the goal or
         weights.
         """
+        if self.weights == "last":
+            latents = as_tensor(trajectory, self.goal.device)
+            return self.curve(latents[:, :, -1:] if latents.ndim > 2 else latents, actions)[..., -1]
         distances = self.curve(trajectory, actions)
         steps = distances.shape[-1]
-        if self.weights == "last":
-            return distances[..., -1]
         return (distances * self._over_horizon(steps).to(distances)).sum(dim=-1)
 
     def _over_horizon(self, steps: int) -> Tensor:

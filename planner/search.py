@@ -164,6 +164,7 @@ class Planner(ABC, Generic[D, C]):
             scores = score(problem.objective, trajectory, commands)
             watch.lap("rollout")
             best = Best.of(scores, commands, trajectory if has_curve else None).or_better(best)
+            del trajectory  # so that the next one takes its place, which is still in the cache
             dist = self._learn(dist, space, samples, scores)
             record.append(best.cost)
             bad.append(scores.bad)

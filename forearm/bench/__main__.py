@@ -1,0 +1,111 @@
+"""`python -m forearm.bench [--quick] [--only SECTION ...] [--out PAGE] [--json FOLDER]`: measure and write the page."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from forearm.bench import curves, lewm, overhead, quality, scaling
+from forearm.bench.page import FULL, QUICK, Budget, Section, machine
+from forearm.bench.peers import PACKAGES, versions
+from forearm.files import write_json
+
+
+def sections(budget: Budget, folder: Path) -> dict[str, Callable[[], Section]]:
+    """What can be measured, in the order of the page."""
+    found: dict[str, Callable[[], Section]] = {
+        "overhead": partial(overhead.overhead, budget),
+        "quality": partial(quality.time_to_quality, budget),
+        "share": partial(overhead.share, budget),
+        "curves": partial(curves.cost_curves, budget, folder),
+        "scaling": partial(scaling.scaling, budget),
+        "lewm": partial(lewm.lewm, budget),
+    }
+    if torch.cuda.is_available():
+        found["scaling-gpu"] = partial(scaling.scaling, budget, device=torch.device("cuda"))
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(words)
+    budget = QUICK if arguments.quick else FULL
+    page = Path(arguments.out or ("outputs/bench/benchmarks.md" if arguments.quick else "docs/benchmarks.md"))
+    results = Path(arguments.json)
+    wanted = sections(budget, page.parent)
+    unknown = sorted(set(arguments.only) - set(wanted))
+    if unknown:
+        sys.stderr.write(f"bench: no section '{unknown[0]}' (known: {', '.join(wanted)})\n")
+        return 2
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    missing = sorted(set(PACKAGES) - set(versions()))
+    if missing:
+        sys.stderr.write(f"bench: without {', '.join(missing)}, which `make bench` installs\n")
+    about = {
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": "make bench" + (f" BENCH_ARGS='{' '.join(words)}'" if words else ""),
+        "machine": machine(),
+        "peers": versions(),
+    }
+    done: dict[str, Section] = {}
+    for name, measure in wanted.items():
+        if arguments.only and name not in arguments.only:
+            continue
+        _say(f"bench: {name} ...")
+        started = time.perf_counter()
+        done[name] = measure()
+        _say(f" {time.perf_counter() - started:.0f} s\n")
+        # A section that is done is not lost when a later one fails.
+        write_json(results / f"{name}.json", {**about, "section": name, "data": done[name].data})
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text_of(about, list(done.values()), quick=arguments.quick), encoding="utf-8")
+    _say(f"bench: wrote {page} and {results}{os.sep}*.json\n")
+    return 0
+
+
+def text_of(about: dict[str, Any], parts: Sequence[Section], quick: bool = False) -> str:
+    """The page."""
+    found = about["machine"]
+    peers = ", ".join(f"{name} {version}" for name, version in about["peers"].items()) or "none installed"
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`; do not edit by hand. All ratios are of times taken in turns within one run.",
+        "",
+        *(["**A quick run: too few repetitions to quote.**", ""] if quick else []),
+        f"- command: `{about['command']}`, {about['date']}",
+        f"- machine: {found['processor']}, {found['cores']} cores, {found['system']}"
+        + (f", {found['gpu']}" if found["gpu"] else ", no GPU")
+        + f"; load average at the start {found['load']}",
+        "- versions: Python {python}, torch {torch}, numpy {numpy}, MuJoCo {mujoco}".format(**found),
+        f"- peers: {peers}",
+        "",
+    ]
+    return "\n".join(lines) + "\n" + "\n".join(part.markdown() for part in parts)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure the planners, write the page.")
+    parser.add_argument("--quick", action="store_true", help="about two minutes; writes outputs/bench/benchmarks.md")
+    parser.add_argument("--only", nargs="+", default=[], metavar="SECTION", help="these sections alone")
+    parser.add_argument("--out", default=None, metavar="PAGE", help="where the page goes")
+    parser.add_argument("--json", default="outputs/bench", metavar="FOLDER", help="where the numbers go")
+    return parser
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,249 @@
+"""Time to quality: how soon a plan of ours is as good as a peer's plan at its full budget."""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from forearm.bench.bootstrap import Interval, mean_ratio
+from forearm.bench.cases import Case, mlp_case, push_case
+from forearm.bench.page import Budget, Section, ms
+from forearm.bench.peers import Peer, PeerRunner, available
+from forearm.bench.runners import Ours, at_budget
+from forearm.bench.timing import Runner, rounds, threads
+from planner import PLANNERS
+
+PATIENCE = 3  # times the peer's model evaluations, after which we say that the quality was not reached
+GRID: dict[str, tuple[Any, ...]] = {
+    "initial_std": (0.5, 0.3, 1.0),
+    "min_std": (0.05, 0.01),
+    "noise_beta": (2.0, 0.5),
+    "samples": (128, 64, 32, 300),
+}
+"""What is tried for ours on the tuning problems, in this order; planners that lack a setting ignore it."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One of our planners with the settings that were quickest on the tuning problems."""
+
+    name: str
+    chosen: tuple[tuple[str, Any], ...]
+
+    @classmethod
+    def of(cls, name: str, chosen: dict[str, Any]) -> "Setting":
+        """Those of the settings that the planner has."""
+        known = {field.name for field in fields(PLANNERS[name][1])}
+        return cls(name, tuple((key, value) for key, value in chosen.items() if key in known))
+
+    @property
+    def samples(self) -> int:
+        """Candidates per iteration."""
+        return int(dict(self.chosen).get("samples", GRID["samples"][0]))
+
+    def cap(self, budget: Budget) -> int:
+        """Iterations after which the search is given up."""
+        return max(1, PATIENCE * budget.peer_samples * budget.peer_iterations // self.samples)
+
+    def runner(self, case: Case, iterations: int) -> Ours:
+        """The planner on a case."""
+        others = {key: value for key, value in self.chosen if key != "samples"}
+        return Ours(at_budget(self.name, case, self.samples, iterations, **others), case)
+
+    def text(self) -> str:
+        """For a table."""
+        return f"{self.name} ({', '.join(f'{key} {value}' for key, value in self.chosen)})"
+
+
+def time_to_quality(budget: Budget, push: bool = True) -> Section:
+    """Table (b)."""
+    section = Section("Time to quality")
+    section.say(
+        f"For each problem the target is what the best peer reaches with {budget.peer_samples} samples and "
+        f"{budget.peer_iterations} iterations: the cost of the commands it returns or, where lower, of the best "
+        "candidate it tried. Our time is that of a whole `plan` call with as few iterations as reach the "
+        f"target; where {PATIENCE} times the peer's model evaluations do not reach it, their whole time counts. Both "
+        "are medians of at least 7 runs in turns; the ratio is the geometric mean over the problems, paired, with its "
+        "95 % bootstrap interval. Settings of the peers (spread, elites or temperature) and of ours (samples, "
+        "spread, least spread, noise) are chosen beforehand on other problems, and so is the best peer. "
+        f"The {budget.contenders} of ours that are quickest there are measured; of the others the estimate from there "
+        "is shown. The aim is at most 0.33."
+    )
+    sets: dict[str, tuple[Callable[[int], Case], int]] = {}
+    for horizon in budget.horizons:
+        for smooth in budget.goals:
+            label = f"MLP latent, horizon {horizon}, goals by {'smooth' if smooth else 'white'} commands"
+            sets[label] = (lambda i, h=horizon, s=smooth: mlp_case(i, h, smooth=s)), budget.problems  # type: ignore[misc]
+    if push:
+        sets["push model, horizon 20"] = push_case, budget.push_problems
+    for count in budget.threads:
+        with threads(count):
+            for label, (make, problems) in sets.items():
+                section.say(f"**{label}, {count} thread{'s' if count > 1 else ''}, {problems} problems**")
+                cases = [make(index) for index in range(problems)]
+                tuning = [make(10_000 + index) for index in range(budget.tuning)]
+                _compare(section, f"{label}, threads {count}", cases, tuning, budget)
+    return section
+
+
+def _compare(section: Section, key: str, cases: Sequence[Case], tuning: Sequence[Case], budget: Budget) -> None:
+    peers = {name: (peer, tuned(peer, tuning, budget)) for name, peer in available().items()}
+    if not peers:
+        section.say("No peer is installed: `make bench` installs them.")
+        return
+    typical = {name: np.mean([_log_cost(p, s, c, budget) for c in tuning]) for name, (p, s) in peers.items()}
+    best = min(peers, key=lambda name: float(typical[name]))
+    targets = {name: [_quality(p, s, c, budget) for c in cases] for name, (p, s) in peers.items()}
+    aims = [_quality(*peers[best], c, budget) for c in tuning]
+    rows: list[list[object]] = []
+    data = section.data.setdefault(key, {})
+    found = {name: quickest(name, tuning, aims, budget) for name in PLANNERS}
+    order = sorted(PLANNERS, key=lambda name: found[name][0])
+    for rank, name in enumerate(order):
+        estimate, setting = found[name]
+        if setting is None:
+            rows.append([name, best, "none in tuning", "-", "-", "-"])
+            continue
+        if rank >= budget.contenders:
+            rows.append([setting.text(), best, "not measured", f"about {ms(estimate, 0)}", "-", "-"])
+            continue
+        reached, us, them = against(peers[best], setting, cases, targets[best], budget)
+        ratio = mean_ratio(us, them)
+        rows.append(_row(setting, best, reached, us, them, ratio))
+        data[f"{setting.name} against {best}"] = {
+            "setting": setting.text(), "reached": int(sum(reached)), "problems": len(cases), "ratio": ratio.to_dict(),
+            "ours_s": us.tolist(), "peer_s": them.tolist(), "targets": targets[best],
+        }  # fmt: skip
+    section.table(["ours", "peer", "reached", "ours ms", "peer ms", "ratio"], rows)
+    section.say("The peers' plans at their full budget, geometric mean over the problems, with the settings chosen:")
+    section.table(
+        ["peer", "cost", "settings"],
+        [[name, f"{_geometric(targets[name]):.4g}", _words(peers[name][1])] for name in peers],
+    )
+    data["peers"] = {name: {"costs": targets[name], "settings": peers[name][1]} for name in peers}
+
+
+def against(
+    chosen: tuple[Peer, dict[str, Any]],
+    setting: Setting,
+    cases: Sequence[Case],
+    targets: Sequence[float],
+    budget: Budget,
+) -> tuple[list[bool], np.ndarray, np.ndarray]:
+    """Whether we reach each target, and the seconds of ours and of the peer's plan, problem by problem."""
+    peer, settings = chosen
+    reached, us, them = [], [], []
+    for case, target in zip(cases, targets, strict=True):
+        needed = iterations_to(setting, case, target, budget)
+        runners: dict[str, Runner] = {
+            "ours": setting.runner(case, needed or setting.cap(budget)),
+            "peer": make(peer, settings, case, budget),
+        }
+        taken = rounds(runners, max(7, budget.rounds // 3), warmup=1)
+        reached.append(needed is not None)
+        us.append(float(np.median(taken["ours"])))
+        them.append(float(np.median(taken["peer"])))
+    return reached, np.asarray(us), np.asarray(them)
+
+
+def iterations_to(setting: Setting, case: Case, target: float, budget: Budget, seed: int = 0) -> int | None:
+    """The fewest iterations, up to the setting's cap, with which the plan costs at most `target`; None if none do.
+
+    The costs of one long search say where to look; a planner that paces itself by its number of iterations is then
+    tried with more until its own plan is good enough.
+    """
+    cap = setting.cap(budget)
+    runner = setting.runner(case, cap)
+    runner.reset(seed)
+    guess = _first(runner.run().cost_per_iteration, target)
+    while guess is not None and guess <= cap:
+        runner = setting.runner(case, guess)
+        runner.reset(seed)
+        if runner.run().cost <= target:
+            return guess
+        guess += max(1, guess // 4)
+    return None
+
+
+def quickest(name: str, tuning: Sequence[Case], aims: Sequence[float], budget: Budget) -> tuple[float, Setting | None]:
+    """The settings with which a planner of ours needs the least time for the aims on the tuning problems, after that
+    time (s); None if none that was tried reaches any of them.
+
+    A problem whose aim is not reached counts ten times the time spent on it. One setting after the other is moved to
+    its best value, the others held.
+    """
+    chosen: dict[str, Any] = {}
+    best: tuple[float, Setting] | None = None
+    for key, values in GRID.items():
+        tried: list[tuple[float, Setting]] = []
+        for value in values:
+            with suppress(ValueError):  # a setting that contradicts another of this planner's
+                setting = Setting.of(name, chosen | {key: value})
+                score, reached = _score(setting, tuning, aims, budget)
+                if reached:
+                    tried.append((score, setting))
+        if tried:
+            best = min([*tried, *([best] if best else [])], key=lambda pair: pair[0])
+            chosen = dict(best[1].chosen)
+    return best or (math.inf, None)
+
+
+def _score(setting: Setting, tuning: Sequence[Case], aims: Sequence[float], budget: Budget) -> tuple[float, int]:
+    """Typical seconds to the aims, told from one long search each, and how many aims were reached."""
+    seconds, reached = [], 0
+    for case, aim in zip(tuning, aims, strict=True):
+        runner = setting.runner(case, setting.cap(budget))
+        runner.reset(0)
+        plan = runner.run()
+        needed = _first(plan.cost_per_iteration, aim)
+        reached += needed is not None
+        # A setting that fails on a problem must not win by being quick at failing.
+        share = needed / plan.iterations if needed else 10.0
+        seconds.append(1e-3 * plan.timings_ms["total"] * share)
+    return float(np.exp(np.mean(np.log(seconds)))), reached
+
+
+def tuned(peer: Peer, tuning: Sequence[Case], budget: Budget) -> dict[str, Any]:
+    """The settings in a peer's grid whose plans cost least on the tuning problems."""
+    tried = list(peer.settings())
+    scores = [np.mean([_log_cost(peer, settings, case, budget) for case in tuning]) for settings in tried]
+    return tried[int(np.argmin(scores))]
+
+
+def make(peer: Peer, settings: dict[str, Any], case: Case, budget: Budget, watch: bool = False) -> PeerRunner:
+    """The peer on a case, at its full budget."""
+    clip = not peer.bounded
+    return peer.make(case, budget.peer_samples, budget.peer_iterations, clip=clip, watch=watch, **settings)
+
+
+def _first(costs: Sequence[float], target: float) -> int | None:
+    """Iterations after which the cost is at most the target."""
+    return next((index + 1 for index, cost in enumerate(costs) if cost <= target), None)
+
+
+def _quality(peer: Peer, settings: dict[str, Any], case: Case, budget: Budget) -> float:
+    return make(peer, settings, case, budget, watch=True).quality(seed=0)
+
+
+def _log_cost(peer: Peer, settings: dict[str, Any], case: Case, budget: Budget) -> float:
+    return float(np.log(max(_quality(peer, settings, case, budget), 1e-12)))
+
+
+def _row(
+    setting: Setting, peer: str, reached: Sequence[bool], us: np.ndarray, them: np.ndarray, ratio: Interval
+) -> list[object]:
+    return [
+        setting.text(), peer, f"{sum(reached)}/{len(reached)}",
+        ms(float(np.median(us)), 1), ms(float(np.median(them)), 1), ratio.text(),
+    ]  # fmt: skip
+
+
+def _geometric(costs: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(np.maximum(costs, 1e-12)))))
+
+
+def _words(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "its defaults"

@@ -1,0 +1,86 @@
+"""How the time of a plan grows: samples, horizon, episodes planned together, threads."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from forearm.bench.cases import Case, mlp_case
+from forearm.bench.page import Budget, Section, ms
+from forearm.bench.runners import at_budget, bare_loop
+from forearm.bench.timing import Bare, Runner, rounds, threads
+from planner import Problem
+
+
+def scaling(budget: Budget, name: str = "cem", device: torch.device | None = None) -> Section:
+    """Table (e)."""
+    where = device or torch.device("cpu")
+    section = Section(f"Scaling ({name}, 192-d MLP latent, {where.type})")
+    section.say(
+        f"{budget.peer_iterations} iterations; 300 samples, horizon 5, one episode unless the row says otherwise. "
+        "*Bare* is the rollout and the cost of as many candidates."
+    )
+    wide = budget.rounds > 10
+    sweeps: dict[str, tuple[Sequence[int], Callable[[int], tuple[int, int, int]]]] = {
+        "samples": ((50, 100, 300, 1000, 3000) if wide else (100, 300), lambda n: (n, 5, 1)),
+        "horizon": ((5, 10, 15, 30) if wide else (5, 15), lambda n: (300, n, 1)),
+        "episodes": ((1, 2, 4, 8, 16) if wide else (1, 4), lambda n: (300, 5, n)),
+    }
+    rows = []
+    for what, (values, shape) in sweeps.items():
+        for value in values:
+            samples, horizon, episodes = shape(value)
+            for count in budget.threads if where.type == "cpu" else (1,):
+                with threads(count):
+                    plan, bare = _times(budget, name, samples, horizon, episodes, where)
+                section.data[f"{what} {value}, threads {count}"] = {"plan_s": plan, "bare_s": bare}
+                rows.append([f"{what} {value}", count, ms(plan), ms(bare), ms(plan / episodes)])
+    section.table(["what", "threads", "plan ms", "bare ms", "plan ms per episode"], rows)
+    return section
+
+
+def _times(
+    budget: Budget, name: str, samples: int, horizon: int, episodes: int, device: torch.device
+) -> tuple[float, float]:
+    case = mlp_case(0, horizon, device=device)
+    several = together([mlp_case(index, horizon, device=device) for index in range(episodes)])
+    planner = at_budget(name, case, samples, budget.peer_iterations)
+    bare = bare_loop(case, samples, budget.peer_iterations)
+    runners: dict[str, Runner] = {
+        "plan": Several(planner, several),
+        "bare": Bare(lambda: [bare() for _ in range(episodes)]),
+    }
+    taken = rounds(runners, max(7, budget.rounds // 3), device=device)
+    return float(np.median(taken["plan"])), float(np.median(taken["bare"]))
+
+
+class Several:
+    """One of our planners on several problems at once."""
+
+    def __init__(self, planner: object, problem: Problem) -> None:
+        self.planner, self.problem = planner, problem
+        self.generators = [torch.Generator(device=problem.low.device) for _ in range(problem.batch)]
+
+    def reset(self, seed: int) -> None:
+        """Start the random streams anew."""
+        for index, generator in enumerate(self.generators):
+            generator.manual_seed(seed + index)
+
+    def run(self) -> object:
+        """One plan for each problem."""
+        return self.planner.plan(self.problem, self.generators)  # type: ignore[attr-defined]
+
+
+def together(cases: Sequence[Case]) -> Problem:
+    """Problems on the MLP latent as one problem of B."""
+    from planner import LatentDistance
+
+    first = cases[0].problem
+    goals = [case.problem.objective.goal for case in cases]  # type: ignore[attr-defined]
+    return replace(
+        first,
+        objective=LatentDistance(torch.cat(goals), "last"),
+        state=torch.cat([case.problem.state for case in cases]),
+        batch=len(cases),
+    )
