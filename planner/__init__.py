@@ -16,7 +16,9 @@ from typing import Any
 from planner.cem import CEM, CEMConfig
 from planner.checks import suggestion
 from planner.cma_es import CMAES, CMAESConfig
+from planner.conformance import check_dynamics, check_objective
 from planner.dial import DIAL, DIALConfig
+from planner.familiarity import TerminalValue, UnlikelyLatents
 from planner.gradient import GradientConfig, GradientDescent
 from planner.icem import ICEM, ICEMConfig
 from planner.mppi import MPPI, MPPIConfig
@@ -111,7 +113,11 @@ __all__ = [
     "RandomShooting",
     "RandomShootingConfig",
     "SearchConfig",
+    "TerminalValue",
+    "UnlikelyLatents",
     "WeightedSum",
+    "check_dynamics",
+    "check_objective",
     "make_planner",
     "make_policy",
 ]
