@@ -19,7 +19,9 @@ class SearchConfig:
     `knots`: None searches every command; a number of knots, or their times in seconds from the start of
     the plan, searches a curve of that `interpolation` (`zero`, `linear`, `cubic`) instead. `tolerance`, if
     given, ends a search that has converged: an iteration added at most this share of all that was gained
-    since the first, and the search's spread is at most `spread_tolerance`, in halves of a command's range.
+    since the first, and it looks no further than `spread_tolerance`: its spread is at most that, in halves of
+    a command's range, or its candidates' costs lie at most that share as far above the best as in the first
+    iteration (which dimensions without any effect do not hold up).
     `prior_share` of the candidates come from the planner's proposals. `polish` steps of Adam through the
     model, with steps of `polish_rate` halves of a command's range, refine the best candidate at the end.
     """

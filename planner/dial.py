@@ -30,10 +30,10 @@ class DIALConfig(GaussianConfig):
     """
 
     min_std: float | tuple[float, ...] = 0.0
-    noise_beta: float = 0.0
+    noise_beta: float = 2.0
     temperature: float = 0.1
-    beta_iterations: float = 0.5
-    beta_horizon: float = 1.0
+    beta_iterations: float = 1.0
+    beta_horizon: float = 4.0
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""

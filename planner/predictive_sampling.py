@@ -25,8 +25,8 @@ class PredictiveSamplingConfig(SearchConfig):
     `noise_beta`: exponent of its spectrum along time.
     """
 
-    std: float | tuple[float, ...] = 0.2
-    noise_beta: float = 0.0
+    std: float | tuple[float, ...] = 0.25
+    noise_beta: float = 2.0
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""

@@ -138,6 +138,7 @@ class Planner(ABC, Generic[D, C]):
         has_curve = getattr(problem.objective, "curve", None) is not None
         best: Best | None = None
         record: list[Tensor] = []
+        typical: list[Tensor] = []
         bad: list[Tensor] = []
         running = np.ones(batch, dtype=bool)  # problems that have not converged
         iterations, evaluations = np.zeros(batch, dtype=int), np.zeros(batch, dtype=int)
@@ -165,7 +166,8 @@ class Planner(ABC, Generic[D, C]):
             watch.lap("select")
             if iteration + 1 < config.iterations:
                 if config.tolerance is not None:
-                    running &= ~self._converged(dist, space, record, config.tolerance)
+                    typical.append(scores.finite.detach().median(dim=1).values)
+                    running &= ~self._converged(dist, space, record, typical, config.tolerance)
                     if not running.any():
                         break
                 if watch.no_time_for_another():
@@ -239,14 +241,19 @@ class Planner(ABC, Generic[D, C]):
         new = self.update(dist, space, samples, scores.finite)
         return new if scores.all_good else new.where(scores.usable, dist)
 
-    def _converged(self, dist: D, space: ActionSpace, record: Sequence[Tensor], tolerance: float) -> NDArray[np.bool_]:
+    def _converged(
+        self, dist: D, space: ActionSpace, record: Sequence[Tensor], typical: Sequence[Tensor], tolerance: float
+    ) -> NDArray[np.bool_]:
         """Which problems (B,) gain little more and look nowhere else."""
         if len(record) < 2:
             return np.zeros(space.batch, dtype=bool)
         first, before, now = record[0], record[-2], record[-1]
         little = before - now <= tolerance * (first - now)  # never where no cost was finite: inf - inf
-        narrow = self.spread(dist, space) <= self.config.spread_tolerance
-        return np.asarray((little & narrow.to(little.device)).cpu().numpy())
+        share = self.config.spread_tolerance
+        narrow = (self.spread(dist, space) <= share).to(little.device)
+        # Strictly: that all costs are the same does not say that nothing is to be found.
+        level = typical[-1] - now < share * (typical[0] - now)
+        return np.asarray((little & (narrow | level)).cpu().numpy())
 
     def _handed_on(self, dist: D, space: ActionSpace) -> list[NDArray[np.float64] | None]:
         """Elites (E, H, A) of each problem that has some with a finite cost."""

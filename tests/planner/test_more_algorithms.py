@@ -62,7 +62,9 @@ def test_dial_anneals_over_iterations_and_horizon():
 
 def test_dial_draws_what_the_schedule_says():
     seen = []
-    planner = make_planner("dial", horizon=3, samples=4000, iterations=2, initial_std=0.2, temperature=10.0)
+    planner = make_planner(
+        "dial", horizon=3, samples=4000, iterations=2, initial_std=0.2, temperature=10.0, noise_beta=0.0
+    )
     planner.plan(watched(torch.zeros(1, 3, 2), seen), streams(1))
     for iteration, samples in enumerate(seen):
         spread = 0.2 * planner.schedule(SPACE, iteration)[:, 0].numpy()
@@ -71,7 +73,7 @@ def test_dial_draws_what_the_schedule_says():
 
 def test_predictive_sampling_follows_the_best():
     seen = []
-    make_planner("predictive_sampling", horizon=3, samples=500, std=0.1, iterations=3).plan(
+    make_planner("predictive_sampling", horizon=3, samples=500, std=0.1, noise_beta=0.0, iterations=3).plan(
         watched(torch.zeros(1, 3, 2) + 0.4, seen), streams(1)
     )
     for before, after in pairwise(seen):

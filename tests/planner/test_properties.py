@@ -179,8 +179,8 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "cem": {"samples": 128, "iterations": 16, "noise_beta": 0.0, "min_std": 0.01},
     "icem": {"samples": 128, "iterations": 16, "noise_beta": 0.0, "min_std": 0.01},
     "mppi": {"samples": 128, "iterations": 16, "noise_beta": 0.0, "min_std": 0.01},
-    "predictive_sampling": {"samples": 128, "iterations": 32, "std": 0.1},
-    "dial": {"samples": 128, "iterations": 16, "beta_iterations": 0.4, "beta_horizon": 4.0},
+    "predictive_sampling": {"samples": 128, "iterations": 32, "std": 0.1, "noise_beta": 0.0},
+    "dial": {"samples": 128, "iterations": 16, "beta_iterations": 0.4, "noise_beta": 0.0},
     "gradient": {"samples": 4, "iterations": 32},
     "cma_es": {"samples": 32, "iterations": 40},
     "random_shooting": {"samples": 16384, "iterations": 8, "knots": 1},
@@ -255,3 +255,16 @@ def test_proposals_have_their_share_and_the_previous_plan_is_one():
 
     with pytest.raises(ValueError, match=r"Wrong.sample returned shape \(1, 2, 3\); expected \(B, count, V, A\)"):
         small("cem", prior_share=0.5, proposals=[Wrong()]).plan(task, streams(1))
+
+
+def test_a_dimension_without_effect_does_not_hold_convergence_up():
+    target = torch.tensor([0.5, -0.4])
+    task = problem(Scored(lambda a: Nearness(target.expand(1, 3, 2)).cost(a[..., :2], a)), dims=4)
+    [plan] = small("cem", horizon=3, samples=64, iterations=100, tolerance=0.01).plan(task, streams(1))
+    assert plan.stopped == "converged" and plan.iterations < 40 and plan.cost < 0.05
+
+
+def test_flat_costs_are_no_reason_to_stop():
+    task = problem(Scored(lambda a: torch.zeros(a.shape[:2])))
+    [plan] = small("cem", iterations=6, tolerance=0.1).plan(task, streams(1))
+    assert plan.stopped == "iterations"
