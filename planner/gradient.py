@@ -129,10 +129,10 @@ class GradientDescent(Planner[Descent, GradientConfig]):
         leaf = unit.clone().requires_grad_()
         leaf.grad = slope
         config = self.config
-        rate, betas = config.rate(int(dist.steps[b])), (config.beta1, config.beta2)
-        adam = torch.optim.Adam([leaf], lr=rate, betas=betas, foreach=False)
+        taken, betas = int(dist.steps[b]), (config.beta1, config.beta2)
+        adam = torch.optim.Adam([leaf], lr=config.rate(taken), betas=betas, foreach=False)
         adam.state[leaf] = {
-            "step": dist.steps[b].detach().clone().to(torch.float32),
+            "step": torch.tensor(float(taken)),
             "exp_avg": dist.first[b].clone(),
             "exp_avg_sq": dist.second[b].clone(),
         }
@@ -140,7 +140,7 @@ class GradientDescent(Planner[Descent, GradientConfig]):
         state = adam.state[leaf]
         unit = torch.tanh(leaf.detach()) if squash else leaf.detach()
         after = space.clip(middle + half * unit)
-        return after, state["exp_avg"], state["exp_avg_sq"], state["step"].to(dist.steps.dtype)
+        return after, state["exp_avg"], state["exp_avg_sq"], dist.steps[b] + 1
 
     def spread(self, dist: Descent, space: ActionSpace) -> Tensor:
         """The longest step just taken: a descent narrows by slowing down."""
