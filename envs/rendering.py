@@ -145,7 +145,12 @@ _alive: "weakref.WeakSet[Renderer]" = weakref.WeakSet()
 @functools.lru_cache(maxsize=1)
 def _close_at_exit() -> None:
     """Called after the first back end was loaded, so that this runs before the back end closes its display."""
-    atexit.register(lambda: [renderer.close() for renderer in list(_alive)])
+    atexit.register(_close_all)
+
+
+def _close_all() -> None:
+    for renderer in list(_alive):
+        renderer.close()
 
 
 def _free(context: mujoco.MjrContext, gl: Any) -> None:

@@ -9,30 +9,46 @@ document.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
 from planner.cem import CEM, CEMConfig
 from planner.checks import suggestion
+from planner.cma_es import CMAES, CMAESConfig
+from planner.conformance import check_dynamics, check_objective
+from planner.dial import DIAL, DIALConfig
+from planner.familiarity import TerminalValue, UnlikelyLatents
+from planner.gradient import GradientConfig, GradientDescent
+from planner.icem import ICEM, ICEMConfig
 from planner.mppi import MPPI, MPPIConfig
 from planner.objectives import ActionCost, LatentDistance, WeightedSum
 from planner.plan import Plan, PlanError
 from planner.policies import HoldConfig, HoldPolicy, Policy, PolicyConfig, RandomPolicy
+from planner.predictive_sampling import PredictiveSampling, PredictiveSamplingConfig
 from planner.problem import Dynamics, Objective, Problem
+from planner.proposals import Past, PreviousPlan, Proposal
 from planner.random_shooting import RandomShooting, RandomShootingConfig
 from planner.search import Planner, SearchConfig
 
 PLANNERS: dict[str, tuple[type[Planner[Any, Any]], type[SearchConfig]]] = {
-    cls.name: (cls, cls.config_type) for cls in (CEM, MPPI, RandomShooting)
+    cls.name: (cls, cls.config_type)
+    for cls in (CEM, ICEM, MPPI, PredictiveSampling, DIAL, GradientDescent, CMAES, RandomShooting)
 }
 POLICIES: dict[str, tuple[type[Policy[Any]], type[PolicyConfig]]] = {
     cls.name: (cls, cls.config_type) for cls in (RandomPolicy, HoldPolicy)
 }
 
 
-def make_planner(name: str, *, clock: Callable[[], float] = time.perf_counter, **settings: Any) -> Planner[Any, Any]:
-    """The planner of that name with those settings; `clock` returns seconds.
+def make_planner(
+    name: str,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+    proposals: Sequence[Proposal] = (),
+    **settings: Any,
+) -> Planner[Any, Any]:
+    """The planner of that name with those settings; `clock` returns seconds, `proposals` provide the
+    `prior_share` of its candidates (the previous plan, if none are given).
 
     Raises `ValueError`, in one line, for an unknown name or setting (with the nearest known one) and for
     settings that contradict each other.
@@ -40,7 +56,7 @@ def make_planner(name: str, *, clock: Callable[[], float] = time.perf_counter, *
     if name not in PLANNERS:
         raise ValueError(f"unknown planner {name!r}{suggestion(str(name), PLANNERS)}")
     cls, config_type = PLANNERS[name]
-    return cls(_configured(f"planner {name!r}", config_type, settings), clock)
+    return cls(_configured(f"planner {name!r}", config_type, settings), clock, proposals)
 
 
 def make_policy(name: str, **settings: Any) -> Policy[Any]:
@@ -63,28 +79,45 @@ def _configured(owner: str, config_type: type[Any], settings: dict[str, Any]) ->
 
 __all__ = [
     "CEM",
+    "CMAES",
+    "DIAL",
+    "ICEM",
     "MPPI",
     "PLANNERS",
     "POLICIES",
     "ActionCost",
     "CEMConfig",
+    "CMAESConfig",
+    "DIALConfig",
     "Dynamics",
+    "GradientConfig",
+    "GradientDescent",
     "HoldConfig",
     "HoldPolicy",
+    "ICEMConfig",
     "LatentDistance",
     "MPPIConfig",
     "Objective",
+    "Past",
     "Plan",
     "PlanError",
     "Planner",
     "Policy",
     "PolicyConfig",
+    "PredictiveSampling",
+    "PredictiveSamplingConfig",
+    "PreviousPlan",
     "Problem",
+    "Proposal",
     "RandomPolicy",
     "RandomShooting",
     "RandomShootingConfig",
     "SearchConfig",
+    "TerminalValue",
+    "UnlikelyLatents",
     "WeightedSum",
+    "check_dynamics",
+    "check_objective",
     "make_planner",
     "make_policy",
 ]

@@ -1,8 +1,9 @@
-"""From search variables to commands and back: bounds, action repeat, and the shift in time.
+"""From search variables to commands and back: bounds, action repeat, knots, and the shift in time.
 
-A planner searches V variables per action dimension; the arm gets H commands, one per control step. Here a
-variable is a command held for `repeat` control steps, so V = ceil(H / repeat). A held value lies within the
-bounds exactly when its variable does, so bounds are kept by clipping the variables.
+A planner searches V variables per action dimension; the arm gets H commands, one per control step. A command
+is held for `repeat` control steps, which makes S = ceil(H / repeat) slots. Either every slot is a variable
+(V = S), or the variables are knots of a curve that is read at the slots. Bounds hold on the variables and,
+because a curve may swing beyond its knots, on the curve as well.
 """
 
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from planner.knots import Knots
+
 
 @dataclass(frozen=True)
 class ActionSpace:
-    """The box that is searched: `low`, `high` (A,), `horizon` H control steps, `repeat` steps per
-    variable.
+    """The box that is searched: `low`, `high` (A,), `horizon` H control steps, `repeat` steps per slot.
+
+    `knots`, if given, says how the slots follow from the variables; otherwise they are the variables.
     """
 
     low: Tensor
@@ -24,11 +28,17 @@ class ActionSpace:
     horizon: int
     repeat: int
     batch: int
+    knots: Knots | None = None
+
+    @property
+    def slots(self) -> int:
+        """S, the number of commands along time that may differ."""
+        return -(-self.horizon // self.repeat)
 
     @property
     def variables(self) -> int:
         """V, the number of search variables along time."""
-        return -(-self.horizon // self.repeat)
+        return self.slots if self.knots is None else self.knots.weights.shape[1]
 
     @property
     def dims(self) -> int:
@@ -50,19 +60,27 @@ class ActionSpace:
         return torch.clamp(variables, self.low, self.high)
 
     def commands(self, variables: Tensor) -> Tensor:
-        """Hold each of the variables (..., V, A) for `repeat` control steps: (..., H, A)."""
+        """The commands (..., H, A) that variables (..., V, A) within the bounds stand for."""
+        slots = variables if self.knots is None else self.clip(self.knots.curve(variables))
         if self.repeat == 1:
-            return variables
-        return variables.repeat_interleave(self.repeat, dim=-2)[..., : self.horizon, :]
+            return slots
+        return slots.repeat_interleave(self.repeat, dim=-2)[..., : self.horizon, :]
 
     def from_commands(self, commands: NDArray[np.float64]) -> Tensor:
-        """The variables (..., V, A) nearest to commands (..., H, A): the mean over the steps each one
-        holds.
+        """The variables (..., V, A) nearest to commands (..., H, A) in the least squares sense, clipped.
+
+        Without knots that is the mean over the steps each variable holds. A knot that no command shows stays
+        in the middle.
         """
-        starts = np.arange(0, self.horizon, self.repeat)
-        lengths = np.diff(np.append(starts, self.horizon))[:, None]
-        means = np.add.reduceat(commands, starts, axis=-2) / lengths
-        return self.clip(torch.as_tensor(means, dtype=self.low.dtype, device=self.low.device))
+        if self.knots is None:
+            starts = np.arange(0, self.horizon, self.repeat)
+            lengths = np.diff(np.append(starts, self.horizon))[:, None]
+            nearest = np.add.reduceat(commands, starts, axis=-2) / lengths
+        else:
+            middle = self.middle.double().cpu().numpy()
+            curve = np.repeat(self.knots.weights, self.repeat, axis=0)[: self.horizon]
+            nearest = np.linalg.pinv(curve) @ (commands - middle) + middle
+        return self.clip(torch.as_tensor(nearest, dtype=self.low.dtype, device=self.low.device))
 
 
 def shift(commands: NDArray[np.float64], steps: int, horizon: int, fill: NDArray[np.float64]) -> NDArray[np.float64]:

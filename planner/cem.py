@@ -7,7 +7,7 @@ sec. 3.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -19,6 +19,7 @@ from planner.gaussian import (
     GaussianConfig,
     draw,
     initial_gaussian,
+    relative_spread,
     std_in_commands,
     sum_candidates,
 )
@@ -63,15 +64,25 @@ class CEM(Planner[EliteGaussian, CEMConfig]):
     config_type = CEMConfig
 
     def initial(self, space: ActionSpace, mean: Tensor) -> EliteGaussian:
-        """The configured spread around the proposal, and no elites."""
+        """The configured spread around the proposal, and no elites: places for them, at infinite cost."""
         start = initial_gaussian(self.config, space, mean)
-        return EliteGaussian(start.mean, start.std, kept=mean[:, None][:, :0], kept_costs=mean[:, :0, 0])
+        kept = mean[:, None].expand(-1, self.keep, -1, -1)
+        return EliteGaussian(start.mean, start.std, kept, torch.full_like(kept[..., 0, 0], torch.inf))
+
+    @property
+    def keep(self) -> int:
+        """E', how many elites stay."""
+        return math.ceil(self.config.keep_fraction * self.config.elites)
 
     def sample(
         self, dist: EliteGaussian, space: ActionSpace, generators: Sequence[Generator], iteration: int
     ) -> Tensor:
         """Draw x = mean + std * noise."""
-        return draw(dist, generators, self.config.samples - 1, self.config.noise_beta)
+        return self.draw(dist, generators, self.config.samples - 1)
+
+    def draw(self, dist: EliteGaussian, generators: Sequence[Generator], count: int) -> Tensor:
+        """`count` samples (B, count, V, A) of the Gaussian."""
+        return draw(dist, generators, count, self.config.noise_beta)
 
     def update(self, dist: EliteGaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> EliteGaussian:
         """Mean and standard deviation move to those of the elites; the best of them stay for the next
@@ -87,13 +98,17 @@ class CEM(Planner[EliteGaussian, CEMConfig]):
         count = elites.shape[1]
         mean = sum_candidates(elites) / count
         std = (sum_candidates((elites - mean[:, None]).square()) / count).sqrt()
-        keep = math.ceil(config.keep_fraction * count)
-        return EliteGaussian(
+        return replace(
+            dist,
             mean=config.alpha * dist.mean + (1.0 - config.alpha) * mean,
             std=torch.maximum(
                 config.alpha * dist.std + (1.0 - config.alpha) * std,
                 std_in_commands("min_std", config.min_std, space),
             ),
-            kept=elites[:, :keep],
-            kept_costs=pool_costs[rows, order[:, :keep]],
+            kept=elites[:, : self.keep],
+            kept_costs=pool_costs[rows, order[:, : self.keep]],
         )
+
+    def spread(self, dist: EliteGaussian, space: ActionSpace) -> Tensor:
+        """The largest standard deviation."""
+        return relative_spread(dist.std, space)

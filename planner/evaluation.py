@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from planner.problem import Objective
+from planner.problem import Objective, Problem
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,33 @@ def score(objective: Objective, trajectory: Any, commands: Tensor) -> Scores:
     )
 
 
+def evaluate(problem: Problem, commands: Tensor, differentiating: str | None) -> tuple[Any, Scores]:
+    """Trajectory and costs of `commands` (B, K, H, A).
+
+    `differentiating` names the planner that wants gradients, if one does: then raises `ValueError` where the
+    dynamics or the objective does not let them through.
+    """
+    if differentiating is None:
+        trajectory = problem.dynamics.rollout(problem.state, commands)
+        return trajectory, score(problem.objective, trajectory, commands)
+    message = (
+        f"planner {differentiating!r} follows gradients, but none come back through "
+        f"{type(problem.dynamics).__name__}.rollout and {type(problem.objective).__name__}.cost: "
+        "both must be torch operations on the commands, outside no_grad and inference_mode"
+    )
+    try:
+        trajectory = problem.dynamics.rollout(problem.state, commands)
+        scores = score(problem.objective, trajectory, commands)
+    except RuntimeError as error:
+        # What torch says of .numpy() on a tensor with a gradient, and of tensors made in inference mode.
+        if any(words in str(error).lower() for words in ("requires grad", "require grad", "inference tensor")):
+            raise ValueError(f"{message} ({str(error).splitlines()[0]})") from error
+        raise
+    if not scores.finite.requires_grad:
+        raise ValueError(message)
+    return trajectory, scores
+
+
 @dataclass(frozen=True)
 class Best:
     """The best candidate so far of each problem: `cost` (B,), `commands` (B, H, A), `trajectory` (B, 1,
@@ -88,8 +115,12 @@ class Best:
         """The best of one iteration; the first of equals, so candidate 0 when no cost is finite."""
         index = scores.ranked.argmin(dim=1)
         rows = torch.arange(len(index), device=index.device)
-        chosen = map_trajectory(lambda x: x[rows.to(x.device), index.to(x.device), None], trajectory)
+        chosen = map_trajectory(lambda x: x.detach()[rows.to(x.device), index.to(x.device), None], trajectory)
         return cls(scores.ranked[rows, index], commands[rows, index].detach(), chosen)
+
+    def only(self, rows: Tensor) -> "Best":
+        """The same, at an infinite cost in problems that are not in `rows` (B,)."""
+        return replace(self, cost=torch.where(rows.to(self.cost.device), self.cost, torch.inf))
 
     def or_better(self, old: "Best | None") -> "Best":
         """Keep the old one wherever this one is not strictly better."""
@@ -134,4 +165,4 @@ def cost_curve(objective: Objective, best: Best) -> NDArray[np.float64] | None:
     if curve is None or best.trajectory is None:
         return None
     values = curve(best.trajectory, best.commands[:, None])
-    return None if values is None else np.asarray(as_tensor(values, torch.device("cpu"))[:, 0].double())
+    return None if values is None else np.asarray(as_tensor(values, torch.device("cpu"))[:, 0].detach().double())

@@ -80,6 +80,12 @@ def draw(dist: Gaussian, generators: Sequence[Generator], count: int, beta: floa
     return noise.mul_(dist.std[:, None]).add_(dist.mean[:, None])
 
 
+def relative_spread(std: Tensor, space: ActionSpace) -> Tensor:
+    """The largest standard deviation of each problem (B,), in halves of a command's range."""
+    tiny = torch.finfo(std.dtype).tiny
+    return (std / space.half_range.clamp(min=tiny)).amax(dim=(1, 2))
+
+
 def sum_candidates(values: Tensor) -> Tensor:
     """Sum (B, K, ...) over K by halving: (B, ...).
 

@@ -1,7 +1,7 @@
 """Model predictive path integral control.
 
 Williams et al., "Information Theoretic MPC for Model-Based Reinforcement Learning", ICRA 2017, alg. 1 and
-2, without the control-cost term; repeated, with the spread fitted to the weighted candidates, as in
+2, the control-cost term optional; repeated, with the spread fitted to the weighted candidates, as in
 Hansen et al., "Temporal Difference Learning for Model Predictive Control" (TD-MPC), ICML 2022, eqs. 4 and
 5.
 """
@@ -19,6 +19,7 @@ from planner.gaussian import (
     GaussianConfig,
     draw,
     initial_gaussian,
+    relative_spread,
     std_in_commands,
     sum_candidates,
 )
@@ -31,17 +32,21 @@ class MPPIConfig(GaussianConfig):
 
     `temperature` is in standard deviations of the candidates' costs, so that it means the same whatever the
     costs' scale: 1 weighs mildly, 0.1 follows the few best. `adapt_std` fits the spread to the weighted
-    candidates after each iteration; without it the spread stays as it began.
+    candidates after each iteration; without it the spread stays as it began. `control_cost`, in [0, 1], is the
+    paper's 1 - alpha: how much the mean's own distance from the middle of the bounds, the command at rest,
+    speaks against candidates that lie further out. 0 forgets it, as most implementations do.
     """
 
     temperature: float = 0.4
     adapt_std: bool = True
+    control_cost: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
         super().__post_init__()
         object.__setattr__(self, "temperature", checks.real("temperature", self.temperature, above=0.0))
         checks.flag("adapt_std", self.adapt_std)
+        object.__setattr__(self, "control_cost", checks.real("control_cost", self.control_cost, least=0.0, most=1.0))
 
 
 class MPPI(Planner[Gaussian, MPPIConfig]):
@@ -60,7 +65,8 @@ class MPPI(Planner[Gaussian, MPPIConfig]):
 
     def update(self, dist: Gaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> Gaussian:
         """W = softmax(-cost / temperature), mean = sum w x, variance = sum w (x - mean)^2."""
-        weights = softmin(costs, self.config.temperature).to(samples.dtype)[..., None, None]
+        toll = self.config.control_cost * control_cost(dist, space, samples) if self.config.control_cost else None
+        weights = softmin(costs, self.config.temperature, toll).to(samples.dtype)[..., None, None]
         mean = sum_candidates(weights * samples)
         if not self.config.adapt_std:
             return Gaussian(mean, dist.std)
@@ -68,10 +74,23 @@ class MPPI(Planner[Gaussian, MPPIConfig]):
         least = std_in_commands("min_std", self.config.min_std, space)
         return Gaussian(mean, torch.maximum(variance.sqrt(), least))
 
+    def spread(self, dist: Gaussian, space: ActionSpace) -> Tensor:
+        """The largest standard deviation."""
+        return relative_spread(dist.std, space)
 
-def softmin(costs: Tensor, temperature: float) -> Tensor:
+
+def control_cost(dist: Gaussian, space: ActionSpace, samples: Tensor) -> Tensor:
+    """The sum over time of u' S^-1 (x - u), with mean u from the middle and covariance S (Williams et al., alg. 2):
+    (B, K) of samples (B, K, V, A). A variable without spread costs nothing.
+    """
+    precision = torch.where(dist.std > 0, 1.0 / dist.std.square(), 0.0).nan_to_num(posinf=0.0)
+    products = ((dist.mean - space.middle) * precision)[:, None] * (samples - dist.mean[:, None])
+    return sum_candidates(products.flatten(2).transpose(1, 2))
+
+
+def softmin(costs: Tensor, temperature: float, toll: Tensor | None = None) -> Tensor:
     """Weights (B, K) that sum to one, with the temperature in standard deviations of each row of finite
-    `costs`.
+    `costs`; `toll` (B, K) is added in units of the temperature.
 
     A flat row gives equal weights; a row with numbers near the limits of the float type does not overflow.
     """
@@ -82,4 +101,5 @@ def softmin(costs: Tensor, temperature: float) -> Tensor:
     spread = (sum_candidates(centred.square()) / costs.shape[1]).sqrt()
     # Differences below the rounding of the costs themselves are flat.
     spread = spread.clamp(min=8.0 * torch.finfo(costs.dtype).eps)
-    return torch.softmax(-above / (temperature * spread[:, None]), dim=1)
+    exponent = -above / (temperature * spread[:, None])
+    return torch.softmax(exponent if toll is None else exponent - toll, dim=1)

@@ -38,7 +38,8 @@ class Plan:
     problem. timings_ms: `encode`, `rollout`, `select`, `total`, of all `batch` problems that were planned
     together. predicted_cost_curve: (H',), cost along the predicted trajectory. seed: of this problem's
     random stream. checkpoint: fingerprint of the model's checkpoint, if there is one. action_names: (A,), what
-    the components of a command are called, where that is known.
+    the components of a command are called, where that is known. elites: (E, H, A), the best candidates that the
+    search hands on to the next one, best first, if it does.
 
     Raises `PlanError` (a `ValueError`) naming the field whose value or shape is wrong. Compares by content.
     """
@@ -60,6 +61,7 @@ class Plan:
     predicted_cost_curve: NDArray[np.float64] | None = None
     batch: int = 1
     action_names: Sequence[str] | None = None
+    elites: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Check every field and bring it into its plain form."""
@@ -107,6 +109,9 @@ class Plan:
             if len(names) != dims:
                 raise PlanError(f"action_names: expected {dims} names, one per action dimension, got {len(names)}")
             clean["action_names"] = names
+        if self.elites is not None:
+            elites = check.array("elites", self.elites, 3)
+            clean["elites"] = check.shaped("elites", elites, (len(elites), horizon, dims))
         if self.predicted_cost_curve is not None:
             clean["predicted_cost_curve"] = check.array(
                 "predicted_cost_curve", self.predicted_cost_curve, 1, finite=False
@@ -135,6 +140,7 @@ class Plan:
             "actions": self.actions.tolist(),
             "times": self.times.tolist(),
             "mean": self.mean.tolist(),
+            "elites": None if self.elites is None else self.elites.tolist(),
             "cost": check.or_none(self.cost),
             "cost_per_iteration": [check.or_none(c) for c in self.cost_per_iteration],
             "predicted_cost_curve": None if curve is None else [check.or_none(c) for c in curve.tolist()],
@@ -161,6 +167,7 @@ class Plan:
         units = values.pop("units", UNITS)
         if units != UNITS:
             raise PlanError("units: expected the units of plan version 1, which cannot be chosen")
+        values.setdefault("elites", None)  # plans were written before they had any
         known = set(cls.__dataclass_fields__)
         if missing := sorted(known - set(values)):
             raise PlanError(f"{missing[0]}: missing from the plan")

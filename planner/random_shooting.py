@@ -56,7 +56,7 @@ class RandomShooting(Planner[BestSeen, RandomShootingConfig]):
 
     def initial(self, space: ActionSpace, mean: Tensor) -> BestSeen:
         """Only the proposal."""
-        return BestSeen(mean, torch.full_like(mean[:, 0, 0], torch.inf))
+        return nothing_seen(mean)
 
     def sample(self, dist: BestSeen, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
         """Fresh sequences, every time from the same distribution."""
@@ -70,11 +70,21 @@ class RandomShooting(Planner[BestSeen, RandomShootingConfig]):
 
     def update(self, dist: BestSeen, space: ActionSpace, samples: Tensor, costs: Tensor) -> BestSeen:
         """Remember the best."""
-        index = costs.argmin(dim=1)
-        rows = torch.arange(len(index), device=index.device)
-        cost = costs[rows, index].to(dist.cost.dtype)
-        better = cost < dist.cost
-        return BestSeen(
-            torch.where(better[:, None, None], samples[rows, index], dist.mean),
-            torch.where(better, cost, dist.cost),
-        )
+        return best_of_both(dist, samples, costs)
+
+
+def nothing_seen(mean: Tensor) -> BestSeen:
+    """Only a proposal (B, V, A), of unknown cost."""
+    return BestSeen(mean, torch.full_like(mean[:, 0, 0], torch.inf))
+
+
+def best_of_both(dist: BestSeen, samples: Tensor, costs: Tensor) -> BestSeen:
+    """The best of `samples` (B, K, V, A) where it is better than the best seen before."""
+    index = costs.argmin(dim=1)
+    rows = torch.arange(len(index), device=index.device)
+    cost = costs[rows, index].to(dist.cost.dtype)
+    better = cost < dist.cost
+    return BestSeen(
+        torch.where(better[:, None, None], samples[rows, index], dist.mean),
+        torch.where(better, cost, dist.cost),
+    )

@@ -1,88 +1,49 @@
 """The base loop: what every planner that samples candidates shares.
 
-    propose a mean (the previous plan, shifted) -> sample -> roll out -> cost -> update, until done or out
-    of time
+    propose a mean (the previous plan, shifted) -> sample -> roll out -> cost -> update, until converged, done
+    or out of time
 
 An algorithm is a subclass with a `name`, a `config_type`, and three methods that read like its paper:
-`initial`, `sample` and `update`. The loop owns bounds, warm start, candidate 0, costs that are not
-finite, the deadline, the best sequence so far and the record. All state is in the immutable distribution
-that the methods hand on.
+`initial`, `sample` and `update`. The loop owns bounds, warm start, proposals, candidate 0, costs that are not
+finite, convergence, the deadline, the best sequence so far and the record. All state is in the immutable
+distribution that the methods hand on.
 """
 
 import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from planner import checks
-from planner.actions import ActionSpace, shift
-from planner.evaluation import Best, Scores, cost_curve, score
+from planner.actions import ActionSpace
+from planner.config import SearchConfig
+from planner.distribution import D, Distribution
+from planner.evaluation import Best, Scores, cost_curve, evaluate
+from planner.knots import make_knots
 from planner.plan import Plan, Stopped, command_times
 from planner.problem import Problem
+from planner.proposals import Past, PreviousPlan, Proposal, propose, recall
+from planner.stopwatch import Stopwatch
+
+__all__ = ["Distribution", "Planner", "SearchConfig"]
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SearchConfig:
-    """Settings of every planner; raises `ValueError` when they contradict each other.
-
-    `horizon` is in control steps. `samples` is the number of candidates per iteration and problem,
-    candidate 0 (the current mean) included. `action_repeat` is the number of control steps that one
-    search variable is held. `deadline_ms`, if given, ends the search after the iteration beyond which it
-    would be missed. `warm_start` says whether the previous plan is the first proposal of the next.
-    """
-
-    horizon: int = 10
-    samples: int = 128
-    iterations: int = 5
-    action_repeat: int = 1
-    deadline_ms: float | None = None
-    warm_start: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the settings; raises `ValueError`."""
-        object.__setattr__(self, "horizon", checks.integer("horizon", self.horizon, 1))
-        object.__setattr__(self, "samples", checks.integer("samples", self.samples, 2))
-        object.__setattr__(self, "iterations", checks.integer("iterations", self.iterations, 1))
-        object.__setattr__(self, "action_repeat", checks.integer("action_repeat", self.action_repeat, 1))
-        if self.action_repeat > self.horizon:
-            raise ValueError(f"action_repeat ({self.action_repeat}) is larger than horizon ({self.horizon})")
-        if self.deadline_ms is not None:
-            object.__setattr__(self, "deadline_ms", checks.real("deadline_ms", self.deadline_ms, above=0.0))
-        checks.flag("warm_start", self.warm_start)
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """What a search believes. `mean` (B, V, A) is its proposal; subclasses add fields, tensors with
-    leading B.
-    """
-
-    mean: Tensor
-
-    def where(self: "D", learned: Tensor, old: "D") -> "D":
-        """Self in the problems where `learned` (B,) holds, and the `old` distribution in the others."""
-        rows = {}
-        for field in fields(self):
-            new, before = getattr(self, field.name), getattr(old, field.name)
-            if isinstance(new, Tensor) and isinstance(before, Tensor) and new.shape == before.shape:
-                rows[field.name] = torch.where(learned.view(-1, *[1] * (new.ndim - 1)), new, before)
-        return replace(self, **rows)
-
-
-D = TypeVar("D", bound=Distribution)
 C = TypeVar("C", bound=SearchConfig)
 
 
 class Planner(ABC, Generic[D, C]):
     """A search over command sequences. `clock` returns seconds and is there to be replaced in tests.
+
+    `proposals` provide a share of the candidates (`prior_share`); by default, the previous plan.
 
     Stateless: two calls of `plan` with generators in the same state give the same plans, and B problems
     planned together give the same plans as one by one, bit for bit, if the dynamics and the objective do.
@@ -91,10 +52,14 @@ class Planner(ABC, Generic[D, C]):
     name: ClassVar[str]
     config_type: ClassVar[type[SearchConfig]]
     differentiable: ClassVar[bool] = False  # a planner that wants gradients of the costs sets this
+    proposals_last: ClassVar[bool] = True  # False: candidates go on from one iteration to the next, so only at first
 
-    def __init__(self, config: C, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, config: C, clock: Callable[[], float] = time.perf_counter, proposals: Sequence[Proposal] = ()
+    ) -> None:
         self.config = config
         self.clock = clock
+        self.proposals = tuple(proposals) or (PreviousPlan(),)
 
     @abstractmethod
     def initial(self, space: ActionSpace, mean: Tensor) -> D:
@@ -113,6 +78,21 @@ class Planner(ABC, Generic[D, C]):
         """The next distribution, given all candidates (B, K, V, A), clipped, and their finite costs (B,
         K).
         """
+
+    def resume(self, dist: D, past: Past) -> D:
+        """The first distribution again, with what else is of use from the previous plans."""
+        return dist
+
+    def spread(self, dist: D, space: ActionSpace) -> Tensor:
+        """How far around its mean a search still looks, (B,), in halves of a command's range.
+
+        Infinite, so that it never counts as converged, for a search whose spread is not its own to shrink.
+        """
+        return torch.full((space.batch,), torch.inf, device=space.low.device)
+
+    def hand_on(self, dist: D) -> tuple[Tensor, Tensor] | None:
+        """Candidates (B, E, V, A) for the next plan to begin with, and their costs (B, E), or None."""
+        return None
 
     def plan(
         self,
@@ -133,7 +113,12 @@ class Planner(ABC, Generic[D, C]):
         one warning.
         """
         with torch.inference_mode(not self.differentiable), torch.set_grad_enabled(self.differentiable):
-            return self._plan(problem, generators, previous, elapsed_steps, encode_ms)
+            plans = self._plan(problem, generators, previous, elapsed_steps, encode_ms)
+        if not self.config.polish:
+            return plans
+        from planner.polish import polished
+
+        return polished(plans, self.config, problem, generators, self.clock)
 
     def _plan(
         self,
@@ -143,42 +128,58 @@ class Planner(ABC, Generic[D, C]):
         elapsed_steps: int,
         encode_ms: float,
     ) -> list[Plan]:
-        watch = Stopwatch(self.clock, encode_ms, self.config.deadline_ms, problem.low.device)
-        if len(generators) != problem.batch:
-            raise ValueError(f"{len(generators)} generators for {problem.batch} problems; give one to each")
-        config = self.config
-        space = ActionSpace(problem.low, problem.high, config.horizon, config.action_repeat, problem.batch)
-        dist = self.initial(space, self._proposal(space, previous, elapsed_steps))
+        config, batch = self.config, problem.batch
+        watch = Stopwatch(self.clock, encode_ms, config.deadline_ms, problem.low.device)
+        if len(generators) != batch:
+            raise ValueError(f"{len(generators)} generators for {batch} problems; give one to each")
+        space = search_space(config, problem)
+        past = self._past(space, previous, elapsed_steps)
+        dist = self.resume(self.initial(space, past.mean), past)
         has_curve = getattr(problem.objective, "curve", None) is not None
         best: Best | None = None
         record: list[Tensor] = []
+        typical: list[Tensor] = []
         bad: list[Tensor] = []
-        evaluations = 0
+        running = np.ones(batch, dtype=bool)  # problems that have not converged
+        iterations, evaluations = np.zeros(batch, dtype=int), np.zeros(batch, dtype=int)
         stopped: Stopped = "iterations"
         for iteration in range(config.iterations):
-            others = self.sample(dist, space, generators, iteration)
-            samples = space.clip(torch.cat((dist.mean[:, None], others), dim=1))
+            samples = self._candidates(problem, space, dist, past, generators, running, iteration)
             commands = space.commands(samples)
             watch.lap("select")
-            trajectory = problem.dynamics.rollout(problem.state, commands)
-            scores = score(problem.objective, trajectory, commands)
+            trajectory, scores = evaluate(problem, commands, self.name if self.differentiable else None)
             watch.lap("rollout")
-            best = Best.of(scores, commands, trajectory if has_curve else None).or_better(best)
-            del trajectory  # so that the next one takes its place, which is still in the cache
-            dist = self._learn(dist, space, samples, scores)
+            found = Best.of(scores, commands, trajectory if has_curve else None)
+            learned = self._learn(dist, space, samples, scores)
+            if running.all():
+                best, dist = found.or_better(best), learned
+                bad.append(scores.bad)
+            else:
+                # Those that have converged keep what they had, whatever the others still do.
+                rows = torch.as_tensor(running, device=space.low.device)
+                best = found.only(rows).or_better(best)
+                dist = learned.where(rows, dist)
+                bad.append(scores.bad * rows.to(scores.bad.device))
             record.append(best.cost)
-            bad.append(scores.bad)
-            evaluations += samples.shape[1]
+            evaluations += samples.shape[1] * running
+            iterations += running
             watch.lap("select")
-            if iteration + 1 < config.iterations and watch.no_time_for_another():
-                stopped = "deadline"
-                break
+            if iteration + 1 < config.iterations:
+                if config.tolerance is not None:
+                    typical.append(scores.finite.detach().median(dim=1).values)
+                    running &= ~self._converged(dist, space, record, typical, config.tolerance)
+                    if not running.any():
+                        break
+                if watch.no_time_for_another():
+                    stopped = "deadline"
+                    break
         assert best is not None
-        report_bad_costs(self.name, bad, evaluations * problem.batch, problem.batch)
+        report_bad_costs(self.name, bad, evaluations.tolist())
         curves = cost_curve(problem.objective, best)
         means = space.commands(space.clip(dist.mean))
         costs = torch.stack(record, dim=1).double().cpu().numpy()
         actions, mean = best.commands.double().cpu().numpy(), means.detach().double().cpu().numpy()
+        elites = self._handed_on(dist, space)
         watch.lap("select")
         timings = watch.timings_ms()
         return [
@@ -187,88 +188,101 @@ class Planner(ABC, Generic[D, C]):
                 times=command_times(config.horizon, problem.control_period),
                 mean=mean[b],
                 cost=float(costs[b, -1]),
-                cost_per_iteration=costs[b].tolist(),
-                model_evals=evaluations,
-                iterations=len(record),
+                cost_per_iteration=costs[b, : iterations[b]].tolist(),
+                model_evals=int(evaluations[b]),
+                iterations=int(iterations[b]),
                 timings_ms=dict(timings),
                 planner=self.name,
                 config=asdict(config),
-                stopped=stopped,
+                stopped=stopped if running[b] else "converged",
                 deadline_ms=config.deadline_ms,
                 seed=generators[b].initial_seed(),
                 predicted_cost_curve=None if curves is None else curves[b],
-                batch=problem.batch,
+                batch=batch,
+                elites=elites[b],
             )
-            for b in range(problem.batch)
+            for b in range(batch)
         ]
 
-    def _proposal(self, space: ActionSpace, previous: Sequence[Plan | None] | None, elapsed_steps: int) -> Tensor:
-        """The first mean (B, V, A): the previous plans shifted in time, or the middle of the bounds."""
+    def _past(self, space: ActionSpace, previous: Sequence[Plan | None] | None, elapsed_steps: int) -> Past:
+        """The previous plans shifted in time; no plans at all without a warm start."""
         steps = checks.integer("elapsed_steps", elapsed_steps, 0)
         if previous is not None and len(previous) != space.batch:
             raise ValueError(f"{len(previous)} previous plans for {space.batch} problems; give one or None to each")
-        middle = space.middle.double().cpu().numpy()
-        nothing = np.zeros((0, space.dims))
-        rows = []
-        for b in range(space.batch):
-            old = previous[b] if previous is not None and self.config.warm_start else None
-            if old is not None and old.mean.shape[1] != space.dims:
-                found = old.mean.shape[1]
-                raise ValueError(f"previous plan {b} has {found} action dimensions, the problem {space.dims}")
-            rows.append(shift(nothing if old is None else old.mean, steps, space.horizon, middle))
-        return space.from_commands(np.stack(rows))
+        use = previous is not None and self.config.warm_start
+        return recall(space, previous if use and previous is not None else [None] * space.batch, steps)
+
+    def _candidates(
+        self,
+        problem: Problem,
+        space: ActionSpace,
+        dist: D,
+        past: Past,
+        generators: Sequence[Generator],
+        running: NDArray[np.bool_],
+        iteration: int,
+    ) -> Tensor:
+        """All candidates (B, K, V, A) of an iteration, within the bounds: the mean, samples, proposals."""
+        # A problem that has converged draws no more from its own stream: its next plan must not notice.
+        streams = [g if on else g.clone_state() for g, on in zip(generators, running, strict=True)]
+        others = self.sample(dist, space, streams, iteration)
+        count = self.proposed(others.shape[1])
+        if count and (self.proposals_last or iteration == 0):
+            drawn = propose(self.proposals, problem, space, past, streams, count)
+            others = torch.cat((others[:, : others.shape[1] - count], drawn.to(others.dtype)), dim=1)
+        return space.clip(torch.cat((dist.mean[:, None], others), dim=1))
+
+    def proposed(self, others: int) -> int:
+        """How many of `others` candidates come from proposals; they are the last ones."""
+        return round(self.config.prior_share * others)
 
     def _learn(self, dist: D, space: ActionSpace, samples: Tensor, scores: Scores) -> D:
         """Update, except in problems without a single finite cost: nothing was learned there."""
         new = self.update(dist, space, samples, scores.finite)
         return new if scores.all_good else new.where(scores.usable, dist)
 
+    def _converged(
+        self, dist: D, space: ActionSpace, record: Sequence[Tensor], typical: Sequence[Tensor], tolerance: float
+    ) -> NDArray[np.bool_]:
+        """Which problems (B,) gain little more and look nowhere else."""
+        if len(record) < 2:
+            return np.zeros(space.batch, dtype=bool)
+        first, before, now = record[0], record[-2], record[-1]
+        little = before - now <= tolerance * (first - now)  # never where no cost was finite: inf - inf
+        share = self.config.spread_tolerance
+        narrow = (self.spread(dist, space) <= share).to(little.device)
+        # Strictly: that all costs are the same does not say that nothing is to be found.
+        level = typical[-1] - now < share * (typical[0] - now)
+        return np.asarray((little & (narrow | level)).cpu().numpy())
 
-class Stopwatch:
-    """Adds up laps by name, and judges whether the deadline leaves time for one more iteration."""
-
-    def __init__(
-        self, clock: Callable[[], float], encode_ms: float, deadline_ms: float | None, device: torch.device
-    ) -> None:
-        self.clock, self.deadline_ms = clock, deadline_ms
-        self.encode_ms = checks.real("encode_ms", encode_ms, least=0.0)
-        # Work queued on an accelerator must have been done before the time left can be judged.
-        self.wait = deadline_ms is not None and device.type == "cuda"
-        self.device = device
-        self.started = self.last = self.iteration = clock()
-        self.laps = {"rollout": 0.0, "select": 0.0}
-
-    def lap(self, name: str) -> None:
-        """Add the time since the last lap to `name`."""
-        now = self.clock()
-        self.laps[name] += now - self.last
-        self.last = now
-
-    def no_time_for_another(self) -> bool:
-        """Called after each iteration: would another one, as long as this one, miss the deadline?"""
-        if self.deadline_ms is None:
-            return False
-        if self.wait:
-            torch.cuda.synchronize(self.device)
-        now = self.clock()
-        length, self.iteration = now - self.iteration, now
-        return self.encode_ms + 1e3 * (now - self.started + length) > self.deadline_ms
-
-    def timings_ms(self) -> dict[str, float]:
-        """Milliseconds spent: `encode` (as told), `rollout` (model and cost), `select` (the rest),
-        `total`.
-        """
-        laps = {name: 1e3 * seconds for name, seconds in self.laps.items()}
-        return {"encode": self.encode_ms, **laps, "total": self.encode_ms + sum(laps.values())}
+    def _handed_on(self, dist: D, space: ActionSpace) -> list[NDArray[np.float64] | None]:
+        """Elites (E, H, A) of each problem that has some with a finite cost."""
+        elites = self.hand_on(dist)
+        if elites is None:
+            return [None] * space.batch
+        commands = space.commands(elites[0]).double().cpu().numpy()
+        finite = torch.isfinite(elites[1]).cpu().numpy()
+        return [commands[b][finite[b]] if finite[b].any() else None for b in range(space.batch)]
 
 
-def report_bad_costs(name: str, bad: list[Tensor], evaluations: int, batch: int) -> None:
-    """Warn once per plan when costs were not finite. `bad` holds counts (B,) per iteration."""
+def search_space(config: SearchConfig, problem: Problem) -> ActionSpace:
+    """The space that a config searches in a problem; raises `ValueError` for knots beyond the horizon."""
+    space = ActionSpace(problem.low, problem.high, config.horizon, config.action_repeat, problem.batch)
+    if config.knots is None:
+        return space
+    period = problem.control_period * config.action_repeat
+    return replace(space, knots=make_knots(config.knots, config.interpolation, space.slots, period))
+
+
+def report_bad_costs(name: str, bad: list[Tensor], evaluations: list[int]) -> None:
+    """Warn once per plan when costs were not finite. `bad` holds counts (B,) per iteration, `evaluations`
+    the number of costs of each problem.
+    """
     counts: list[int] = torch.stack(bad).sum(0).tolist()
     if any(counts):
-        hopeless = sum(count * batch == evaluations for count in counts)
+        hopeless = sum(count == all_ for count, all_ in zip(counts, evaluations, strict=True))
         logger.warning(
             "%s: %d of %d costs were NaN or infinite and count as the worst finite one; "
             "%d of %d problems had no finite cost at all",
-            name, sum(counts), evaluations, hopeless, batch,
+            name, sum(counts), sum(evaluations), hopeless, len(counts),
         )  # fmt: skip

@@ -27,7 +27,8 @@ class Case:
 
     `variables` V search variables along time, each held for `repeat` control steps. `step` takes model states
     (N, X) and one search variable each (N, A) to the next states; `start` (X,) is the first. `stage_cost` is what
-    step t adds to the cost, (N,). `step` is None where the model has no such form.
+    step t adds to the cost, (N,). `step` is None where the model has no such form. `differentiable` says whether
+    gradients of the cost reach the commands.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Case:
     step: Step | None = None
     stage_cost: StageCost | None = None
     start: Tensor | None = None
+    differentiable: bool = False
 
     @property
     def horizon(self) -> int:
@@ -256,6 +258,7 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0) -
     # One latent step is `frameskip` control steps, and a searched command is held for just as long.
     stepwise = repeat == config.frameskip and isinstance(objective, LatentDistance)
     return Case(
+        differentiable=True,
         name=f"push-{index}",
         problem=problem,
         variables=variables,

@@ -10,8 +10,7 @@ import torch
 from forearm.bench.bootstrap import median
 from forearm.bench.cases import Case, push_case, push_oracle_case
 from forearm.bench.page import Budget, Section
-from forearm.bench.runners import Ours, at_budget
-from planner import PLANNERS
+from forearm.bench.runners import Ours, at_budget, suited
 
 PICTURE = "cost_vs_evaluations.png"
 Curves = dict[str, dict[int, list[float]]]
@@ -61,7 +60,7 @@ def curves(cases: Sequence[Case], budgets: Sequence[int]) -> Curves:
     """Relative costs of every planner's plans at each budget."""
     still = [case.cost_of(torch.zeros(case.variables, case.dims)) for case in cases]
     found: Curves = {}
-    for name in PLANNERS:
+    for name in suited(*cases):
         found[name] = {}
         for evaluations in budgets:
             costs = []

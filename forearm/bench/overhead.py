@@ -8,9 +8,8 @@ from forearm.bench.bootstrap import Array, median, ratio_of_medians
 from forearm.bench.cases import Case, MLPLatent, empty_case, mlp_case, push_case
 from forearm.bench.page import Budget, Section, ms
 from forearm.bench.peers import available
-from forearm.bench.runners import Ours, at_budget, bare_loop
+from forearm.bench.runners import Ours, at_budget, bare_loop, suited
 from forearm.bench.timing import Bare, Runner, rounds, threads
-from planner import PLANNERS
 
 WHOLE, STEPS, FLOOR = "bare loop", "bare loop, step by step", "matrix products alone"
 
@@ -39,7 +38,7 @@ def _overhead_table(section: Section, budget: Budget, horizon: int, count: int) 
         kind: rounds(runners_on(case, samples, iterations), budget.rounds)
         for kind, case in (("mlp", mlp_case(0, horizon)), ("empty", empty_case(horizon, samples)))
     }
-    peers, names = available(), [*PLANNERS, *available()]
+    peers, names = available(), [*suited(mlp_case(0, horizon)), *available()]
     over: dict[str, dict[str, Array]] = {"mlp": {}, "empty": {}}
     for kind, times in measured.items():
         for name in names:
@@ -70,7 +69,7 @@ def _overhead_table(section: Section, budget: Budget, horizon: int, count: int) 
 
 def runners_on(case: Case, samples: int, iterations: int) -> dict[str, Runner]:
     """Every planner, ours and the peers', and both bare loops."""
-    runners: dict[str, Runner] = {name: Ours(at_budget(name, case, samples, iterations), case) for name in PLANNERS}
+    runners: dict[str, Runner] = {name: Ours(at_budget(name, case, samples, iterations), case) for name in suited(case)}
     runners |= {name: peer.make(case, samples, iterations) for name, peer in available().items()}
     runners[WHOLE] = Bare(bare_loop(case, samples, iterations))
     runners[STEPS] = Bare(bare_loop(case, samples, iterations, stepwise=True))
@@ -112,12 +111,12 @@ def _share_rows(
     iterations: int,
 ) -> list[list[object]]:
     samples = budget.peer_samples
-    runners: dict[str, Runner] = {name: Ours(at_budget(name, case, samples, iterations), case) for name in PLANNERS}
+    runners: dict[str, Runner] = {name: Ours(at_budget(name, case, samples, iterations), case) for name in suited(case)}
     runners[WHOLE] = Bare(bare_loop(case, samples, iterations))
     runners[FLOOR] = Bare(lambda: [products() for _ in range(iterations)])
     times = rounds(runners, budget.rounds)
     rows: list[list[object]] = []
-    for name in PLANNERS:
+    for name in suited(case):
         kept = ratio_of_medians(times[WHOLE], times[name])
         outside = [100 * (1 - x) for x in (kept.value, kept.high, kept.low)]
         plan, bare, floor = (float(np.median(times[key])) for key in (name, WHOLE, FLOOR))

@@ -12,7 +12,7 @@ from forearm.bench.bootstrap import Interval, mean_ratio
 from forearm.bench.cases import Case, mlp_case, push_case
 from forearm.bench.page import Budget, Section, ms
 from forearm.bench.peers import Peer, PeerRunner, available
-from forearm.bench.runners import Ours, at_budget
+from forearm.bench.runners import Ours, at_budget, suited
 from forearm.bench.timing import Runner, rounds, threads
 from planner import PLANNERS
 
@@ -100,8 +100,8 @@ def _compare(section: Section, key: str, cases: Sequence[Case], tuning: Sequence
     aims = [_quality(*peers[best], c, budget) for c in tuning]
     rows: list[list[object]] = []
     data = section.data.setdefault(key, {})
-    found = {name: quickest(name, tuning, aims, budget) for name in PLANNERS}
-    order = sorted(PLANNERS, key=lambda name: found[name][0])
+    found = {name: quickest(name, tuning, aims, budget) for name in suited(*tuning)}
+    order = sorted(found, key=lambda name: found[name][0])
     for rank, name in enumerate(order):
         estimate, setting = found[name]
         if setting is None:

@@ -40,6 +40,12 @@ def at_budget(name: str, case: Case, samples: int, iterations: int, **overrides:
     return make_planner(name, **{key: value for key, value in (chosen | overrides).items() if key in known})
 
 
+def suited(*cases: Case) -> list[str]:
+    """Our planners that can plan all of `cases`: one that follows gradients needs a model that gives them."""
+    smooth = all(case.differentiable for case in cases)
+    return [name for name, (kind, _) in PLANNERS.items() if smooth or not kind.differentiable]
+
+
 class Ours:
     """One of our planners on one case."""
 

@@ -95,7 +95,7 @@ def test_without_gl(failing: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     ("words", "said"),
     [
         (["task=pusch"], "did you mean 'push'"),
-        (["planner=cme"], "did you mean 'cem'"),
+        (["planner=cemm"], "did you mean 'cem'"),
         (["cem.elites=200", "planner.samples=100"], "elites (200) is larger than samples (100)"),
         (["planner.horizon=0"], "horizon must be at least 1"),
         (["planner.deadline_ms=-5"], "deadline_ms must be greater than 0"),

@@ -44,6 +44,8 @@ def test_the_deadline_ends_the_search_with_the_best_so_far(name, deadline_ms, en
         assert plan.timings_ms["rollout"] == pytest.approx(10 * iterations)
         assert plan.timings_ms["encode"] == encode_ms
         assert plan.timings_ms["total"] == pytest.approx(10 * iterations + encode_ms)
+    if name in ("dial", "gradient"):
+        return  # their schedules look at how many iterations there are to be
     free = small(name, iterations=iterations).plan(task, streams(2))
     assert [p.actions.tolist() for p in free] == [p.actions.tolist() for p in plans]
 

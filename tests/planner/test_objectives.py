@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from planner import ActionCost, LatentDistance, WeightedSum
+from planner import ActionCost, LatentDistance, TerminalValue, UnlikelyLatents, WeightedSum
 from tests.planner.toys import Scored
 
 DRAW = torch.Generator().manual_seed(0)
@@ -102,3 +102,57 @@ def test_a_metric_lets_directions_count_differently():
     assert torch.equal(objective.cost(TRAJECTORY, ACTIONS)[1:], alone)
     with pytest.raises(ValueError, match=r"metric has shape \(3, 3\)"):
         LatentDistance(GOAL, metric=torch.eye(3))
+
+
+def test_latents_unlike_the_training_data_cost():
+    draw = torch.Generator().manual_seed(1)
+    mixing = torch.randn(5, 5, generator=draw)
+    data = torch.randn(4000, 5, generator=draw) @ mixing + 3.0
+    covariance = torch.cov(data.T)
+    penalty = UnlikelyLatents(data.mean(0), covariance, free=0.0, floor=1e-6)
+    distances = penalty.curve(data[:3960].reshape(2, 33, 60, 5), ACTIONS)
+    assert float(distances.mean()) == pytest.approx(1.0, abs=0.03)
+    point = data.mean(0) + torch.tensor([1.0, -2.0, 0.5, 0.0, 1.0])
+    off = (point - data.mean(0)).double()
+    expected = float(off @ torch.linalg.inv(covariance.double()) @ off) / 5
+    assert float(penalty.cost(point.expand(1, 1, 4, 5), ACTIONS)) == pytest.approx(expected, rel=1e-3)
+    tolerant = UnlikelyLatents(data.mean(0), covariance, free=expected + 0.1)
+    assert not tolerant.cost(point.expand(1, 1, 4, 5), ACTIONS).any()
+    trajectory = torch.randn(4, 9, 6, 5, generator=draw)
+    together = penalty.cost(trajectory, ACTIONS)
+    assert all(torch.equal(penalty.cost(trajectory[b : b + 1], ACTIONS)[0], together[b]) for b in range(4))
+
+
+def test_a_value_at_the_end_of_the_horizon():
+    learned = torch.nn.Sequential(torch.nn.Linear(10, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1)).requires_grad_(
+        False
+    )
+
+    def steps(latents, goal):
+        assert latents.shape == goal.shape == (3, 5)
+        return learned(torch.cat((latents, goal), dim=1))[:, 0]
+
+    total = WeightedSum([(1.0, LatentDistance(GOAL)), (0.5, TerminalValue(steps, GOAL))])
+    together = total.cost(TRAJECTORY, ACTIONS)
+    last = torch.cat((TRAJECTORY[:, :, -1], GOAL[:, None].expand(2, 3, 5)), dim=-1)
+    assert torch.allclose(together, torch.as_tensor(DISTANCES[..., -1]) + 0.5 * learned(last)[..., 0], rtol=1e-4)
+    alone = TerminalValue(steps, GOAL[1:]).cost(TRAJECTORY[1:], ACTIONS[1:])
+    assert torch.equal(alone[0], TerminalValue(steps, GOAL).cost(TRAJECTORY, ACTIONS)[1])
+    assert torch.equal(TerminalValue(lambda z: z.sum(1)).cost(TRAJECTORY, ACTIONS)[0], TRAJECTORY[0, :, -1].sum(1))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: UnlikelyLatents(torch.zeros(5), torch.eye(4)), r"shapes \(D,\) and \(D, D\), got \(5,\) and \(4, 4\)"),
+        (lambda: UnlikelyLatents(torch.zeros(2), -torch.eye(2)), "negative variance"),
+        (lambda: UnlikelyLatents(torch.zeros(2), torch.tensor([[1.0, 1.0], [0.0, 1.0]])), "symmetric"),
+        (lambda: UnlikelyLatents(torch.zeros(2), torch.eye(2), free=-1.0), "free must be at least 0"),
+        (lambda: UnlikelyLatents(torch.zeros(2), torch.eye(2)).cost(TRAJECTORY, ACTIONS), r"expected \(B, K, H', 2\)"),
+        (lambda: TerminalValue(lambda z: z).cost(TRAJECTORY, ACTIONS), "one number for each of the 3 candidates"),
+        (lambda: TerminalValue(lambda z, g: z, GOAL[:1]).cost(TRAJECTORY, ACTIONS), "2 problems, the goal of 1"),
+    ],
+)
+def test_what_does_not_fit_these_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -13,6 +13,7 @@ import planner as room
 from planner import PLANNERS, POLICIES, make_planner, make_policy
 from tests.planner.toys import Nearness, content, problem, streams
 
+KNOWN = f"(known: {', '.join(sorted(PLANNERS))})"
 EMPTY = "initial_std must be a number or one number per action dimension, got an empty list"
 DISTRIBUTION = "unknown distribution 'uniformly'; did you mean 'uniform'? (known: gaussian, uniform)"
 
@@ -20,8 +21,8 @@ DISTRIBUTION = "unknown distribution 'uniformly'; did you mean 'uniform'? (known
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("cemm", {}, "unknown planner 'cemm'; did you mean 'cem'? (known: cem, mppi, random_shooting)"),
-        ("MPPI", {}, "unknown planner 'MPPI'; did you mean 'mppi'? (known: cem, mppi, random_shooting)"),
+        ("cemm", {}, f"unknown planner 'cemm'; did you mean 'cem'? {KNOWN}"),
+        ("MPPI", {}, f"unknown planner 'MPPI'; did you mean 'mppi'? {KNOWN}"),
         ("cem", {"elites": 200, "samples": 100}, "elites (200) is larger than samples (100)"),
         ("cem", {"elites": 0}, "elites must be at least 1, got 0"),
         ("cem", {"alpha": 1.0}, "alpha must be less than 1, got 1"),
@@ -42,6 +43,21 @@ DISTRIBUTION = "unknown distribution 'uniformly'; did you mean 'uniform'? (known
         ("mppi", {"deadline_ms": -5}, "deadline_ms must be greater than 0, got -5"),
         ("mppi", {"deadline_ms": math.nan}, "deadline_ms must be a finite number, got nan"),
         ("random_shooting", {"distribution": "uniformly"}, DISTRIBUTION),
+        ("icem", {"samples": 16, "elites": 9}, "samples (16) is smaller than twice the elites (9)"),
+        ("icem", {"decay": 0.5}, "decay must be at least 1, got 0.5"),
+        ("dial", {"beta_horizon": 0}, "beta_horizon must be greater than 0, got 0"),
+        ("mppi", {"control_cost": 2}, "control_cost must be at most 1, got 2"),
+        ("cma_es", {"samples": 4}, "samples must leave at least 5 to cma_es, got 4 after prior_share"),
+        ("gradient", {"bounds": "clip"}, "unknown bounds 'clip'; did you mean 'project'? (known: project, tanh)"),
+        ("gradient", {"final_rate": 0}, "final_rate must be greater than 0, got 0"),
+        ("predictive_sampling", {"std": -1}, "std must be at least 0, got -1"),
+        ("cem", {"knots": 11}, "knots (11) is larger than the number of commands to choose (10)"),
+        ("cem", {"knots": 6, "action_repeat": 2}, "knots (6) is larger than the number of commands to choose (5)"),
+        ("cem", {"knots": [0.0, 0.3, 0.3]}, "knots must be times that rise, got [0.0, 0.3, 0.3]"),
+        ("cem", {"knots": "few"}, "knots must be a finite number, got 'few'"),
+        ("cem", {"tolerance": 1.0}, "tolerance must be less than 1, got 1"),
+        ("cem", {"prior_share": 1.1}, "prior_share must be at most 1, got 1.1"),
+        ("cem", {"polish": -1}, "polish must be at least 0, got -1"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be(name, settings, message):
@@ -102,7 +118,7 @@ def test_hold_holds_and_random_does_not():
     assert actions.std(0) == pytest.approx([2 / 12**0.5, 3 / 12**0.5], rel=0.05)
 
 
-def test_the_room_needs_torch_and_numpy_only():
+def test_the_room_needs_torch_numpy_and_cma_only():
     for path in Path(room.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             modules = (
@@ -111,4 +127,6 @@ def test_the_room_needs_torch_and_numpy_only():
             )  # fmt: skip
             for module in modules:
                 top = module.partition(".")[0]
-                assert top in {"planner", "torch", "numpy"} or top in sys.stdlib_module_names, f"{path.name}: {module}"
+                assert top in {"planner", "torch", "numpy", "cma"} or top in sys.stdlib_module_names, (
+                    f"{path.name}: {module}"
+                )

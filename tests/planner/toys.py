@@ -10,7 +10,9 @@ from torch import Tensor
 from planner import PLANNERS, Plan, Planner, Problem, make_planner
 
 NAMES = sorted(PLANNERS)
+SAMPLERS = [name for name in NAMES if not PLANNERS[name][0].differentiable]
 each_planner = pytest.mark.parametrize("name", NAMES)
+each_sampler = pytest.mark.parametrize("name", SAMPLERS)  # what needs no gradients
 
 
 class Commands:
@@ -72,7 +74,12 @@ def content(plan: Plan) -> dict[str, Any]:
     return {k: v for k, v in document.items() if k not in ("timings_ms", "batch")}
 
 
+def spread_of(name: str, std: Any) -> dict[str, Any]:
+    """The setting that holds a planner's first standard deviation."""
+    return {"std" if name == "predictive_sampling" else "initial_std": std}
+
+
 def small(name: str, **more: Any) -> Planner:
     """A planner that is quick rather than good."""
-    few = {"elites": 4} if name == "cem" else {}
+    few = {"cem": {"elites": 4}, "icem": {"elites": 4, "decay": 1.0}}.get(name, {})
     return make_planner(name, **({"horizon": 5, "samples": 16, "iterations": 3} | few | more))

@@ -1,0 +1,44 @@
+"""A learned prior over commands as one of a planner's proposals: where latents and planning meet."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from planner import Past, Problem
+    from planner.actions import ActionSpace
+    from world_model.heads import ActionPrior
+
+
+class LatentPrior:
+    """Proposes what the prior thinks leads from the newest latent of each problem to its goal latent.
+
+    Args:
+        prior: of commands, given a latent and a goal.
+        goals: (B, D), in the order of the problems.
+
+    Where the planner looks further ahead than the prior, the middle of the bounds fills the end.
+    """
+
+    def __init__(self, prior: "ActionPrior", goals: torch.Tensor) -> None:
+        self.prior, self.goals = prior, goals
+
+    def sample(
+        self,
+        problem: "Problem",
+        space: "ActionSpace",
+        past: "Past",
+        generators: Sequence[torch.Generator],
+        count: int,
+    ) -> torch.Tensor:
+        """`count` candidates (B, count, V, A) of each problem; raises ValueError unless there is a goal for each."""
+        if len(self.goals) != space.batch:
+            raise ValueError(f"{len(self.goals)} goals for {space.batch} problems; give one to each")
+        latents = problem.state.states[:, -1, : self.goals.shape[-1]]
+        commands = self.prior.sample(latents, self.goals, generators, count).to(space.low)[:, :, : space.horizon]
+        missing = space.horizon - commands.shape[2]
+        if missing > 0:
+            rest = space.middle.expand(*commands.shape[:2], missing, -1)
+            commands = torch.cat([commands, rest], dim=2)
+        return space.from_commands(space.clip(commands).double().cpu().numpy())
