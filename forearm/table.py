@@ -23,27 +23,22 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
                 oracle = " (oracle)" if row["dynamics"] == "oracle" else ""
                 table.add_row(row["planner"] + oracle, *_numbers(row))
         yield table
-    if document["pairs"]:
-        pairs = _table("paired tests on the same episodes: exact, Holm-corrected")
-        for heading in ("task", "a", "b"):
+    for task in dict.fromkeys(pair["task"] for pair in document["pairs"]):
+        pairs = _table(f"{task}: paired tests on the same episodes, exact, Holm-corrected")
+        for heading in ("a", "b"):
             pairs.add_column(heading, no_wrap=True)
-        for heading in ("only a", "only b", "p Holm"):
+        for heading in ("only\na", "only\nb", "p\nHolm"):
             pairs.add_column(heading, justify="right", no_wrap=True)
         pairs.add_column("verdict", no_wrap=True)
         for pair in document["pairs"]:
-            counts = (str(pair["only_a"]), str(pair["only_b"]), f"{pair['p_holm']:.3g}")
-            pairs.add_row(pair["task"], pair["a"], pair["b"], *counts, verdict_in_words(pair))
+            if pair["task"] == task:
+                counts = (str(pair["only_a"]), str(pair["only_b"]), f"{pair['p_holm']:.3g}")
+                pairs.add_row(pair["a"], pair["b"], *counts, str(pair["verdict"]))
         yield pairs
 
 
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD, padding=0)
-
-
-def verdict_in_words(pair: Mapping[str, Any]) -> str:
-    """The verdict with the planner's name instead of a or b."""
-    side, _, rest = str(pair["verdict"]).partition(" ")
-    return f"{pair[side]} {rest}" if side in ("a", "b") else str(pair["verdict"])
 
 
 def _numbers(row: Mapping[str, Any]) -> tuple[str, ...]:
