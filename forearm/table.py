@@ -24,7 +24,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
                 table.add_row(row["planner"] + oracle, *_numbers(row))
         yield table
     for task in dict.fromkeys(pair["task"] for pair in document["pairs"]):
-        pairs = _table(f"{task}: paired tests on the same episodes, exact, Holm-corrected")
+        pairs = _table(f"{task}: exact paired tests, Holm-corrected")
         for heading in ("a", "b"):
             pairs.add_column(heading, no_wrap=True)
         for heading in ("only\na", "only\nb", "p\nHolm"):
