@@ -82,15 +82,11 @@ class Task:
 Sampler = Callable[[Task, np.random.Generator], tuple[Scene, Scene]]
 
 
-def _uniform(rng: np.random.Generator, low: Array, high: Array) -> Array:
-    return rng.uniform(low, high)
-
-
 def _sample_reach(task: Task, rng: np.random.Generator) -> tuple[Scene, Scene]:
     low, high = np.array(task.low), np.array(task.high)
-    start = _uniform(rng, low, high)
+    start = rng.uniform(low, high)
     while True:
-        goal = _uniform(rng, low, high)
+        goal = rng.uniform(low, high)
         if np.linalg.norm(goal - start) >= 0.12:
             return Scene(start), Scene(goal)
 
@@ -102,8 +98,8 @@ PUSH_DISTANCE = (0.07, 0.20)  # start to goal of the puck (m)
 def _sample_push(task: Task, rng: np.random.Generator) -> tuple[Scene, Scene]:
     low, high = np.array(task.low), np.array(task.high)
     while True:
-        puck, goal = (_uniform(rng, PUCK_LOW, PUCK_HIGH) for _ in range(2))
-        tool = _uniform(rng, low, high)
+        puck, goal = (rng.uniform(PUCK_LOW, PUCK_HIGH) for _ in range(2))
+        tool = rng.uniform(low, high)
         way = goal - puck
         distance = float(np.linalg.norm(way))
         # The goal picture shows how a push ends: the tool just behind the puck, on the line it came along.
@@ -123,9 +119,9 @@ CUBE_LOW, CUBE_HIGH = np.array([0.40, -0.16]), np.array([0.60, 0.16])
 def _sample_pick_place(task: Task, rng: np.random.Generator) -> tuple[Scene, Scene]:
     low, high = np.array(task.low), np.array(task.high)
     while True:
-        cube, goal = (_uniform(rng, CUBE_LOW, CUBE_HIGH) for _ in range(2))
+        cube, goal = (rng.uniform(CUBE_LOW, CUBE_HIGH) for _ in range(2))
         height = CUBE_HALF if rng.random() < 0.5 else rng.uniform(0.06, 0.16)
-        tool = np.array([*_uniform(rng, low[:2], high[:2]), rng.uniform(0.10, 0.20)])
+        tool = np.array([*rng.uniform(low[:2], high[:2]), rng.uniform(0.10, 0.20)])
         target = np.array([*goal, height])
         if np.linalg.norm(target - [*cube, CUBE_HALF]) >= 0.08:
             grip = CUBE_HALF - 0.001

@@ -58,7 +58,8 @@ class LatentDistance:
         difference = latents.to(dtype) - self.goal.to(dtype)[:, None, None]
         if self.metric is not None:
             # One product per problem: rounding must not depend on how many problems share the call.
-            difference = torch.stack([row @ self.metric.to(dtype) for row in difference])
+            metric = self.metric.to(dtype)
+            difference = torch.stack([row @ metric for row in difference])
         return difference.square().flatten(3).mean(dim=-1)
 
     def cost(self, trajectory: Any, actions: Tensor) -> Tensor:

@@ -182,7 +182,7 @@ def train(
     if run.precision == "auto":
         run.precision = faster_precision(run.model, sampler.batch(0, config.batch, config.seed)["pixels"], where)
     autocast = torch.autocast(where.type, torch.bfloat16, enabled=run.precision == "bfloat16")
-    spent, sums, began = 0.0, dict[str, float](), time.perf_counter()
+    sums, began = dict[str, float](), time.perf_counter()
     frames = summed = 0
     for step, batch in sampler.prefetch(run.step, config.steps, config.batch, config.seed):
         terms = run.advance(batch, autocast)
@@ -194,15 +194,15 @@ def train(
         if done % config.validate_every == 0 or done == config.steps:
             checked = report(run.model, validation, fitting=None, where=where).numbers()
         if done % every == 0 or checked:
-            spent = time.perf_counter() - began
             means = {name: value / summed for name, value in sums.items()}
-            progress = TrainProgress(done, means, frames / spent, checked)
+            progress = TrainProgress(done, means, frames / (time.perf_counter() - began), checked)
             on_progress(progress)
             _log(training.out, progress)
             sums, summed = {}, 0
         if done % config.save_every == 0 or done == config.steps:
             run.save()
-            _export(run, cache, sampler, checked or {})
+            if done < config.steps:  # the last export follows, with the full report
+                _export(run, cache, sampler, checked or {})
     final = report(run.model, validation, fitting=sampler, where=where).numbers()
     _export(run, cache, sampler, final)
     return final
