@@ -45,7 +45,7 @@ class Rules:
     trajectory_steps: int = 200
     max_steps: int | None = None
     drop_solved: bool = True
-    rest_tolerance_m: float | None = 0.002
+    rest_tolerance_m: float | None = 0.005
     criterion: str = BENCHMARK
     position_m: float = 0.03
     angle_deg: float = 15.0

@@ -14,7 +14,7 @@ from forearm.episodes import Episode, make_episode
 from forearm.files import write_json
 from forearm.parallel import import_modules, one_thread
 from forearm.protocol import rules_of
-from forearm.rows import Row, build_agent
+from forearm.rows import LEARNED, Row, build_agent
 from forearm.worlds import environment
 
 
@@ -55,7 +55,8 @@ def run_chunk(job: ChunkJob) -> tuple[Row, list[Outcome]]:
         nothing = np.zeros((0,), np.uint8)
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
         rules = rules_of(job.row.protocol)
-        outcomes = run_episodes(agent, envs, job.episodes, job.row.seed, task["max_steps"], recordings, rules)
+        blind = job.row.dynamics != LEARNED
+        outcomes = run_episodes(agent, envs, job.episodes, job.row.seed, task["max_steps"], recordings, rules, blind)
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.film import write_film
