@@ -34,8 +34,10 @@ MARKOV = {
 PLAN = {"cube": CubePlanOracle, "button": ButtonPlanOracle, "drawer": DrawerPlanOracle, "window": WindowPlanOracle}
 CLOSE = 0.02
 """Distance (m) at which a cube, drawer or window counts as placed."""
-DRAWER_OPEN, DRAWER_CLOSED = -0.16, 0.0
-WINDOW_OPEN, WINDOW_CLOSED = 0.2, 0.0
+DRAWER_OPEN = -0.16
+WINDOW_OPEN = 0.2
+DRAWER_EDGE = -0.15
+"""Beyond this y (m) a cube's place is in the drawer: the table's own places end before it."""
 
 
 @dataclass(frozen=True)
@@ -183,12 +185,15 @@ def _scene_subtasks(env: "OGBench") -> Iterator[Subtask]:
     drawer, window = (float(env.data.joint(f"{name}_slide").qpos[0]) for name in ("drawer", "window"))
     wanted_drawer, wanted_window = goal[-2:]
     cube, wanted_cube = cube_place(env, 0), goal[:3]
-    if np.linalg.norm(cube - wanted_cube) > CLOSE:
-        if (in_drawer(env, cube) or in_drawer(env, wanted_cube)) and drawer > -0.12:
+    inside, wanted_inside = in_drawer(env, cube), wanted_cube[1] < DRAWER_EDGE
+    if inside != wanted_inside or (not inside and np.linalg.norm(cube - wanted_cube) > CLOSE):
+        if (inside or wanted_inside) and drawer > -0.12:
             if states[0] == 0:
                 yield Subtask("button", 0)
             yield Subtask("drawer", position=DRAWER_OPEN)
-        yield Subtask("cube", 0, wanted_cube.copy(), _yaw(goal[3:7]))
+        # Into the drawer while it is open: closing it takes the cube to where the goal wants it.
+        place = env.inner._drawer_center.copy() if wanted_inside else wanted_cube.copy()
+        yield Subtask("cube", 0, place, _yaw(goal[3:7]))
     for button, name, here, wanted in (
         (0, "drawer", drawer, wanted_drawer),
         (1, "window", window, wanted_window),
@@ -208,9 +213,8 @@ def cube_place(env: "OGBench", cube: int) -> Array:
 
 
 def in_drawer(env: "OGBench", place: Array) -> bool:
-    """Whether a place is inside the drawer, wherever that is now, or where it is when it is open."""
-    centre = env.inner._drawer_center
-    return bool(env.inner._is_in_drawer(place)) or bool(np.linalg.norm((place - centre)[:2]) < 0.08)
+    """Whether a place is inside the drawer, wherever that is now."""
+    return bool(env.inner._is_in_drawer(place))
 
 
 def lights_out(wrong: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -88,12 +88,17 @@ def _adapter(prefix: str) -> Any:
 def _check(task: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
         prefix = task.partition("/")[0]
-        raise ValueError(f"unknown task '{task}'{_nearest(task, [f'{prefix}/{one}' for one in known])}")
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        raise ValueError(f"unknown task '{task}'{_named([f'{prefix}/{one}' for one in near or known], bool(near))}")
 
 
 def _nearest(task: str, known: Sequence[str]) -> str:
-    """The three names that are nearest; all of them where there are few."""
     near = difflib.get_close_matches(task, known, n=3, cutoff=0.5)
+    return _named(near or known, bool(near))
+
+
+def _named(known: Sequence[str], near: bool) -> str:
+    """What to say after an unknown name: those it may have meant, or some of those there are."""
     if near:
-        return f"; did you mean {' or '.join(near)}?"
+        return f"; did you mean {' or '.join(known)}?"
     return f": expected one of {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"

@@ -166,9 +166,9 @@ class Renderer:
 _alive: "weakref.WeakSet[Renderer]" = weakref.WeakSet()
 
 
-@functools.lru_cache(maxsize=1)
 def _close_at_exit() -> None:
-    """Called after the first back end was loaded, so that this runs before the back end closes its display."""
+    """Called after every back end that was loaded so far, so that this runs before any of them closes its display."""
+    atexit.unregister(_close_all)
     atexit.register(_close_all)
 
 

@@ -79,7 +79,8 @@ def rows_of(comparison: Comparison) -> list[Row]:
             )
     if not rows:
         raise ForearmError("nothing to compare: choose a planner or a baseline")
-    rules_of(comparison.protocol)
+    for task in comparison.tasks:
+        rules_of(comparison.protocol, task)
     for row in rows:
         check_row(row)
     return rows

@@ -5,7 +5,7 @@ published them, so that a figure can stand beside theirs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class Rules:
         start: `reset` (the environment's own start and goal), `trajectory` (two states of one held-out trajectory of
             the policy that collects data), or `tasks` (the benchmark's own evaluation tasks in turn).
         goal_offset: with `trajectory`, control steps from start to goal.
-        trajectory_steps: with `trajectory`, its length.
+        trajectory_steps: with `trajectory`, its length; None leaves it to the task's `collect.steps`.
         max_steps: control steps that an episode may take; None leaves it to the task.
         drop_solved: draw again when the start already meets the criterion.
         rest_tolerance_m: how far hand or object may move in a step of holding still at the start; None: any.
@@ -42,7 +42,7 @@ class Rules:
     name: str = "rest"
     start: str = RESET
     goal_offset: int = 25
-    trajectory_steps: int = 200
+    trajectory_steps: int | None = 150
     max_steps: int | None = None
     drop_solved: bool = True
     rest_tolerance_m: float | None = 0.005
@@ -56,7 +56,7 @@ class Rules:
         for key, value, known in (("start", self.start, STARTS), ("criterion", self.criterion, CRITERIA)):
             if value not in known:
                 raise ForearmError(f"protocol.{key}={value} is unknown{did_you_mean(str(value), known)}")
-        if not 1 <= self.goal_offset <= self.trajectory_steps:
+        if not 1 <= self.goal_offset <= (self.trajectory_steps or self.goal_offset):
             raise ForearmError(
                 f"protocol.goal_offset={self.goal_offset} must lie between 1 and "
                 f"protocol.trajectory_steps={self.trajectory_steps}"
@@ -65,13 +65,14 @@ class Rules:
             raise ForearmError("protocol.hold_steps and protocol.max_steps must be at least 1")
 
 
-def rules_of(config: Mapping[str, Any]) -> Rules:
-    """The protocol that a config describes; statistics' settings in it are left to the statistics.
+def rules_of(config: Mapping[str, Any], task: Mapping[str, Any]) -> Rules:
+    """The rules that configs of a protocol and a task describe; statistics' settings are left to the statistics.
 
     Raises `ForearmError` for settings that make no sense.
     """
     own = {key: value for key, value in config.items() if key not in ("alpha", "confidence")}
-    return Rules(**own)
+    rules = Rules(**own)
+    return rules if rules.trajectory_steps else replace(rules, trajectory_steps=int(task["collect"]["steps"]))
 
 
 def begin(env: "Environment", rules: Rules, seed: int, episode: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -88,7 +89,8 @@ def begin(env: "Environment", rules: Rules, seed: int, episode: int) -> tuple[di
         return env.reset(seed=seed, options={"task_id": episode % count + 1})
     env.reset(seed=seed, options={"goal": False})
     rng = policy_rng(seed, 0)
-    first = int(rng.integers(rules.trajectory_steps - rules.goal_offset + 1))
+    length = rules.trajectory_steps or rules.goal_offset
+    first = int(rng.integers(length - rules.goal_offset + 1))
     policy = env.explorer(rng)
     for _ in range(first):
         env.advance(np.asarray(policy.act(), np.float32))

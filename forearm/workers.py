@@ -43,7 +43,7 @@ def make_manifest(job: ManifestJob) -> list[Episode]:
     """Make and check the episodes of `job`."""
     import_modules(job.use)
     env = environment(job.task["name"], job.task["camera"], job.task["resolution"])
-    return [make_episode(env, job.seed, e, rules_of(job.protocol)) for e in job.numbers]
+    return [make_episode(env, job.seed, e, rules_of(job.protocol, job.task)) for e in job.numbers]
 
 
 def run_chunk(job: ChunkJob) -> tuple[Row, list[Outcome]]:
@@ -54,7 +54,7 @@ def run_chunk(job: ChunkJob) -> tuple[Row, list[Outcome]]:
         agent, envs = _agent(_Keyed(job.row), len(job.episodes))
         nothing = np.zeros((0,), np.uint8)
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
-        rules = rules_of(job.row.protocol)
+        rules = rules_of(job.row.protocol, task)
         blind = job.row.dynamics != LEARNED
         outcomes = run_episodes(agent, envs, job.episodes, job.row.seed, task["max_steps"], recordings, rules, blind)
     for outcome in outcomes:
