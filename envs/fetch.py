@@ -4,19 +4,26 @@ Physics, actions, starts, goals and success are the benchmark's. It ships neithe
 both are added here. The goal image shows how the expert ends from the same start; the goal marker is never drawn.
 """
 
+import contextlib
+import importlib
+import io
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium_robotics.envs.fetch.pick_and_place import MujocoFetchPickAndPlaceEnv
-from gymnasium_robotics.envs.fetch.push import MujocoFetchPushEnv
-from gymnasium_robotics.envs.fetch.reach import MujocoFetchReachEnv
-from gymnasium_robotics.envs.fetch.slide import MujocoFetchSlideEnv
 from numpy.typing import NDArray
 
 from envs.contract import Array, Policy
 from envs.mujoco_env import MujocoEnvironment
 from envs.rendering import View
+
+with contextlib.redirect_stderr(io.StringIO()):  # it prints a notice about environments that are not used here
+    importlib.import_module("gymnasium_robotics")
+
+from gymnasium_robotics.envs.fetch.pick_and_place import MujocoFetchPickAndPlaceEnv
+from gymnasium_robotics.envs.fetch.push import MujocoFetchPushEnv
+from gymnasium_robotics.envs.fetch.reach import MujocoFetchReachEnv
+from gymnasium_robotics.envs.fetch.slide import MujocoFetchSlideEnv
 
 ACTIONS = ("dx", "dy", "dz", "gripper")
 ARM = ("shoulder_pan", "shoulder_lift", "upperarm_roll", "elbow_flex", "forearm_roll", "wrist_flex", "wrist_roll")

@@ -72,8 +72,8 @@ def options(group: str) -> list[str]:
 
 def describe(group: str, name: str) -> str:
     """What the config `name` of `group` says about itself: the comment in its first line."""
-    for folder in _folders():
-        path = folder / group / f"{name}.yaml"
+    shared = f"{name.partition('/')[0]}/{ANY}"
+    for path in (folder / group / f"{stem}.yaml" for stem in (name, shared) for folder in _folders()):
         if path.is_file():
             first = path.read_text(encoding="utf-8").partition("\n")[0]
             return first.removeprefix("#").strip() if first.startswith("#") else ""
@@ -334,7 +334,6 @@ def _options(group: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-@cache
 def _files(group: str) -> frozenset[str]:
     """Names of the config files of `group`: paths below it, without their suffix."""
     paths = [(path, folder / group) for folder in _folders() for path in (folder / group).rglob("*.yaml")]
@@ -343,11 +342,12 @@ def _files(group: str) -> frozenset[str]:
 
 def _near_option(group: str, name: str) -> str:
     """The nearest options; among the tasks of one benchmark, if it is one of those that is meant."""
-    prefix = name.partition("/")[0]
+    prefix, _, rest = name.partition("/")
     inside = [option for option in _options(group) if option.startswith(f"{prefix}/")]
-    if "/" not in name or not inside:
+    if not rest or not inside:
         return did_you_mean(name, _options(group))
-    near = difflib.get_close_matches(name, inside, n=3, cutoff=0.5)
+    tasks = [option.partition("/")[2] for option in inside]
+    near = [f"{prefix}/{task}" for task in difflib.get_close_matches(rest, tasks, n=3, cutoff=0.5)]
     return f"; did you mean {' or '.join(near)}?" if near else f"; choose from {', '.join(inside)}"
 
 

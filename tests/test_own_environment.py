@@ -67,7 +67,7 @@ def test_the_command_line_takes_it(page, tmp_path, monkeypatch):
     monkeypatch.setenv(settings.OWN_CONFIGS, str(tmp_path / "configs"))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    for cached in (settings._composed, settings._options, settings._files):
+    for cached in (settings._composed, settings._options):
         cached.cache_clear()
     try:
         out = tmp_path / "out"
@@ -76,7 +76,7 @@ def test_the_command_line_takes_it(page, tmp_path, monkeypatch):
         assert cli.main(["compare", *words]) == 0
         assert (out / "results.json").is_file()
     finally:
-        for cached in (settings._composed, settings._options, settings._files):
+        for cached in (settings._composed, settings._options):
             cached.cache_clear()
 
 

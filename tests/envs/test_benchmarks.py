@@ -135,7 +135,7 @@ def test_any_two_states_make_an_episode(env):
     for _ in range(30):
         env.advance(policy.act())
     goal, frame, there = env.snapshot(), env.render(), env.achieved()
-    observation, info = env.reset(seed=0, options={"start_state": start, "goal_state": goal})
+    _, info = env.reset(seed=0, options={"start_state": start, "goal_state": goal})
     assert np.array_equal(info["goal"], frame) and env.steps == 0
     if not env.name.startswith("metaworld/drawer"):  # whose target belongs to the drawer
         env.restore(info["goal_state"])
@@ -170,9 +170,9 @@ def test_bad_arguments_are_named(env):
 
 def test_the_goal_marker_is_not_drawn():
     env = made("fetch/reach")
-    _, info = env.reset(seed=1)
+    env.reset(seed=1)
     frame = env.render()
-    env.aim(env.goal() + [0.1, -0.1, 0.1])
+    env.aim(env.goal() + np.array([0.1, -0.1, 0.1]))
     env.inner._render_callback()
     assert np.array_equal(env.render(), frame)
     env.close()

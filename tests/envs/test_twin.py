@@ -19,7 +19,8 @@ def ball() -> str:
             faces += [(a, a + SIDES, b), (b, a + SIDES, b + SIDES)]
     vertices = " ".join(f"{0.1 * x:.5f}" for point in points for x in point)
     corners = " ".join(str(i) for face in faces for i in face)
-    return f"""<mujoco><visual><headlight ambient="0.9 0.9 0.9"/></visual><asset><mesh name="ball" vertex="{vertices}" face="{corners}"/></asset><worldbody>
+    return f"""<mujoco><visual><headlight ambient="0.9 0.9 0.9"/></visual>
+        <asset><mesh name="ball" vertex="{vertices}" face="{corners}"/></asset><worldbody>
         <light pos="0 -1 1"/><camera name="front" pos="0 -0.6 0" xyaxes="1 0 0 0 0 1"/>
         <body name="ball"><joint type="slide" axis="1 0 0"/><geom type="mesh" mesh="ball" rgba="1 0.2 0.1 1"/></body>
         <body name="other" pos="0 0 -0.2"><geom size="0.02" rgba="0 1 0 1"/></body>

@@ -59,6 +59,7 @@ def test_a_start_in_motion_or_already_solved_is_refused(env: Any, monkeypatch: p
     monkeypatch.setattr(env, "reset", moving)
     with pytest.raises(ForearmError, match="at rest"):
         episodes(env, [0])
-    monkeypatch.setattr(env, "reset", lambda **k: (reset(**k)[0], {**reset(**k)[1], "success": True}))
+    monkeypatch.setattr(env, "reset", reset)
+    monkeypatch.setattr("forearm.episodes.meets", lambda env, rules: True)
     with pytest.raises(ForearmError, match="solved before"):
         episodes(env, [0])
