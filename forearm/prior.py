@@ -1,6 +1,5 @@
 """A learned prior over commands as one of a planner's proposals: where latents and planning meet."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -8,6 +7,7 @@ import torch
 if TYPE_CHECKING:
     from planner import Past, Problem
     from planner.actions import ActionSpace
+    from planner.noise import Noise
     from world_model.heads import ActionPrior
 
 
@@ -29,14 +29,14 @@ class LatentPrior:
         problem: "Problem",
         space: "ActionSpace",
         past: "Past",
-        generators: Sequence[torch.Generator],
+        noise: "Noise",
         count: int,
     ) -> torch.Tensor:
         """`count` candidates (B, count, V, A) of each problem; raises ValueError unless there is a goal for each."""
         if len(self.goals) != space.batch:
             raise ValueError(f"{len(self.goals)} goals for {space.batch} problems; give one to each")
         latents = problem.state.states[:, -1, : self.goals.shape[-1]]
-        commands = self.prior.sample(latents, self.goals, generators, count).to(space.low)[:, :, : space.horizon]
+        commands = self.prior.sample(latents, self.goals, noise.generators, count).to(space.low)[:, :, : space.horizon]
         missing = space.horizon - commands.shape[2]
         if missing > 0:
             rest = space.middle.expand(*commands.shape[:2], missing, -1)

@@ -6,23 +6,23 @@ Hansen et al., "Temporal Difference Learning for Model Predictive Control" (TD-M
 5.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
 from planner.gaussian import (
     Gaussian,
     GaussianConfig,
+    by_problem,
     draw,
     initial_gaussian,
     relative_spread,
     std_in_commands,
-    sum_candidates,
 )
+from planner.noise import Noise
 from planner.search import Planner
 
 
@@ -59,33 +59,45 @@ class MPPI(Planner[Gaussian, MPPIConfig]):
         """The configured spread around the proposal."""
         return initial_gaussian(self.config, space, mean)
 
-    def sample(self, dist: Gaussian, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
+    def sample(self, dist: Gaussian, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """Draw x = mean + std * noise."""
-        return draw(dist, generators, self.config.samples - 1, self.config.noise_beta)
+        return draw(dist, noise, self.config.samples, self.config.noise_beta)
 
     def update(self, dist: Gaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> Gaussian:
         """W = softmax(-cost / temperature), mean = sum w x, variance = sum w (x - mean)^2."""
-        toll = self.config.control_cost * control_cost(dist, space, samples) if self.config.control_cost else None
-        weights = softmin(costs, self.config.temperature, toll).to(samples.dtype)[..., None, None]
-        mean = sum_candidates(weights * samples)
-        if not self.config.adapt_std:
-            return Gaussian(mean, dist.std)
-        variance = sum_candidates(weights * (samples - mean[:, None]).square())
-        least = std_in_commands("min_std", self.config.min_std, space)
-        return Gaussian(mean, torch.maximum(variance.sqrt(), least))
+        least = std_in_commands("min_std", self.config.min_std, space).expand_as(dist.std)
+        middle = space.middle.expand_as(dist.std)
+        mean, std = by_problem(self._fit, samples, costs, dist.mean, dist.std, least, middle)
+        return Gaussian(mean, std)
+
+    def _fit(
+        self, samples: Tensor, costs: Tensor, mean: Tensor, std: Tensor, least: Tensor, middle: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Weighted mean and standard deviation (1, V, A)."""
+        config = self.config
+        toll = config.control_cost * control_cost(mean, std, middle, samples) if config.control_cost else None
+        weights = softmin(costs, config.temperature, toll).to(samples.dtype)
+        new = average(weights, samples)
+        if not config.adapt_std:
+            return new, std
+        return new, torch.maximum(average(weights, (samples - new[:, None]).square_()).sqrt_(), least)
 
     def spread(self, dist: Gaussian, space: ActionSpace) -> Tensor:
         """The largest standard deviation."""
         return relative_spread(dist.std, space)
 
 
-def control_cost(dist: Gaussian, space: ActionSpace, samples: Tensor) -> Tensor:
+def control_cost(mean: Tensor, std: Tensor, middle: Tensor, samples: Tensor) -> Tensor:
     """The sum over time of u' S^-1 (x - u), with mean u from the middle and covariance S (Williams et al., alg. 2):
-    (B, K) of samples (B, K, V, A). A variable without spread costs nothing.
+    (1, K) of samples (1, K, V, A), the others (1, V, A). A variable without spread costs nothing.
     """
-    precision = torch.where(dist.std > 0, 1.0 / dist.std.square(), 0.0).nan_to_num(posinf=0.0)
-    products = ((dist.mean - space.middle) * precision)[:, None] * (samples - dist.mean[:, None])
-    return sum_candidates(products.flatten(2).transpose(1, 2))
+    precision = torch.where(std > 0, 1.0 / std.square(), 0.0).nan_to_num(posinf=0.0)
+    return (((mean - middle) * precision)[:, None] * (samples - mean[:, None])).sum(dim=(2, 3))
+
+
+def average(weights: Tensor, values: Tensor) -> Tensor:
+    """Sum over K of weights (B, K) times values (B, K, V, A): (B, V, A)."""
+    return torch.bmm(weights[:, None], values.flatten(2)).view(len(values), *values.shape[2:])
 
 
 def softmin(costs: Tensor, temperature: float, toll: Tensor | None = None) -> Tensor:
@@ -94,12 +106,13 @@ def softmin(costs: Tensor, temperature: float, toll: Tensor | None = None) -> Te
 
     A flat row gives equal weights; a row with numbers near the limits of the float type does not overflow.
     """
-    tiny = torch.finfo(costs.dtype).tiny
-    scaled = costs / costs.abs().amax(dim=1, keepdim=True).clamp(min=tiny)
-    above = scaled - scaled.amin(dim=1, keepdim=True)
-    centred = above - sum_candidates(above)[:, None] / costs.shape[1]
-    spread = (sum_candidates(centred.square()) / costs.shape[1]).sqrt()
+    lowest, highest = costs.aminmax(dim=1, keepdim=True)
+    info = torch.finfo(costs.dtype)
+    # Halved first: the range of finite numbers need not be finite.
+    half = (highest * 0.5 - lowest * 0.5).clamp_(min=info.tiny)
+    above = (costs * 0.5 - lowest * 0.5).div_(half)
     # Differences below the rounding of the costs themselves are flat.
-    spread = spread.clamp(min=8.0 * torch.finfo(costs.dtype).eps)
-    exponent = -above / (temperature * spread[:, None])
+    rounding = torch.maximum(highest.abs(), lowest.abs()).mul_(4.0 * info.eps).div_(half)
+    spread = torch.maximum(above.std(dim=1, correction=0, keepdim=True), rounding).clamp_(min=4.0 * info.eps)
+    exponent = above.div_(spread.mul_(-temperature))
     return torch.softmax(exponent if toll is None else exponent - toll, dim=1)
