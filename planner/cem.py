@@ -6,7 +6,7 @@ sec. 3.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -91,16 +91,15 @@ class CEM(Planner[EliteGaussian, CEMConfig]):
             pool_costs = torch.cat((dist.kept_costs.to(costs.dtype), costs), dim=1)
         best = pool_costs.topk(self.config.elites, dim=1, largest=False)
         elites = choose(pool, best.indices)
-        least = std_in_commands("min_std", self.config.min_std, space).expand_as(dist.std)
-        mean, std = by_problem(self._fit, elites, dist.mean, dist.std, least)
-        # Of the same type as this one, with whatever else that remembers.
-        return replace(dist, mean=mean, std=std, kept=elites[:, : self.keep], kept_costs=best.values[:, : self.keep])
+        mean, std = by_problem(self._fit, elites, dist.mean, dist.std)
+        std = torch.maximum(std, std_in_commands("min_std", self.config.min_std, space))
+        return EliteGaussian(mean, std, elites.narrow(1, 0, self.keep), best.values.narrow(1, 0, self.keep))
 
-    def _fit(self, elites: Tensor, mean: Tensor, std: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    def _fit(self, elites: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (1, V, A) of elites (1, E, V, A), with momentum."""
         alpha, new = self.config.alpha, elites.mean(dim=1)
-        deviation = (elites - new[:, None]).square_().mean(dim=1).sqrt_()
-        return moved(new, mean, alpha), torch.maximum(moved(deviation, std, alpha), least)
+        deviation = (elites - new.unsqueeze(1)).square_().mean(dim=1).sqrt_()
+        return moved(new, mean, alpha), moved(deviation, std, alpha)
 
     def spread(self, dist: EliteGaussian, space: ActionSpace) -> Tensor:
         """The largest standard deviation."""

@@ -47,7 +47,9 @@ def score(objective: Objective, trajectory: Any, commands: Tensor) -> Scores:
 
     Raises `ValueError` when the objective returns anything but (B, K) numbers.
     """
-    costs = as_tensor(objective.cost(trajectory, commands), commands.device)
+    costs = objective.cost(trajectory, commands)
+    if not isinstance(costs, Tensor) or costs.device != commands.device:
+        costs = as_tensor(costs, commands.device)
     expected = commands.shape[:2]
     if costs.shape != expected:
         raise ValueError(f"objective.cost returned shape {tuple(costs.shape)}; expected (B, K) = {tuple(expected)}")
@@ -55,7 +57,7 @@ def score(objective: Objective, trajectory: Any, commands: Tensor) -> Scores:
         raise ValueError("objective.cost returned complex numbers; expected real ones")
     if not costs.is_floating_point() or costs.element_size() < 4:
         costs = costs.to(torch.float32)
-    plain = costs.detach()
+    plain = costs.detach() if costs.requires_grad else costs
     # A sum is finite only if all its terms are; where finite terms overflow, the long way says the same.
     if costs.device.type == "cpu" and math.isfinite(plain.sum().item()):
         return Scores(costs, plain)
@@ -110,28 +112,33 @@ class Best:
     def of(cls, scores: Scores, commands: Tensor, trajectory: Any) -> "Best":
         """The best of one iteration; candidate 0 when no cost is finite."""
         cost, index = scores.ranked.min(dim=1)
-        rows = row_numbers(len(index), index.device)
-        chosen = map_trajectory(lambda x: x.detach()[rows.to(x.device), index.to(x.device), None], trajectory)
-        return cls(cost, commands.detach()[rows, index], chosen)
+        return cls(cost, chosen(commands, index), map_trajectory(lambda x: chosen(x, index).unsqueeze(1), trajectory))
 
     def only(self, rows: Tensor) -> "Best":
         """The same, at an infinite cost in problems that are not in `rows` (B,)."""
         return replace(self, cost=torch.where(rows.to(self.cost.device), self.cost, torch.inf))
 
     @classmethod
-    def among(cls, found: Sequence["Best"]) -> tuple["Best", Tensor]:
-        """The first of the lowest in each problem, and the lowest costs so far (len(found), B)."""
-        costs = torch.stack([best.cost for best in found])
-        # A stable order, as torch leaves open which of equal minima it names.
-        index = costs.argsort(dim=0, stable=True)[0]
-        rows = row_numbers(costs.shape[1], index.device)
+    def among(cls, found: Sequence["Best"]) -> tuple["Best", NDArray[np.float64]]:
+        """The first of the lowest in each problem, and the lowest costs so far (B, len(found))."""
+        costs = torch.stack([best.cost for best in found]).double().cpu().numpy()
+        first = costs.argmin(axis=0).tolist()
 
         def pick(*values: Tensor) -> Tensor:
-            return torch.stack(values)[index.to(values[0].device), rows.to(values[0].device)]
+            return torch.stack([values[i][b] for b, i in enumerate(first)])
 
-        trajectory = map_trajectory(pick, *(best.trajectory for best in found))
-        best = cls(costs[index, rows], pick(*(best.commands for best in found)), trajectory)
-        return best, costs.cummin(dim=0).values
+        best = cls(
+            pick(*(best.cost for best in found)),
+            pick(*(best.commands for best in found)),
+            map_trajectory(pick, *(best.trajectory for best in found)),
+        )
+        return best, np.minimum.accumulate(costs, axis=0).T
+
+
+def chosen(values: Tensor, index: Tensor) -> Tensor:
+    """Of values (B, K, ...), number `index[b]` of problem b: (B, ...), without a gradient."""
+    rows = row_numbers(values.shape[0], values.device)
+    return values.detach()[rows, index.to(values.device)]
 
 
 @cache
@@ -149,6 +156,8 @@ def map_trajectory(function: Callable[..., Tensor], *trajectories: Any) -> Any:
     curve.
     """
     first = trajectories[0]
+    if isinstance(first, Tensor):
+        return function(*trajectories)
     if isinstance(first, dict):
         parts = {key: map_trajectory(function, *(t[key] for t in trajectories)) for key in first}
         return None if any(part is None for part in parts.values()) else parts
@@ -157,8 +166,6 @@ def map_trajectory(function: Callable[..., Tensor], *trajectories: Any) -> Any:
         return None if any(item is None for item in items) else type(first)(items)
     if isinstance(first, np.ndarray):
         return function(*(as_tensor(t, torch.device("cpu")) for t in trajectories)).numpy()
-    if isinstance(first, Tensor):
-        return function(*trajectories)
     return None
 
 

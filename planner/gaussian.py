@@ -81,7 +81,7 @@ def draw(dist: Gaussian, noise: Noise, count: int, beta: float) -> Tensor:
     _, variables, dims = dist.mean.shape
     numbers = noise.normal(count, variables, dims, beta, like=dist.mean)
     # Multiplied before added: a fused multiply-add would round differently from row to row.
-    return (numbers * dist.std[:, None]).add_(dist.mean[:, None])
+    return (numbers * dist.std.unsqueeze(1)).add_(dist.mean.unsqueeze(1))
 
 
 def relative_spread(std: Tensor, space: ActionSpace) -> Tensor:
@@ -96,17 +96,18 @@ def by_problem(function: Callable[..., tuple[Tensor, ...]], *values: Tensor) -> 
     How a library adds numbers up may depend on how many rows there are and on where they lie, and a plan must not
     depend on those beside it. An accelerator, only quick with all rows at once, gets the batch in one piece.
     """
-    if len(values[0]) == 1 or values[0].is_cuda:
+    batch = values[0].shape[0]
+    if batch == 1 or values[0].is_cuda:
         return function(*values)
-    parts = [function(*(value[b : b + 1].clone() for value in values)) for b in range(len(values[0]))]
+    parts = [function(*(value[b : b + 1].clone() for value in values)) for b in range(batch)]
     return tuple(torch.cat(rows) for rows in zip(*parts, strict=True))
 
 
 def choose(values: Tensor, index: Tensor) -> Tensor:
     """Of values (B, N, ...), those with numbers `index` (B, E): (B, E, ...)."""
-    if len(values) == 1:
-        return values[0].index_select(0, index[0])[None]
-    return values[row_numbers(len(values), values.device)[:, None], index]
+    if values.shape[0] == 1:
+        return values.index_select(1, index.view(-1))
+    return values[row_numbers(values.shape[0], values.device)[:, None], index]
 
 
 def moved(now: Tensor, before: Tensor, kept: float) -> Tensor:

@@ -46,7 +46,7 @@ class ICEMConfig(CEMConfig):
 
 @dataclass(frozen=True)
 class CarriedElites(EliteGaussian):
-    """The elites in hand, and those of the previous plan: `shifted` (B, E, V, A) where `shifted_known` (B, E)."""
+    """Before the first update, the elites of the previous plan: `shifted` (B, E, V, A) where `shifted_known` (B, E)."""
 
     shifted: Tensor
     shifted_known: Tensor
@@ -75,10 +75,9 @@ class ICEM(CEM):
 
     def sample(self, dist: EliteGaussian, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """A shrinking population of coloured noise; in the first iteration the old elites take their places in it."""
-        assert isinstance(dist, CarriedElites)
         samples = draw(dist, noise, self.config.population(iteration), self.config.noise_beta)
-        count = dist.shifted.shape[1]
-        if iteration == 0 and count:
+        if isinstance(dist, CarriedElites):
+            count = dist.shifted.shape[1]
             known = dist.shifted_known[..., None, None]
             samples[:, 1 : 1 + count] = torch.where(known, dist.shifted, samples[:, 1 : 1 + count])
         return samples

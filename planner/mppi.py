@@ -65,39 +65,39 @@ class MPPI(Planner[Gaussian, MPPIConfig]):
 
     def update(self, dist: Gaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> Gaussian:
         """W = softmax(-cost / temperature), mean = sum w x, variance = sum w (x - mean)^2."""
-        least = std_in_commands("min_std", self.config.min_std, space).expand_as(dist.std)
-        middle = space.middle.expand_as(dist.std)
-        mean, std = by_problem(self._fit, samples, costs, dist.mean, dist.std, least, middle)
-        return Gaussian(mean, std)
+        mean, std = by_problem(self._fit, samples, costs, dist.mean - space.middle, dist.mean, dist.std)
+        if not self.config.adapt_std:
+            return Gaussian(mean, std)
+        return Gaussian(mean, torch.maximum(std, std_in_commands("min_std", self.config.min_std, space)))
 
     def _fit(
-        self, samples: Tensor, costs: Tensor, mean: Tensor, std: Tensor, least: Tensor, middle: Tensor
+        self, samples: Tensor, costs: Tensor, from_rest: Tensor, mean: Tensor, std: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Weighted mean and standard deviation (1, V, A)."""
         config = self.config
-        toll = config.control_cost * control_cost(mean, std, middle, samples) if config.control_cost else None
+        toll = config.control_cost * control_cost(from_rest, mean, std, samples) if config.control_cost else None
         weights = softmin(costs, config.temperature, toll).to(samples.dtype)
         new = average(weights, samples)
         if not config.adapt_std:
             return new, std
-        return new, torch.maximum(average(weights, (samples - new[:, None]).square_()).sqrt_(), least)
+        return new, average(weights, (samples - new.unsqueeze(1)).square_()).sqrt_()
 
     def spread(self, dist: Gaussian, space: ActionSpace) -> Tensor:
         """The largest standard deviation."""
         return relative_spread(dist.std, space)
 
 
-def control_cost(mean: Tensor, std: Tensor, middle: Tensor, samples: Tensor) -> Tensor:
-    """The sum over time of u' S^-1 (x - u), with mean u from the middle and covariance S (Williams et al., alg. 2):
-    (1, K) of samples (1, K, V, A), the others (1, V, A). A variable without spread costs nothing.
+def control_cost(from_rest: Tensor, mean: Tensor, std: Tensor, samples: Tensor) -> Tensor:
+    """The sum over time of u' S^-1 (x - m), with the mean m, which is u away from rest, and covariance S (Williams et
+    al., alg. 2): (1, K) of samples (1, K, V, A), the others (1, V, A). A variable without spread costs nothing.
     """
     precision = torch.where(std > 0, 1.0 / std.square(), 0.0).nan_to_num(posinf=0.0)
-    return (((mean - middle) * precision)[:, None] * (samples - mean[:, None])).sum(dim=(2, 3))
+    return ((from_rest * precision).unsqueeze(1) * (samples - mean.unsqueeze(1))).sum(dim=(2, 3))
 
 
 def average(weights: Tensor, values: Tensor) -> Tensor:
     """Sum over K of weights (B, K) times values (B, K, V, A): (B, V, A)."""
-    return torch.bmm(weights[:, None], values.flatten(2)).view(len(values), *values.shape[2:])
+    return torch.bmm(weights.unsqueeze(1), values.flatten(2)).view(-1, *values.shape[2:])
 
 
 def softmin(costs: Tensor, temperature: float, toll: Tensor | None = None) -> Tensor:
@@ -106,13 +106,12 @@ def softmin(costs: Tensor, temperature: float, toll: Tensor | None = None) -> Te
 
     A flat row gives equal weights; a row with numbers near the limits of the float type does not overflow.
     """
-    lowest, highest = costs.aminmax(dim=1, keepdim=True)
-    info = torch.finfo(costs.dtype)
-    # Halved first: the range of finite numbers need not be finite.
-    half = (highest * 0.5 - lowest * 0.5).clamp_(min=info.tiny)
-    above = (costs * 0.5 - lowest * 0.5).div_(half)
+    # In double precision, where the squares of single precision's largest numbers are finite.
+    wide = costs.double().clamp(-1e150, 1e150)
+    lowest = wide.amin(dim=1, keepdim=True)
+    above = wide - lowest
     # Differences below the rounding of the costs themselves are flat.
-    rounding = torch.maximum(highest.abs(), lowest.abs()).mul_(4.0 * info.eps).div_(half)
-    spread = torch.maximum(above.std(dim=1, correction=0, keepdim=True), rounding).clamp_(min=4.0 * info.eps)
+    rounding = lowest.abs().mul_(8.0 * torch.finfo(costs.dtype).eps).clamp_(min=1e-300)
+    spread = torch.maximum(above.std(dim=1, correction=0, keepdim=True), rounding)
     exponent = above.div_(spread.mul_(-temperature))
-    return torch.softmax(exponent if toll is None else exponent - toll, dim=1)
+    return torch.softmax(exponent if toll is None else exponent - toll, dim=1).to(costs.dtype)

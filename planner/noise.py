@@ -48,13 +48,14 @@ class Noise:
         """
         rows = rows_for(count)
         numbers = table(rows, count, steps, dims, beta, like.dtype, like.device)
-        parts = [numbers.narrow(0, (key + self._read) % rows, count) for key in self.keys]
+        parts = [numbers.narrow(1, (key + self._read) % rows, count) for key in self.keys]
         self._read += count
-        return together(parts)
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Uniform numbers (B, *shape) in [0, 1), drawn afresh."""
-        return together([torch.rand(shape, generator=g, dtype=like.dtype) for g in self.generators]).to(like.device)
+        rows = [torch.rand(shape, generator=g, dtype=like.dtype) for g in self.generators]
+        return torch.stack(rows).to(like.device)
 
 
 def rows_for(count: int) -> int:
@@ -67,16 +68,16 @@ def rows_for(count: int) -> int:
 def table(
     rows: int, count: int, steps: int, dims: int, beta: float, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """Noise (rows + count, steps, dims) whose last `count` rows are the first ones again.
+    """Noise (1, rows + count, steps, dims) whose last `count` rows are the first ones again.
 
     Every step and dimension has mean zero and variance one over the rows, exactly but for rounding.
     """
     if count > 1:  # larger pieces are read from the same numbers
-        whole = table(rows, 1, steps, dims, beta, dtype, device)[:rows]
-        return torch.cat((whole, whole[:count]))
+        whole = table(rows, 1, steps, dims, beta, dtype, device)[:, :rows]
+        return torch.cat((whole, whole[:, :count]), dim=1)
     numbers = coloured_noise(Generator().manual_seed(rows), rows, steps, dims, beta, torch.float64)
     numbers = (numbers - numbers.mean(dim=0)) / numbers.std(dim=0, correction=0)
-    return torch.cat((numbers, numbers[:1])).to(dtype).to(device)
+    return torch.cat((numbers, numbers[:1]))[None].to(dtype).to(device)
 
 
 @lru_cache(maxsize=64)
@@ -112,8 +113,3 @@ def coloured_noise(
     coefficients = torch.randn(shape, generator=generator, dtype=dtype, device=device).mul_(amplitude)
     series = torch.fft.irfft(torch.view_as_complex(coefficients), n=steps, dim=-1)
     return series.transpose(1, 2).contiguous()
-
-
-def together(rows: Sequence[Tensor]) -> Tensor:
-    """The rows as one tensor (B, ...); a single one is not copied."""
-    return torch.stack(tuple(rows)) if len(rows) > 1 else rows[0][None]

@@ -101,6 +101,10 @@ def recall(space: ActionSpace, previous: Sequence[Plan | None], elapsed_steps: i
 
     Raises `ValueError` for a plan with another number of action dimensions.
     """
+    if all(old is None for old in previous):
+        mean = space.middle.expand(space.batch, space.variables, -1)
+        unknown = torch.zeros(space.batch, 0, dtype=torch.bool, device=mean.device)
+        return Past(mean, mean, unknown.any(dim=1), mean[:, None][:, :0], unknown)
     middle = space.middle.double().cpu().numpy()
     nothing = np.zeros((0, space.dims))
 

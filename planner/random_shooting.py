@@ -12,7 +12,7 @@ from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
-from planner.evaluation import row_numbers
+from planner.evaluation import chosen
 from planner.gaussian import std_in_commands
 from planner.noise import Noise
 from planner.search import Distribution, Planner, SearchConfig
@@ -83,5 +83,5 @@ def best_of_both(dist: BestSeen, samples: Tensor, costs: Tensor) -> BestSeen:
     cost, index = costs.min(dim=1)
     cost = cost.to(dist.cost.dtype)
     better = cost < dist.cost
-    found = samples[row_numbers(len(index), index.device), index]
-    return BestSeen(torch.where(better[:, None, None], found, dist.mean), torch.where(better, cost, dist.cost))
+    mean = torch.where(better.view(-1, 1, 1), chosen(samples, index), dist.mean)
+    return BestSeen(mean, torch.where(better, cost, dist.cost))

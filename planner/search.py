@@ -61,6 +61,7 @@ class Planner(ABC, Generic[D, C]):
         self.config = config
         self.clock = clock
         self.proposals = tuple(proposals) or (PreviousPlan(),)
+        self._settings = asdict(config)
 
     @abstractmethod
     def initial(self, space: ActionSpace, mean: Tensor) -> D:
@@ -142,7 +143,7 @@ class Planner(ABC, Generic[D, C]):
         bad: list[Tensor] = []
         running = np.ones(batch, dtype=bool)  # problems that have not converged ...
         converged = False  # ... and whether one has
-        iterations = np.zeros(batch, dtype=int)
+        iterations = np.full(batch, config.iterations)
         populations: list[int] = []
         stopped: Stopped = "iterations"
         for iteration in range(config.iterations):
@@ -163,16 +164,18 @@ class Planner(ABC, Generic[D, C]):
             if scores.bad is not None:
                 bad.append(scores.bad if rows is None else scores.bad * rows.to(scores.bad.device))
             populations.append(samples.shape[1])
-            iterations[running] = iteration + 1
             watch.lap("select")
             if iteration + 1 < config.iterations:
                 if config.tolerance is not None:
                     typical.append(scores.finite.detach().median(dim=1).values)
-                    running &= ~self._converged(dist, space, found, typical, config.tolerance)
+                    done = running & self._converged(dist, space, found, typical, config.tolerance)
+                    iterations[done] = iteration + 1
+                    running &= ~done
                     converged = not running.all()
                     if not running.any():
                         break
                 if watch.no_time_for_another():
+                    iterations[running] = iteration + 1
                     stopped = "deadline"
                     break
         best, record = Best.among(found)
@@ -180,23 +183,23 @@ class Planner(ABC, Generic[D, C]):
         report_bad_costs(self.name, bad, evaluations.tolist())
         curves = cost_curve(problem.objective, best)
         means = space.commands(space.clip(dist.mean))
-        costs = record.T.double().cpu().numpy()
         actions, mean = best.commands.double().cpu().numpy(), means.detach().double().cpu().numpy()
+        times = command_times(config.horizon, problem.control_period)
         elites = self._handed_on(dist, space)
         watch.lap("select")
         timings = watch.timings_ms()
         return [
-            Plan(
+            Plan.trusted(
                 actions=actions[b],
-                times=command_times(config.horizon, problem.control_period),
+                times=times,
                 mean=mean[b],
-                cost=float(costs[b, -1]),
-                cost_per_iteration=costs[b, : iterations[b]].tolist(),
+                cost=float(record[b, -1]),
+                cost_per_iteration=record[b, : iterations[b]].tolist(),
                 model_evals=int(evaluations[b]),
                 iterations=int(iterations[b]),
                 timings_ms=dict(timings),
                 planner=self.name,
-                config=asdict(config),
+                config=dict(self._settings),
                 stopped=stopped if running[b] else "converged",
                 deadline_ms=config.deadline_ms,
                 seed=generators[b].initial_seed(),
@@ -230,7 +233,7 @@ class Planner(ABC, Generic[D, C]):
         if count and (self.proposals_last or iteration == 0):
             drawn = propose(self.proposals, problem, space, past, noise, count)
             samples = torch.cat((samples[:, : samples.shape[1] - count], drawn.to(samples.dtype)), dim=1)
-        samples[:, 0] = dist.mean
+        samples.select(1, 0).copy_(dist.mean)
         samples = space.clip_(samples)
         return samples.requires_grad_() if self.differentiable else samples
 
