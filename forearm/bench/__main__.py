@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from forearm.bench import curves, lewm, overhead, quality, scaling
+from forearm.bench import curves, deadlines, lewm, overhead, quality, scaling
 from forearm.bench.page import FULL, QUICK, Budget, Section, machine
 from forearm.bench.peers import PACKAGES, versions
 from forearm.files import write_json
@@ -24,6 +24,7 @@ def sections(budget: Budget, folder: Path) -> dict[str, Callable[[], Section]]:
         "overhead": partial(overhead.overhead, budget),
         "quality": partial(quality.time_to_quality, budget),
         "share": partial(overhead.share, budget),
+        "deadlines": partial(deadlines.deadlines, budget),
         "curves": partial(curves.cost_curves, budget, folder),
         "scaling": partial(scaling.scaling, budget),
         "lewm": partial(lewm.lewm, budget),

@@ -53,11 +53,12 @@ class Budget:
     curve_problems: int = 20
     oracle_budgets: tuple[int, ...] = (10, 30, 100, 300, 1000, 3000, 10000)
     oracle_problems: int = 4
+    deadline_plans: int = 500
     lewm_iterations: int = 30
     lewm_rounds: int = 3
 
 
-FULL = Budget(rounds=25, problems=50, tuning=8, threads=(1, 2), horizons=(5, 15))
+FULL = Budget(rounds=21, problems=50, tuning=4, threads=(1, 2), horizons=(5, 15))
 QUICK = Budget(
     rounds=7,
     problems=3,
@@ -70,6 +71,7 @@ QUICK = Budget(
     curve_problems=2,
     oracle_budgets=(10, 100),
     oracle_problems=1,
+    deadline_plans=5,
     lewm_iterations=1,
     lewm_rounds=1,
 )

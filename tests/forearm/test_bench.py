@@ -152,7 +152,7 @@ def test_tables_are_made_without_peers_and_without_a_renderer(tmp_path):
     about = {"date": "today", "command": "make bench", "machine": page.machine(), "peers": {}}
     text = text_of(about, parts)
     assert text.count("\n## ") == 4 and "nan" not in text
-    for name in runners.suited(mlp_case(0, 3)):
+    for name in runners.samplers():
         assert name in text
 
 
