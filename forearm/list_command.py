@@ -23,9 +23,17 @@ def tables() -> Iterable[Table]:
     import planner
 
     tasks = _table("tasks", "task=")
+    shared: dict[str, list[str]] = {}
     for name in settings.options("task"):
-        known = envs.TASKS.get(name)
-        tasks.add_row(name, known.description if known else settings.describe("task", name))
+        prefix, _, rest = name.partition("/")
+        if prefix in envs.BENCHMARKS:
+            shared.setdefault(prefix, []).append(rest)
+        else:
+            known = envs.TASKS.get(name)
+            tasks.add_row(name, known.description if known else settings.describe("task", name))
+    for prefix, names in shared.items():
+        about = settings.describe("task", f"{prefix}/{settings.ANY}")
+        tasks.add_row(f"{prefix}/...", f"{about} {', '.join(names)}")
     yield tasks
     yield _options("planner", "planners")
     policies = _table("policies that do not plan", "baselines=")

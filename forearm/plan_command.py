@@ -35,18 +35,26 @@ def main(overrides: Sequence[str]) -> int:
         start = brain.frame(Path(chosen["start"]), "start")
         goal = brain.frame(Path(chosen["goal"]), "goal")
     env = environment(task["name"], task["camera"], task["resolution"])
-    if given:
+    hand = None
+    if given and isinstance(env, envs.ArmEnv):
         from forearm.hand import find_hand, readings_at_rest
 
         hand = find_hand(env, start)
         proprio = readings_at_rest(env, hand)
+    elif given:
+        if brain.model.config.proprio_dim:
+            raise ForearmError(
+                f"start={chosen['start']}: this checkpoint also reads the arm's joints, which a picture of "
+                f"{env.name} does not tell; leave out start= and goal= to sample them from seed="
+            )
+        proprio = None
     else:
         observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
         start, goal, proprio, hand = (
             observation["pixels"],
             info["goal"],
             observation["proprio"],
-            env.ee_position(),
+            env.positions()["ee_position"],
         )
     with one_thread():
         plan = brain.plan(start, goal, planner=planner, seed=planning_seed(seed, episode), proprio=proprio)
@@ -62,7 +70,10 @@ def main(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _path_in_pixels(env: envs.ArmEnv, hand: np.ndarray, actions: np.ndarray) -> np.ndarray:
+def _path_in_pixels(env: "envs.Environment", hand: np.ndarray | None, actions: np.ndarray) -> np.ndarray:
+    """(H + 1, 2) where the plan sends the hand; (0, 2) for an arm whose commands say too little of that."""
+    if hand is None or not isinstance(env, envs.ArmEnv):
+        return np.zeros((0, 2))
     from forearm.hand import commanded_path
 
     return env.project(commanded_path(env.task, hand, actions))

@@ -16,7 +16,7 @@ from forearm.expert import ExpertAgent
 from forearm.oracle import NoImagination, TrueImagination
 
 if TYPE_CHECKING:
-    from envs import ArmEnv
+    from envs import Environment
 
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
 POLICIES = ("random", "hold", "expert")
@@ -26,7 +26,7 @@ POLICIES = ("random", "hold", "expert")
 class Row:
     """Everything that decides how the episodes of a row go, apart from the episodes themselves.
 
-    `task` and `planner` are configs as in configs/task and configs/planner; `checkpoint` is a fingerprint.
+    `task`, `planner` and `protocol` are configs as in configs/; `checkpoint` is a fingerprint.
     """
 
     task: Mapping[str, Any]
@@ -36,6 +36,7 @@ class Row:
     replan_every: int = 1
     checkpoint: str | None = None
     use: tuple[str, ...] = field(default=())
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def task_name(self) -> str:
@@ -97,7 +98,7 @@ def build_planner(config: Mapping[str, Any]) -> Any:
     return make_planner(config["name"], **settings)
 
 
-def build_agent(row: Row, envs: "Sequence[ArmEnv]") -> Acting:
+def build_agent(row: Row, envs: "Sequence[Environment]") -> Acting:
     """What acts in a row, in the environments `envs`."""
     if row.dynamics == NONE and row.planner_name == "expert":
         return ExpertAgent(envs)

@@ -7,6 +7,7 @@ import envs
 from forearm.closed_loop import check_start
 from forearm.episodes import Episode, make_episode, manifest_document, manifest_sha256
 from forearm.errors import ForearmError
+from forearm.protocol import Rules
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def env() -> Any:
 
 
 def episodes(env: Any, numbers: Any, seed: int = 0) -> list[Episode]:
-    return [make_episode(env, "push", seed, n, rest_tolerance_m=0.002) for n in numbers]
+    return [make_episode(env, seed, n, rules=Rules()) for n in numbers]
 
 
 def test_a_manifest_does_not_depend_on_how_many_episodes_it_has_or_on_their_order(env: Any) -> None:
