@@ -5,10 +5,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from planner.noise import batch_noise
+
 if TYPE_CHECKING:
     from planner import Past, Problem
     from planner.actions import ActionSpace
     from world_model.heads import ActionPrior
+
+NOISE_BETA = 2.0
+"""Exponent of the noise's spectrum along time: commands are off for several steps on end, not for each by itself."""
 
 
 class LatentPrior:
@@ -36,7 +41,8 @@ class LatentPrior:
         if len(self.goals) != space.batch:
             raise ValueError(f"{len(self.goals)} goals for {space.batch} problems; give one to each")
         latents = problem.state.states[:, -1, : self.goals.shape[-1]]
-        commands = self.prior.sample(latents, self.goals, generators, count).to(space.low)[:, :, : space.horizon]
+        noise = batch_noise(generators, count, self.prior.config.horizon, space.dims, NOISE_BETA, like=space.low)
+        commands = self.prior.sample(latents, self.goals, noise).to(space.low)[:, :, : space.horizon]
         missing = space.horizon - commands.shape[2]
         if missing > 0:
             rest = space.middle.expand(*commands.shape[:2], missing, -1)

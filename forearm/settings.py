@@ -18,7 +18,7 @@ OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
 GROUPS = ("task", "planner", "world_model", "protocol")
 LIST_GROUPS = ("task", "planner")
-PATHS = frozenset({"out", "start", "goal", "data", "checkpoint", "picture", "configs"})
+PATHS = frozenset({"out", "start", "goal", "data", "checkpoint", "heads", "picture", "configs"})
 
 
 @dataclass(frozen=True)
