@@ -53,8 +53,6 @@ def _plans(name: str, deadline_ms: float, count: int) -> tuple[np.ndarray, np.nd
     brain = load("push")
     env: Any = environment("push", "front", 64)
     chosen = shipped_settings(name) | {"deadline_ms": deadline_ms, "iterations": ENDLESS}
-    if "decay" in chosen:
-        chosen["decay"] = 1.0  # a population that shrinks is at its least after a few of so many iterations
     space = env.action_space
     agent = Agent(make_planner(name, **chosen), brain.imagination(), space.low, space.high, env.control_period)
     wall, iterations, longest = [], [], []

@@ -77,9 +77,8 @@ def time_to_quality(budget: Budget, push: bool = True) -> Section:
         "are medians of at least 7 runs in turns; the ratio is the geometric mean over the problems, paired, with its "
         "95 % bootstrap interval. Settings of the peers (spread, elites or temperature) and of ours (samples, "
         "spread, least spread, noise, step lengths) are chosen beforehand on other problems on one thread, and so is "
-        "the best peer. "
-        "What is quickest of ours there is measured; of the others the estimate from there is shown. The aim is at most "
-        "0.33."
+        "the best peer. What is quickest of ours there is measured; of the others the estimate from there is shown. "
+        "The aim is at most 0.33."
     )
     sets: dict[str, tuple[Callable[[int], Case], int]] = {}
     for horizon in budget.horizons:
