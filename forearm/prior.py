@@ -1,6 +1,5 @@
 """A learned prior over commands as one of a planner's proposals: where latents and planning meet."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -8,7 +7,11 @@ import torch
 if TYPE_CHECKING:
     from planner import Past, Problem
     from planner.actions import ActionSpace
+    from planner.noise import Noise
     from world_model.heads import ActionPrior
+
+NOISE_BETA = 2.0
+"""Exponent of the noise's spectrum along time: commands are off for several steps on end, not for each by itself."""
 
 
 class LatentPrior:
@@ -29,14 +32,15 @@ class LatentPrior:
         problem: "Problem",
         space: "ActionSpace",
         past: "Past",
-        generators: Sequence[torch.Generator],
+        noise: "Noise",
         count: int,
     ) -> torch.Tensor:
         """`count` candidates (B, count, V, A) of each problem; raises ValueError unless there is a goal for each."""
         if len(self.goals) != space.batch:
             raise ValueError(f"{len(self.goals)} goals for {space.batch} problems; give one to each")
         latents = problem.state.states[:, -1, : self.goals.shape[-1]]
-        commands = self.prior.sample(latents, self.goals, generators, count).to(space.low)[:, :, : space.horizon]
+        numbers = noise.normal(count, self.prior.config.horizon, space.dims, NOISE_BETA, like=space.low)
+        commands = self.prior.sample(latents, self.goals, numbers).to(space.low)[:, :, : space.horizon]
         missing = space.horizon - commands.shape[2]
         if missing > 0:
             rest = space.middle.expand(*commands.shape[:2], missing, -1)

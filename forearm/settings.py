@@ -24,7 +24,7 @@ GROUPS = ("task", "planner", "world_model", "protocol")
 LIST_GROUPS = ("task", "planner")
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
-PATHS = frozenset({"out", "start", "goal", "data", "checkpoint", "picture", "configs"})
+PATHS = frozenset({"out", "start", "goal", "data", "checkpoint", "heads", "picture", "configs"})
 
 
 @dataclass(frozen=True)

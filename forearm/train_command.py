@@ -31,7 +31,7 @@ def main(overrides: Sequence[str]) -> int:
         report = _train(training, bool(chosen["resume"]), chosen["device"], console)
     except FloatingPointError as error:
         raise ForearmError(str(error)) from None
-    console.print(_report_table(report))
+    console.print(report_table(report))
     console.print(f"checkpoint: {training.out / 'model.json'}", soft_wrap=True, highlight=False)
     return 0
 
@@ -108,7 +108,8 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
         return train(training, resume=resume, device=device, on_progress=show, on_decoded=decoded)
 
 
-def _report_table(report: Mapping[str, Any]) -> Table:
+def report_table(report: Mapping[str, Any]) -> Table:
+    """A held-out report, one line a figure."""
     table = Table(title="held-out report", title_justify="left", show_header=False)
     table.add_column()
     table.add_column()

@@ -6,7 +6,8 @@ is held for `repeat` control steps, which makes S = ceil(H / repeat) slots. Eith
 because a curve may swing beyond its knots, on the curve as well.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ class ActionSpace:
     repeat: int
     batch: int
     knots: Knots | None = None
+    spreads: dict[tuple[float, ...], Tensor] = field(default_factory=dict, compare=False, repr=False)
+    """Spreads (A,) in the units of the commands by their fractions of half a range, each worked out once."""
 
     @property
     def slots(self) -> int:
@@ -45,12 +48,12 @@ class ActionSpace:
         """A, the number of action dimensions."""
         return int(self.low.shape[0])
 
-    @property
+    @cached_property
     def middle(self) -> Tensor:
         """The middle of the bounds (A,): the proposal when nothing else is known."""
         return self.clip(self.low + self.half_range)
 
-    @property
+    @cached_property
     def half_range(self) -> Tensor:
         """Half the distance between the bounds (A,): the unit in which spreads are configured."""
         return self.high * 0.5 - self.low * 0.5
@@ -58,6 +61,17 @@ class ActionSpace:
     def clip(self, variables: Tensor) -> Tensor:
         """Nearest variables (..., A) within the bounds."""
         return torch.clamp(variables, self.low, self.high)
+
+    def clip_(self, variables: Tensor) -> Tensor:
+        """The same in place, and sooner where one pair of bounds holds for all dimensions."""
+        if self._shared_bounds is not None:
+            return variables.clamp_(*self._shared_bounds)
+        return torch.clamp_(variables, self.low, self.high)
+
+    @cached_property
+    def _shared_bounds(self) -> tuple[float, float] | None:
+        low, high = (set(bound.tolist()) for bound in (self.low, self.high))
+        return (low.pop(), high.pop()) if len(low) == len(high) == 1 else None
 
     def commands(self, variables: Tensor) -> Tensor:
         """The commands (..., H, A) that variables (..., V, A) within the bounds stand for."""

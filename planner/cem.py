@@ -6,23 +6,26 @@ sec. 3.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
 from planner.gaussian import (
     Gaussian,
     GaussianConfig,
+    by_problem,
+    choose,
     draw,
     initial_gaussian,
+    moved,
     relative_spread,
     std_in_commands,
-    sum_candidates,
 )
+from planner.noise import Noise
 from planner.search import Planner
 
 
@@ -69,45 +72,34 @@ class CEM(Planner[EliteGaussian, CEMConfig]):
         kept = mean[:, None].expand(-1, self.keep, -1, -1)
         return EliteGaussian(start.mean, start.std, kept, torch.full_like(kept[..., 0, 0], torch.inf))
 
-    @property
+    @cached_property
     def keep(self) -> int:
         """E', how many elites stay."""
         return math.ceil(self.config.keep_fraction * self.config.elites)
 
-    def sample(
-        self, dist: EliteGaussian, space: ActionSpace, generators: Sequence[Generator], iteration: int
-    ) -> Tensor:
+    def sample(self, dist: EliteGaussian, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """Draw x = mean + std * noise."""
-        return self.draw(dist, generators, self.config.samples - 1)
-
-    def draw(self, dist: EliteGaussian, generators: Sequence[Generator], count: int) -> Tensor:
-        """`count` samples (B, count, V, A) of the Gaussian."""
-        return draw(dist, generators, count, self.config.noise_beta)
+        return draw(dist, noise, self.config.samples, self.config.noise_beta)
 
     def update(self, dist: EliteGaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> EliteGaussian:
         """Mean and standard deviation move to those of the elites; the best of them stay for the next
         round.
         """
-        config = self.config
-        pool = torch.cat((dist.kept, samples), dim=1)
-        pool_costs = torch.cat((dist.kept_costs.to(costs.dtype), costs), dim=1)
-        # A stable sort, unlike topk, says which of two equal candidates goes first.
-        order = pool_costs.argsort(dim=1, stable=True)[:, : config.elites]
-        rows = torch.arange(len(order), device=order.device)[:, None]
-        elites = pool[rows, order]
-        count = elites.shape[1]
-        mean = sum_candidates(elites) / count
-        std = (sum_candidates((elites - mean[:, None]).square()) / count).sqrt()
-        return replace(
-            dist,
-            mean=config.alpha * dist.mean + (1.0 - config.alpha) * mean,
-            std=torch.maximum(
-                config.alpha * dist.std + (1.0 - config.alpha) * std,
-                std_in_commands("min_std", config.min_std, space),
-            ),
-            kept=elites[:, : self.keep],
-            kept_costs=pool_costs[rows, order[:, : self.keep]],
-        )
+        pool, pool_costs = samples, costs
+        if self.keep:
+            pool = torch.cat((dist.kept, samples), dim=1)
+            pool_costs = torch.cat((dist.kept_costs.to(costs.dtype), costs), dim=1)
+        best = pool_costs.topk(self.config.elites, dim=1, largest=False)
+        elites = choose(pool, best.indices)
+        mean, std = by_problem(self._fit, elites, dist.mean, dist.std)
+        std = torch.maximum(std, std_in_commands("min_std", self.config.min_std, space))
+        return EliteGaussian(mean, std, elites.narrow(1, 0, self.keep), best.values.narrow(1, 0, self.keep))
+
+    def _fit(self, elites: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (1, V, A) of elites (1, E, V, A), with momentum."""
+        alpha, new = self.config.alpha, elites.mean(dim=1)
+        deviation = (elites - new.unsqueeze(1)).square_().mean(dim=1).sqrt_()
+        return moved(new, mean, alpha), moved(deviation, std, alpha)
 
     def spread(self, dist: EliteGaussian, space: ActionSpace) -> Tensor:
         """The largest standard deviation."""

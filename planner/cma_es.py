@@ -6,7 +6,6 @@ gives it the search space, the random stream and the costs. Bounds are kept by t
 transformation, which the search sees through.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Generator, Tensor
 from planner import checks
 from planner.actions import ActionSpace
 from planner.gaussian import std_in_commands
+from planner.noise import Noise
 from planner.search import Distribution, Planner, SearchConfig
 
 LEAST_POPULATION = 4
@@ -78,8 +78,7 @@ class Strategy:
     def _noise(self, *shape: int) -> NDArray[np.float64]:
         """Standard normal numbers from the problem's own stream."""
         assert self.generator is not None
-        numbers = torch.randn(shape, generator=self.generator, dtype=torch.float64, device=self.generator.device)
-        return np.asarray(numbers.cpu().numpy())
+        return np.asarray(torch.randn(shape, generator=self.generator, dtype=torch.float64).numpy())
 
     def ask(self, generator: Generator) -> NDArray[np.float64]:
         """Candidates (population, N) within [-1, 1]."""
@@ -130,12 +129,13 @@ class CMAES(Planner[Strategies, CMAESConfig]):
         strategies = tuple(Strategy(row.ravel(), fractions, population, self.config.diagonal) for row in units)
         return Strategies(mean, torch.full_like(mean[:, 0, 0], torch.inf), strategies)
 
-    def sample(self, dist: Strategies, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
-        """What the strategies ask for, and the mean again in the places that proposals will take."""
-        asked = np.stack([s.ask(g) for s, g in zip(dist.strategies, generators, strict=True)])
+    def sample(self, dist: Strategies, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
+        """The mean, what the strategies ask for, and the mean again in the places that proposals will take."""
+        asked = np.stack([s.ask(g) for s, g in zip(dist.strategies, noise.generators, strict=True)])
         candidates = self._commands(asked, space)
         rest = self.config.samples - 1 - candidates.shape[1]
-        return torch.cat((candidates, dist.mean[:, None].expand(-1, rest, -1, -1)), dim=1)
+        mean = dist.mean[:, None]
+        return torch.cat((mean, candidates, mean.expand(-1, rest, -1, -1)), dim=1)
 
     def update(self, dist: Strategies, space: ActionSpace, samples: Tensor, costs: Tensor) -> Strategies:
         """Tell each strategy the costs of what it asked for."""

@@ -7,16 +7,16 @@ has been refined by earlier plans and needs the least.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
-from planner.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian, std_in_commands, sum_candidates
-from planner.mppi import softmin
+from planner.gaussian import Gaussian, GaussianConfig, by_problem, draw, initial_gaussian, std_in_commands
+from planner.mppi import average, softmin
+from planner.noise import Noise
 from planner.search import Planner
 
 
@@ -52,12 +52,12 @@ class DIAL(Planner[Gaussian, DIALConfig]):
         """The configured spread around the proposal."""
         return initial_gaussian(self.config, space, mean)
 
-    def sample(self, dist: Gaussian, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
+    def sample(self, dist: Gaussian, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """Draw x = mean + (annealed std) * noise."""
         config = self.config
         least = std_in_commands("min_std", config.min_std, space)
         std = torch.maximum(dist.std * self.schedule(space, iteration).to(dist.std), least)
-        return draw(replace(dist, std=std), generators, config.samples - 1, config.noise_beta)
+        return draw(Gaussian(dist.mean, std), noise, config.samples, config.noise_beta)
 
     def schedule(self, space: ActionSpace, iteration: int) -> Tensor:
         """Factors (V, 1) on the spread in an iteration, counted from 0."""
@@ -68,5 +68,9 @@ class DIAL(Planner[Gaussian, DIALConfig]):
 
     def update(self, dist: Gaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> Gaussian:
         """The mean moves to the average weighted by exp(-cost / temperature)."""
-        weights = softmin(costs, self.config.temperature).to(samples.dtype)[..., None, None]
-        return replace(dist, mean=sum_candidates(weights * samples))
+        (mean,) = by_problem(self._fit, samples, costs)
+        return Gaussian(mean, dist.std)
+
+    def _fit(self, samples: Tensor, costs: Tensor) -> tuple[Tensor]:
+        """The weighted mean (1, V, A)."""
+        return (average(softmin(costs, self.config.temperature).to(samples.dtype), samples),)

@@ -1,8 +1,9 @@
 """From trajectories to costs that can be trusted, and the best candidate so far."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,14 @@ class Scores:
 
     `finite`: the costs, with each one that was NaN or infinite replaced by the worst finite cost of its
     problem (zero where there is none). `ranked`: the same, but infinite where the cost was bad, so that a
-    bad candidate cannot win even a tie. `bad` (B,): how many were. `usable` (B,): whether any was finite.
-    `all_good` is only known on the CPU; elsewhere it is False, because asking would stall the queue.
+    bad candidate cannot win even a tie. `bad` (B,): how many were, and `usable` (B,): whether any was finite; both
+    None where it is known that all are good, which only the CPU can tell without stalling a queue.
     """
 
     finite: Tensor
     ranked: Tensor
-    bad: Tensor
-    usable: Tensor
-    all_good: bool
+    bad: Tensor | None = None
+    usable: Tensor | None = None
 
 
 def as_tensor(values: Any, device: torch.device) -> Tensor:
@@ -47,7 +47,9 @@ def score(objective: Objective, trajectory: Any, commands: Tensor) -> Scores:
 
     Raises `ValueError` when the objective returns anything but (B, K) numbers.
     """
-    costs = as_tensor(objective.cost(trajectory, commands), commands.device)
+    costs = objective.cost(trajectory, commands)
+    if not isinstance(costs, Tensor) or costs.device != commands.device:
+        costs = as_tensor(costs, commands.device)
     expected = commands.shape[:2]
     if costs.shape != expected:
         raise ValueError(f"objective.cost returned shape {tuple(costs.shape)}; expected (B, K) = {tuple(expected)}")
@@ -55,11 +57,10 @@ def score(objective: Objective, trajectory: Any, commands: Tensor) -> Scores:
         raise ValueError("objective.cost returned complex numbers; expected real ones")
     if not costs.is_floating_point() or costs.element_size() < 4:
         costs = costs.to(torch.float32)
-    plain = costs.detach()
+    plain = costs.detach() if costs.requires_grad else costs
     # A sum is finite only if all its terms are; where finite terms overflow, the long way says the same.
     if costs.device.type == "cpu" and math.isfinite(plain.sum().item()):
-        none = torch.zeros(len(costs), dtype=torch.int64)
-        return Scores(costs, plain, none, none == 0, all_good=True)
+        return Scores(costs, plain)
     finite = torch.isfinite(costs)
     usable = finite.any(dim=1)
     worst = torch.where(finite, costs, -torch.inf).amax(dim=1, keepdim=True)
@@ -69,7 +70,6 @@ def score(objective: Objective, trajectory: Any, commands: Tensor) -> Scores:
         ranked=torch.where(finite, costs, torch.inf).detach(),
         bad=(~finite).sum(dim=1),
         usable=usable,
-        all_good=False,
     )
 
 
@@ -102,9 +102,7 @@ def evaluate(problem: Problem, commands: Tensor, differentiating: str | None) ->
 
 @dataclass(frozen=True)
 class Best:
-    """The best candidate so far of each problem: `cost` (B,), `commands` (B, H, A), `trajectory` (B, 1,
-    ...).
-    """
+    """The best candidate of each problem: `cost` (B,), `commands` (B, H, A), `trajectory` (B, 1, ...)."""
 
     cost: Tensor
     commands: Tensor
@@ -112,30 +110,42 @@ class Best:
 
     @classmethod
     def of(cls, scores: Scores, commands: Tensor, trajectory: Any) -> "Best":
-        """The best of one iteration; the first of equals, so candidate 0 when no cost is finite."""
-        index = scores.ranked.argmin(dim=1)
-        rows = torch.arange(len(index), device=index.device)
-        chosen = map_trajectory(lambda x: x.detach()[rows.to(x.device), index.to(x.device), None], trajectory)
-        return cls(scores.ranked[rows, index], commands[rows, index].detach(), chosen)
+        """The best of one iteration; candidate 0 when no cost is finite."""
+        cost, index = scores.ranked.min(dim=1)
+        return cls(cost, chosen(commands, index), map_trajectory(lambda x: chosen(x, index).unsqueeze(1), trajectory))
 
     def only(self, rows: Tensor) -> "Best":
         """The same, at an infinite cost in problems that are not in `rows` (B,)."""
         return replace(self, cost=torch.where(rows.to(self.cost.device), self.cost, torch.inf))
 
-    def or_better(self, old: "Best | None") -> "Best":
-        """Keep the old one wherever this one is not strictly better."""
-        if old is None:
-            return self
-        better = self.cost < old.cost
+    @classmethod
+    def among(cls, found: Sequence["Best"]) -> tuple["Best", NDArray[np.float64]]:
+        """The first of the lowest in each problem, and the lowest costs so far (B, len(found))."""
+        costs = torch.stack([best.cost for best in found]).double().cpu().numpy()
+        first = costs.argmin(axis=0).tolist()
 
-        def pick(new: Tensor, before: Tensor) -> Tensor:
-            return torch.where(better.to(new.device).view(-1, *[1] * (new.ndim - 1)), new, before)
+        def pick(*values: Tensor) -> Tensor:
+            return torch.stack([values[i][b] for b, i in enumerate(first)])
 
-        return Best(
-            pick(self.cost, old.cost),
-            pick(self.commands, old.commands),
-            map_trajectory(pick, self.trajectory, old.trajectory),
+        best = cls(
+            pick(*(best.cost for best in found)),
+            pick(*(best.commands for best in found)),
+            map_trajectory(pick, *(best.trajectory for best in found)),
         )
+        return best, np.minimum.accumulate(costs, axis=0).T
+
+
+def chosen(values: Tensor, index: Tensor) -> Tensor:
+    """Of values (B, K, ...), number `index[b]` of problem b: (B, ...), without a gradient."""
+    rows = row_numbers(values.shape[0], values.device)
+    return values.detach()[rows, index.to(values.device)]
+
+
+@cache
+def row_numbers(count: int, device: torch.device) -> Tensor:
+    """0, 1, ..., count - 1."""
+    with torch.inference_mode(False):
+        return torch.arange(count, device=device)
 
 
 def map_trajectory(function: Callable[..., Tensor], *trajectories: Any) -> Any:
@@ -146,6 +156,8 @@ def map_trajectory(function: Callable[..., Tensor], *trajectories: Any) -> Any:
     curve.
     """
     first = trajectories[0]
+    if isinstance(first, Tensor):
+        return function(*trajectories)
     if isinstance(first, dict):
         parts = {key: map_trajectory(function, *(t[key] for t in trajectories)) for key in first}
         return None if any(part is None for part in parts.values()) else parts
@@ -154,8 +166,6 @@ def map_trajectory(function: Callable[..., Tensor], *trajectories: Any) -> Any:
         return None if any(item is None for item in items) else type(first)(items)
     if isinstance(first, np.ndarray):
         return function(*(as_tensor(t, torch.device("cpu")) for t in trajectories)).numpy()
-    if isinstance(first, Tensor):
-        return function(*trajectories)
     return None
 
 

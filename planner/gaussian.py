@@ -1,14 +1,15 @@
 """A diagonal Gaussian over the search variables, and what every planner that has one shares."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
-from planner.noise import batch_noise
+from planner.evaluation import row_numbers
+from planner.noise import Noise
 from planner.search import Distribution, SearchConfig
 
 
@@ -59,9 +60,12 @@ def spread(setting: tuple[float, ...], size: int) -> tuple[float, ...]:
 def std_in_commands(name: str, setting: float | tuple[float, ...], space: ActionSpace) -> Tensor:
     """A configured spread in the units of the commands, (A,); `ValueError` when it does not fit A."""
     fractions = per_dimension(setting)
-    if len(fractions) not in (1, space.dims):
-        raise ValueError(f"{name} has {len(fractions)} numbers but an action has {space.dims} dimensions")
-    return space.half_range * torch.tensor(fractions, dtype=space.low.dtype, device=space.low.device)
+    if fractions not in space.spreads:
+        if len(fractions) not in (1, space.dims):
+            raise ValueError(f"{name} has {len(fractions)} numbers but an action has {space.dims} dimensions")
+        scale = torch.tensor(fractions, dtype=space.low.dtype, device=space.low.device)
+        space.spreads[fractions] = space.half_range * scale
+    return space.spreads[fractions]
 
 
 def initial_gaussian(config: GaussianConfig, space: ActionSpace, mean: Tensor) -> Gaussian:
@@ -72,12 +76,12 @@ def initial_gaussian(config: GaussianConfig, space: ActionSpace, mean: Tensor) -
     return Gaussian(mean=mean, std=std.expand_as(mean))
 
 
-def draw(dist: Gaussian, generators: Sequence[Generator], count: int, beta: float) -> Tensor:
+def draw(dist: Gaussian, noise: Noise, count: int, beta: float) -> Tensor:
     """`count` samples per problem (B, count, V, A) with noise of exponent `beta` along time; not clipped."""
     _, variables, dims = dist.mean.shape
-    noise = batch_noise(generators, count, variables, dims, beta, like=dist.mean)
-    # In place, and multiplied before added: a fused multiply-add would round differently from row to row.
-    return noise.mul_(dist.std[:, None]).add_(dist.mean[:, None])
+    numbers = noise.normal(count, variables, dims, beta, like=dist.mean)
+    # Multiplied before added: a fused multiply-add would round differently from row to row.
+    return (numbers * dist.std.unsqueeze(1)).add_(dist.mean.unsqueeze(1))
 
 
 def relative_spread(std: Tensor, space: ActionSpace) -> Tensor:
@@ -86,15 +90,26 @@ def relative_spread(std: Tensor, space: ActionSpace) -> Tensor:
     return (std / space.half_range.clamp(min=tiny)).amax(dim=(1, 2))
 
 
-def sum_candidates(values: Tensor) -> Tensor:
-    """Sum (B, K, ...) over K by halving: (B, ...).
+def by_problem(function: Callable[..., tuple[Tensor, ...]], *values: Tensor) -> tuple[Tensor, ...]:
+    """What a function makes of tensors (1, ...) of one problem, for each of B by itself, together again.
 
-    Only element-wise additions, so a row's sum is the same to the last bit however many rows there are;
-    the order in which a library's own sum adds may depend on the number of rows. Also more accurate than
-    a running sum.
+    How a library adds numbers up may depend on how many rows there are and on where they lie, and a plan must not
+    depend on those beside it. An accelerator, only quick with all rows at once, gets the batch in one piece.
     """
-    while values.shape[1] > 1:
-        half, odd = divmod(values.shape[1], 2)
-        folded = values.narrow(1, 0, half) + values.narrow(1, half, half)
-        values = torch.cat((folded, values.narrow(1, 2 * half, 1)), dim=1) if odd else folded
-    return values[:, 0]
+    batch = values[0].shape[0]
+    if batch == 1 or values[0].is_cuda:
+        return function(*values)
+    parts = [function(*(value[b : b + 1].clone() for value in values)) for b in range(batch)]
+    return tuple(torch.cat(rows) for rows in zip(*parts, strict=True))
+
+
+def choose(values: Tensor, index: Tensor) -> Tensor:
+    """Of values (B, N, ...), those with numbers `index` (B, E): (B, E, ...)."""
+    if values.shape[0] == 1:
+        return values.index_select(1, index.view(-1))
+    return values[row_numbers(values.shape[0], values.device)[:, None], index]
+
+
+def moved(now: Tensor, before: Tensor, kept: float) -> Tensor:
+    """From `now` back towards `before` by a share `kept`."""
+    return torch.lerp(now, before, kept) if kept else now

@@ -7,16 +7,15 @@ not step: whatever is returned was rolled out and has the cost that is told.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
 from planner.gaussian import std_in_commands
-from planner.noise import batch_noise
+from planner.noise import Noise
 from planner.random_shooting import BestSeen, best_of_both, nothing_seen
 from planner.search import Planner, SearchConfig
 
@@ -64,14 +63,14 @@ class GradientConfig(SearchConfig):
 @dataclass(frozen=True)
 class Descent(BestSeen):
     """The best seen, and where the descents stand: `points` (B, K - 1, V, A), Adam's running means of gradients and
-    of their squares, of the same shape, and how many steps (B,) were taken. `moved` (B,): the last step's length.
+    of their squares, of the same shape, and how many steps were taken. `moved` (B,): the last step's length.
     """
 
     points: Tensor
     first: Tensor
     second: Tensor
-    steps: Tensor
     moved: Tensor
+    steps: int
 
 
 class GradientDescent(Planner[Descent, GradientConfig]):
@@ -86,61 +85,50 @@ class GradientDescent(Planner[Descent, GradientConfig]):
         """Only the proposal; the starts are drawn with the first sample."""
         start = nothing_seen(mean)
         points = mean[:, None].expand(-1, self.config.samples - 1, -1, -1)
-        zeros, none = torch.zeros_like(points), torch.zeros_like(start.cost)
-        return Descent(start.mean, start.cost, points, zeros, zeros, none, none + torch.inf)
+        zeros = torch.zeros_like(points)
+        return Descent(start.mean, start.cost, points, zeros, zeros, start.cost, steps=0)
 
-    def sample(self, dist: Descent, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
-        """Where the descents stand, as variables that the costs are to be differentiated by."""
+    def sample(self, dist: Descent, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
+        """Where the descents stand, behind the best so far."""
         points = dist.points
         if iteration == 0:
             config = self.config
             std = std_in_commands("initial_std", config.initial_std, space)
-            shape = (config.samples - 1, space.variables, space.dims)
-            noise = batch_noise(generators, *shape, config.noise_beta, like=space.low)
-            noise[:, 0] = 0.0
-            points = points + noise * std
-        return points.detach().clone().requires_grad_()
+            numbers = noise.normal(config.samples - 1, space.variables, space.dims, config.noise_beta, like=space.low)
+            points = torch.cat((points[:, :1], points[:, 1:] + numbers[:, 1:] * std), dim=1)
+        return torch.cat((dist.mean[:, None], points), dim=1)
 
     def update(self, dist: Descent, space: ActionSpace, samples: Tensor, costs: Tensor) -> Descent:
         """Remember the best, and take one step of Adam from every point."""
         [slope] = torch.autograd.grad(costs.sum(), samples)
-        best = best_of_both(dist, samples.detach(), costs.detach())
-        # The gradient of a cost that is not finite leads nowhere.
-        slope = torch.nan_to_num(slope[:, 1:], nan=0.0, posinf=0.0, neginf=0.0)
-        points = samples.detach()[:, 1:]
-        # One problem at a time, so that rounding does not depend on how many there are.
-        moved = [self._step(space, dist, b, points[b], slope[b]) for b in range(len(points))]
-        after, first, second, steps = (torch.stack(rows) for rows in zip(*moved, strict=True))
-        length = (
-            ((after - points) / space.half_range.clamp(min=torch.finfo(after.dtype).tiny)).abs().amax(dim=(1, 2, 3))
-        )
-        return Descent(best.mean, best.cost, after, first, second, steps, length)
+        with torch.no_grad():
+            samples = samples.detach()
+            best = best_of_both(dist, samples, costs.detach())
+            # The gradient of a cost that is not finite leads nowhere.
+            slope = torch.nan_to_num(slope[:, 1:], nan=0.0, posinf=0.0, neginf=0.0)
+            return self._step(space, dist, best, samples[:, 1:], slope * space.half_range)
 
-    def _step(self, space: ActionSpace, dist: Descent, b: int, points: Tensor, slope: Tensor) -> tuple[Tensor, ...]:
-        """Points (K - 1, V, A) after Adam's step, and its state, in variables of half a range each."""
-        middle, half = space.middle, space.half_range
-        unit = ((points - middle) / half.clamp(min=torch.finfo(half.dtype).tiny)).clamp(-1.0, 1.0)
-        squash = self.config.bounds == "tanh"
-        slope = slope * half
-        if squash:
+    def _step(self, space: ActionSpace, dist: Descent, best: BestSeen, points: Tensor, slope: Tensor) -> Descent:
+        """Adam's step from points (B, K - 1, V, A), given slopes by variables of half a range each.
+
+        Element by element, multiplied before added, so that rounding does not depend on what is beside it.
+        """
+        config, steps = self.config, dist.steps + 1
+        middle, half = space.middle, space.half_range.clamp(min=torch.finfo(points.dtype).tiny)
+        unit = (points - middle) / half
+        if config.bounds == "tanh":
             # Short of the ends, where a tangent is flat and a descent would never come back.
             unit = torch.atanh(unit.clamp(-0.999, 0.999))
             slope = slope * (1.0 - torch.tanh(unit).square())
-        leaf = unit.clone().requires_grad_()
-        leaf.grad = slope
-        config = self.config
-        taken, betas = int(dist.steps[b]), (config.beta1, config.beta2)
-        adam = torch.optim.Adam([leaf], lr=config.rate(taken), betas=betas, foreach=False)
-        adam.state[leaf] = {
-            "step": torch.tensor(float(taken)),
-            "exp_avg": dist.first[b].clone(),
-            "exp_avg_sq": dist.second[b].clone(),
-        }
-        adam.step()
-        state = adam.state[leaf]
-        unit = torch.tanh(leaf.detach()) if squash else leaf.detach()
-        after = space.clip(middle + half * unit)
-        return after, state["exp_avg"], state["exp_avg_sq"], dist.steps[b] + 1
+        first = config.beta1 * dist.first + (1.0 - config.beta1) * slope
+        second = config.beta2 * dist.second + (1.0 - config.beta2) * slope.square()
+        scale = (second / (1.0 - config.beta2**steps)).sqrt_().clamp_(min=torch.finfo(points.dtype).tiny)
+        unit = unit - config.rate(dist.steps) / (1.0 - config.beta1**steps) * first / scale
+        if config.bounds == "tanh":
+            unit = torch.tanh(unit)
+        after = space.clip(middle + space.half_range * unit)
+        length = ((after - points) / half).abs().amax(dim=(1, 2, 3))
+        return Descent(best.mean, best.cost, after, first, second, length, steps)
 
     def spread(self, dist: Descent, space: ActionSpace) -> Tensor:
         """The longest step just taken: a descent narrows by slowing down."""

@@ -7,15 +7,16 @@ is a candidate in every iteration.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
 from planner.cem import CEM, CEMConfig, EliteGaussian
+from planner.gaussian import draw
+from planner.noise import Noise
 from planner.proposals import Past
 
 
@@ -45,7 +46,7 @@ class ICEMConfig(CEMConfig):
 
 @dataclass(frozen=True)
 class CarriedElites(EliteGaussian):
-    """The elites in hand, and those of the previous plan: `shifted` (B, E, V, A) where `shifted_known` (B, E)."""
+    """Before the first update, the elites of the previous plan: `shifted` (B, E, V, A) where `shifted_known` (B, E)."""
 
     shifted: Tensor
     shifted_known: Tensor
@@ -72,17 +73,14 @@ class ICEM(CEM):
         count = min(self.keep, self.config.samples - 1)
         return replace(dist, shifted=past.elites[:, :count], shifted_known=past.elites_known[:, :count])
 
-    def sample(
-        self, dist: EliteGaussian, space: ActionSpace, generators: Sequence[Generator], iteration: int
-    ) -> Tensor:
+    def sample(self, dist: EliteGaussian, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """A shrinking population of coloured noise; in the first iteration the old elites take their places in it."""
-        assert isinstance(dist, CarriedElites)
-        samples = self.draw(dist, generators, self.config.population(iteration) - 1)
-        count = dist.shifted.shape[1]
-        if iteration > 0 or count == 0:
-            return samples
-        known = dist.shifted_known[..., None, None]
-        return torch.cat((torch.where(known, dist.shifted, samples[:, :count]), samples[:, count:]), dim=1)
+        samples = draw(dist, noise, self.config.population(iteration), self.config.noise_beta)
+        if isinstance(dist, CarriedElites):
+            count = dist.shifted.shape[1]
+            known = dist.shifted_known[..., None, None]
+            samples[:, 1 : 1 + count] = torch.where(known, dist.shifted, samples[:, 1 : 1 + count])
+        return samples
 
     def hand_on(self, dist: EliteGaussian) -> tuple[Tensor, Tensor] | None:
         """The elites that stayed, for the next plan."""

@@ -6,23 +6,23 @@ Hansen et al., "Temporal Difference Learning for Model Predictive Control" (TD-M
 5.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
 from planner.gaussian import (
     Gaussian,
     GaussianConfig,
+    by_problem,
     draw,
     initial_gaussian,
     relative_spread,
     std_in_commands,
-    sum_candidates,
 )
+from planner.noise import Noise
 from planner.search import Planner
 
 
@@ -59,33 +59,45 @@ class MPPI(Planner[Gaussian, MPPIConfig]):
         """The configured spread around the proposal."""
         return initial_gaussian(self.config, space, mean)
 
-    def sample(self, dist: Gaussian, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
+    def sample(self, dist: Gaussian, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """Draw x = mean + std * noise."""
-        return draw(dist, generators, self.config.samples - 1, self.config.noise_beta)
+        return draw(dist, noise, self.config.samples, self.config.noise_beta)
 
     def update(self, dist: Gaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> Gaussian:
         """W = softmax(-cost / temperature), mean = sum w x, variance = sum w (x - mean)^2."""
-        toll = self.config.control_cost * control_cost(dist, space, samples) if self.config.control_cost else None
-        weights = softmin(costs, self.config.temperature, toll).to(samples.dtype)[..., None, None]
-        mean = sum_candidates(weights * samples)
+        mean, std = by_problem(self._fit, samples, costs, dist.mean - space.middle, dist.mean, dist.std)
         if not self.config.adapt_std:
-            return Gaussian(mean, dist.std)
-        variance = sum_candidates(weights * (samples - mean[:, None]).square())
-        least = std_in_commands("min_std", self.config.min_std, space)
-        return Gaussian(mean, torch.maximum(variance.sqrt(), least))
+            return Gaussian(mean, std)
+        return Gaussian(mean, torch.maximum(std, std_in_commands("min_std", self.config.min_std, space)))
+
+    def _fit(
+        self, samples: Tensor, costs: Tensor, from_rest: Tensor, mean: Tensor, std: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Weighted mean and standard deviation (1, V, A)."""
+        config = self.config
+        toll = config.control_cost * control_cost(from_rest, mean, std, samples) if config.control_cost else None
+        weights = softmin(costs, config.temperature, toll).to(samples.dtype)
+        new = average(weights, samples)
+        if not config.adapt_std:
+            return new, std
+        return new, average(weights, (samples - new.unsqueeze(1)).square_()).sqrt_()
 
     def spread(self, dist: Gaussian, space: ActionSpace) -> Tensor:
         """The largest standard deviation."""
         return relative_spread(dist.std, space)
 
 
-def control_cost(dist: Gaussian, space: ActionSpace, samples: Tensor) -> Tensor:
-    """The sum over time of u' S^-1 (x - u), with mean u from the middle and covariance S (Williams et al., alg. 2):
-    (B, K) of samples (B, K, V, A). A variable without spread costs nothing.
+def control_cost(from_rest: Tensor, mean: Tensor, std: Tensor, samples: Tensor) -> Tensor:
+    """The sum over time of u' S^-1 (x - m), with the mean m, which is u away from rest, and covariance S (Williams et
+    al., alg. 2): (1, K) of samples (1, K, V, A), the others (1, V, A). A variable without spread costs nothing.
     """
-    precision = torch.where(dist.std > 0, 1.0 / dist.std.square(), 0.0).nan_to_num(posinf=0.0)
-    products = ((dist.mean - space.middle) * precision)[:, None] * (samples - dist.mean[:, None])
-    return sum_candidates(products.flatten(2).transpose(1, 2))
+    precision = torch.where(std > 0, 1.0 / std.square(), 0.0).nan_to_num(posinf=0.0)
+    return ((from_rest * precision).unsqueeze(1) * (samples - mean.unsqueeze(1))).sum(dim=(2, 3))
+
+
+def average(weights: Tensor, values: Tensor) -> Tensor:
+    """Sum over K of weights (B, K) times values (B, K, V, A): (B, V, A)."""
+    return torch.bmm(weights.unsqueeze(1), values.flatten(2)).view(-1, *values.shape[2:])
 
 
 def softmin(costs: Tensor, temperature: float, toll: Tensor | None = None) -> Tensor:
@@ -94,12 +106,12 @@ def softmin(costs: Tensor, temperature: float, toll: Tensor | None = None) -> Te
 
     A flat row gives equal weights; a row with numbers near the limits of the float type does not overflow.
     """
-    tiny = torch.finfo(costs.dtype).tiny
-    scaled = costs / costs.abs().amax(dim=1, keepdim=True).clamp(min=tiny)
-    above = scaled - scaled.amin(dim=1, keepdim=True)
-    centred = above - sum_candidates(above)[:, None] / costs.shape[1]
-    spread = (sum_candidates(centred.square()) / costs.shape[1]).sqrt()
+    # In double precision, where the squares of single precision's largest numbers are finite.
+    wide = costs.double().clamp(-1e150, 1e150)
+    lowest = wide.amin(dim=1, keepdim=True)
+    above = wide - lowest
     # Differences below the rounding of the costs themselves are flat.
-    spread = spread.clamp(min=8.0 * torch.finfo(costs.dtype).eps)
-    exponent = -above / (temperature * spread[:, None])
-    return torch.softmax(exponent if toll is None else exponent - toll, dim=1)
+    rounding = lowest.abs().mul_(8.0 * torch.finfo(costs.dtype).eps).clamp_(min=1e-300)
+    spread = torch.maximum(above.std(dim=1, correction=0, keepdim=True), rounding)
+    exponent = above.div_(spread.mul_(-temperature))
+    return torch.softmax(exponent if toll is None else exponent - toll, dim=1).to(costs.dtype)

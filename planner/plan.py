@@ -119,6 +119,13 @@ class Plan:
         for name, value in clean.items():
             object.__setattr__(self, name, value)
 
+    @classmethod
+    def trusted(cls, **fields: Any) -> "Plan":
+        """A plan of fields that are already in their plain form, as a search makes them: nothing is checked."""
+        plan = object.__new__(cls)
+        plan.__dict__.update(fields)
+        return plan
+
     def __eq__(self, other: object) -> bool:
         """Same content, whatever the objects."""
         return self.to_dict() == other.to_dict() if isinstance(other, Plan) else NotImplemented

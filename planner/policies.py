@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from planner import checks
 from planner.gaussian import per_dimension
-from planner.noise import batch_uniform
+from planner.noise import Noise
 from planner.plan import Plan, command_times
 from planner.problem import Problem
 
@@ -104,7 +104,7 @@ class RandomPolicy(Policy[PolicyConfig]):
     def act(self, problem: Problem, generators: Sequence[Generator]) -> Tensor:
         """Uniform commands (B, H, A); those of problem b come from `generators[b]` only."""
         shape = (self.config.horizon, problem.low.shape[0])
-        return batch_uniform(generators, shape, problem.low) * (problem.high - problem.low) + problem.low
+        return Noise(generators).uniform(shape, problem.low) * (problem.high - problem.low) + problem.low
 
 
 class HoldPolicy(Policy[HoldConfig]):

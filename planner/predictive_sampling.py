@@ -4,15 +4,14 @@ Howell et al., "Predictive Sampling: Real-time Behaviour Synthesis with MuJoCo",
 does one round per plan on spline knots (`iterations=1 knots=...`) and relies on replanning to improve.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
 from planner.gaussian import std_in_commands
-from planner.noise import batch_noise
+from planner.noise import Noise
 from planner.random_shooting import BestSeen, best_of_both, nothing_seen
 from planner.search import Planner, SearchConfig
 
@@ -45,13 +44,12 @@ class PredictiveSampling(Planner[BestSeen, PredictiveSamplingConfig]):
         """The proposal, the nominal sequence."""
         return nothing_seen(mean)
 
-    def sample(self, dist: BestSeen, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
+    def sample(self, dist: BestSeen, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """Draw x = nominal + std * noise."""
         config = self.config
         std = std_in_commands("std", config.std, space)
-        shape = (config.samples - 1, space.variables, space.dims)
-        noise = batch_noise(generators, *shape, config.noise_beta, like=dist.mean)
-        return noise.mul_(std).add_(dist.mean[:, None])
+        numbers = noise.normal(config.samples, space.variables, space.dims, config.noise_beta, like=dist.mean)
+        return (numbers * std).add_(dist.mean[:, None])
 
     def update(self, dist: BestSeen, space: ActionSpace, samples: Tensor, costs: Tensor) -> BestSeen:
         """The best becomes the nominal."""

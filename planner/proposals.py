@@ -13,11 +13,11 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace, shift
-from planner.noise import batch_noise
+from planner.noise import Noise
 from planner.plan import Plan
 from planner.problem import Problem
 
@@ -41,13 +41,11 @@ class Past:
 class Proposal(Protocol):
     """A source of candidates."""
 
-    def sample(
-        self, problem: Problem, space: ActionSpace, past: Past, generators: Sequence[Generator], count: int
-    ) -> Tensor:
+    def sample(self, problem: Problem, space: ActionSpace, past: Past, noise: Noise, count: int) -> Tensor:
         """`count` candidates per problem, (B, count, V, A); they need not keep the bounds.
 
-        Noise for problem b comes from `generators[b]` only, and row b depends on problem b only. Who thinks
-        in commands (..., H, A) turns them with `space.from_commands`.
+        Row b depends on problem b and row b of the `noise` only. Who thinks in commands (..., H, A) turns them with
+        `space.from_commands`.
         """
         ...
 
@@ -62,13 +60,12 @@ class PreviousPlan:
         self.std = checks.real("std", std, least=0.0)
         self.noise_beta = checks.real("noise_beta", noise_beta, least=0.0, most=10.0)
 
-    def sample(
-        self, problem: Problem, space: ActionSpace, past: Past, generators: Sequence[Generator], count: int
-    ) -> Tensor:
+    def sample(self, problem: Problem, space: ActionSpace, past: Past, noise: Noise, count: int) -> Tensor:
         """The shifted best commands themselves first, then `count - 1` neighbours: (B, count, V, A)."""
-        noise = batch_noise(generators, count, space.variables, space.dims, self.noise_beta, like=past.best)
-        noise[:, 0] = 0.0
-        return noise.mul_(self.std * space.half_range).add_(past.best[:, None])
+        numbers = noise.normal(count, space.variables, space.dims, self.noise_beta, like=past.best)
+        near = past.best[:, None] + numbers * (self.std * space.half_range)
+        near[:, 0] = past.best
+        return near
 
 
 def propose(
@@ -76,7 +73,7 @@ def propose(
     problem: Problem,
     space: ActionSpace,
     past: Past,
-    generators: Sequence[Generator],
+    noise: Noise,
     count: int,
 ) -> Tensor:
     """`count` candidates (B, count, V, A), shared out evenly over the proposals, the first ones favoured.
@@ -88,7 +85,7 @@ def propose(
         share = count // len(proposals) + (i < count % len(proposals))
         if not share:
             continue
-        drawn = proposal.sample(problem, space, past, generators, share)
+        drawn = proposal.sample(problem, space, past, noise, share)
         expected = (space.batch, share, space.variables, space.dims)
         if tuple(drawn.shape) != expected:
             raise ValueError(
@@ -104,6 +101,10 @@ def recall(space: ActionSpace, previous: Sequence[Plan | None], elapsed_steps: i
 
     Raises `ValueError` for a plan with another number of action dimensions.
     """
+    if all(old is None for old in previous):
+        mean = space.middle.expand(space.batch, space.variables, -1)
+        unknown = torch.zeros(space.batch, 0, dtype=torch.bool, device=mean.device)
+        return Past(mean, mean, unknown.any(dim=1), mean[:, None][:, :0], unknown)
     middle = space.middle.double().cpu().numpy()
     nothing = np.zeros((0, space.dims))
 

@@ -5,16 +5,16 @@ Rao, "A survey of numerical methods for optimal control", 2009; as a planner wit
 Nagabandi et al., ICRA 2018, sec. IV-C.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
+from planner.evaluation import chosen
 from planner.gaussian import std_in_commands
-from planner.noise import batch_noise, batch_uniform
+from planner.noise import Noise
 from planner.search import Distribution, Planner, SearchConfig
 
 
@@ -58,15 +58,15 @@ class RandomShooting(Planner[BestSeen, RandomShootingConfig]):
         """Only the proposal."""
         return nothing_seen(mean)
 
-    def sample(self, dist: BestSeen, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
+    def sample(self, dist: BestSeen, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """Fresh sequences, every time from the same distribution."""
-        config, count = self.config, self.config.samples - 1
+        config = self.config
         if config.distribution == "uniform":
-            fractions = batch_uniform(generators, (count, space.variables, space.dims), like=space.low)
+            fractions = noise.uniform((config.samples, space.variables, space.dims), like=space.low)
             return fractions.mul_(2.0 * space.half_range).add_(space.low)
         std = std_in_commands("initial_std", config.initial_std, space)
-        noise = batch_noise(generators, count, space.variables, space.dims, config.noise_beta, like=space.low)
-        return noise.mul_(std).add_(space.middle)
+        numbers = noise.normal(config.samples, space.variables, space.dims, config.noise_beta, like=space.low)
+        return (numbers * std).add_(space.middle)
 
     def update(self, dist: BestSeen, space: ActionSpace, samples: Tensor, costs: Tensor) -> BestSeen:
         """Remember the best."""
@@ -80,11 +80,8 @@ def nothing_seen(mean: Tensor) -> BestSeen:
 
 def best_of_both(dist: BestSeen, samples: Tensor, costs: Tensor) -> BestSeen:
     """The best of `samples` (B, K, V, A) where it is better than the best seen before."""
-    index = costs.argmin(dim=1)
-    rows = torch.arange(len(index), device=index.device)
-    cost = costs[rows, index].to(dist.cost.dtype)
+    cost, index = costs.min(dim=1)
+    cost = cost.to(dist.cost.dtype)
     better = cost < dist.cost
-    return BestSeen(
-        torch.where(better[:, None, None], samples[rows, index], dist.mean),
-        torch.where(better, cost, dist.cost),
-    )
+    mean = torch.where(better.view(-1, 1, 1), chosen(samples, index), dist.mean)
+    return BestSeen(mean, torch.where(better, cost, dist.cost))

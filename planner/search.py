@@ -27,6 +27,7 @@ from planner.config import SearchConfig
 from planner.distribution import D, Distribution
 from planner.evaluation import Best, Scores, cost_curve, evaluate
 from planner.knots import make_knots
+from planner.noise import Noise
 from planner.plan import Plan, Stopped, command_times
 from planner.problem import Problem
 from planner.proposals import Past, PreviousPlan, Proposal, propose, recall
@@ -43,7 +44,8 @@ C = TypeVar("C", bound=SearchConfig)
 class Planner(ABC, Generic[D, C]):
     """A search over command sequences. `clock` returns seconds and is there to be replaced in tests.
 
-    `proposals` provide a share of the candidates (`prior_share`); by default, the previous plan.
+    `proposals` provide a share of the candidates (`prior_share`) of problems that bring none of their own; by default,
+    the previous plan.
 
     Stateless: two calls of `plan` with generators in the same state give the same plans, and B problems
     planned together give the same plans as one by one, bit for bit, if the dynamics and the objective do.
@@ -60,17 +62,17 @@ class Planner(ABC, Generic[D, C]):
         self.config = config
         self.clock = clock
         self.proposals = tuple(proposals) or (PreviousPlan(),)
+        self._settings = asdict(config)
 
     @abstractmethod
     def initial(self, space: ActionSpace, mean: Tensor) -> D:
         """The distribution to start from, given a proposed `mean` (B, V, A) within the bounds."""
 
     @abstractmethod
-    def sample(self, dist: D, space: ActionSpace, generators: Sequence[Generator], iteration: int) -> Tensor:
-        """Candidates (B, K - 1, V, A) to try beside the mean, which the loop puts in front as candidate 0.
+    def sample(self, dist: D, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
+        """Candidates (B, K, V, A) to try, a tensor of their own, in which the loop puts the mean as candidate 0.
 
-        They need not keep the bounds; the loop clips them. Noise for problem b comes from `generators[b]`
-        only.
+        They need not keep the bounds; the loop clips them.
         """
 
     @abstractmethod
@@ -134,66 +136,71 @@ class Planner(ABC, Generic[D, C]):
             raise ValueError(f"{len(generators)} generators for {batch} problems; give one to each")
         space = search_space(config, problem)
         past = self._past(space, previous, elapsed_steps)
+        noise = Noise(generators)
         dist = self.resume(self.initial(space, past.mean), past)
         has_curve = getattr(problem.objective, "curve", None) is not None
-        best: Best | None = None
-        record: list[Tensor] = []
+        found: list[Best] = []
         typical: list[Tensor] = []
         bad: list[Tensor] = []
-        running = np.ones(batch, dtype=bool)  # problems that have not converged
-        iterations, evaluations = np.zeros(batch, dtype=int), np.zeros(batch, dtype=int)
+        running = np.ones(batch, dtype=bool)  # problems that have not converged ...
+        converged = False  # ... and whether one has
+        iterations = np.full(batch, config.iterations)
+        populations: list[int] = []
         stopped: Stopped = "iterations"
         for iteration in range(config.iterations):
-            samples = self._candidates(problem, space, dist, past, generators, running, iteration)
+            samples = self._candidates(problem, space, dist, past, noise, iteration)
             commands = space.commands(samples)
             watch.lap("select")
             trajectory, scores = evaluate(problem, commands, self.name if self.differentiable else None)
             watch.lap("rollout")
-            found = Best.of(scores, commands, trajectory if has_curve else None)
+            best = Best.of(scores, commands, trajectory if has_curve else None)
+            del trajectory, commands  # the next rollout can then have their memory
             learned = self._learn(dist, space, samples, scores)
-            if running.all():
-                best, dist = found.or_better(best), learned
-                bad.append(scores.bad)
-            else:
+            rows = torch.as_tensor(running, device=space.low.device) if converged else None
+            if rows is not None:
                 # Those that have converged keep what they had, whatever the others still do.
-                rows = torch.as_tensor(running, device=space.low.device)
-                best = found.only(rows).or_better(best)
-                dist = learned.where(rows, dist)
-                bad.append(scores.bad * rows.to(scores.bad.device))
-            record.append(best.cost)
-            evaluations += samples.shape[1] * running
-            iterations += running
+                best, learned = best.only(rows), learned.where(rows, dist)
+            dist = learned
+            found.append(best)
+            if scores.bad is not None:
+                bad.append(scores.bad if rows is None else scores.bad * rows.to(scores.bad.device))
+            populations.append(samples.shape[1])
             watch.lap("select")
             if iteration + 1 < config.iterations:
                 if config.tolerance is not None:
                     typical.append(scores.finite.detach().median(dim=1).values)
-                    running &= ~self._converged(dist, space, record, typical, config.tolerance)
+                    done = running & self._converged(dist, space, found, typical, config.tolerance)
+                    iterations[done] = iteration + 1
+                    running &= ~done
+                    converged = not running.all()
                     if not running.any():
                         break
                 if watch.no_time_for_another():
+                    iterations[running] = iteration + 1
                     stopped = "deadline"
                     break
-        assert best is not None
+        best, record = Best.among(found)
+        evaluations = np.cumsum(populations)[iterations - 1]
         report_bad_costs(self.name, bad, evaluations.tolist())
         curves = cost_curve(problem.objective, best)
         means = space.commands(space.clip(dist.mean))
-        costs = torch.stack(record, dim=1).double().cpu().numpy()
         actions, mean = best.commands.double().cpu().numpy(), means.detach().double().cpu().numpy()
+        times = command_times(config.horizon, problem.control_period)
         elites = self._handed_on(dist, space)
         watch.lap("select")
         timings = watch.timings_ms()
         return [
-            Plan(
+            Plan.trusted(
                 actions=actions[b],
-                times=command_times(config.horizon, problem.control_period),
+                times=times,
                 mean=mean[b],
-                cost=float(costs[b, -1]),
-                cost_per_iteration=costs[b, : iterations[b]].tolist(),
+                cost=float(record[b, -1]),
+                cost_per_iteration=record[b, : iterations[b]].tolist(),
                 model_evals=int(evaluations[b]),
                 iterations=int(iterations[b]),
                 timings_ms=dict(timings),
                 planner=self.name,
-                config=asdict(config),
+                config=dict(self._settings),
                 stopped=stopped if running[b] else "converged",
                 deadline_ms=config.deadline_ms,
                 seed=generators[b].initial_seed(),
@@ -218,19 +225,18 @@ class Planner(ABC, Generic[D, C]):
         space: ActionSpace,
         dist: D,
         past: Past,
-        generators: Sequence[Generator],
-        running: NDArray[np.bool_],
+        noise: Noise,
         iteration: int,
     ) -> Tensor:
         """All candidates (B, K, V, A) of an iteration, within the bounds: the mean, samples, proposals."""
-        # A problem that has converged draws no more from its own stream: its next plan must not notice.
-        streams = [g if on else g.clone_state() for g, on in zip(generators, running, strict=True)]
-        others = self.sample(dist, space, streams, iteration)
-        count = self.proposed(others.shape[1])
+        samples = self.sample(dist, space, noise, iteration)
+        count = self.proposed(samples.shape[1] - 1)
         if count and (self.proposals_last or iteration == 0):
-            drawn = propose(self.proposals, problem, space, past, streams, count)
-            others = torch.cat((others[:, : others.shape[1] - count], drawn.to(others.dtype)), dim=1)
-        return space.clip(torch.cat((dist.mean[:, None], others), dim=1))
+            drawn = propose(problem.proposals or self.proposals, problem, space, past, noise, count)
+            samples = torch.cat((samples[:, : samples.shape[1] - count], drawn.to(samples.dtype)), dim=1)
+        samples.select(1, 0).copy_(dist.mean)
+        samples = space.clip_(samples)
+        return samples.requires_grad_() if self.differentiable else samples
 
     def proposed(self, others: int) -> int:
         """How many of `others` candidates come from proposals; they are the last ones."""
@@ -239,14 +245,15 @@ class Planner(ABC, Generic[D, C]):
     def _learn(self, dist: D, space: ActionSpace, samples: Tensor, scores: Scores) -> D:
         """Update, except in problems without a single finite cost: nothing was learned there."""
         new = self.update(dist, space, samples, scores.finite)
-        return new if scores.all_good else new.where(scores.usable, dist)
+        return new if scores.usable is None else new.where(scores.usable, dist)
 
     def _converged(
-        self, dist: D, space: ActionSpace, record: Sequence[Tensor], typical: Sequence[Tensor], tolerance: float
+        self, dist: D, space: ActionSpace, found: Sequence[Best], typical: Sequence[Tensor], tolerance: float
     ) -> NDArray[np.bool_]:
         """Which problems (B,) gain little more and look nowhere else."""
-        if len(record) < 2:
+        if len(found) < 2:
             return np.zeros(space.batch, dtype=bool)
+        record = torch.stack([best.cost for best in found]).cummin(dim=0).values
         first, before, now = record[0], record[-2], record[-1]
         little = before - now <= tolerance * (first - now)  # never where no cost was finite: inf - inf
         share = self.config.spread_tolerance
@@ -278,7 +285,7 @@ def report_bad_costs(name: str, bad: list[Tensor], evaluations: list[int]) -> No
     """Warn once per plan when costs were not finite. `bad` holds counts (B,) per iteration, `evaluations`
     the number of costs of each problem.
     """
-    counts: list[int] = torch.stack(bad).sum(0).tolist()
+    counts: list[int] = torch.stack(bad).sum(0).tolist() if bad else []
     if any(counts):
         hopeless = sum(count == all_ for count, all_ in zip(counts, evaluations, strict=True))
         logger.warning(

@@ -1,6 +1,7 @@
 """`python -m forearm.bench [--quick] [--only SECTION ...] [--out PAGE] [--json FOLDER]`: measure and write the page."""
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-from forearm.bench import curves, lewm, overhead, quality, scaling
+from forearm.bench import curves, deadlines, lewm, overhead, quality, scaling
 from forearm.bench.page import FULL, QUICK, Budget, Section, machine
 from forearm.bench.peers import PACKAGES, versions
 from forearm.files import write_json
@@ -24,6 +25,7 @@ def sections(budget: Budget, folder: Path) -> dict[str, Callable[[], Section]]:
         "overhead": partial(overhead.overhead, budget),
         "quality": partial(quality.time_to_quality, budget),
         "share": partial(overhead.share, budget),
+        "deadlines": partial(deadlines.deadlines, budget),
         "curves": partial(curves.cost_curves, budget, folder),
         "scaling": partial(scaling.scaling, budget),
         "lewm": partial(lewm.lewm, budget),
@@ -47,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    logging.basicConfig(level=logging.WARNING, format="  %(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("forearm").setLevel(logging.INFO)
     missing = sorted(set(PACKAGES) - set(versions()))
     if missing:
         sys.stderr.write(f"bench: without {', '.join(missing)}, which `make bench` installs\n")

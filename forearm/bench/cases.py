@@ -124,6 +124,8 @@ class MLPLatent:
     def rollout(self, state: Tensor, actions: Tensor) -> Tensor:
         """States (B, K, H, D) after each of actions (B, K, H, A), from state (B, D)."""
         batch, candidates, horizon, _ = actions.shape
+        if torch.is_grad_enabled():
+            return torch.stack([self._followed(state[b], actions[b]) for b in range(batch)])
         # Steps outermost in memory, so that each is written in one piece.
         trajectory = state.new_empty(batch, horizon, candidates, self.latent)
         for b in range(batch):
@@ -131,6 +133,14 @@ class MLPLatent:
             for t in range(horizon):
                 current = torch.add(current, self._change(current, actions[b, :, t]), out=trajectory[b, t])
         return trajectory.transpose(1, 2)
+
+    def _followed(self, state: Tensor, actions: Tensor) -> Tensor:
+        """States (K, H, D) through which gradients come back."""
+        current, states = state.expand(actions.shape[0], -1), []
+        for t in range(actions.shape[1]):
+            current = self.step(current, actions[:, t])
+            states.append(current)
+        return torch.stack(states, dim=1)
 
     def products(self, samples: int, horizon: int) -> Callable[[], None]:
         """The matrix products of one rollout, and nothing else, with every buffer made beforehand."""
@@ -186,6 +196,7 @@ def mlp_case(index: int, variables: int, *, smooth: bool = True, device: torch.d
     kind = "smooth" if smooth else "white"
     return Case(
         name=f"mlp-{kind}-{variables}-{index}",
+        differentiable=True,
         problem=problem,
         variables=variables,
         step=model.step,

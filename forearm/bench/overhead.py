@@ -8,7 +8,7 @@ from forearm.bench.bootstrap import Array, median, ratio_of_medians
 from forearm.bench.cases import Case, MLPLatent, empty_case, mlp_case, push_case
 from forearm.bench.page import Budget, Section, ms
 from forearm.bench.peers import available
-from forearm.bench.runners import Ours, at_budget, bare_loop, suited
+from forearm.bench.runners import Ours, at_budget, bare_loop, samplers
 from forearm.bench.timing import Bare, Runner, rounds, threads
 
 WHOLE, STEPS, FLOOR = "bare loop", "bare loop, step by step", "matrix products alone"
@@ -38,7 +38,7 @@ def _overhead_table(section: Section, budget: Budget, horizon: int, count: int) 
         kind: rounds(runners_on(case, samples, iterations), budget.rounds)
         for kind, case in (("mlp", mlp_case(0, horizon)), ("empty", empty_case(horizon, samples)))
     }
-    peers, names = available(), [*suited(mlp_case(0, horizon)), *available()]
+    peers, names = available(), [*samplers(), *available()]
     over: dict[str, dict[str, Array]] = {"mlp": {}, "empty": {}}
     for kind, times in measured.items():
         for name in names:
@@ -69,7 +69,7 @@ def _overhead_table(section: Section, budget: Budget, horizon: int, count: int) 
 
 def runners_on(case: Case, samples: int, iterations: int) -> dict[str, Runner]:
     """Every planner, ours and the peers', and both bare loops."""
-    runners: dict[str, Runner] = {name: Ours(at_budget(name, case, samples, iterations), case) for name in suited(case)}
+    runners: dict[str, Runner] = {name: Ours(at_budget(name, case, samples, iterations), case) for name in samplers()}
     runners |= {name: peer.make(case, samples, iterations) for name, peer in available().items()}
     runners[WHOLE] = Bare(bare_loop(case, samples, iterations))
     runners[STEPS] = Bare(bare_loop(case, samples, iterations, stepwise=True))
@@ -81,7 +81,9 @@ def share(budget: Budget, push: bool = True) -> Section:
     section = Section("Share of a plan outside the model's own arithmetic")
     section.say(
         "*Outside* is one less the bare loop's share of the plan; the target is at most 10 %. *Floor* is the model's "
-        "matrix products in a loop with every buffer made beforehand: no activation, no cost, no search."
+        "matrix products in a loop with every buffer made beforehand: no activation, no cost, no search. iCEM rolls "
+        "out fewer candidates than the bare loop; gradient descent, whose backward pass the bare loop lacks, is left "
+        "out."
     )
     cases: dict[str, tuple[Case, Callable[[], object]]] = {}
     samples, iterations = budget.peer_samples, budget.peer_iterations
@@ -111,12 +113,12 @@ def _share_rows(
     iterations: int,
 ) -> list[list[object]]:
     samples = budget.peer_samples
-    runners: dict[str, Runner] = {name: Ours(at_budget(name, case, samples, iterations), case) for name in suited(case)}
+    runners: dict[str, Runner] = {name: Ours(at_budget(name, case, samples, iterations), case) for name in samplers()}
     runners[WHOLE] = Bare(bare_loop(case, samples, iterations))
     runners[FLOOR] = Bare(lambda: [products() for _ in range(iterations)])
     times = rounds(runners, budget.rounds)
     rows: list[list[object]] = []
-    for name in suited(case):
+    for name in samplers():
         kept = ratio_of_medians(times[WHOLE], times[name])
         outside = [100 * (1 - x) for x in (kept.value, kept.high, kept.low)]
         plan, bare, floor = (float(np.median(times[key])) for key in (name, WHOLE, FLOOR))

@@ -47,17 +47,18 @@ class Budget:
     peer_samples: int = 300
     peer_iterations: int = 10
     push_problems: int = 50
-    contenders: int = 2  # planners of ours whose time to quality is measured in full
+    contenders: int = 1  # planners of ours whose time to quality is measured in full
     goals: tuple[bool, ...] = (True, False)  # by smooth commands, or by white ones
     curve_budgets: tuple[int, ...] = (10, 30, 100, 300, 1000, 3000, 10000)
     curve_problems: int = 20
     oracle_budgets: tuple[int, ...] = (10, 30, 100, 300, 1000, 3000, 10000)
     oracle_problems: int = 4
+    deadline_plans: int = 500
     lewm_iterations: int = 30
     lewm_rounds: int = 3
 
 
-FULL = Budget(rounds=25, problems=50, tuning=8, threads=(1, 2), horizons=(5, 15))
+FULL = Budget(rounds=21, problems=50, tuning=3, threads=(1, 2), horizons=(5, 15))
 QUICK = Budget(
     rounds=7,
     problems=3,
@@ -70,6 +71,7 @@ QUICK = Budget(
     curve_problems=2,
     oracle_budgets=(10, 100),
     oracle_problems=1,
+    deadline_plans=5,
     lewm_iterations=1,
     lewm_rounds=1,
 )

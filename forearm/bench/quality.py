@@ -1,5 +1,6 @@
 """Time to quality: how soon a plan of ours is as good as a peer's plan at its full budget."""
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,12 +17,18 @@ from forearm.bench.runners import Ours, at_budget, suited
 from forearm.bench.timing import Runner, rounds, threads
 from planner import PLANNERS
 
+logger = logging.getLogger(__name__)
+
 PATIENCE = 3  # times the peer's model evaluations, after which we say that the quality was not reached
+MOST_ITERATIONS = 60
 GRID: dict[str, tuple[Any, ...]] = {
-    "initial_std": (0.5, 0.3, 1.0),
-    "min_std": (0.05, 0.01),
+    "samples": (128, 64, 16, 8),
+    "initial_std": (0.5, 1.0),
     "noise_beta": (2.0, 0.5),
-    "samples": (128, 64, 32, 300),
+    "min_std": (0.05, 0.01),
+    "learning_rate": (0.2, 0.4),
+    "beta1": (0.7, 0.5),
+    "beta2": (0.95, 0.8),
 }
 """What is tried for ours on the tuning problems, in this order; planners that lack a setting ignore it."""
 
@@ -46,7 +53,7 @@ class Setting:
 
     def cap(self, budget: Budget) -> int:
         """Iterations after which the search is given up."""
-        return max(1, PATIENCE * budget.peer_samples * budget.peer_iterations // self.samples)
+        return max(1, min(MOST_ITERATIONS, PATIENCE * budget.peer_samples * budget.peer_iterations // self.samples))
 
     def runner(self, case: Case, iterations: int) -> Ours:
         """The planner on a case."""
@@ -65,12 +72,13 @@ def time_to_quality(budget: Budget, push: bool = True) -> Section:
         f"For each problem the target is what the best peer reaches with {budget.peer_samples} samples and "
         f"{budget.peer_iterations} iterations: the cost of the commands it returns or, where lower, of the best "
         "candidate it tried. Our time is that of a whole `plan` call with as few iterations as reach the "
-        f"target; where {PATIENCE} times the peer's model evaluations do not reach it, their whole time counts. Both "
+        f"target; where {PATIENCE} times the peer's model evaluations, or {MOST_ITERATIONS} iterations, do not reach "
+        "it, their whole time counts. Both "
         "are medians of at least 7 runs in turns; the ratio is the geometric mean over the problems, paired, with its "
         "95 % bootstrap interval. Settings of the peers (spread, elites or temperature) and of ours (samples, "
-        "spread, least spread, noise) are chosen beforehand on other problems, and so is the best peer. "
-        f"The {budget.contenders} of ours that are quickest there are measured; of the others the estimate from there "
-        "is shown. The aim is at most 0.33."
+        "spread, least spread, noise, step lengths) are chosen beforehand on other problems on one thread, and so is "
+        "the best peer. What is quickest of ours there is measured; of the others the estimate from there is shown. "
+        "The aim is at most 0.33."
     )
     sets: dict[str, tuple[Callable[[int], Case], int]] = {}
     for horizon in budget.horizons:
@@ -79,51 +87,51 @@ def time_to_quality(budget: Budget, push: bool = True) -> Section:
             sets[label] = (lambda i, h=horizon, s=smooth: mlp_case(i, h, smooth=s)), budget.problems  # type: ignore[misc]
     if push:
         sets["push model, horizon 20"] = push_case, budget.push_problems
-    for count in budget.threads:
-        with threads(count):
-            for label, (make, problems) in sets.items():
-                section.say(f"**{label}, {count} thread{'s' if count > 1 else ''}, {problems} problems**")
-                cases = [make(index) for index in range(problems)]
-                tuning = [make(10_000 + index) for index in range(budget.tuning)]
-                _compare(section, f"{label}, threads {count}", cases, tuning, budget)
+    for label, (make, problems) in sets.items():
+        cases = [make(index) for index in range(problems)]
+        tuning = [make(10_000 + index) for index in range(budget.tuning)]
+        logger.info("time to quality: %s", label)
+        _compare(section, label, cases, tuning, budget)
     return section
 
 
-def _compare(section: Section, key: str, cases: Sequence[Case], tuning: Sequence[Case], budget: Budget) -> None:
-    peers = {name: (peer, tuned(peer, tuning, budget)) for name, peer in available().items()}
-    if not peers:
-        section.say("No peer is installed: `make bench` installs them.")
-        return
-    typical = {name: np.mean([_log_cost(p, s, c, budget) for c in tuning]) for name, (p, s) in peers.items()}
-    best = min(peers, key=lambda name: float(typical[name]))
-    targets = {name: [_quality(p, s, c, budget) for c in cases] for name, (p, s) in peers.items()}
-    aims = [_quality(*peers[best], c, budget) for c in tuning]
+def _compare(section: Section, label: str, cases: Sequence[Case], tuning: Sequence[Case], budget: Budget) -> None:
+    section.say(f"**{label}, {len(cases)} problems**")
+    with threads(1):
+        peers = {name: (peer, tuned(peer, tuning, budget)) for name, peer in available().items()}
+        if not peers:
+            section.say("No peer is installed: `make bench` installs them.")
+            return
+        typical = {name: np.mean([_log_cost(p, s, c, budget) for c in tuning]) for name, (p, s) in peers.items()}
+        best = min(peers, key=lambda name: float(typical[name]))
+        targets = {name: [_quality(p, s, c, budget) for c in cases] for name, (p, s) in peers.items()}
+        aims = [_quality(*peers[best], c, budget) for c in tuning]
+        found = {name: quickest(name, tuning, aims, budget) for name in suited(*tuning)}
     rows: list[list[object]] = []
-    data = section.data.setdefault(key, {})
-    found = {name: quickest(name, tuning, aims, budget) for name in suited(*tuning)}
-    order = sorted(found, key=lambda name: found[name][0])
-    for rank, name in enumerate(order):
+    for rank, name in enumerate(sorted(found, key=lambda name: found[name][0])):
         estimate, setting = found[name]
         if setting is None:
-            rows.append([name, best, "none in tuning", "-", "-", "-"])
+            rows.append([name, "-", best, "none in tuning", "-", "-", "-"])
             continue
         if rank >= budget.contenders:
-            rows.append([setting.text(), best, "not measured", f"about {ms(estimate, 0)}", "-", "-"])
+            rows.append([setting.text(), 1, best, "not measured", f"about {ms(estimate, 0)}", "-", "-"])
             continue
-        reached, us, them = against(peers[best], setting, cases, targets[best], budget)
-        ratio = mean_ratio(us, them)
-        rows.append(_row(setting, best, reached, us, them, ratio))
-        data[f"{setting.name} against {best}"] = {
-            "setting": setting.text(), "reached": int(sum(reached)), "problems": len(cases), "ratio": ratio.to_dict(),
-            "ours_s": us.tolist(), "peer_s": them.tolist(), "targets": targets[best],
-        }  # fmt: skip
-    section.table(["ours", "peer", "reached", "ours ms", "peer ms", "ratio"], rows)
+        for count in budget.threads:
+            with threads(count):
+                reached, us, them = against(peers[best], setting, cases, targets[best], budget)
+            ratio = mean_ratio(us, them)
+            rows.append(_row(setting, count, best, reached, us, them, ratio))
+            section.data.setdefault(f"{label}, threads {count}", {})[f"{setting.name} against {best}"] = {
+                "setting": setting.text(), "reached": int(sum(reached)), "problems": len(cases),
+                "ratio": ratio.to_dict(), "ours_s": us.tolist(), "peer_s": them.tolist(), "targets": targets[best],
+            }  # fmt: skip
+    section.table(["ours", "threads", "peer", "reached", "ours ms", "peer ms", "ratio"], rows)
     section.say("The peers' plans at their full budget, geometric mean over the problems, with the settings chosen:")
     section.table(
         ["peer", "cost", "settings"],
         [[name, f"{_geometric(targets[name]):.4g}", _words(peers[name][1])] for name in peers],
     )
-    data["peers"] = {name: {"costs": targets[name], "settings": peers[name][1]} for name in peers}
+    section.data[f"{label}, peers"] = {name: {"costs": targets[name], "settings": peers[name][1]} for name in peers}
 
 
 def against(
@@ -233,10 +241,10 @@ def _log_cost(peer: Peer, settings: dict[str, Any], case: Case, budget: Budget) 
 
 
 def _row(
-    setting: Setting, peer: str, reached: Sequence[bool], us: np.ndarray, them: np.ndarray, ratio: Interval
+    setting: Setting, count: int, peer: str, reached: Sequence[bool], us: np.ndarray, them: np.ndarray, ratio: Interval
 ) -> list[object]:
     return [
-        setting.text(), peer, f"{sum(reached)}/{len(reached)}",
+        setting.text(), count, peer, f"{sum(reached)}/{len(reached)}",
         ms(float(np.median(us)), 1), ms(float(np.median(them)), 1), ratio.text(),
     ]  # fmt: skip
 

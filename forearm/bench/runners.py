@@ -46,6 +46,11 @@ def suited(*cases: Case) -> list[str]:
     return [name for name, (kind, _) in PLANNERS.items() if smooth or not kind.differentiable]
 
 
+def samplers() -> list[str]:
+    """Our planners that only roll out: every rollout of theirs is one of the bare loop's."""
+    return [name for name, (kind, _) in PLANNERS.items() if not kind.differentiable]
+
+
 class Ours:
     """One of our planners on one case."""
 

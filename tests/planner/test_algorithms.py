@@ -9,7 +9,7 @@ import torch
 from planner import CEM, MPPI, CEMConfig, MPPIConfig, Planner, SearchConfig, make_planner
 from planner.actions import ActionSpace
 from planner.cem import EliteGaussian
-from planner.gaussian import Gaussian, sum_candidates
+from planner.gaussian import Gaussian, by_problem, choose
 from planner.mppi import softmin
 from planner.search import Distribution
 from tests.planner.toys import Nearness, Scored, problem, streams
@@ -94,11 +94,25 @@ def test_flat_costs_weigh_the_same():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 301])
-def test_sums_over_candidates(count):
-    values = torch.randn(3, count, 4, 2)
-    total = sum_candidates(values)
-    assert torch.allclose(total, values.sum(1), atol=1e-4)
-    assert all(torch.equal(sum_candidates(values[b : b + 1])[0], total[b]) for b in range(3))
+def test_what_is_done_by_problem_depends_on_no_other(count):
+    values, weights = torch.randn(3, count, 4, 2), torch.rand(3, count)
+
+    def moments(values, weights):
+        assert values.shape == (1, count, 4, 2)
+        return values.mean(dim=1), (weights[..., None, None] * values).sum(dim=1)
+
+    mean, total = by_problem(moments, values, weights)
+    assert torch.allclose(mean, values.mean(1), atol=1e-5)
+    assert torch.allclose(total, torch.einsum("bk,bkva->bva", weights, values), atol=1e-4)
+    for b in range(3):
+        alone = by_problem(moments, values[b : b + 1].clone(), weights[b : b + 1].clone())
+        assert torch.equal(alone[0][0], mean[b]) and torch.equal(alone[1][0], total[b])
+
+
+def test_chosen_candidates_are_those_with_the_numbers():
+    values, index = torch.randn(2, 5, 3), torch.tensor([[4, 0], [1, 1]])
+    assert torch.equal(choose(values, index), torch.stack((values[0, [4, 0]], values[1, [1, 1]])))
+    assert torch.equal(choose(values[:1], index[:1]), values[:1, [4, 0]])
 
 
 def test_spread_per_action_dimension():
@@ -137,13 +151,12 @@ class GradientPlanner(Planner[Descent, SearchConfig]):
     def initial(self, space, mean):
         return Descent(mean)
 
-    def sample(self, dist, space, generators, iteration):
-        # A population that shrinks, and leaves to differentiate by.
-        self.leaf = dist.mean[:, None].repeat(1, max(self.config.samples - 1 - iteration, 1), 1, 1)
-        return self.leaf.requires_grad_()
+    def sample(self, dist, space, noise, iteration):
+        # A population that shrinks.
+        return dist.mean[:, None].repeat(1, max(self.config.samples - iteration, 2), 1, 1)
 
     def update(self, dist, space, samples, costs):
-        [gradient] = torch.autograd.grad(costs[:, 1:].sum(), self.leaf)
+        [gradient] = torch.autograd.grad(costs.sum(), samples)
         return Descent(dist.mean - 0.3 * gradient[:, 0])
 
 

@@ -1,10 +1,10 @@
-"""Coloured noise: the spectrum it is named after, and unit variance at any horizon."""
+"""Coloured noise: the spectrum it is named after, unit variance at any horizon, and a stream for each problem."""
 
 import numpy as np
 import pytest
 import torch
 
-from planner.noise import batch_noise, batch_uniform, coloured_noise
+from planner.noise import LEAST_ROWS, Noise, coloured_noise, rows_for
 from tests.planner.toys import streams
 
 
@@ -19,13 +19,18 @@ def test_the_spectrum_falls_as_a_power_of_frequency(beta):
 @pytest.mark.parametrize("beta", [0.0, 1.0, 2.0, 4.0])
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 10, 31])
 def test_every_step_has_unit_variance_and_no_mean(steps, beta):
-    noise = coloured_noise(streams(1)[0], 20000, steps, 2, beta)
-    assert noise.shape == (20000, steps, 2)
-    assert noise.mean(0).abs().max() < 0.04
-    assert (noise.var(0) - 1).abs().max() < 0.06
-    # Dimensions and samples have nothing to do with each other.
-    assert abs(float((noise[:, :, 0] * noise[:, :, 1]).mean())) < 0.03
-    assert abs(float((noise[1:] * noise[:-1]).mean())) < 0.03
+    like = torch.zeros(1)
+    for noise in (
+        coloured_noise(streams(1)[0], 20000, steps, 2, beta),
+        Noise(streams(1)).normal(4000, steps, 2, beta, like)[0],
+    ):
+        assert noise.shape[1:] == (steps, 2)
+        few = (20000 / len(noise)) ** 0.5
+        assert noise.mean(0).abs().max() < 0.04 * few
+        assert (noise.var(0) - 1).abs().max() < 0.06 * few
+        # Dimensions and samples have nothing to do with each other.
+        assert abs(float((noise[:, :, 0] * noise[:, :, 1]).mean())) < 0.03 * few
+        assert abs(float((noise[1:] * noise[:-1]).mean())) < 0.03 * few
 
 
 def test_redder_noise_changes_more_slowly():
@@ -36,13 +41,33 @@ def test_redder_noise_changes_more_slowly():
 @pytest.mark.parametrize("beta", [0.0, 2.0])
 def test_each_row_comes_from_its_own_stream(beta):
     like = torch.zeros(1, dtype=torch.float64)
-    together = batch_noise(streams(3), 7, 6, 2, beta, like)
+    together = Noise(streams(3)).normal(7, 6, 2, beta, like)
     assert together.dtype == torch.float64
     for b in range(3):
-        assert torch.equal(batch_noise(streams(3)[b : b + 1], 7, 6, 2, beta, like)[0], together[b])
-    assert torch.equal(batch_uniform(streams(3), (4, 2), like)[1], batch_uniform(streams(3)[1:2], (4, 2), like)[0])
+        assert torch.equal(Noise(streams(3)[b : b + 1]).normal(7, 6, 2, beta, like)[0], together[b])
+    assert not torch.equal(together[0], together[1])
+    uniform, alone = Noise(streams(3)).uniform((4, 2), like), Noise(streams(3)[1:2]).uniform((4, 2), like)
+    assert torch.equal(uniform[1], alone[0]) and (uniform >= 0).all() and (uniform < 1).all()
 
 
-def test_half_precision_is_drawn_in_single():
-    noise = batch_noise(streams(1), 3, 8, 2, 2.0, torch.zeros(1, dtype=torch.bfloat16))
+def test_a_plan_takes_one_number_from_its_stream_whatever_it_reads():
+    like, [little, much] = torch.zeros(1), streams(1) + streams(1)
+    Noise([little]).normal(2, 3, 4, 0.0, like)
+    greedy = Noise([much])
+    for _ in range(5):
+        greedy.normal(50, 3, 4, 2.0, like)
+        greedy.uniform((9,), like)
+    assert torch.equal(torch.rand(3, generator=little), torch.rand(3, generator=much))
+
+
+def test_no_row_comes_twice_before_the_table_has_been_read():
+    noise, like = Noise(streams(1)), torch.zeros(1)
+    rows = torch.cat([noise.normal(LEAST_ROWS // 16, 2, 1, 1.0, like)[0] for _ in range(16)])
+    assert len(rows.unique(dim=0)) == LEAST_ROWS
+    assert torch.equal(noise.normal(5, 2, 1, 1.0, like)[0], rows[:5])
+    assert [rows_for(n) for n in (1, 1024, 1025, 4000)] == [LEAST_ROWS, LEAST_ROWS, 2 * LEAST_ROWS, 65536]
+
+
+def test_half_precision_is_drawn_in_double():
+    noise = Noise(streams(1)).normal(3, 8, 2, 2.0, torch.zeros(1, dtype=torch.bfloat16))
     assert noise.dtype == torch.bfloat16 and torch.isfinite(noise).all()

@@ -237,7 +237,7 @@ def test_proposals_have_their_share_and_the_previous_plan_is_one():
     task = problem(Scored(lambda a: (seen.append(a.clone()), Nearness(torch.zeros(1, 5, 2) + 0.5).cost(a, a))[1]))
 
     class Corner:
-        def sample(self, problem, space, past, generators, count):
+        def sample(self, problem, space, past, noise, count):
             return torch.ones(space.batch, count, space.variables, space.dims)
 
     planner = small("cem", samples=21, prior_share=0.25, proposals=[Corner(), PreviousPlan(std=0.0)])
@@ -250,7 +250,7 @@ def test_proposals_have_their_share_and_the_previous_plan_is_one():
     assert not seen[0][0, 19:, 3:].any()
 
     class Wrong:
-        def sample(self, problem, space, past, generators, count):
+        def sample(self, problem, space, past, noise, count):
             return torch.ones(1, 2, 3)
 
     with pytest.raises(ValueError, match=r"Wrong.sample returned shape \(1, 2, 3\); expected \(B, count, V, A\)"):
