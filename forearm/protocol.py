@@ -4,6 +4,7 @@ A protocol is a config in configs/protocol. The same rules give every row its ep
 published them, so that a figure can stand beside theirs.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -121,4 +122,4 @@ def meets(env: "Environment", rules: Rules) -> bool:
         raise ForearmError(
             f"protocol={rules.name} judges an object's pose, but {env.name} has no goal pose; use protocol=rest"
         )
-    return error[0] <= rules.position_m and error[1] <= np.deg2rad(rules.angle_deg)
+    return bool(error[0] <= rules.position_m and error[1] <= math.radians(rules.angle_deg))

@@ -86,7 +86,9 @@ def test_a_pose_must_be_held() -> None:
     near, far, turned = (0.01, 0.1), (0.05, 0.0), (0.01, np.deg2rad(16))
     judge, world = Judge(rules), _World([near, near, far, near, near, turned, near, near, near])
     verdicts = [judge.solved(world) for _ in range(9)]  # type: ignore[arg-type]
-    assert verdicts == [False] * 8 + [True]
+    assert verdicts == [False] * 8 + [True] and all(
+        type(verdict) is bool for verdict in verdicts
+    )  # JSON knows no other
 
 
 def test_what_a_task_cannot_be_asked_is_said(env: Any) -> None:
