@@ -51,6 +51,8 @@ SLIDE_CAMERAS = {
     "front": View((1.42, 0.75, 0.42), 1.45, 180.0, -42.0),
     "side": View((1.42, 0.75, 0.42), 1.45, 90.0, -35.0),
 }
+TRIES = 50
+"""Starts that are drawn for one from which the expert succeeds."""
 SETTLE = 5
 """Control steps for which the expert goes on after success, so that the goal image shows a settled scene."""
 
@@ -98,7 +100,7 @@ class Fetch(MujocoEnvironment):
 
     def begin(self, options: Mapping[str, Any]) -> Array | None:
         """The benchmark's own start and goal; the expert shows how it ends."""
-        while True:
+        for _ in range(TRIES):
             self.inner.reset(seed=int(self.np_random.integers(2**31)))
             if not options.get("goal", True):
                 return None
@@ -107,6 +109,7 @@ class Fetch(MujocoEnvironment):
             self.restore(start)
             if goal_state is not None:
                 return goal_state
+        raise ValueError(f"the expert of '{self.name}' failed from {TRIES} starts in a row: no goal to show")
 
     def actuate(self, action: Array) -> None:
         """What the benchmark's own step does, without its observation."""
@@ -116,14 +119,15 @@ class Fetch(MujocoEnvironment):
 
     def _shown(self) -> Array | None:
         """Where the expert ends; None where it fails."""
-        policy, after = self.expert(self.np_random), 0
+        policy, after, reached = self.expert(self.np_random), 0, None
+        self.steps = 0
         for _ in range(2 * self.max_episode_steps):
             self.actuate(policy.act())
-            after = after + 1 if self.success() else 0
+            reached = self.snapshot() if self.success() else reached
+            after += reached is not None
             if after > SETTLE:
                 break
-        self.steps = 0
-        return self.snapshot() if self.success() else None
+        return reached
 
     # -- goals --------------------------------------------------------------------------------------------------
 

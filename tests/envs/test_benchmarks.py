@@ -211,3 +211,13 @@ def test_the_five_tasks_of_ogbench_and_no_sixth():
     with pytest.raises(ValueError, match="task_id is 6: 'ogbench/cube-single' has the tasks 1 to 5"):
         env.reset(seed=0, options={"task_id": 6})
     env.close()
+
+
+def test_doors_and_windows_are_looked_at_after_a_reset_has_moved_them():
+    env = made("metaworld/window-close-v3")
+    for seed in range(3):
+        _, info = env.reset(seed=seed, options={"goal": False})
+        assert not info["success"] and info["distance_m"] > 0.1
+        env.advance(np.zeros(4))
+        assert abs(env.distance() - info["distance_m"]) < 0.01
+    env.close()
