@@ -16,7 +16,7 @@ import torch
 from forearm.bench import curves, deadlines, lewm, overhead, quality, scaling
 from forearm.bench.page import FULL, QUICK, Budget, Section, machine
 from forearm.bench.peers import PACKAGES, versions
-from forearm.files import write_json
+from forearm.files import replacing, write_json
 
 
 def sections(budget: Budget, folder: Path) -> dict[str, Callable[[], Section]]:
@@ -70,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f" {time.perf_counter() - started:.0f} s\n")
         # A section that is done is not lost when a later one fails.
         write_json(results / f"{name}.json", {**about, "section": name, "data": done[name].data})
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(text_of(about, list(done.values()), quick=arguments.quick), encoding="utf-8")
+        with replacing(page) as temporary:
+            temporary.write_text(text_of(about, list(done.values()), quick=arguments.quick), encoding="utf-8")
     _say(f"bench: wrote {page} and {results}{os.sep}*.json\n")
     return 0
 

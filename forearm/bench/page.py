@@ -44,6 +44,7 @@ class Budget:
     tuning: int
     threads: tuple[int, ...]
     horizons: tuple[int, ...]
+    quality_threads: tuple[int, ...] = (1,)
     peer_samples: int = 300
     peer_iterations: int = 10
     push_problems: int = 50
