@@ -1,10 +1,13 @@
 """How long a plan has taken, and whether its deadline leaves time for more."""
 
+from collections import deque
 from collections.abc import Callable
 
 import torch
 
 from planner import checks
+
+RECENT = 4
 
 
 class Stopwatch:
@@ -20,6 +23,7 @@ class Stopwatch:
         self.device = device
         self.started = self.last = self.iteration = clock()
         self.laps = {"rollout": 0.0, "select": 0.0}
+        self.lengths: deque[float] = deque(maxlen=RECENT)  # seconds of the last iterations
 
     def lap(self, name: str) -> None:
         """Add the time since the last lap to `name`."""
@@ -28,14 +32,15 @@ class Stopwatch:
         self.last = now
 
     def no_time_for_another(self) -> bool:
-        """Called after each iteration: would another one, as long as this one, miss the deadline?"""
+        """Called after each iteration: would another one, as long as the longest of the last few, miss the deadline?"""
         if self.deadline_ms is None:
             return False
         if self.wait:
             torch.cuda.synchronize(self.device)
         now = self.clock()
-        length, self.iteration = now - self.iteration, now
-        return self.encode_ms + 1e3 * (now - self.started + length) > self.deadline_ms
+        self.lengths.append(now - self.iteration)
+        self.iteration = now
+        return self.encode_ms + 1e3 * (now - self.started + max(self.lengths)) > self.deadline_ms
 
     def timings_ms(self) -> dict[str, float]:
         """Milliseconds spent: `encode` (as told), `rollout` (model and cost), `select` (the rest),

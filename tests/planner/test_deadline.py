@@ -50,6 +50,20 @@ def test_the_deadline_ends_the_search_with_the_best_so_far(name, deadline_ms, en
     assert [p.actions.tolist() for p in free] == [p.actions.tolist() for p in plans]
 
 
+def test_the_longest_of_the_last_iterations_is_what_another_may_take():
+    clock, lengths = Clock(), iter([0.010, 0.030, 0.010, 0.010, 0.010, 0.010, 0.010, 0.010])
+
+    class Unsteady(Commands):
+        def rollout(self, state, actions):
+            clock.now += next(lengths)
+            return actions
+
+    task = problem(Nearness(torch.zeros(1, 5, 2)), dynamics=Unsteady())
+    # After 60 ms another 30 would be too long, though the last iteration took 10.
+    [plan] = small("cem", iterations=8, deadline_ms=89.0, clock=clock).plan(task, streams(1))
+    assert plan.iterations == 4 and plan.stopped == "deadline"
+
+
 def test_timings_add_up():
     started = time.perf_counter()
     [plan] = small("mppi").plan(problem(Nearness(torch.zeros(1, 5, 2))), streams(1), encode_ms=7.0)
