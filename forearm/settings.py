@@ -16,9 +16,9 @@ from forearm.errors import ForearmError, did_you_mean, one_line
 
 OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
-GROUPS = ("task", "planner", "world_model", "protocol")
+GROUPS = ("task", "planner", "world_model", "protocol", "robot")
 LIST_GROUPS = ("task", "planner")
-PATHS = frozenset({"out", "start", "goal", "data", "checkpoint", "picture", "configs"})
+PATHS = frozenset({"out", "start", "goal", "data", "checkpoint", "picture", "configs", "model"})
 
 
 @dataclass(frozen=True)
