@@ -57,6 +57,15 @@ COMMANDS: dict[str, Command] = {
         ),
         "compare",
     ),
+    "serve": Command(
+        "forearm.serve_command",
+        "plans over a websocket, for forearm's client or openpi's",
+        (
+            "forearm serve task=push",
+            "forearm serve task=push goals=goals/ host=0.0.0.0 token_file=token.txt tls_cert=cert.pem tls_key=key.pem",
+        ),
+        "serve",
+    ),
     "collect": Command(
         "forearm.collect_command",
         "film an exploratory policy into a LeRobotDataset folder",

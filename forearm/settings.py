@@ -18,7 +18,8 @@ OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
 GROUPS = ("task", "planner", "world_model", "protocol", "robot")
 LIST_GROUPS = ("task", "planner")
-PATHS = frozenset({"out", "start", "goal", "data", "checkpoint", "picture", "configs", "model"})
+_FOLDERS_AND_PICTURES = {"out", "start", "goal", "data", "checkpoint", "picture", "configs", "goals"}
+PATHS = frozenset({*_FOLDERS_AND_PICTURES, "model", "token_file", "tls_cert", "tls_key"})
 
 
 @dataclass(frozen=True)

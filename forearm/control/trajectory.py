@@ -110,7 +110,7 @@ class Trajectory:
         h = np.diff(self.times)[:, None]
         p, v, a, j = self.position, self.velocity, self.acceleration, self.jerk
         end = _advanced(p, v, a, j, h)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             turn = -a / j  # where the velocity is extreme
             root = np.sqrt(a * a - 2.0 * j * v)
             stops = [(-a + root) / j, (-a - root) / j, -v / a]  # where the position is
