@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
         (
             "forearm plan task=push start=a.png goal=b.png planner=cem out=plan.json",
             "forearm plan task=reach seed=3 planner.samples=400",
+            "forearm plan task=push format=joint_trajectory out=trajectory.yaml",
         ),
         "plan",
     ),

@@ -158,6 +158,16 @@ class Controller:
         with self._lock:
             return self._command(now)
 
+    def preview(self, seconds: np.ndarray) -> np.ndarray:
+        """Positions (N, D) of the axes `seconds` (N,) after the last call of `act`, if nothing new comes up until then.
+
+        Raises RuntimeError where it is not known where the arm is.
+        """
+        with self._lock:
+            if self._motion is None:
+                raise RuntimeError("it is not known where the arm is: call act with an observation first")
+            return self._motion.path.sample(self._own(self._last_now) + np.asarray(seconds, np.float64)).position
+
     def think(self) -> bool:
         """See what came, and plan if it is time to; False if there was nothing to do. The background thread's work."""
         job = self._job()
