@@ -168,11 +168,9 @@ def main() -> int:
                     counts = control.counts
                 mind.close()
                 solved += success
-                print(
-                    f"episode {episode}: {'reached' if success else 'not reached'}, "
-                    f"{robot.env.distance() * 1000:.0f} mm, {len(film) / 10:.1f} s, latest beat {1e3 * latest:.1f} ms late, {counts}",
-                    flush=True,
-                )
+                verdict = f"{'reached' if success else 'not reached'}, {robot.env.distance() * 1000:.0f} mm"
+                pace = f"{len(film) / 10:.1f} s, latest beat {1e3 * latest:.1f} ms late"
+                print(f"episode {episode}: {verdict}, {pace}, {counts}", flush=True)
                 if episode < options.films:
                     write_film(options.out / f"episode{episode}.mp4", robot, film, f"push over {url.partition(':')[0]}")
                 robot.env.close()
