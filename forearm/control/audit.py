@@ -50,7 +50,7 @@ def audit(sent: Sequence[Command], robot: Robot) -> Report:
 
 
 def _stacked(known: Sequence[Command], robot: Robot) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Times (N,), positions, velocities, accelerations (N, D) of commands; a gripper's acceleration is not sent, so 0."""
+    """Times (N,), positions, velocities, accelerations (N, D); the acceleration of a gripper, not sent, is 0 here."""
     gripped = robot.axes > len(robot.joints)
     times = np.array([command.time for command in known])
     parts = []

@@ -24,6 +24,7 @@ from forearm.control.mind import Mind, Wish
 from forearm.control.motion import Drafts, Motion
 from forearm.control.robot import Robot
 from forearm.control.timing import Timing
+from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -182,8 +183,11 @@ class Controller:
                 self.mind.see(moment, frame)
             plan = None if job.wish is None else self.mind.plan(job.wish)
         except Exception as error:  # whatever a mind does, the arm must come to rest and say why
-            logger.exception("the mind failed")
-            self._failed(f"{type(error).__name__}: {error}", job, begun)
+            why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            if why != job.episode.refused:  # once, not with every frame
+                expected = isinstance(error, ForearmError | OSError)
+                logger.warning("no plan: %s", why, exc_info=not expected)
+            self._failed(why, job, begun)
             return True
         if plan is not None:
             self._take_over(plan, job)

@@ -7,56 +7,17 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
-import msgpack
-import numpy as np
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from forearm.reliability.server import broken
 from forearm.serve.client import Client
-from forearm.serve.wire import pack
 
 from .conftest import HORIZON, Serving, frame
 
 PROGRAM = "import sys; from forearm.cli import main; sys.exit(main())"
 ROOT = Path(__file__).parents[2]
-
-
-def malformed(rng: random.Random) -> bytes | str:
-    """A good request, broken in one of many ways."""
-    good = pack({"pixels": frame(), "goal": "left", "request_id": rng.randrange(9)})
-    kind = rng.randrange(7)
-    if kind == 0:
-        return rng.randbytes(rng.randrange(60))
-    if kind == 1:
-        return good[: rng.randrange(len(good))]
-    if kind == 2:
-        data = bytearray(good)
-        for _ in range(rng.randrange(1, 8)):
-            data[rng.randrange(80)] = rng.randrange(256)
-        return bytes(data)
-    if kind == 3:
-        return "text " * rng.randrange(9)
-    if kind == 4:
-        keys = [
-            "pixels",
-            "goal",
-            "reset",
-            "time",
-            "past",
-            "deadline_ms",
-            "protocol",
-            "committed",
-            "request_id",
-            "proprio",
-        ]
-        values: list[Any] = [None, -1, 1e308, "x", b"x", [], {}, [[[]]], True, np.zeros(3), np.full((2, 4), np.nan)]
-        return pack({rng.choice(keys): rng.choice(values) for _ in range(4)})
-    if kind == 5:
-        shape = [rng.choice([0, 1, 64, 2**40, -1]) for _ in range(3)]
-        return bytes(msgpack.packb({"pixels": {b"__ndarray__": True, b"data": b"", b"dtype": "|u1", b"shape": shape}}))
-    return bytes(msgpack.packb(msgpack.ExtType(rng.randrange(100), rng.randbytes(9))))
 
 
 def test_a_thousand_malformed_messages(serving: Serving) -> None:
@@ -69,7 +30,7 @@ def test_a_thousand_malformed_messages(serving: Serving) -> None:
             socket.recv(timeout=20)
             try:
                 while answered + ended < 1000:
-                    socket.send(malformed(rng))
+                    socket.send(broken(rng))
                     socket.recv(timeout=20)
                     answered += 1
             except ConnectionClosed:
