@@ -5,31 +5,40 @@ from typing import Any
 import gymnasium
 
 from envs.behaviour import SKILLS, Skill, expert, explorer
+from envs.catalog import BENCHMARKS
+from envs.contract import Environment, Policy
 from envs.env import CAMERAS, ArmEnv
-from envs.rendering import RenderingUnavailable, working_backend
-from envs.simulator import GeometricObjective, TrueDynamics
+from envs.mujoco_env import MujocoEnvironment
+from envs.registry import MissingExtra, make, names, register_environments
+from envs.rendering import RenderingUnavailable, View, working_backend
+from envs.simulator import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
 from envs.tasks import TASKS, Scene, Task
 
 __all__ = [
+    "BENCHMARKS",
     "CAMERAS",
     "TASKS",
     "ArmEnv",
+    "CostToGo",
+    "Environment",
     "GeometricObjective",
+    "MissingExtra",
+    "MujocoEnvironment",
+    "Policy",
     "RenderingUnavailable",
     "Scene",
+    "StepwiseDynamics",
     "Task",
     "TrueDynamics",
+    "View",
     "expert",
     "explorer",
     "make",
+    "names",
     "register",
+    "register_environments",
     "working_backend",
 ]
-
-
-def make(task: str | Task, camera: str = "front", resolution: int = 64) -> ArmEnv:
-    """The environment of `task`, without Gymnasium's wrappers; raises ValueError for an unknown task or camera."""
-    return ArmEnv(task, camera, resolution)
 
 
 def register(task: Task, skill: Skill | None = None) -> None:

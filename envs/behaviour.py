@@ -6,12 +6,12 @@ from all sides, misses and recoveries as well as success.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.arm import DISPLACEMENT, OPENING_STEP
+from envs.contract import Environment, Policy
 from envs.env import ArmEnv
 from envs.tasks import CUBE_HALF, CUBE_HIGH, CUBE_LOW, GRIPPER_OPEN, PUCK_HIGH, PUCK_LOW, PUCK_RADIUS
 
@@ -19,14 +19,6 @@ Array = NDArray[np.float64]
 
 PUSH_GAP = PUCK_RADIUS + 0.011  # tool centre to puck centre when they touch (m)
 ORBIT = PUCK_RADIUS + 0.045  # radius on which the tool goes round the puck (m)
-
-
-class Policy(Protocol):
-    """Anything that says what to do next from the environment's present state."""
-
-    def act(self) -> Array:
-        """(4,) action in [-1, 1]."""
-        ...
 
 
 def _towards(env: ArmEnv, target: Array, opening: float = 0.0) -> Array:
@@ -167,15 +159,11 @@ class Explorer:
             self._aim = np.append(rng.uniform(CUBE_LOW, CUBE_HIGH), height)
 
 
-def expert(env: ArmEnv, rng: np.random.Generator | None = None) -> Policy:
-    """The scripted expert of the environment's task; `rng` is accepted for symmetry and not needed.
-
-    Raises ValueError for a task without one.
-    """
-    del rng
-    return Expert(env)
+def expert(env: Environment, rng: np.random.Generator | None = None) -> Policy:
+    """The scripted expert of the environment's task; raises ValueError for a task without one."""
+    return env.expert(np.random.default_rng(0) if rng is None else rng)
 
 
-def explorer(env: ArmEnv, rng: np.random.Generator) -> Policy:
+def explorer(env: Environment, rng: np.random.Generator) -> Policy:
     """The exploratory behaviour policy of the environment's task."""
-    return Explorer(env, rng)
+    return env.explorer(rng)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from envs import kinematics
 from envs.arm import CONTROL_PERIOD, Command, build_model, next_command, servo_path
 from envs.backend import mujoco
+from envs.contract import Policy
 from envs.rendering import Renderer
 from envs.tasks import TASKS, Scene, Task
 
@@ -18,6 +19,8 @@ Frame = NDArray[np.uint8]
 
 CAMERAS = ("front", "side")
 PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
+ACTIONS = ("dx", "dy", "dz", "gripper")
+STATES = (*(f"joint{i}_{unit}" for unit in ("rad", "rad_s") for i in range(1, 8)), "gripper_m")
 COMMAND_SIZE = 3 + 1 + 7  # tool, opening, joints
 
 
@@ -41,6 +44,9 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_PERIOD)}  # noqa: RUF012  (Gymnasium declares it so)
     control_period = CONTROL_PERIOD
+    cameras: tuple[str, ...] = CAMERAS
+    action_names: tuple[str, ...] = ACTIONS
+    state_names: tuple[str, ...] = STATES
 
     def __init__(
         self,
@@ -58,6 +64,7 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if resolution < 16:
             raise ValueError(f"resolution is {resolution} pixels: expected at least 16")
         self.task = task
+        self.name, self.description = task.name, task.description
         self.camera = camera
         self.resolution = resolution
         self.render_mode = render_mode
@@ -83,21 +90,32 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """A new start and goal, both functions of `seed` alone when one is given.
+        """A new start and goal, both functions of `seed` and `options` alone when a seed is given.
+
+        The options `start_state` and `goal_state`, snapshots, begin there; one without the other is a ValueError.
 
         Returns:
             observation, and info with `goal` (R, R, 3) uint8, `goal_state` (the goal's snapshot), `distance_m`
             and `success`.
         """
         super().reset(seed=seed)
-        while True:
+        options = options or {}
+        start_state, goal_state = options.get("start_state"), options.get("goal_state")
+        if (start_state is None) != (goal_state is None):
+            raise ValueError("give both start_state and goal_state, or neither")
+        while start_state is None:
             start, goal = self.task.sample(self.np_random)
             self.place(goal)
             self.goal_position = self.measured_position()
-            goal_state, goal_image = self.snapshot(), self.render()
+            goal_state = self.snapshot()
             self.place(start)
             if not self.success():
-                break
+                start_state = self.snapshot()
+        self.restore(np.asarray(goal_state))
+        self.goal_position, self.steps = self.measured_position(), 0
+        goal_position, goal_state, goal_image = self.goal_position, self.snapshot(), self.render()
+        self.restore(np.asarray(start_state))
+        self.goal_position, self.steps = goal_position, 0
         return self.observe(), {"goal": goal_image, "goal_state": goal_state, **self._verdict()}
 
     def step(self, action: NDArray[np.floating]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
@@ -106,6 +124,13 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         Raises:
             ValueError: the action has another shape than (4,) or is not finite.
         """
+        self.advance(action)
+        verdict = self._verdict()
+        truncated = self.steps >= self.max_episode_steps and not verdict["success"]
+        return self.observe(), -verdict["distance_m"], verdict["success"], truncated, verdict
+
+    def advance(self, action: NDArray[np.floating]) -> None:
+        """What `step` does to the state, without a frame; raises like it."""
         action = np.asarray(action, dtype=np.float64)
         if action.shape != (4,):
             raise ValueError(f"action has shape {action.shape}: expected (4,) for dx, dy, dz, gripper")
@@ -118,9 +143,6 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self.command = after
         self.steps += 1
         self._locate()
-        verdict = self._verdict()
-        truncated = self.steps >= self.max_episode_steps and not verdict["success"]
-        return self.observe(), -verdict["distance_m"], verdict["success"], truncated, verdict
 
     def place(self, scene: Scene) -> None:
         """Puts the arm and the object into `scene`, at rest."""
@@ -188,6 +210,35 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     def success(self) -> bool:
         """Whether the distance is within the task's success radius."""
         return self.distance() <= self.task.success_radius
+
+    def cost(self) -> float:
+        """The distance in m; where an object must move, plus a tenth of the hand's distance to it."""
+        if self.task.measured == "tool":
+            return self.distance()
+        return self.distance() + 0.1 * float(np.linalg.norm(self.ee_position() - self.object_position()))
+
+    def positions(self) -> dict[str, Array]:
+        """`ee_position`, and `object_position` where there is an object: (3,) each, in m."""
+        found = {"ee_position": self.ee_position()}
+        if self.task.has_object:
+            found["object_position"] = self.object_position()
+        return found
+
+    def pose_error(self) -> tuple[float, float] | None:
+        """None: these tasks ask for positions, not for poses."""
+        return None
+
+    def expert(self, rng: np.random.Generator) -> Policy:
+        """The scripted expert of the task; raises ValueError for a task without one."""
+        from envs.behaviour import Expert
+
+        return Expert(self)
+
+    def explorer(self, rng: np.random.Generator) -> Policy:
+        """The exploratory policy of the task."""
+        from envs.behaviour import Explorer
+
+        return Explorer(self, rng)
 
     def snapshot(self) -> Array:
         """The full state as one vector: physics, last command, goal position, steps taken."""

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import weakref
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -89,18 +90,30 @@ def working_backend() -> str:
     raise RenderingUnavailable(REMEDY)
 
 
+@dataclass(frozen=True)
+class View:
+    """A fixed camera that the model itself does not have: what it looks at (m), from how far (m), and its angles."""
+
+    lookat: tuple[float, float, float]
+    distance: float
+    azimuth: float
+    elevation: float
+
+
 class Renderer:
     """Draws square frames of one model with one GL context; use it from the thread that made it.
 
     Args:
-        model: the model; its `vis.quality` must already be low (see `lower_quality`).
+        model: the model; its `vis.quality` must already be low.
         resolution: side of the frame in pixels.
+        room: most shapes that a scene can hold.
+        markers: whether sites are drawn, by which some models mark the goal.
 
     Raises:
         RenderingUnavailable: no GL back end can draw.
     """
 
-    def __init__(self, model: mujoco.MjModel, resolution: int) -> None:
+    def __init__(self, model: mujoco.MjModel, resolution: int, room: int = 200, markers: bool = True) -> None:
         backend = working_backend()
         try:
             self._gl = importlib.import_module(f"mujoco.{backend}").GLContext(resolution, resolution)
@@ -110,12 +123,13 @@ class Renderer:
             raise RenderingUnavailable(f"{REMEDY} (back end {backend} said: {error})") from error
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._model = model
-        self._scene = mujoco.MjvScene(model, maxgeom=200)
+        self._scene = mujoco.MjvScene(model, maxgeom=room)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         self._option = mujoco.MjvOption()
+        if not markers:
+            self._option.sitegroup[:] = 0
         self._camera = mujoco.MjvCamera()
-        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._viewport = mujoco.MjrRect(0, 0, resolution, resolution)
         self._pixels = np.empty((resolution, resolution, 3), np.uint8)
         self._free = weakref.finalize(self, _free, self._context, self._gl)
@@ -123,16 +137,26 @@ class Renderer:
         _close_at_exit()
         _alive.add(self)
 
-    def render(self, data: mujoco.MjData, camera: str) -> NDArray[np.uint8]:
-        """The frame that `camera` sees, (R, R, 3) uint8, first row at the top."""
+    def render(self, data: mujoco.MjData, camera: str | View) -> NDArray[np.uint8]:
+        """The frame that `camera` (of the model by name, or a view) sees, (R, R, 3) uint8, first row at the top."""
         self._gl.make_current()
-        self._camera.fixedcamid = self._model.camera(camera).id
+        self._aim(camera)
         mujoco.mjv_updateScene(
             self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
         mujoco.mjr_render(self._viewport, self._scene, self._context)
         mujoco.mjr_readPixels(self._pixels, None, self._viewport, self._context)
         return self._pixels[::-1].copy()
+
+    def _aim(self, camera: str | View) -> None:
+        if isinstance(camera, str):
+            self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+            self._camera.fixedcamid = self._model.camera(camera).id
+            return
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+        self._camera.lookat[:] = camera.lookat
+        self._camera.distance, self._camera.azimuth = camera.distance, camera.azimuth
+        self._camera.elevation = camera.elevation
 
     def close(self) -> None:
         """Frees the GL context; safe to call twice."""
@@ -142,9 +166,9 @@ class Renderer:
 _alive: "weakref.WeakSet[Renderer]" = weakref.WeakSet()
 
 
-@functools.lru_cache(maxsize=1)
 def _close_at_exit() -> None:
-    """Called after the first back end was loaded, so that this runs before the back end closes its display."""
+    """Called after every back end that was loaded so far, so that this runs before any of them closes its display."""
+    atexit.unregister(_close_all)
     atexit.register(_close_all)
 
 

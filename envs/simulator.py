@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from envs import kinematics
 from envs.arm import Command, next_command, servo_path
 from envs.backend import mujoco
+from envs.contract import Environment
 from envs.env import PHYSICS, ArmEnv
 from envs.tasks import Task
 
@@ -80,6 +81,57 @@ class TrueDynamics:
             path.append(servo_path(before, after, self._env.substeps))
             before = after
         return np.concatenate(path, axis=1)
+
+
+class StepwiseDynamics:
+    """Rolls command sequences forward in any environment, step by step, and puts it back afterwards.
+
+    Args:
+        env: what is stepped; it may be in the middle of an episode.
+    """
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+
+    def rollout(self, state: ArrayLike, actions: Any) -> Array:
+        """True futures of candidate commands.
+
+        Args:
+            state: (B, S) snapshots of the environment, each with its own goal.
+            actions: (B, K, H, A) commands in [-1, 1], one a control step.
+
+        Returns:
+            (B, K, H, 1): the environment's own `cost` after each control step.
+        """
+        actions = np.asarray(actions, dtype=np.float64)
+        here = self._env.snapshot()
+        costs = np.empty((*actions.shape[:3], 1))
+        for b, start in enumerate(np.asarray(state)):
+            for k, sequence in enumerate(actions[b]):
+                self._env.restore(start)
+                for h, action in enumerate(sequence):
+                    self._env.advance(action)
+                    costs[b, k, h] = self._env.cost()
+        self._env.restore(here)
+        return costs
+
+
+@dataclass(frozen=True)
+class CostToGo:
+    """Costs that `StepwiseDynamics` has already worked out, the last step counted `last_weight` times."""
+
+    last_weight: float = 4.0
+
+    def cost(self, trajectory: Array, actions: Any) -> Array:
+        """(B, K) costs in m of trajectories (B, K, H, 1)."""
+        curve = self.curve(trajectory, actions)
+        weights = np.ones(curve.shape[-1])
+        weights[-1] = self.last_weight
+        return curve @ (weights / weights.sum())
+
+    def curve(self, trajectory: Array, actions: Any) -> Array:
+        """(B, K, H) costs in m of each step."""
+        return np.asarray(trajectory)[..., 0]
 
 
 @dataclass(frozen=True)

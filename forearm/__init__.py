@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from envs import ArmEnv
+    from envs import Environment
     from forearm.control.controller import Controller
     from forearm.planning import Brain, load, plan
 
@@ -40,8 +40,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'forearm' has no attribute '{name}'")
 
 
-def make_env(task: str = "reach", camera: str = "front", resolution: int = 64) -> "ArmEnv":
-    """The simulator of a task; raises ValueError for an unknown one."""
+def make_env(task: str = "reach", camera: str | None = None, resolution: int = 64) -> "Environment":
+    """The simulator of a task; raises ValueError for an unknown one, `envs.MissingExtra` for a benchmark that is not
+    installed.
+    """
     import envs
 
     return envs.make(task, camera, resolution)

@@ -33,7 +33,11 @@ class Imagination(Protocol):
         ...
 
     def problem(self, episodes: Sequence[int]) -> tuple[Any, Any, Any]:
-        """Dynamics, objective and state for planning these episodes together."""
+        """Dynamics, objective and state for planning these episodes together.
+
+        An imagination may also have `proposals(episodes)`: where a planner's `prior_share` of the candidates for them
+        comes from, a tuple of `planner.proposals.Proposal`; an empty one leaves that to the planner.
+        """
         ...
 
 
@@ -119,6 +123,7 @@ class Agent:
         from planner.problem import Problem
 
         dynamics, objective, state = self.imagination.problem(due)
+        proposals = getattr(self.imagination, "proposals", None)
         problem = Problem(
             dynamics=dynamics,
             objective=objective,
@@ -127,6 +132,7 @@ class Agent:
             high=torch.as_tensor(self.high, dtype=torch.float32),
             batch=len(due),
             control_period=self.control_period,
+            proposals=() if proposals is None else proposals(due),
         )
         plans = self.planner.plan(
             problem,

@@ -82,6 +82,15 @@ COMMANDS: dict[str, Command] = {
         ),
         "train",
     ),
+    "train-heads": Command(
+        "forearm.train_heads_command",
+        "train what planning can use beside a world model: an action prior and a distance",
+        (
+            "forearm train-heads task=push data=data/push task.checkpoint=outputs/push",
+            "forearm train-heads task=push data=data/push distance.kind=quasimetric",
+        ),
+        "train-heads",
+    ),
     "doctor": Command(
         "forearm.doctor", "what this machine has, and what to do about what it has not", ("forearm doctor",)
     ),

@@ -9,10 +9,11 @@ import numpy as np
 from forearm.agent import Act, Observation
 from forearm.episodes import Episode
 from forearm.errors import ForearmError
+from forearm.protocol import Judge, Rules, begin
 from forearm.seeds import planning_seed
 
 if TYPE_CHECKING:
-    from envs import ArmEnv
+    from envs import Environment
 
 
 class Acting(Protocol):
@@ -53,25 +54,31 @@ class Recording:
 
 def run_episodes(
     agent: Acting,
-    envs: "Sequence[ArmEnv]",
+    envs: "Sequence[Environment]",
     episodes: Sequence[Episode],
     seed: int,
     max_steps: int | None = None,
     recordings: dict[int, Recording] | None = None,
+    rules: Rules | None = None,
+    blind: bool = False,
 ) -> list[Outcome]:
     """Run `episodes` together, each in its own environment, up to its first success or `max_steps` control
     steps.
 
-    `max_steps` defaults to the task's own limit. `recordings` is filled for the episode numbers that are
+    `max_steps` defaults to that of the rules, then to the task's own limit; rules to the task's own starts and
+    criterion. `recordings` is filled for the episode numbers that are
     its keys. The time of a plan is that of one episode: where several are planned in one go, the time is
     shared among them.
 
+    `blind` agents (policies that do not plan, the oracle) look at no frame: none is drawn for them unless filmed.
+
     Raises `ForearmError` if an environment does not start where the manifest says.
     """
+    rules = rules or Rules()
     observations: list[Observation | None] = []
     goals = []
     for env, episode in zip(envs, episodes, strict=False):
-        observation, info = env.reset(seed=episode.seed)
+        observation, info = begin(env, rules, episode.seed, episode.episode)
         check_start(env, episode)
         observations.append(observation)
         goals.append(info["goal"])
@@ -79,7 +86,8 @@ def run_episodes(
             recordings[episode.episode].goal = info["goal"]
     agent.reset(goals, [planning_seed(seed, episode.episode) for episode in episodes])
     outcomes = [Outcome(e.episode, e.seed, False, 0, e.start_distance_m) for e in episodes]
-    limits = [max_steps or env.max_episode_steps for env in envs]
+    judges = [Judge(rules) for _ in episodes]
+    limits = [max_steps or rules.max_steps or env.max_episode_steps for env in envs]
     while any(observation is not None for observation in observations):
         for b, act in enumerate(agent.act(observations)):
             if act is None:
@@ -93,10 +101,15 @@ def run_episodes(
             if act.fresh and act.plan is not None:
                 outcome.plan_ms.append(act.plan.timings_ms["total"] / act.plan.batch)
                 outcome.model_evals.append(act.plan.model_evals)
-            observation, _, success, _, info = envs[b].step(act.action)
+            if blind and recording is None:
+                envs[b].advance(act.action)
+                observation = seen
+            else:
+                observation = envs[b].step(act.action)[0]
+            success = judges[b].solved(envs[b])
             outcome.steps += 1
-            outcome.success = bool(success)
-            outcome.final_distance_m = float(info["distance_m"])
+            outcome.success = success
+            outcome.final_distance_m = envs[b].distance()
             over = success or outcome.steps >= limits[b]
             if over and recording is not None:
                 recording.frames.append(observation["pixels"])
@@ -105,7 +118,7 @@ def run_episodes(
     return outcomes
 
 
-def check_start(env: "ArmEnv", episode: Episode) -> None:
+def check_start(env: "Environment", episode: Episode) -> None:
     """Raise `ForearmError` if `env`, just reset, is not where `episode` starts."""
     here, wanted = np.asarray(env.snapshot()), np.asarray(episode.start_state)
     if here.shape != wanted.shape or not np.allclose(here, wanted, rtol=0, atol=1e-5):

@@ -8,7 +8,7 @@ episode) alone, so a collection that was killed is continued by filming the shar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from forearm.seeds import collection_reset_seed, collection_rng
 from forearm.worlds import environment
 
 if TYPE_CHECKING:
+    from envs import Environment
     from world_model.dataset.episode import Episode
     from world_model.dataset.lerobot import DatasetWriter
 
@@ -30,7 +31,7 @@ class Collection:
     episodes: int
     steps: int
     seed: int = 0
-    camera: str = "front"
+    camera: str | None = None
     resolution: int = 64
     storage: str = "png"
     shard_episodes: int = 25
@@ -70,23 +71,22 @@ def open_writer(collection: Collection) -> "DatasetWriter":
     from world_model.dataset.lerobot import DatasetWriter
 
     env = environment(collection.task, collection.camera, collection.resolution)
-    actions, states = len(env.action_space.sample()), len(env.observe()["proprio"])
-    columns = dict.fromkeys(_positions(env), ("x", "y", "z"))
+    columns = dict.fromkeys(env.positions(), ("x", "y", "z"))
     return DatasetWriter(
         collection.out,
         fps=round(1 / env.control_period),
         resolution=collection.resolution,
-        state_names=_state_names(states),
-        action_names=_action_names(actions),
+        state_names=env.state_names,
+        action_names=env.action_names,
         task=collection.task,
         total_episodes=collection.episodes,
         fingerprint={
             "policy": "explorer",
             "seed": collection.seed,
             "steps": collection.steps,
-            "camera": collection.camera,
+            "camera": env.camera,
         },
-        camera_key=f"observation.images.{collection.camera}",
+        camera_key=f"observation.images.{env.camera}",
         storage=collection.storage,  # type: ignore[arg-type]  # the writer itself checks the word
         shard_episodes=collection.shard_episodes,
         extra=columns,
@@ -104,16 +104,15 @@ def film_shard(job: tuple[Collection, int]) -> tuple[int, int]:
     return shard, sum(len(episode) for episode in episodes)
 
 
-def film_episode(env: Any, seed: int, episode: int, steps: int) -> "Episode":
+def film_episode(env: "Environment", seed: int, episode: int, steps: int) -> "Episode":
     """Film one episode of the task's exploratory policy, `steps` control steps long, success or not.
 
     The episode has steps + 1 frames; true positions of hand and object (m) go into extra columns.
     """
-    import envs
     from world_model.dataset.episode import Episode
 
-    observation = env.reset(seed=collection_reset_seed(seed, episode))[0]
-    policy = envs.explorer(env, collection_rng(seed, episode))
+    observation = env.reset(seed=collection_reset_seed(seed, episode), options={"goal": False})[0]
+    policy = env.explorer(collection_rng(seed, episode))
     seen, positions, actions = [observation], [_positions(env)], []
     for _ in range(steps):
         action = np.asarray(policy.act(), np.float32)
@@ -129,19 +128,6 @@ def film_episode(env: Any, seed: int, episode: int, steps: int) -> "Episode":
     )
 
 
-def _positions(env: Any) -> dict[str, np.ndarray]:
-    """True positions by column name, each (3,) float32 in metres; a task without an object has no such
-    column.
-    """
-    found = {"ee_position": env.ee_position(), "object_position": env.object_position()}
-    return {name: np.asarray(value, np.float32) for name, value in found.items() if np.isfinite(value).all()}
-
-
-def _state_names(size: int) -> list[str]:
-    if size == 15:
-        return [f"joint{i}_{unit}" for unit in ("rad", "rad_s") for i in range(1, 8)] + ["gripper_m"]
-    return [f"state{i}" for i in range(size)]
-
-
-def _action_names(size: int) -> list[str]:
-    return ["dx", "dy", "dz", "gripper"] if size == 4 else [f"action{i}" for i in range(size)]
+def _positions(env: "Environment") -> dict[str, np.ndarray]:
+    """True positions by column name, each (3,) float32 in metres."""
+    return {name: np.asarray(value, np.float32) for name, value in env.positions().items()}

@@ -33,6 +33,7 @@ def comparison_of(chosen: settings.Settings) -> Comparison:
         episodes=chosen.whole("episodes", 1),
         seed=chosen.whole("seed", 0),
         baselines=[str(name) for name in chosen["baselines"]],
+        learned=chosen["learned"],
         oracle=chosen["oracle"],
         oracle_episodes=chosen.whole("oracle_episodes", 1),
         replan_every=chosen.whole("replan_every", 1),

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from forearm.closed_loop import Outcome
-from forearm.episodes import Episode, manifest_document, manifest_sha256
+from forearm.episodes import Episode, manifest_document, manifest_sha256, solved_at_start
 from forearm.errors import ForearmError
 from forearm.files import remove_leftovers, write_json
 from forearm.parallel import run_jobs
+from forearm.protocol import rules_of
 from forearm.rows import LEARNED, NONE, ORACLE, Row, check_row
 from forearm.statistics import compare_pairs, wilson
 from forearm.workers import ChunkJob, ManifestJob, film_path, finished, make_manifest, run_chunk
@@ -69,12 +70,17 @@ def rows_of(comparison: Comparison) -> list[Row]:
                         comparison.replan_every,
                         checkpoint,
                         comparison.use,
+                        comparison.protocol,
                     )
                 )
         for name in comparison.baselines:
-            rows.append(Row(task, {"name": name}, NONE, comparison.seed, use=comparison.use))
+            rows.append(
+                Row(task, {"name": name}, NONE, comparison.seed, use=comparison.use, protocol=comparison.protocol)
+            )
     if not rows:
         raise ForearmError("nothing to compare: choose a planner or a baseline")
+    for task in comparison.tasks:
+        rules_of(comparison.protocol, task)
     for row in rows:
         check_row(row)
     return rows
@@ -115,6 +121,7 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
 
     ordered = [[outcomes[row.key][e.episode] for e in wanted[row.key]] for row in rows]
     document = results_document(comparison, rows, ordered, manifest_sha256(everything))
+    document["solved_at_start"] = {task: solved_at_start(episodes[task]) for task in episodes}
     write_json(out / "results.json", document)
     shutil.rmtree(out / "partial", ignore_errors=True)
     return document
@@ -151,6 +158,7 @@ def results_document(
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": machine(),
         "seed": comparison.seed,
+        "protocol": str(comparison.protocol["name"]),
         "manifest_sha256": sha256,
         "rows": [_row_document(row, done, confidence) for row, done in zip(rows, outcomes, strict=True)],
         "pairs": [asdict(pair) for pair in compare_pairs(tested, float(comparison.protocol["alpha"]))],
@@ -186,10 +194,9 @@ def _manifests(comparison: Comparison, workers: int, tell: Progress) -> dict[str
     size = 25
     jobs = []
     for task in comparison.tasks:
-        tolerance = float(comparison.protocol["rest_tolerance_m"])
         for start in range(0, comparison.episodes, size):
             numbers = tuple(range(start, min(start + size, comparison.episodes)))
-            jobs.append(ManifestJob(task, comparison.seed, numbers, tolerance, comparison.use))
+            jobs.append(ManifestJob(task, comparison.seed, numbers, comparison.protocol, comparison.use))
     found: dict[str, list[Episode]] = {str(task["name"]): [] for task in comparison.tasks}
     total, done = comparison.episodes * len(comparison.tasks), 0
     tell("manifest", 0, total)

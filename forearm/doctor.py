@@ -200,14 +200,17 @@ def _gpu() -> Finding:
 
 
 def _checkpoints(folder: Path | None) -> Finding:
-    """The shipped checkpoints, each loaded once."""
-    from world_model.checkpoint import CheckpointError, load_checkpoint, pretrained_folder
+    """The shipped checkpoints and their heads, each loaded once."""
+    from world_model.checkpoint import HEADS, CheckpointError, load_checkpoint, pretrained_folder
+    from world_model.heads_checkpoint import load_heads
 
     folder = folder or pretrained_folder()
     sound, broken = [], []
     for stem in sorted({path.stem for kind in ("json", "safetensors") for path in folder.glob(f"*.{kind}")}):
         try:
-            load_checkpoint(folder / f"{stem}.json")
+            _, document = load_checkpoint(folder / f"{stem.removesuffix(HEADS)}.json")
+            if stem.endswith(HEADS):
+                load_heads(folder / f"{stem}.json", document["weights_sha256"])
         except CheckpointError as error:
             broken.append(_first_line(error))
         else:

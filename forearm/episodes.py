@@ -4,12 +4,19 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forearm.errors import ForearmError
-from forearm.seeds import evaluation_reset_seed
+from forearm.protocol import Rules, begin, meets
+from forearm.seeds import redrawn_seed
+
+if TYPE_CHECKING:
+    from envs import Environment
+
+TRIES = 200
+"""Pairs that are drawn for an episode before giving up on an unsolved one."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,8 @@ class Episode:
 
     `start_state` and `goal_state` are simulator snapshots, rounded to a micrometre or microradian, for the
     record; what is run is the reset with `seed`. `sha256` is over task, number, seed, and where hand and
-    object start and must end, to a tenth of a millimetre.
+    object start and must end, to a tenth of a millimetre. `solved`: the start already meets the criterion; `dropped`
+    starts before this one did so and were drawn again.
     """
 
     task: str
@@ -28,35 +36,44 @@ class Episode:
     goal_state: tuple[float, ...]
     start_distance_m: float
     sha256: str
+    solved: bool = False
+    dropped: int = 0
 
 
-def make_episode(env: Any, task: str, seed: int, episode: int, rest_tolerance_m: float) -> Episode:
-    """The `episode`-th held-out episode of `task` for `seed`, after checking that it starts at rest and
-    unsolved.
+def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> Episode:
+    """The `episode`-th held-out episode of `env`'s task for `seed`, drawn as `rules` say.
 
-    Raises `ForearmError` for a start that is already solved, or from which hand or object move by
-    themselves by more than `rest_tolerance_m` within one control step.
+    A start that already meets the criterion is drawn again where the rules say so.
+
+    Raises `ForearmError` if no unsolved start is found, or for a start from which hand or object move by themselves
+    by more than their tolerance within one control step.
     """
-    reset_seed = evaluation_reset_seed(seed, episode)
-    info = env.reset(seed=reset_seed)[1]
-    start, goal = _rounded(env.snapshot()), _rounded(info["goal_state"])
-    if info["success"]:
+    for dropped in range(TRIES):
+        reset_seed = redrawn_seed(seed, episode, dropped)
+        info = begin(env, rules, reset_seed, episode)[1]
+        solved = meets(env, rules)
+        if not (solved and rules.drop_solved):
+            break
+    else:
         raise ForearmError(
-            f"{task}: episode {episode} of seed {seed} is solved before it starts: mend the task's sampler"
+            f"{env.name}: episode {episode} of seed {seed} is solved before it starts, {TRIES} times in a row: "
+            "mend the task's starts and goals, or set protocol.drop_solved=false"
         )
+    start, goal = _rounded(env.snapshot()), _rounded(info["goal_state"])
     distance = float(info["distance_m"])
     before = _positions(env)
-    env.step(np.zeros(env.action_space.shape, np.float32))
-    moved = float(np.linalg.norm(_positions(env) - before, axis=-1).max())
-    if moved > rest_tolerance_m:
-        raise ForearmError(
-            f"{task}: episode {episode} of seed {seed} does not start at rest: "
-            f"something moves by {moved * 1000:.1f} mm while the arm holds still"
-        )
+    if rules.rest_tolerance_m is not None:
+        env.advance(np.zeros(len(env.action_names)))
+        moved = float(np.linalg.norm(_positions(env) - before, axis=-1).max())
+        if moved > rules.rest_tolerance_m:
+            raise ForearmError(
+                f"{env.name}: episode {episode} of seed {seed} does not start at rest: "
+                f"something moves by {moved * 1000:.1f} mm while the arm holds still"
+            )
     env.restore(info["goal_state"])
     places = [np.round(positions * 1e4).astype(int).tolist() for positions in (before, _positions(env))]
-    digest = hashlib.sha256(json.dumps([task, episode, reset_seed, places]).encode()).hexdigest()
-    return Episode(task, episode, reset_seed, start, goal, distance, digest)
+    digest = hashlib.sha256(json.dumps([env.name, episode, reset_seed, places]).encode()).hexdigest()
+    return Episode(env.name, episode, reset_seed, start, goal, distance, digest, solved, dropped)
 
 
 def manifest_sha256(episodes: Sequence[Episode]) -> str:
@@ -73,10 +90,15 @@ def manifest_document(seed: int, episodes: Sequence[Episode]) -> dict[str, Any]:
     }
 
 
-def _positions(env: Any) -> np.ndarray:
-    """Hand and, where there is one, object: (1 or 2, 3) in metres."""
-    found = np.stack([env.ee_position(), env.object_position()])
-    return found[np.isfinite(found).all(-1)]
+def solved_at_start(episodes: Sequence[Episode]) -> dict[str, int]:
+    """How many pairs of start and goal were `drawn`, and how many of them were `solved` before anything moved."""
+    dropped = sum(episode.dropped for episode in episodes)
+    return {"drawn": len(episodes) + dropped, "solved": sum(episode.solved for episode in episodes) + dropped}
+
+
+def _positions(env: "Environment") -> np.ndarray:
+    """Hand and objects: (1 or more, 3) in metres."""
+    return np.stack(list(env.positions().values()))
 
 
 def _rounded(state: np.ndarray) -> tuple[float, ...]:

@@ -8,22 +8,20 @@ import numpy as np
 from forearm.agent import Act
 
 if TYPE_CHECKING:
-    from envs import ArmEnv
+    from envs import Environment
 
 
 class ExpertAgent:
     """Acts in every environment of `envs` as its task's expert does."""
 
-    def __init__(self, envs: "Sequence[ArmEnv]") -> None:
+    def __init__(self, envs: "Sequence[Environment]") -> None:
         self._envs = envs
         self._policies: list[Any] = []
 
     def reset(self, goals: Sequence[np.ndarray], seeds: Sequence[int]) -> None:
         """Begin `len(goals)` episodes; expert b draws its own noise, if it has any, from `seeds[b]`."""
-        from envs import expert
-
         pairs = zip(self._envs, seeds, strict=False)
-        self._policies = [expert(env, np.random.default_rng(seed)) for env, seed in pairs]
+        self._policies = [env.expert(np.random.default_rng(seed)) for env, seed in pairs]
 
     def act(self, observations: Sequence[dict[str, Any] | None]) -> list[Act | None]:
         """The next action of every episode that is still observed."""

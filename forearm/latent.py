@@ -2,16 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, did_you_mean
 
 if TYPE_CHECKING:
+    from planner.problem import Objective
+    from planner.proposals import Proposal
+    from world_model.heads_checkpoint import Heads
     from world_model.jepa import JEPA
     from world_model.tracker import LatentTracker
+
+PROPOSALS = ("previous", "prior")
+"""Where a planner's `prior_share` of the candidates can come from: the previous plan, the learned prior."""
 
 
 class LatentImagination:
@@ -20,18 +27,37 @@ class LatentImagination:
     Args:
         model: the world model, in evaluation mode.
         objective: `weights` and `decay` of the latent distance over the horizon, its `slowness`, and the weights
-            `action` and `smoothness` of the action cost, as in configs/task.
+            `action`, `smoothness`, `terminal` and `unlikely` of the other costs, as in configs/task.
         fingerprint: of the model's checkpoint, if it has one.
+        heads: of the model, needed for `terminal`, `unlikely` and the proposal `prior`.
+        proposals: names out of `PROPOSALS`.
+
+    Raises ValueError for a weight that is none, a proposal that is unknown, and heads that are missing.
     """
 
-    def __init__(self, model: "JEPA", objective: Mapping[str, Any], fingerprint: str | None = None) -> None:
+    def __init__(
+        self,
+        model: "JEPA",
+        objective: Mapping[str, Any],
+        fingerprint: str | None = None,
+        heads: "Heads | None" = None,
+        proposals: Sequence[str] = PROPOSALS[:1],
+    ) -> None:
+        from planner import UnlikelyLatents, checks
         from world_model.latent_dynamics import LatentDynamics
         from world_model.metric import slow_map
 
+        reason = reason_for_heads(objective, proposals)
+        if reason is not None and heads is None:
+            raise ValueError(f"{reason} needs heads of the world model; none were given")
         self.fingerprint = fingerprint
-        self._model, self._objective = model, objective
+        self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._dynamics = LatentDynamics(model)
         self._metric = slow_map(model.step_covariance, float(objective["slowness"]))
+        self._unlikely: UnlikelyLatents | None = None
+        if heads is not None and weight_of(objective, "unlikely"):
+            free = checks.real("unlikely_free", objective.get("unlikely_free", 2.0), least=0.0)
+            self._unlikely = UnlikelyLatents(heads.mean, heads.covariance, free)
         self._goals: list[torch.Tensor] = []
         self._trackers: list[LatentTracker] = []
         self._last_actions: list[np.ndarray] = []
@@ -57,28 +83,109 @@ class LatentImagination:
             self._last_actions[episode] = action
 
     def problem(self, episodes: Sequence[int]) -> tuple[Any, Any, Any]:
-        """Latent dynamics, distance to the goal latents plus action cost, and the states to start from."""
-        from planner import ActionCost, LatentDistance, WeightedSum
+        """Latent dynamics, distance to the goal latents plus the other costs, and the states to start from."""
         from world_model.latent_dynamics import LatentState
 
         states = [self._trackers[b].state() for b in episodes]
         state = LatentState(torch.cat([s.states for s in states]), torch.cat([s.actions for s in states]))
+        return self._dynamics, self.objective(episodes, [self._last_actions[b] for b in episodes]), state
+
+    def objective(self, episodes: Sequence[int], last_actions: Sequence[np.ndarray]) -> "Objective":
+        """Distance to the goal latents plus the other costs, after the commands (A,) that were carried out last."""
+        from planner import LatentDistance, WeightedSum
+
         wanted = self._objective
-        goals = torch.stack([self._goals[b] for b in episodes])
+        goals = self._goals_of(episodes)
         distance = LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric)
-        if not wanted["action"] and not wanted["smoothness"]:
-            return self._dynamics, distance, state
-        last = torch.as_tensor(np.stack([self._last_actions[b] for b in episodes]), dtype=torch.float32)
-        effort = ActionCost(wanted["action"], wanted["smoothness"], last)
-        return self._dynamics, WeightedSum([(1.0, distance), (1.0, effort)]), state
+        others = self._other_costs(last_actions, goals)
+        return WeightedSum([(1.0, distance), *others]) if others else distance
+
+    def proposals(self, episodes: Sequence[int]) -> "tuple[Proposal, ...]":
+        """The chosen proposals, for planning these episodes together."""
+        from forearm.prior import LatentPrior
+        from planner import PreviousPlan
+
+        chosen: list[Proposal] = []
+        for name in self._sources:
+            if name == "prior":
+                assert self._heads is not None
+                chosen.append(LatentPrior(self._heads.prior, self._goals_of(episodes)))
+            else:
+                chosen.append(PreviousPlan())
+        return tuple(chosen)
+
+    def _goals_of(self, episodes: Sequence[int]) -> torch.Tensor:
+        return torch.stack([self._goals[b] for b in episodes])
+
+    def _other_costs(self, last_actions: Sequence[np.ndarray], goals: torch.Tensor) -> "list[tuple[float, Objective]]":
+        from planner import ActionCost, TerminalValue
+
+        wanted = self._objective
+        costs: list[tuple[float, Objective]] = []
+        if wanted["action"] or wanted["smoothness"]:
+            last = torch.as_tensor(np.stack(list(last_actions)), dtype=torch.float32)
+            costs.append((1.0, ActionCost(wanted["action"], wanted["smoothness"], last)))
+        if self._heads is not None and (weight := weight_of(wanted, "terminal")):
+            costs.append((weight, TerminalValue(self._heads.distance, goals)))
+        if self._unlikely is not None:
+            costs.append((weight_of(wanted, "unlikely"), self._unlikely))
+        return costs
+
+
+def weight_of(objective: Mapping[str, Any], key: str) -> float:
+    """The weight of a cost that may be left out of a config; raises ValueError if it is no number from 0 up."""
+    from planner import checks
+
+    return checks.real(key, objective.get(key, 0.0), least=0.0)
+
+
+def reason_for_heads(objective: Mapping[str, Any], proposals: Sequence[str]) -> str | None:
+    """The setting that needs heads beside the world model, or None; raises ValueError for one that makes no sense."""
+    for name in proposals:
+        if name not in PROPOSALS:
+            raise ValueError(f"unknown proposal '{name}'{did_you_mean(str(name), PROPOSALS)}")
+    if not proposals or len(set(proposals)) < len(proposals):
+        raise ValueError(f"proposals must name one or more of {', '.join(PROPOSALS)}, each once, not {list(proposals)}")
+    for key in ("terminal", "unlikely"):
+        if weight := weight_of(objective, key):
+            return f"objective.{key}={weight:g}"
+    return "the proposal 'prior'" if "prior" in proposals else None
 
 
 def imagination_for(task: Mapping[str, Any]) -> LatentImagination:
-    """The world model that a task's config names; raises `CheckpointError`, or `ForearmError` if it does
-    not fit.
+    """The world model that a task's config names, with its heads where they are used.
+
+    Raises `CheckpointError` for what cannot be read, `ForearmError` for what does not fit.
     """
     model, document = load_for(task)
-    return LatentImagination(model, task["objective"], fingerprint(document))
+    return LatentImagination(model, task["objective"], fingerprint(document), heads_for(task), proposals_of(task))
+
+
+def proposals_of(task: Mapping[str, Any]) -> Sequence[str]:
+    """The proposals that a task's config names; configs without the key mean the previous plan."""
+    named = task.get("proposals", PROPOSALS[:1])
+    return (named,) if isinstance(named, str) else named
+
+
+def heads_for(task: Mapping[str, Any]) -> "Heads | None":
+    """The heads that a task's config needs, those beside its checkpoint unless it names others; None if it needs none.
+
+    Raises `ForearmError` where there are none, `CheckpointError` for those that cannot be read or belong to another
+    world model, ValueError for a config that makes no sense.
+    """
+    from world_model.heads_checkpoint import heads_path
+
+    reason = reason_for_heads(task["objective"], proposals_of(task))
+    if reason is None:
+        return None
+    named = task.get("heads")
+    path = Path(named).expanduser() if named else heads_path(_place(str(task["checkpoint"])))
+    if not path.is_file():
+        raise ForearmError(
+            f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
+            f"train them with 'forearm train-heads task={task['name']}'"
+        )
+    return _load_heads(path, str(load_for(task)[1]["weights_sha256"]))
 
 
 def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":
@@ -114,8 +221,10 @@ def check_horizon(task: Mapping[str, Any], horizon: int) -> None:
 
 
 def fingerprint_of(task: Mapping[str, Any]) -> str:
-    """Fingerprint of a task's checkpoint; raises like `load_for`."""
-    return fingerprint(load_for(task)[1])
+    """Fingerprint of a task's checkpoint and of the heads that are used; raises like `load_for` and `heads_for`."""
+    parts = [load_for(task)[1]]
+    heads = heads_for(task)
+    return "+".join(map(fingerprint, parts if heads is None else [*parts, heads.document]))
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:
@@ -125,8 +234,18 @@ def fingerprint(document: Mapping[str, Any]) -> str:
 
 @cache
 def _load(name: str) -> "tuple[JEPA, dict[str, Any]]":
-    from pathlib import Path
-
     from world_model.checkpoint import load_checkpoint
 
-    return load_checkpoint(Path(name).expanduser() if "/" in name else name)
+    return load_checkpoint(_place(name))
+
+
+@cache
+def _load_heads(path: Path, world_model_sha256: str) -> "Heads":
+    from world_model.heads_checkpoint import load_heads
+
+    return load_heads(path, world_model_sha256)
+
+
+def _place(name: str) -> str | Path:
+    """A checkpoint's name, or its path."""
+    return Path(name).expanduser() if "/" in name else name

@@ -23,9 +23,17 @@ def tables() -> Iterable[Table]:
     import planner
 
     tasks = _table("tasks", "task=")
+    shared: dict[str, list[str]] = {}
     for name in settings.options("task"):
-        known = envs.TASKS.get(name)
-        tasks.add_row(name, known.description if known else settings.describe("task", name))
+        prefix, _, rest = name.partition("/")
+        if prefix in envs.BENCHMARKS:
+            shared.setdefault(prefix, []).append(rest)
+        else:
+            known = envs.TASKS.get(name)
+            tasks.add_row(name, known.description if known else settings.describe("task", name))
+    for prefix, names in shared.items():
+        about = settings.describe("task", f"{prefix}/{settings.ANY}")
+        tasks.add_row(f"{prefix}/...", f"{about} {', '.join(names)}")
     yield tasks
     yield _options("planner", "planners")
     policies = _table("policies that do not plan", "baselines=")
@@ -48,6 +56,7 @@ def _options(group: str, title: str) -> Table:
 
 def _checkpoints() -> Table:
     from world_model.checkpoint import load_checkpoint, shipped
+    from world_model.heads_checkpoint import heads_path
 
     table = _table("checkpoints", "task.checkpoint=")
     for name in shipped():
@@ -55,9 +64,10 @@ def _checkpoints() -> Table:
         size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
         data = document.get("dataset", {})
         frames = f", {data['frames']} frames" if "frames" in data else ""
+        heads = ", with heads" if heads_path(name).is_file() else ""
         table.add_row(
             name,
-            f"task {document.get('task')}, {model.config.encoder} encoder, {size:.1f} M parameters{frames}",
+            f"task {document.get('task')}, {model.config.encoder} encoder, {size:.1f} M parameters{frames}{heads}",
         )
     if not table.row_count:
         table.add_row("none shipped", "make one with 'forearm collect' and 'forearm train'")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from envs import ArmEnv
+    from envs import Environment
 
 
 class TrueImagination:
@@ -18,11 +18,14 @@ class TrueImagination:
 
     fingerprint: str | None = None
 
-    def __init__(self, envs: "Sequence[ArmEnv]") -> None:
-        from envs import TrueDynamics
+    def __init__(self, envs: "Sequence[Environment]") -> None:
+        from envs import ArmEnv, StepwiseDynamics, TrueDynamics
 
         self._envs = envs
-        self._dynamics = TrueDynamics(envs[0])
+        first = envs[0]
+        # The built-in arm is driven open loop, so whole rollouts can be left to MuJoCo.
+        self._fast = isinstance(first, ArmEnv)
+        self._dynamics: Any = TrueDynamics(first) if isinstance(first, ArmEnv) else StepwiseDynamics(first)
 
     def begin(self, goals: Sequence[np.ndarray]) -> None:
         """The goals are read from the environments, when planning."""
@@ -32,11 +35,13 @@ class TrueImagination:
 
     def problem(self, episodes: Sequence[int]) -> tuple[Any, Any, Any]:
         """True dynamics, geometric cost in metres, and snapshots (B, S)."""
-        from envs import GeometricObjective
+        from envs import CostToGo, GeometricObjective
 
-        goals = np.stack([self._envs[b].goal_position for b in episodes])
-        states = np.stack([self._envs[b].snapshot() for b in episodes])
-        return self._dynamics, GeometricObjective(self._envs[0].task, goals), states
+        envs: list[Any] = [self._envs[b] for b in episodes]
+        states = np.stack([env.snapshot() for env in envs])
+        if not self._fast:
+            return self._dynamics, CostToGo(), states
+        return self._dynamics, GeometricObjective(envs[0].task, np.stack([e.goal_position for e in envs])), states
 
 
 class NoImagination:

@@ -20,7 +20,7 @@ def plan_picture(start: np.ndarray, goal: np.ndarray, path: np.ndarray, plan: "P
 
     Args:
         start, goal: frames (R, R, 3) uint8.
-        path: (H + 1, 2) column and row in pixels of `start`, where the plan sends the hand.
+        path: (H + 1, 2) column and row in pixels of `start`, where the plan sends the hand; (0, 2) draws none.
         plan: for the caption.
     """
     page = Image.new("RGB", (2 * SIDE, BAR + SIDE), BACKGROUND)
@@ -28,7 +28,7 @@ def plan_picture(start: np.ndarray, goal: np.ndarray, path: np.ndarray, plan: "P
     page.paste(enlarged(goal, SIDE), (SIDE, BAR))
     draw = ImageDraw.Draw(page)
     seconds = len(plan.actions) * (plan.times[1] - plan.times[0] if len(plan.times) > 1 else 0.0)
-    caption = f"start, and the path commanded by {plan.planner} in {seconds:.1f} s" if seconds else "start"
+    caption = f"start, and the path commanded by {plan.planner} in {seconds:.1f} s" if len(path) else "start"
     draw.text((8, 9), caption, fill=INK)
     draw.text((SIDE + 8, 9), "goal", fill=INK)
     return page
@@ -49,6 +49,8 @@ def _with_path(start: np.ndarray, path: np.ndarray) -> Image.Image:
         draw.line(points, fill=LINE, width=4, joint="curve")
     for x, y in points:
         draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=LINE, outline=(0, 0, 0))
+    if not points:
+        return panel
     (x, y), (u, v) = points[0], points[-1]
     draw.ellipse((x - 6, y - 6, x + 6, y + 6), fill=INK, outline=(0, 0, 0))
     draw.ellipse((u - 6, v - 6, u + 6, v + 6), fill=GOOD, outline=(0, 0, 0))

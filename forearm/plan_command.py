@@ -10,6 +10,7 @@ from rich.console import Console
 import envs
 from forearm import output, settings
 from forearm.control import joint_trajectory
+from forearm.control.body import Body, ToolBody
 from forearm.control.limits import Report
 from forearm.control.robot import Robot
 from forearm.control.trajectory import Trajectory
@@ -37,8 +38,10 @@ def main(overrides: Sequence[str]) -> int:
     form = str(chosen["format"])
     if form not in FORMATS:
         raise ForearmError(f"unknown format '{form}'{did_you_mean(form, FORMATS)}")
+    arm = None
     if form == JOINTS:
         joint_trajectory.check_format(out)
+        arm = Robot(chosen.one("robot")), ToolBody(task["name"])
     if picture == out:
         raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
     build_planner(planner)  # contradictory settings are told before anything is loaded
@@ -50,18 +53,26 @@ def main(overrides: Sequence[str]) -> int:
         start = brain.frame(Path(chosen["start"]), "start")
         goal = brain.frame(Path(chosen["goal"]), "goal")
     env = environment(task["name"], task["camera"], task["resolution"])
-    if given:
+    hand = None
+    if given and isinstance(env, envs.ArmEnv):
         from forearm.hand import find_hand, readings_at_rest
 
         hand = find_hand(env, start)
         proprio = readings_at_rest(env, hand)
+    elif given:
+        if brain.model.config.proprio_dim:
+            raise ForearmError(
+                f"start={chosen['start']}: this checkpoint also reads the arm's joints, which a picture of "
+                f"{env.name} does not tell; leave out start= and goal= to sample them from seed="
+            )
+        proprio = None
     else:
         observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
         start, goal, proprio, hand = (
             observation["pixels"],
             info["goal"],
             observation["proprio"],
-            env.ee_position(),
+            env.positions()["ee_position"],
         )
     with one_thread():
         plan = brain.plan(start, goal, planner=planner, seed=planning_seed(seed, episode), proprio=proprio)
@@ -72,9 +83,9 @@ def main(overrides: Sequence[str]) -> int:
     save_plan_picture(picture, start, goal, path, plan)
     console = Console()
     console.print(str(plan), highlight=False)
-    if form == JOINTS:
-        robot = Robot(chosen.one("robot"))
-        motion, report = joint_path(robot, task["name"], proprio, plan)
+    if arm is not None:
+        robot, body = arm
+        motion, report = joint_path(robot, body, proprio, plan)
         joint_trajectory.write(out, motion, robot, float(chosen["rate"]))
         said = f"{len(robot.joints)} joints of {robot.name}, {motion.end - motion.start:.2f} s"
         console.print(f"{said}; before shaping: {report}", soft_wrap=True, highlight=False)
@@ -84,14 +95,12 @@ def main(overrides: Sequence[str]) -> int:
     return 0
 
 
-def joint_path(robot: Robot, task: str, proprio: np.ndarray, plan: "Plan") -> tuple[Trajectory, Report]:
+def joint_path(robot: Robot, body: Body, proprio: np.ndarray | None, plan: "Plan") -> tuple[Trajectory, Report]:
     """What the joints do for a plan, within the robot's limits, from rest at the readings `proprio` (15,) on; and what
     the plan's own curve would have broken. Raises `ForearmError` where nothing of the plan can be followed.
     """
-    from forearm.control.body import ToolBody
     from forearm.control.motion import Drafts
 
-    body = ToolBody(task)
     here = body.read({"proprio": proprio})
     position = np.clip(here, robot.limits.low, robot.limits.high)
     standing = robot.check_pose(position)
@@ -105,7 +114,10 @@ def joint_path(robot: Robot, task: str, proprio: np.ndarray, plan: "Plan") -> tu
     return path, report
 
 
-def _path_in_pixels(env: envs.ArmEnv, hand: np.ndarray, actions: np.ndarray) -> np.ndarray:
+def _path_in_pixels(env: "envs.Environment", hand: np.ndarray | None, actions: np.ndarray) -> np.ndarray:
+    """(H + 1, 2) where the plan sends the hand; (0, 2) for an arm whose commands say too little of that."""
+    if hand is None or not isinstance(env, envs.ArmEnv):
+        return np.zeros((0, 2))
     from forearm.hand import commanded_path
 
     return env.project(commanded_path(env.task, hand, actions))

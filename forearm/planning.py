@@ -11,7 +11,7 @@ from forearm import settings
 from forearm.agent import Agent, Imagination
 from forearm.errors import ForearmError
 from forearm.frames import read_frame
-from forearm.latent import LatentImagination, fingerprint, load_for
+from forearm.latent import fingerprint, heads_for, imagination_for, load_for
 from forearm.rows import build_planner
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Brain:
     def __init__(self, task: Mapping[str, Any]) -> None:
         self.task = task
         self.model, self.document = load_for(task)
+        heads_for(task)  # what is missing is told now
 
     @property
     def resolution(self) -> int:
@@ -38,7 +39,7 @@ class Brain:
 
     def imagination(self) -> Imagination:
         """A fresh `Imagination` for an `Agent`."""
-        return LatentImagination(self.model, self.task["objective"], fingerprint(self.document))
+        return imagination_for(self.task)
 
     def plan(
         self,

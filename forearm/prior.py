@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from planner.noise import Noise
     from world_model.heads import ActionPrior
 
+NOISE_BETA = 2.0
+"""Exponent of the noise's spectrum along time: commands are off for several steps on end, not for each by itself."""
+
 
 class LatentPrior:
     """Proposes what the prior thinks leads from the newest latent of each problem to its goal latent.
@@ -36,7 +39,8 @@ class LatentPrior:
         if len(self.goals) != space.batch:
             raise ValueError(f"{len(self.goals)} goals for {space.batch} problems; give one to each")
         latents = problem.state.states[:, -1, : self.goals.shape[-1]]
-        commands = self.prior.sample(latents, self.goals, noise.generators, count).to(space.low)[:, :, : space.horizon]
+        numbers = noise.normal(count, self.prior.config.horizon, space.dims, NOISE_BETA, like=space.low)
+        commands = self.prior.sample(latents, self.goals, numbers).to(space.low)[:, :, : space.horizon]
         missing = space.horizon - commands.shape[2]
         if missing > 0:
             rest = space.middle.expand(*commands.shape[:2], missing, -1)

@@ -16,7 +16,7 @@ from forearm.expert import ExpertAgent
 from forearm.oracle import NoImagination, TrueImagination
 
 if TYPE_CHECKING:
-    from envs import ArmEnv
+    from envs import Environment
 
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
 POLICIES = ("random", "hold", "expert")
@@ -26,7 +26,7 @@ POLICIES = ("random", "hold", "expert")
 class Row:
     """Everything that decides how the episodes of a row go, apart from the episodes themselves.
 
-    `task` and `planner` are configs as in configs/task and configs/planner; `checkpoint` is a fingerprint.
+    `task`, `planner` and `protocol` are configs as in configs/; `checkpoint` is a fingerprint.
     """
 
     task: Mapping[str, Any]
@@ -36,6 +36,7 @@ class Row:
     replan_every: int = 1
     checkpoint: str | None = None
     use: tuple[str, ...] = field(default=())
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def task_name(self) -> str:
@@ -89,6 +90,25 @@ def check_row(row: Row) -> None:
         check_horizon(row.task, horizon)
 
 
+def check_rate(task: Mapping[str, Any], env: "Environment") -> None:
+    """Raise `ForearmError` unless a task's checkpoint knows commands of the kind and rate that `env` takes."""
+    from forearm.latent import load_for
+
+    model, document = load_for(task)
+    period, size = float(document["control_period"]), len(env.action_names)
+    differing = []
+    # A data set's frame rate is a whole number, so a period may have been rounded.
+    if abs(period - env.control_period) > 0.03 * env.control_period:
+        differing.append(f"one command every {1e3 * period:.4g} ms, not every {1e3 * env.control_period:.4g} ms")
+    if model.config.action_dim != size:
+        differing.append(f"commands of {model.config.action_dim} numbers, not {size}")
+    if differing:
+        raise ForearmError(
+            f"checkpoint '{task['checkpoint']}' was trained on {' and '.join(differing)} as {env.name} takes them: "
+            f"give another {task['name']}.checkpoint= or train one"
+        )
+
+
 def build_planner(config: Mapping[str, Any]) -> Any:
     """The planner that a config describes; raises ValueError for settings that contradict each other."""
     from planner import make_planner
@@ -97,7 +117,7 @@ def build_planner(config: Mapping[str, Any]) -> Any:
     return make_planner(config["name"], **settings)
 
 
-def build_agent(row: Row, envs: "Sequence[ArmEnv]") -> Acting:
+def build_agent(row: Row, envs: "Sequence[Environment]") -> Acting:
     """What acts in a row, in the environments `envs`."""
     if row.dynamics == NONE and row.planner_name == "expert":
         return ExpertAgent(envs)
@@ -112,6 +132,7 @@ def build_agent(row: Row, envs: "Sequence[ArmEnv]") -> Acting:
     else:
         from forearm.latent import imagination_for
 
+        check_rate(row.task, envs[0])
         imagination = imagination_for(row.task)
     return Agent(
         build_planner(row.planner),

@@ -27,6 +27,14 @@ def evaluation_reset_seed(seed: int, episode: int) -> int:
     return _HALF + _draw(seed, _EVALUATION, episode)
 
 
+def redrawn_seed(seed: int, episode: int, attempt: int) -> int:
+    """Seed for the `attempt`-th try at an evaluation episode, from the same range; try 0 is `evaluation_reset_seed`."""
+    if not attempt:
+        return evaluation_reset_seed(seed, episode)
+    state = np.random.SeedSequence([seed, _EVALUATION, episode, attempt]).generate_state(1, np.uint32)
+    return _HALF + int(state[0]) % _HALF
+
+
 def planning_seed(seed: int, episode: int) -> int:
     """Seed of the planner's own random stream in one evaluation episode."""
     return _draw(seed, _PLANNING, episode)

@@ -2,10 +2,14 @@
 
 `task` and `planner` may be lists. An override `planner.samples=200` goes to every selected planner that has
 such a key, `cem.samples=200` to that one; `task.` and a task's own name work in the same way.
+
+Tasks of a benchmark, such as `metaworld/door-open-v3`, need no file each: those without one share the benchmark's
+`_any.yaml`.
 """
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,7 +22,9 @@ OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
 GROUPS = ("task", "planner", "world_model", "protocol", "robot")
 LIST_GROUPS = ("task", "planner")
-_FOLDERS_AND_PICTURES = {"out", "start", "goal", "data", "checkpoint", "picture", "configs", "goals"}
+ANY = "_any"
+"""Stem of the config that a benchmark's tasks share."""
+_FOLDERS_AND_PICTURES = {"out", "start", "goal", "data", "checkpoint", "heads", "picture", "configs", "goals"}
 PATHS = frozenset({*_FOLDERS_AND_PICTURES, "model", "token_file", "tls_cert", "tls_key"})
 
 
@@ -61,14 +67,14 @@ class Settings:
 
 
 def options(group: str) -> list[str]:
-    """Names of the configs in `group`, in alphabetical order."""
+    """Names of the configs in `group`, in alphabetical order; the tasks of a benchmark among them."""
     return list(_options(group))
 
 
 def describe(group: str, name: str) -> str:
     """What the config `name` of `group` says about itself: the comment in its first line."""
-    for folder in _folders():
-        path = folder / group / f"{name}.yaml"
+    shared = f"{name.partition('/')[0]}/{ANY}"
+    for path in (folder / group / f"{stem}.yaml" for stem in (name, shared) for folder in _folders()):
         if path.is_file():
             first = path.read_text(encoding="utf-8").partition("\n")[0]
             return first.removeprefix("#").strip() if first.startswith("#") else ""
@@ -98,7 +104,7 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
     for group, names in selected.items():
         for name in names:
             if name not in _options(group):
-                raise ForearmError(f"unknown {group} '{name}'{did_you_mean(name, _options(group))}")
+                raise ForearmError(f"unknown {group} '{name}'{_near_option(group, name)}")
 
     groups = {group: {name: _option(command, group, name) for name in names} for group, names in selected.items()}
     values = {key: value for key, value in default.items() if key not in GROUPS}
@@ -159,7 +165,8 @@ def _split(word: str) -> tuple[str, str]:
     key = key.strip()
     if not equals or not key:
         raise ForearmError(f"settings are written key=value, not '{word}'")
-    if key[0] in "+~" or not all(part.isidentifier() for part in key.split(".")):
+    head, *parts = key.split(".")
+    if key[0] in "+~" or not _TASK.fullmatch(head) or not all(part.isidentifier() for part in parts):
         raise ForearmError(f"'{key}' is not the name of a setting; settings are written key=value")
     return key, value.strip()
 
@@ -186,7 +193,7 @@ def _value(key: str, text: str) -> Any:
     if key.rpartition(".")[2] in PATHS:
         return None if text in ("", "null") else text
     try:
-        override = OverridesParser.create().parse_override(f"{key}={text}")
+        override = OverridesParser.create().parse_override(f"value={text}")
         if override.is_sweep_override():
             raise ForearmError(f"{key} takes one value; write lists in brackets, {key}=[{text}]")
         value = override.value()
@@ -236,6 +243,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+_TASK = re.compile(r"[A-Za-z_][\w/-]*")
+"""What a task may be called, and with that the first part of a key."""
+
 _KINDS: dict[type, tuple[Callable[[Any], bool], str]] = {  # bool first: it is an int as well
     bool: (lambda value: isinstance(value, bool), "true or false"),
     int: (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
@@ -281,7 +291,10 @@ def _near_key(key: str, known: Iterable[str]) -> str:
 
 
 def _option(command: str, group: str, name: str) -> dict[str, Any]:
-    return dict(_compose(command, (f"{group}={name}",))[group])
+    if name in _files(group):
+        return dict(_compose(command, (f"{group}={name}",))[group])
+    shared = dict(_compose(command, (f"{group}={name.partition('/')[0]}/{ANY}",))[group])
+    return shared | {"name": name, "checkpoint": name.replace("/", "-")}
 
 
 def _compose(command: str, overrides: tuple[str, ...]) -> dict[str, Any]:
@@ -313,7 +326,30 @@ def _composed(command: str, overrides: tuple[str, ...]) -> dict[str, Any]:
 
 @cache
 def _options(group: str) -> tuple[str, ...]:
-    return tuple(sorted({path.stem for folder in _folders() for path in (folder / group).glob("*.yaml")}))
+    found = {name for name in _files(group) if not name.endswith(f"/{ANY}")}
+    if group == "task":
+        from envs.catalog import BENCHMARKS
+
+        shared = [prefix for prefix in BENCHMARKS if f"{prefix}/{ANY}" in _files(group)]
+        found |= {f"{prefix}/{task}" for prefix in shared for task in BENCHMARKS[prefix]}
+    return tuple(sorted(found))
+
+
+def _files(group: str) -> frozenset[str]:
+    """Names of the config files of `group`: paths below it, without their suffix."""
+    paths = [(path, folder / group) for folder in _folders() for path in (folder / group).rglob("*.yaml")]
+    return frozenset(path.relative_to(root).with_suffix("").as_posix() for path, root in paths)
+
+
+def _near_option(group: str, name: str) -> str:
+    """The nearest options; among the tasks of one benchmark, if it is one of those that is meant."""
+    prefix, _, rest = name.partition("/")
+    inside = [option for option in _options(group) if option.startswith(f"{prefix}/")]
+    if not rest or not inside:
+        return did_you_mean(name, _options(group))
+    tasks = [option.partition("/")[2] for option in inside]
+    near = [f"{prefix}/{task}" for task in difflib.get_close_matches(rest, tasks, n=3, cutoff=0.5)]
+    return f"; did you mean {' or '.join(near)}?" if near else f"; choose from {', '.join(inside)}"
 
 
 def _folders() -> list[Path]:

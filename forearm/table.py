@@ -23,6 +23,12 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
                 oracle = " (oracle)" if row["dynamics"] == "oracle" else ""
                 table.add_row(row["planner"] + oracle, *_numbers(row))
         yield table
+        if counted := document.get("solved_at_start", {}).get(task):
+            share = 100 * counted["solved"] / counted["drawn"]
+            yield (
+                f"protocol {document['protocol']}: {counted['solved']} of {counted['drawn']} pairs of start and goal "
+                f"drawn ({share:.0f} %) were solved before the arm moved\n"
+            )
     for task in dict.fromkeys(pair["task"] for pair in document["pairs"]):
         pairs = _table(f"{task}: exact paired tests, Holm-corrected")
         for heading in ("a", "b"):

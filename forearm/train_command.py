@@ -1,5 +1,6 @@
 """`forearm train`: train a world model, with loss, throughput and time left, and a report at the end."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def main(overrides: Sequence[str]) -> int:
         report = _train(training, bool(chosen["resume"]), chosen["device"], console)
     except FloatingPointError as error:
         raise ForearmError(str(error)) from None
-    console.print(_report_table(report))
+    console.print(report_table(report))
     console.print(f"checkpoint: {training.out / 'model.json'}", soft_wrap=True, highlight=False)
     return 0
 
@@ -43,18 +44,32 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any], world_model:
     from world_model.training import Training
 
     parts = {key: value for key, value in world_model.items() if key not in ("name", "loss", "train")}
+    data = Path(chosen["data"] or f"data/{task['name']}").expanduser()
+    if parts["frameskip"] is None:
+        parts["frameskip"] = task["frameskip"]
+    if parts["action_dim"] is None:
+        parts["action_dim"] = _action_size(data)
     known = envs.TASKS.get(task["name"])
     description = {"task": task["name"], "name": world_model["name"]}
     if known is not None:
         description["task_description"] = known.description
     return Training(
-        data=Path(chosen["data"] or f"data/{task['name']}").expanduser(),
+        data=data,
         out=output.folder(chosen["out"], f"outputs/{task['name']}"),
         model=from_mapping(ModelConfig, {**parts, "resolution": task["resolution"]}),
         loss=from_mapping(LossConfig, dict(world_model["loss"])),
         train=from_mapping(TrainConfig, {**world_model["train"], "seed": chosen.whole("seed", 0)}),
         description=description,
     )
+
+
+def _action_size(data: Path) -> int:
+    """How many numbers an action of the data set has; 4 where that cannot be read, which training will tell."""
+    try:
+        info = json.loads((data / "meta" / "info.json").read_text(encoding="utf-8"))
+        return int(info["features"]["action"]["shape"][0])
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return 4
 
 
 def _train(training: Any, resume: bool, device: str | None, console: Console) -> dict[str, Any]:
@@ -93,7 +108,8 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
         return train(training, resume=resume, device=device, on_progress=show, on_decoded=decoded)
 
 
-def _report_table(report: Mapping[str, Any]) -> Table:
+def report_table(report: Mapping[str, Any]) -> Table:
+    """A held-out report, one line a figure."""
     table = Table(title="held-out report", title_justify="left", show_header=False)
     table.add_column()
     table.add_column()

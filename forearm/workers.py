@@ -13,7 +13,8 @@ from forearm.closed_loop import Acting, Outcome, Recording, run_episodes
 from forearm.episodes import Episode, make_episode
 from forearm.files import write_json
 from forearm.parallel import import_modules, one_thread
-from forearm.rows import Row, build_agent
+from forearm.protocol import rules_of
+from forearm.rows import LEARNED, Row, build_agent
 from forearm.worlds import environment
 
 
@@ -24,7 +25,7 @@ class ManifestJob:
     task: Mapping[str, Any]
     seed: int
     numbers: tuple[int, ...]
-    rest_tolerance_m: float
+    protocol: Mapping[str, Any]
     use: tuple[str, ...] = ()
 
 
@@ -42,7 +43,7 @@ def make_manifest(job: ManifestJob) -> list[Episode]:
     """Make and check the episodes of `job`."""
     import_modules(job.use)
     env = environment(job.task["name"], job.task["camera"], job.task["resolution"])
-    return [make_episode(env, job.task["name"], job.seed, e, job.rest_tolerance_m) for e in job.numbers]
+    return [make_episode(env, job.seed, e, rules_of(job.protocol, job.task)) for e in job.numbers]
 
 
 def run_chunk(job: ChunkJob) -> tuple[Row, list[Outcome]]:
@@ -53,7 +54,9 @@ def run_chunk(job: ChunkJob) -> tuple[Row, list[Outcome]]:
         agent, envs = _agent(_Keyed(job.row), len(job.episodes))
         nothing = np.zeros((0,), np.uint8)
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
-        outcomes = run_episodes(agent, envs, job.episodes, job.row.seed, task["max_steps"], recordings)
+        rules = rules_of(job.row.protocol, task)
+        blind = job.row.dynamics != LEARNED
+        outcomes = run_episodes(agent, envs, job.episodes, job.row.seed, task["max_steps"], recordings, rules, blind)
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.film import write_film
@@ -76,7 +79,7 @@ def partial_path(job: ChunkJob) -> Path:
 
 def film_path(out: Path, row: Row, episode: int) -> Path:
     """Where the film of an episode is put."""
-    return out / "films" / f"{row.label}-{episode:03d}.mp4"
+    return out / "films" / f"{row.label.replace('/', '-')}-{episode:03d}.mp4"
 
 
 def finished(out: Path, row: Row, episodes: Sequence[Episode]) -> dict[int, Outcome]:

@@ -1,12 +1,15 @@
 """What a planner is asked: a model to roll out, a cost to lower, a start, and bounds."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from planner import checks
+
+if TYPE_CHECKING:
+    from planner.proposals import Proposal
 
 
 class Dynamics(Protocol):
@@ -39,7 +42,8 @@ class Problem:
 
     `low` and `high` (A,) bound every command, in the command's own units; their dtype and device are
     those of the search. `state` is handed to `dynamics.rollout` as it is and describes all `batch`
-    problems. `control_period` is the time between two commands in seconds.
+    problems. `control_period` is the time between two commands in seconds. `proposals`, if there are any, provide a
+    planner's `prior_share` of the candidates of these problems, instead of the planner's own.
 
     Raises `ValueError` for bounds that are not finite, not (A,), or crossed, an empty batch, or a control
     period that is not positive.
@@ -52,6 +56,7 @@ class Problem:
     high: Tensor
     batch: int
     control_period: float
+    proposals: "tuple[Proposal, ...]" = ()
 
     def __post_init__(self) -> None:
         """Check, and turn bounds given as lists or arrays into float tensors."""
@@ -66,5 +71,6 @@ class Problem:
             raise ValueError("low must not be greater than high in any action dimension")
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
+        object.__setattr__(self, "proposals", tuple(self.proposals))
         object.__setattr__(self, "batch", checks.integer("batch", self.batch, 1))
         object.__setattr__(self, "control_period", checks.real("control_period", self.control_period, above=0.0))

@@ -44,7 +44,8 @@ C = TypeVar("C", bound=SearchConfig)
 class Planner(ABC, Generic[D, C]):
     """A search over command sequences. `clock` returns seconds and is there to be replaced in tests.
 
-    `proposals` provide a share of the candidates (`prior_share`); by default, the previous plan.
+    `proposals` provide a share of the candidates (`prior_share`) of problems that bring none of their own; by default,
+    the previous plan.
 
     Stateless: two calls of `plan` with generators in the same state give the same plans, and B problems
     planned together give the same plans as one by one, bit for bit, if the dynamics and the objective do.
@@ -231,7 +232,7 @@ class Planner(ABC, Generic[D, C]):
         samples = self.sample(dist, space, noise, iteration)
         count = self.proposed(samples.shape[1] - 1)
         if count and (self.proposals_last or iteration == 0):
-            drawn = propose(self.proposals, problem, space, past, noise, count)
+            drawn = propose(problem.proposals or self.proposals, problem, space, past, noise, count)
             samples = torch.cat((samples[:, : samples.shape[1] - count], drawn.to(samples.dtype)), dim=1)
         samples.select(1, 0).copy_(dist.mean)
         samples = space.clip_(samples)

@@ -10,12 +10,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
 
 from world_model.config import ModelConfig, from_mapping, to_mapping
 from world_model.dataset.atomic import replacing
 from world_model.jepa import JEPA
 
 FORMAT = 1
+HEADS = ".heads"
+"""Ends the names of the files with the heads for a checkpoint, which lie beside it; see heads_checkpoint.py."""
 
 
 class CheckpointError(ValueError):
@@ -29,7 +32,7 @@ def pretrained_folder() -> Path:
 
 def shipped() -> list[str]:
     """Names of the checkpoints that ship with the package."""
-    return sorted(path.stem for path in pretrained_folder().glob("*.json"))
+    return sorted(path.stem for path in pretrained_folder().glob("*.json") if not path.stem.endswith(HEADS))
 
 
 def locate(name: str | Path) -> Path:
@@ -61,15 +64,19 @@ def save_checkpoint(model: JEPA, path: Path, description: dict[str, Any]) -> Non
         path: without suffix.
         description: task, camera, control_period, action_names, dataset fingerprint, metrics, training settings.
     """
-    weights = save_tensors({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()})
-    document = {
-        "format": FORMAT,
-        "model": to_mapping(model.config),
-        **description,
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-    }
-    write_whole(path.with_suffix(".safetensors"), weights)
-    write_whole(path.with_suffix(".json"), (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
+    write_pair(path, model.state_dict(), {"format": FORMAT, "model": to_mapping(model.config), **description})
+
+
+def write_pair(path: Path, tensors: dict[str, Tensor], document: dict[str, Any]) -> None:
+    """Writes `tensors` and the `document` about them to `path`.safetensors and `path`.json, one whole file each.
+
+    `path` has no suffix of its own, but may have dots in its name. The document is given the tensors' hash.
+    """
+    weights = save_tensors({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
+    document = {**document, "weights_sha256": hashlib.sha256(weights).hexdigest()}
+    write_whole(path.with_name(f"{path.name}.safetensors"), weights)
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    write_whole(path.with_name(f"{path.name}.json"), text.encode())
 
 
 def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tuple[JEPA, dict[str, Any]]:
@@ -83,15 +90,30 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
         CheckpointError: missing, damaged, of another format, or weights and JSON that do not belong together.
     """
     path = locate(name)
+    document = read_document(path, "a forearm checkpoint", FORMAT)
+    try:
+        config = from_mapping(ModelConfig, document["model"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: is not a forearm checkpoint ({error})") from error
+    model = JEPA(config)
+    fill(model, read_weights(path, document), path)
+    return model.to(device).eval().requires_grad_(False), document
+
+
+def read_document(path: Path, kind: str, version: int) -> dict[str, Any]:
+    """A JSON of format `version` that `write_pair` wrote; raises `CheckpointError` where it is not `kind`."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        version = document["format"]
-        config = from_mapping(ModelConfig, document["model"])
-        expected = document["weights_sha256"]
+        found, _ = document["format"], document["weights_sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: is not a forearm checkpoint ({error})") from error
-    if version != FORMAT:
-        raise CheckpointError(f"{path}: has format {version}, this version reads {FORMAT}: train it again or update")
+        raise CheckpointError(f"{path}: is not {kind} ({error})") from error
+    if found != version:
+        raise CheckpointError(f"{path}: has format {found}, this version reads {version}: train it again or update")
+    return dict(document)
+
+
+def read_weights(path: Path, document: dict[str, Any]) -> dict[str, Tensor]:
+    """The tensors beside the JSON `path`; raises `CheckpointError` unless they are the ones that it describes."""
     weights_path = path.with_suffix(".safetensors")
     try:
         weights = weights_path.read_bytes()
@@ -99,16 +121,23 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
         raise CheckpointError(
             f"{weights_path}: cannot be read ({error.strerror}); it belongs beside {path.name}"
         ) from error
-    if hashlib.sha256(weights).hexdigest() != expected:
+    if hashlib.sha256(weights).hexdigest() != document["weights_sha256"]:
         raise CheckpointError(
             f"{weights_path}: is not the file that {path.name} describes (its hash differs): copy both again"
         )
-    model = JEPA(config)
     try:
-        model.load_state_dict(load_tensors(weights))
-    except (SafetensorError, RuntimeError) as error:
+        return load_tensors(weights)
+    except SafetensorError as error:
+        raise CheckpointError(f"{weights_path}: is no safetensors file: {error}") from error
+
+
+def fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Loads a module's tensors; raises `CheckpointError` where they do not fit the architecture in the JSON `path`."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        weights_path = path.with_suffix(".safetensors")
         raise CheckpointError(f"{weights_path}: does not fit the architecture in {path.name}: {error}") from error
-    return model.to(device).eval().requires_grad_(False), document
 
 
 def write_whole(path: Path, content: bytes) -> None:

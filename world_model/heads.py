@@ -7,39 +7,45 @@ where behaviour is plausible: PRISM, arXiv 2606.07974.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
+
+from world_model.fitting import Fitting, OnStep, check_fitting, fit
+from world_model.trajectories import Trajectories
 
 
 @dataclass(frozen=True)
-class PriorConfig:
+class PriorConfig(Fitting):
     """Sizes of the prior and of its training.
 
-    `horizon`: H, control steps of commands that it proposes. `frameskip`: control steps per latent step. `width`,
-    `depth`: of the network. `least_std`: no command is ever predicted more surely than this, in command units.
-    `steps`, `batch`, `rate`: of AdamW.
+    `horizon`: H, control steps of commands that it proposes. `farthest`: control steps to the goals that it is
+    trained for. `width`, `depth`: of the network. `least_std`: no command is ever predicted more surely than this, in
+    command units. `steps`, `batch`, `rate`: of the training.
     """
 
     horizon: int = 20
-    frameskip: int = 2
+    farthest: int = 40
     width: int = 256
     depth: int = 2
     least_std: float = 0.02
-    steps: int = 2000
-    batch: int = 256
-    rate: float = 1e-3
 
     def __post_init__(self) -> None:
         """Raise ValueError for a size that cannot be."""
-        for name in ("horizon", "frameskip", "width", "depth", "steps", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.least_std <= 0 or self.rate <= 0:
-            raise ValueError(f"least_std and rate must be positive, got {self.least_std} and {self.rate}")
+        check_fitting(self, "horizon", "farthest", "width", "depth")
+        if self.least_std <= 0:
+            raise ValueError(f"least_std must be positive, got {self.least_std}")
+
+
+def network(inputs: int, outputs: int, width: int, depth: int) -> nn.Sequential:
+    """A perceptron of `depth` normalised hidden layers."""
+    sizes = [inputs] + [width] * depth
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.LayerNorm(after), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
 
 
 class ActionPrior(nn.Module):
@@ -48,11 +54,7 @@ class ActionPrior(nn.Module):
     def __init__(self, latent_dim: int, action_dim: int, config: PriorConfig) -> None:
         super().__init__()
         self.config, self.action_dim = config, action_dim
-        sizes = [2 * latent_dim] + [config.width] * config.depth
-        layers: list[nn.Module] = []
-        for before, after in pairwise(sizes):
-            layers += [nn.Linear(before, after), nn.LayerNorm(after), nn.SiLU()]
-        self.body = nn.Sequential(*layers, nn.Linear(sizes[-1], 2 * config.horizon * action_dim))
+        self.body = network(2 * latent_dim, 2 * config.horizon * action_dim, config.width, config.depth)
 
     def forward(self, latents: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, both (N, H, A), of latents (N, D) and goals (N, D)."""
@@ -60,71 +62,58 @@ class ActionPrior(nn.Module):
         return out[:, 0], self.config.least_std + nn.functional.softplus(out[:, 1])
 
     @torch.no_grad()
-    def sample(self, latents: Tensor, goals: Tensor, generators: Sequence[Generator], count: int) -> Tensor:
-        """`count` command sequences for each of B problems, (B, count, H, A); not clipped to any bounds.
+    def sample(self, latents: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
+        """Command sequences (B, count, H, A) for B problems, from standard normal `noise` of that shape.
 
-        Noise for problem b comes from `generators[b]` only, and each problem is computed by itself, so that results do
-        not depend on the batch.
+        The noise may be coloured along H. Each problem is computed by itself, so that results do not depend on the
+        batch. Nothing is clipped to any bounds. Raises ValueError for noise of another shape.
         """
-        rows = []
-        for b, generator in enumerate(generators):
-            mean, std = self(latents[b : b + 1], goals[b : b + 1])
-            noise = torch.randn(
-                (count, *mean.shape[1:]), generator=generator, dtype=mean.dtype, device=generator.device
+        expected = (len(latents), self.config.horizon, self.action_dim)
+        if noise.ndim != 4 or (noise.shape[0], *noise.shape[2:]) != expected:
+            raise ValueError(
+                f"noise has shape {tuple(noise.shape)}; expected "
+                f"({expected[0]}, count, {expected[1]}, {expected[2]}): (B, count, H, A)"
             )
-            rows.append(noise.to(mean.device) * std + mean)
+        rows = []
+        for b in range(len(latents)):
+            mean, std = self(latents[b : b + 1], goals[b : b + 1])
+            rows.append(noise[b].to(mean) * std + mean)
         return torch.stack(rows)
 
 
+def prior_loss(prior: ActionPrior, data: Trajectories, rows: Tensor, ahead: Tensor) -> Tensor:
+    """Mean negative log-likelihood, in nats, of one dimension of a command.
+
+    Of the commands given from the moments `rows` (N,) on, up to the goals `ahead` (N,) control steps later: what comes
+    after a goal is not its way there.
+    """
+    offsets = torch.arange(prior.config.horizon)
+    counts = (offsets < ahead[:, None]).to(data.latents)[..., None]
+    actions = data.actions[torch.where(offsets < ahead[:, None], rows[:, None] + offsets, rows[:, None])]
+    mean, std = prior(data.latents[rows], data.latents[rows + ahead])
+    nats = 0.5 * ((actions - mean) / std).square() + std.log() + 0.5 * math.log(2 * math.pi)
+    return (nats * counts).sum() / (counts.sum() * actions.shape[-1])
+
+
 def train_prior(
-    latents: Tensor, actions: Tensor, config: PriorConfig, seed: int = 0
+    data: Trajectories, config: PriorConfig, seed: int = 0, on_step: OnStep = lambda step: None
 ) -> tuple[ActionPrior, list[float]]:
-    """A prior fitted to cached latents by maximum likelihood.
+    """A prior fitted by maximum likelihood.
 
     Args:
-        latents: (N, T, D), of N episodes of T latent steps.
-        actions: (N, (T-1)·frameskip, A), the commands between them, one a control step.
+        data: encoded episodes.
         config: sizes.
-        seed: of the initial weights and of which windows are seen.
+        seed: of the initial weights and of what is seen when.
+        on_step: called after each step.
 
     Returns:
-        The prior, in evaluation mode, and the loss of each step: the mean negative log-likelihood of one dimension of
-        a command, in nats.
-
-    Raises:
-        ValueError: shapes that do not fit each other, or episodes shorter than the horizon.
+        The prior, in evaluation mode, and the loss of each step, see `prior_loss`.
     """
-    episodes, length, dims = latents.shape
-    if actions.ndim != 3 or actions.shape[:2] != (episodes, (length - 1) * config.frameskip):
-        raise ValueError(
-            f"latents {tuple(latents.shape)} and frameskip {config.frameskip} ask for actions "
-            f"({episodes}, {(length - 1) * config.frameskip}, A), got {tuple(actions.shape)}"
-        )
-    latent_steps = -(-config.horizon // config.frameskip)
-    if length <= latent_steps:
-        raise ValueError(f"episodes of {length} latent steps are too short for a horizon of {latent_steps}")
-    draw = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        prior = ActionPrior(dims, actions.shape[-1], config).to(latents.device)
-    optimizer = torch.optim.AdamW(prior.parameters(), lr=config.rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
-    windows = actions.unfold(1, config.horizon, config.frameskip).transpose(-1, -2)  # (N, starts, H, A)
-    losses = []
-    for _ in range(config.steps):
-        episode = torch.randint(episodes, (config.batch,), generator=draw)
-        start = torch.randint(windows.shape[1], (config.batch,), generator=draw)
-        # Goals from the next latent step to the end of the horizon; what comes after a goal is not its way there.
-        ahead = torch.randint(1, latent_steps + 1, (config.batch,), generator=draw)
-        mean, std = prior(latents[episode, start], latents[episode, start + ahead])
-        error = (windows[episode, start] - mean) / std
-        nats = 0.5 * error.square() + std.log() + 0.5 * math.log(2 * math.pi)
-        counts = (torch.arange(config.horizon) < config.frameskip * ahead[:, None]).to(nats)[..., None]
-        loss = (nats * counts).sum() / (counts.sum() * actions.shape[-1])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(prior.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.detach())
-    return prior.eval().requires_grad_(False), torch.stack(losses).tolist()
+
+    def make() -> ActionPrior:
+        return ActionPrior(data.latents.shape[1], data.actions.shape[1], config)
+
+    def loss(prior: ActionPrior, draw: torch.Generator) -> Tensor:
+        return prior_loss(prior, data, *data.pairs(config.batch, config.farthest, draw))
+
+    return fit(make, loss, config, seed, on_step)

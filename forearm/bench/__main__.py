@@ -1,6 +1,7 @@
 """`python -m forearm.bench [--quick] [--only SECTION ...] [--out PAGE] [--json FOLDER]`: measure and write the page."""
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    logging.basicConfig(level=logging.WARNING, format="  %(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("forearm").setLevel(logging.INFO)
     missing = sorted(set(PACKAGES) - set(versions()))
     if missing:
         sys.stderr.write(f"bench: without {', '.join(missing)}, which `make bench` installs\n")

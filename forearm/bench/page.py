@@ -44,10 +44,11 @@ class Budget:
     tuning: int
     threads: tuple[int, ...]
     horizons: tuple[int, ...]
+    quality_threads: tuple[int, ...] = (1,)
     peer_samples: int = 300
     peer_iterations: int = 10
     push_problems: int = 50
-    contenders: int = 2  # planners of ours whose time to quality is measured in full
+    contenders: int = 1  # planners of ours whose time to quality is measured in full
     goals: tuple[bool, ...] = (True, False)  # by smooth commands, or by white ones
     curve_budgets: tuple[int, ...] = (10, 30, 100, 300, 1000, 3000, 10000)
     curve_problems: int = 20
@@ -58,7 +59,7 @@ class Budget:
     lewm_rounds: int = 3
 
 
-FULL = Budget(rounds=21, problems=50, tuning=4, threads=(1, 2), horizons=(5, 15))
+FULL = Budget(rounds=21, problems=50, tuning=3, threads=(1, 2), horizons=(5, 15))
 QUICK = Budget(
     rounds=7,
     problems=3,

@@ -75,10 +75,10 @@ class LatentMind:
     """
 
     def __init__(self, brain: "Brain", planner: str | Mapping[str, Any] = "cem", seed: int = 0) -> None:
-        from forearm.latent import fingerprint
+        from forearm.latent import fingerprint, imagination_for
         from forearm.planning import planner_config
         from forearm.rows import build_planner
-        from world_model.metric import slow_map
+        from world_model.latent_dynamics import LatentDynamics
 
         self.brain, self.seed = brain, seed
         self.config = dict(planner_config(planner) if isinstance(planner, str) else planner)
@@ -88,18 +88,19 @@ class LatentMind:
         self.ahead_steps = model.frameskip
         self.past_steps = (model.history - 1) * model.frameskip
         self.period = float(brain.document["control_period"])
-        self._metric = slow_map(brain.model.step_covariance, float(brain.task["objective"]["slowness"]))
+        self._imagination = imagination_for(brain.task)
+        self._dynamics = LatentDynamics(brain.model)
         self._fingerprint = fingerprint(brain.document)
         self._seen: deque[tuple[float, torch.Tensor]] = deque()
-        self._goal: torch.Tensor | None = None
+        self._begun = False
         self._previous: Plan | None = None
         self._generator = torch.Generator()
 
     def begin(self, goal: Any) -> None:
         """Encode the goal frame (R, R, 3) uint8, or the file of one; raises ForearmError for another size."""
         frame = self.brain.frame(goal, "goal")
-        with torch.inference_mode():
-            self._goal = self.brain.model.encode(np.ascontiguousarray(frame)[None])[0]
+        self._imagination.begin([frame])
+        self._begun = True
         self._seen.clear()
         self._previous = None
         self._generator = torch.Generator().manual_seed(self.seed)
@@ -122,27 +123,22 @@ class LatentMind:
 
     def plan(self, wish: Wish) -> "Plan":
         """See `Mind`; raises RuntimeError before a goal and a frame."""
-        from planner import ActionCost, LatentDistance, Problem, WeightedSum
-        from world_model.latent_dynamics import LatentDynamics
+        from planner import Problem
 
-        if self._goal is None or not self._seen:
+        if not self._begun or not self._seen:
             raise RuntimeError("nothing to plan from: begin(goal) and see(time, observation) first")
-        model, wanted = self.brain.model, self.brain.task["objective"]
         state = self._state(wish)
-        dims = model.config.action_dim
-        objective: Any = LatentDistance(self._goal[None], wanted["weights"], wanted["decay"], self._metric)
-        if wanted["action"] or wanted["smoothness"]:
-            taken = np.concatenate([np.zeros((1, dims)), wish.past, wish.committed])
-            last = torch.as_tensor(taken[-1:], dtype=torch.float32)
-            objective = WeightedSum([(1.0, objective), (1.0, ActionCost(wanted["action"], wanted["smoothness"], last))])
+        dims = self.brain.model.config.action_dim
+        taken = np.concatenate([np.zeros((1, dims)), wish.past, wish.committed])
         problem = Problem(
-            dynamics=LatentDynamics(model),
-            objective=objective,
+            dynamics=self._dynamics,
+            objective=self._imagination.objective([0], [taken[-1]]),
             state=state,
             low=torch.full((dims,), -1.0),
             high=torch.full((dims,), 1.0),
             batch=1,
             control_period=self.period,
+            proposals=self._imagination.proposals([0]),
         )
         planner = self.planner if wish.deadline_ms is None else self._hurried(wish.deadline_ms)
         [plan] = planner.plan(

@@ -18,6 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m forearm.reliability", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="of the run in real time; 0: none")
     parser.add_argument("--fault-seconds", type=float, default=60.0, help="of each fault, in simulated time; 0: none")
+    parser.add_argument("--episodes", type=int, default=100, help="of each task, in simulated time; 0: none")
     parser.add_argument("--malformed", type=int, default=1000, help="malformed messages; 0: none")
     parser.add_argument("--clients", type=int, default=16, help="at once; 0: none")
     parser.add_argument("--client-requests", type=int, default=20, help="of each of them")
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(words)
     if options.quick:
         options.seconds, options.fault_seconds, options.requests = 20.0, 6.0, 2000
-        options.client_requests = 5
+        options.client_requests, options.episodes = 5, 10
     import torch
 
     torch.set_num_threads(1)
@@ -40,13 +41,14 @@ def main(argv: list[str] | None = None) -> int:
 
         temporary.write_text(page(found, command, datetime.date.today().isoformat(), load), encoding="utf-8")
     _say(f"written: {options.out}")
-    rows = [found.get("soak"), *found.get("faults", {}).values(), found.get("server", {}).get("killed")]
+    rows = [found.get("soak"), *found.get("faults", {}).values(), *found.get("episodes", [])]
+    rows.append(found["server"].get("killed"))
     return 1 if any(row and row["violations"] for row in rows) else 0
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that was measured, by part."""
-    from forearm.reliability import faults, server, soak
+    from forearm.reliability import episodes, faults, server, soak
 
     found: dict[str, Any] = {"fault_seconds": options.fault_seconds, "server": {}}
     parts: dict[str, Any] = found["server"]
@@ -54,6 +56,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         found["soak"] = _told("in real time", soak.soak(options.seconds))
     if options.fault_seconds:
         found["faults"] = _told("with bad input", faults.all_faults(options.fault_seconds))
+    if options.episodes:
+        tasks = ("reach", "push")
+        found["episodes"] = [_told("episodes", episodes.episodes(options.episodes, task)) for task in tasks]
     if options.restart:
         parts["killed"] = _told("server killed", server.killed_and_restarted())
     if options.malformed:

@@ -21,7 +21,7 @@ class SimulatedArm:
     def __init__(self, task: str, seed: int = 0) -> None:
         import envs
 
-        self.env = envs.make(task)
+        self.env = envs.ArmEnv(task)
         self._seed, self._episode = seed, -1
         self._steps = round(BEAT / self.env.model.opt.timestep)
         self.begin()

@@ -23,6 +23,8 @@ def page(found: dict[str, Any], command: str, date: str, load: float) -> str:
         lines += _soak(soak)
     if faults := found.get("faults"):
         lines += _faults(faults, found["fault_seconds"])
+    if episodes := found.get("episodes"):
+        lines += _episodes(episodes)
     if server := found.get("server"):
         lines += _server(server)
     return "\n".join(lines) + "\n"
@@ -69,6 +71,22 @@ def _faults(faults: dict[str, dict[str, Any]], seconds: float) -> list[str]:
         stops = counts.get("stale", 0)
         lines.append(f"| {name} | {row['violations']} | {row['moving']:.0%} | {again} | {stops} | {said} |")
     return lines
+
+
+def _episodes(episodes: list[dict[str, Any]]) -> list[str]:
+    lines = [
+        "",
+        "## Episodes",
+        "",
+        "The held-out episodes of seed 2, in simulated time, through the controller: each plan begins 0.2 s after its",
+        "frame and is shaped and checked.",
+        "",
+        "| task | solved | violations |",
+        "|---|---|---|",
+    ]
+    return lines + [
+        f"| {row['task']} | {row['solved']} of {row['episodes']} | {row['violations']} |" for row in episodes
+    ]
 
 
 def _server(server: dict[str, Any]) -> list[str]:

@@ -112,3 +112,5 @@ def test_the_command_writes_one(tmp_path: Path, capsys: Any) -> None:
     assert "did you mean 'joint_trajectory'" in capsys.readouterr().err
     assert main([*words, f"out={out}", "panda.workspace.low=[0.9,-0.3,0.0]", "panda.workspace.high=[1.0,0.3,0.4]"]) == 2
     assert "outside the limits" in capsys.readouterr().err
+    assert main([*words, f"out={out}", "panda.tool=nose"]) == 2
+    assert "no site named 'nose'" in capsys.readouterr().err

@@ -2,12 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from forearm.bench import lewm, overhead, page, peers, quality, runners, scaling, timing
+from forearm.bench import deadlines, lewm, overhead, page, peers, quality, runners, scaling, timing
 from forearm.bench.__main__ import main, text_of
 from forearm.bench.bootstrap import mean_ratio, median, ratio_of_medians
 from forearm.bench.cases import empty_case, mlp_case
@@ -154,6 +155,14 @@ def test_tables_are_made_without_peers_and_without_a_renderer(tmp_path):
     assert text.count("\n## ") == 4 and "nan" not in text
     for name in runners.samplers():
         assert name in text
+
+
+def test_deadlines_are_counted():
+    section = deadlines.deadlines(replace(TINY, deadline_plans=2))
+    assert len(section.data) == len(deadlines.PLANNERS) * len(deadlines.DEADLINES_MS)
+    for measured in section.data.values():
+        assert len(measured["wall_ms"]) == 2 and min(measured["iterations"]) >= 1
+    assert section.markdown().count("| 200 |") == len(deadlines.PLANNERS)
 
 
 def test_curves_are_drawn(tmp_path):

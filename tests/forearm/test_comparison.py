@@ -54,6 +54,7 @@ def test_the_document_is_the_one_that_is_promised(checkpoints: Path, tmp_path: P
     document = compare(words(checkpoints, tmp_path, *more, tasks=["reach"], second="mppi"))
     assert document == json.loads((tmp_path / "results.json").read_text())
     keys = {"version", "created", "machine", "seed", "manifest_sha256", "rows", "pairs"}
+    keys |= {"protocol", "solved_at_start"}
     assert set(document) == keys
     assert document["version"] == forearm.__version__
     rows = {(row["planner"], row["dynamics"]): row for row in document["rows"]}

@@ -13,7 +13,7 @@ from envs import rendering
 from forearm import doctor
 from forearm.doctor import Finding
 from forearm.errors import ForearmError
-from world_model.checkpoint import save_checkpoint
+from world_model.checkpoint import pretrained_folder, save_checkpoint
 from world_model.config import ModelConfig
 from world_model.jepa import JEPA
 
@@ -144,3 +144,13 @@ def test_takes_no_settings():
 def test_table_fits_a_narrow_terminal():
     shown = text([Finding("GL back end", False, "word " * 40, "remedy " * 20)], width=60)
     assert max(len(line) for line in shown.splitlines()) <= 60
+
+
+def test_damaged_heads_are_told(tmp_path: Path) -> None:
+    for path in pretrained_folder().glob("reach.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    finding = doctor._checkpoints(tmp_path)
+    assert finding.ok and "reach.heads (1.1 MB)" in finding.detail
+    (tmp_path / "reach.heads.safetensors").write_bytes(b"0")
+    finding = doctor._checkpoints(tmp_path)
+    assert not finding.ok and "reach.heads.json describes" in finding.detail

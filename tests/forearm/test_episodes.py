@@ -7,6 +7,7 @@ import envs
 from forearm.closed_loop import check_start
 from forearm.episodes import Episode, make_episode, manifest_document, manifest_sha256
 from forearm.errors import ForearmError
+from forearm.protocol import Rules
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def env() -> Any:
 
 
 def episodes(env: Any, numbers: Any, seed: int = 0) -> list[Episode]:
-    return [make_episode(env, "push", seed, n, rest_tolerance_m=0.002) for n in numbers]
+    return [make_episode(env, seed, n, rules=Rules()) for n in numbers]
 
 
 def test_a_manifest_does_not_depend_on_how_many_episodes_it_has_or_on_their_order(env: Any) -> None:
@@ -58,6 +59,7 @@ def test_a_start_in_motion_or_already_solved_is_refused(env: Any, monkeypatch: p
     monkeypatch.setattr(env, "reset", moving)
     with pytest.raises(ForearmError, match="at rest"):
         episodes(env, [0])
-    monkeypatch.setattr(env, "reset", lambda **k: (reset(**k)[0], {**reset(**k)[1], "success": True}))
+    monkeypatch.setattr(env, "reset", reset)
+    monkeypatch.setattr("forearm.episodes.meets", lambda env, rules: True)
     with pytest.raises(ForearmError, match="solved before"):
         episodes(env, [0])

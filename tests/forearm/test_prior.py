@@ -1,13 +1,23 @@
 """The learned prior is one of a planner's proposals, and the shipped models let gradients through."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 import forearm
+from forearm import Brain, ForearmError
+from forearm.agent import Agent
+from forearm.latent import fingerprint_of, heads_for, imagination_for
+from forearm.planning import task_config
 from forearm.prior import LatentPrior
-from planner import LatentDistance, Problem, check_dynamics, make_planner
+from planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_planner
+from world_model.checkpoint import load_checkpoint
+from world_model.distance import DistanceConfig, make_distance
 from world_model.heads import ActionPrior, PriorConfig
+from world_model.heads_checkpoint import Heads, heads_path, load_heads, save_heads
 from world_model.latent_dynamics import LatentDynamics, LatentState
 
 
@@ -73,3 +83,121 @@ def test_gradients_lower_the_cost_from_frames(brain):
     polished = brain.plan(observation["pixels"], info["goal"], planner="random_shooting", iterations=1, polish=8)
     env.close()
     assert costs["some"] < costs["none"] and polished.cost < polished.cost_per_iteration[0]
+
+
+def task_with(folder, objective=None, **settings):
+    config = task_config("reach")
+    keys = {"checkpoint": str(folder / "reach.json"), **settings}
+    return {**config, **keys, "objective": {**config["objective"], **(objective or {})}}
+
+
+@pytest.fixture(scope="module")
+def with_heads(checkpoints, tmp_path_factory):
+    """A folder with the tiny checkpoint of reach and untrained heads beside it."""
+    folder = tmp_path_factory.mktemp("with_heads")
+    for path in checkpoints.glob("reach.*"):
+        shutil.copy(path, folder)
+    size, document = 16, load_checkpoint(folder / "reach.json")[1]
+    torch.manual_seed(1)
+    prior = ActionPrior(size, 4, PriorConfig(horizon=6, width=8))
+    distance = make_distance(size, DistanceConfig(width=8))
+    heads = Heads(prior, distance, torch.zeros(size), 1e-4 * torch.eye(size))
+    save_heads(heads, heads_path(folder / "reach.json"), document["weights_sha256"], {})
+    return folder
+
+
+class Recorder:
+    """A planner that keeps the problems it is given."""
+
+    def __init__(self):
+        self.config, self.problems = make_planner("cem", horizon=4, samples=8, elites=2).config, []
+
+    def plan(self, problem, generators, **further):
+        self.problems.append(problem)
+        return make_planner("cem", horizon=4, samples=8, elites=2).plan(problem, generators)
+
+
+def problem_of(task, episodes=2):
+    imagination, planner = imagination_for(task), Recorder()
+    agent = Agent(planner, imagination, np.full(4, -1.0), np.full(4, 1.0), 0.1)
+    rng = np.random.default_rng(0)
+    goals, frames = rng.integers(0, 255, (2, episodes, 64, 64, 3), np.uint8)
+    agent.reset(list(goals), list(range(episodes)))
+    agent.act([{"pixels": frame} for frame in frames])
+    return planner.problems[0]
+
+
+def costs(problem):
+    actions = torch.rand(2, 5, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return problem.objective.cost(problem.dynamics.rollout(problem.state, actions), actions), actions
+
+
+def test_the_chosen_proposals_reach_the_planner_with_the_goals_of_their_problems(with_heads):
+    assert [type(p) for p in problem_of(task_with(with_heads)).proposals] == [PreviousPlan]
+    problem = problem_of(task_with(with_heads, proposals=["prior", "previous"]))
+    learned, previous = problem.proposals
+    assert isinstance(learned, LatentPrior) and isinstance(previous, PreviousPlan)
+    assert learned.goals.shape == (2, 16) and not torch.equal(learned.goals[0], learned.goals[1])
+    planner = make_planner("cem", horizon=4, samples=8, elites=2, prior_share=0.5, proposals=problem.proposals)
+    assert len(planner.plan(problem, [torch.Generator().manual_seed(b) for b in range(2)])) == 2
+
+
+def test_the_weights_of_the_heads_reach_the_objective(with_heads):
+    plain, actions = costs(problem_of(task_with(with_heads)))
+    terminal, _ = costs(problem := problem_of(task_with(with_heads, {"terminal": 0.5})))
+    heads = load_heads(
+        heads_path(with_heads / "reach.json"), load_checkpoint(with_heads / "reach.json")[1]["weights_sha256"]
+    )
+    last = problem.dynamics.rollout(problem.state, actions)[:, :, -1]
+    goals = problem.objective.terms[1][1].goal
+    for b in range(2):
+        steps = heads.distance(last[b], goals[b].expand_as(last[b]))
+        assert torch.allclose(terminal[b] - plain[b], 0.5 * steps, rtol=1e-3, atol=1e-3)
+    # Latents of variance far above the covariance that the heads name are unlikely.
+    unlikely, _ = costs(problem_of(task_with(with_heads, {"unlikely": 0.1})))
+    excused, _ = costs(problem_of(task_with(with_heads, {"unlikely": 0.1, "unlikely_free": 1e9})))
+    assert (unlikely > plain).all() and torch.equal(excused, plain)
+
+
+def test_every_planner_that_needs_gradients_gets_them_through_the_heads(with_heads):
+    problem = problem_of(task_with(with_heads, {"terminal": 0.5, "unlikely": 0.01}))
+    planner = make_planner("gradient", horizon=4, samples=4, iterations=5)
+    plan = planner.plan(problem, [torch.Generator().manual_seed(b) for b in range(2)])[0]
+    assert plan.cost < plan.cost_per_iteration[0]
+
+
+def test_a_comparison_knows_which_heads_it_used(with_heads):
+    plain, learned = (fingerprint_of(task_with(with_heads, proposals=p)) for p in (["previous"], ["prior"]))
+    assert learned.startswith(f"{plain}+") and "+" not in plain
+
+
+def test_other_heads_can_be_named(with_heads, checkpoints):
+    path = str(heads_path(with_heads / "reach.json"))
+    assert heads_for(task_with(checkpoints, proposals=["prior"], heads=path)) is not None
+    assert heads_for(task_with(with_heads)) is None  # nothing asks for them
+
+
+def test_what_does_not_fit_is_told_before_any_episode(checkpoints, with_heads, tmp_path, failing):
+    words = ["compare", f"task.checkpoint={checkpoints / 'reach.json'}", f"out={tmp_path / 'out'}", "episodes=1"]
+    said = failing(*words, "task.objective.terminal=0.1")
+    assert "objective.terminal=0.1 needs heads" in said and "forearm train-heads task=reach" in said
+    assert "the proposal 'prior' needs heads" in failing(*words, "task.proposals=[prior]")
+    assert "did you mean 'prior'" in failing(*words, "task.proposals=[prio]")
+    assert "each once" in failing(*words, "task.proposals=[previous,previous]")
+    assert "each once" in failing(*words, "task.proposals=[]")
+    assert "unlikely" in failing(*words, "task.objective.unlikely=-1")
+    push = ["compare", "task=push", f"task.checkpoint={checkpoints / 'push.json'}", f"out={tmp_path / 'out'}"]
+    foreign = with_heads / "other.heads.json"
+    document = json.loads((with_heads / "reach.heads.json").read_text())
+    foreign.write_text(json.dumps({**document, "world_model_sha256": "f" * 64}))
+    assert "train heads for this one" in failing(*push, f"task.heads={foreign}", "task.proposals=[prior]")
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_a_brain_plans_with_its_heads(with_heads):
+    brain = Brain(task_with(with_heads, {"terminal": 0.1}, proposals=["prior"]))
+    frame = np.zeros((64, 64, 3), np.uint8)
+    plain = Brain(task_with(with_heads)).plan(frame, 255 - frame, horizon=4)
+    assert brain.plan(frame, 255 - frame, horizon=4, prior_share=0.5).cost != plain.cost
+    with pytest.raises(ForearmError, match="needs heads"):
+        Brain(task_with(with_heads, {"terminal": 0.1}, heads=str(with_heads / "none.json")))

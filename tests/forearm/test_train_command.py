@@ -7,7 +7,7 @@ import pytest
 from forearm import collect as engine
 from forearm.cli import main
 from forearm.collect import Collection, collect
-from forearm.latent import load_for
+from forearm.latent import heads_for, load_for
 from forearm.planning import task_config
 
 
@@ -37,6 +37,27 @@ def test_training_makes_a_checkpoint_that_plans_for_its_task(data: Path, tmp_pat
     assert document["task"] == "push" and document["control_period"] == pytest.approx(0.1)
     model, _ = load_for({**task_config("push"), "checkpoint": str(tmp_path / "run")})
     assert model.config.latent_dim == 8
+
+
+def test_heads_are_trained_beside_their_checkpoint(data: Path, tmp_path: Path, capsys: Any, failing: Any) -> None:
+    run = tmp_path / "run"
+    assert main(words(data, run)) == 0
+    before = (run / "model.safetensors").read_bytes()
+    small = [f"{head}.{key}={value}" for head in ("prior", "distance") for key, value in (("width", 8), ("steps", 5))]
+    train = ["train-heads", "task=push", f"data={data}", f"task.checkpoint={run}", "validation=0.2", *small]
+    capsys.readouterr()
+    assert main(train) == 0
+    shown = capsys.readouterr().out
+    assert "distance ordered" in shown and "model.heads.json" in shown
+    task = {**task_config("push"), "checkpoint": str(run), "proposals": ["prior"]}
+    heads = heads_for(task)
+    assert heads is not None and heads.document["task"] == "push" and heads.prior.config.width == 8
+    assert (run / "model.safetensors").read_bytes() == before
+    assert main([*train, f"out={tmp_path / 'other'}", "distance.kind=quasimetric"]) == 0
+    assert (tmp_path / "other" / "model.heads.safetensors").is_file()
+    assert "expected one of reachability, quasimetric" in failing(*train, "distance.kind=straight")
+    assert "forearm collect" in failing(*train, f"data={tmp_path / 'nothing'}")
+    assert "was made for task push, not reach" in failing("train-heads", f"data={data}", f"task.checkpoint={run}")
 
 
 def test_bad_training(data: Path, tmp_path: Path, failing: Any) -> None:

@@ -27,7 +27,7 @@ def test_no_fault_breaks_a_limit_and_the_arm_moves_again_after_each() -> None:
 def test_the_page_says_what_was_run(tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "reliability.md"
     load = ["--malformed", "50", "--clients", "2", "--client-requests", "2", "--requests", "30"]
-    words = ["--seconds", "3", "--fault-seconds", "0", *load]
+    words = ["--seconds", "3", "--fault-seconds", "0", "--episodes", "1", *load]
     assert main([*words, "--out", str(out)]) == 0
     text = out.read_text(encoding="utf-8")
     assert "## In real time" in text and "## With bad input" not in text

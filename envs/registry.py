@@ -1,0 +1,104 @@
+"""Environments by name: `push` is built in, `ogbench/cube-single` is a benchmark's, `mine/stack` may be yours.
+
+A benchmark's package is imported only when one of its tasks is made.
+"""
+
+import difflib
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from envs.catalog import BENCHMARKS, EXTRAS
+from envs.contract import Environment
+from envs.env import ArmEnv
+from envs.tasks import TASKS, Task
+
+Factory = Callable[..., Environment]
+"""Called with a name without its prefix, a camera (or None) and a resolution."""
+
+_ADAPTERS = {
+    "ogbench": ("envs.ogbench", "OGBench"),
+    "metaworld": ("envs.metaworld", "MetaWorld"),
+    "fetch": ("envs.fetch", "Fetch"),
+}
+_OWN: dict[str, tuple[Factory, tuple[str, ...]]] = {}
+
+
+class MissingExtra(ImportError):
+    """A benchmark's package is not installed, or not in a version that can run; the message says what to install."""
+
+
+def names() -> list[str]:
+    """Every task that can be made, whether or not its benchmark is installed."""
+    known = {prefix: tasks for prefix, tasks in BENCHMARKS.items() if prefix not in _OWN}
+    known |= {prefix: tasks for prefix, (_, tasks) in _OWN.items()}
+    return [*TASKS, *(f"{prefix}/{task}" for prefix, tasks in known.items() for task in tasks)]
+
+
+def make(task: str | Task, camera: str | None = None, resolution: int = 64) -> Environment:
+    """The environment of `task`, seen by `camera` (null: its first) at `resolution` pixels.
+
+    Raises:
+        ValueError: an unknown task or camera; the nearest names are given.
+        MissingExtra: the task's benchmark is not installed.
+    """
+    if isinstance(task, Task) or task in TASKS:
+        return ArmEnv(task, camera or "front", resolution)
+    prefix, _, name = task.partition("/")
+    if prefix in _OWN:
+        factory, tasks = _OWN[prefix]
+        _check(task, name, tasks)
+        return factory(name, camera, resolution)
+    if prefix in _ADAPTERS and name:
+        _check(task, name, BENCHMARKS[prefix])
+        made: Environment = _adapter(prefix)(name, camera, resolution)
+        return made
+    raise ValueError(f"unknown task '{task}'{_nearest(task, names())}")
+
+
+def register_environments(prefix: str, factory: Factory, tasks: Sequence[str]) -> None:
+    """Makes environments of your own known as `prefix/task`.
+
+    Args:
+        prefix: the first part of their names; one that is taken is replaced.
+        factory: `factory(task, camera, resolution) -> Environment`, see `envs.contract`.
+        tasks: the names that it knows.
+
+    Raises:
+        ValueError: a prefix or a name that cannot be part of a task's name.
+    """
+    for part in (prefix, *tasks):
+        if not part or not part.replace("-", "").replace("_", "").replace(".", "").isalnum():
+            raise ValueError(f"'{part}' cannot be part of a task's name: use letters, digits, '-', '_' and '.'")
+    _OWN[prefix] = (factory, tuple(tasks))
+
+
+def _adapter(prefix: str) -> Any:
+    module, name = _ADAPTERS[prefix]
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        extra = EXTRAS[prefix]
+        raise MissingExtra(
+            f"tasks '{prefix}/...' need the extra '{extra}', which is not installed or does not fit ({error}): "
+            f"pip install 'forearm[{extra}]'"
+        ) from error
+
+
+def _check(task: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        prefix = task.partition("/")[0]
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        raise ValueError(f"unknown task '{task}'{_named([f'{prefix}/{one}' for one in near or known], bool(near))}")
+
+
+def _nearest(task: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(task, known, n=3, cutoff=0.5)
+    return _named(near or known, bool(near))
+
+
+def _named(known: Sequence[str], near: bool) -> str:
+    """What to say after an unknown name: those it may have meant, or some of those there are."""
+    if near:
+        return f"; did you mean {' or '.join(known)}?"
+    return f": expected one of {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"

@@ -1,0 +1,88 @@
+"""`forearm train-heads`: an action prior, a distance to the goal and statistics, on a frozen world model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+import envs
+from forearm import output, settings
+from forearm.errors import ForearmError
+from forearm.latent import load_for
+from forearm.parallel import import_modules
+from forearm.train_command import report_table
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
+    chosen = settings.load("train-heads", overrides)
+    import_modules(chosen["use"])
+    task = chosen.one("task")
+    training = training_of(chosen, task)
+    if not training.data.is_dir():
+        raise ForearmError(
+            f"data={training.data}: no such folder; make it with "
+            f"'forearm collect task={task['name']} out={training.data}'"
+        )
+    console = Console()
+    try:
+        report = _train(training, console)
+    except FloatingPointError as error:
+        raise ForearmError(str(error)) from None
+    console.print(report_table(report))
+    console.print(f"heads: {training.out}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
+    """The `world_model.heads_training.HeadsTraining` that the settings describe.
+
+    Raises `CheckpointError` or `ForearmError` for a checkpoint that is none or not this task's, ValueError for settings
+    that make no sense.
+    """
+    from world_model.checkpoint import locate, shipped
+    from world_model.config import from_mapping
+    from world_model.distance import DistanceConfig
+    from world_model.heads import PriorConfig
+    from world_model.heads_checkpoint import heads_path
+    from world_model.heads_training import HeadsTraining
+
+    load_for(task)
+    name = str(task["checkpoint"])
+    checkpoint = name if name in shipped() else locate(Path(name).expanduser())
+    beside = heads_path(checkpoint)
+    own = Path("outputs") / str(task["name"]) if name in shipped() else beside.parent
+    known = envs.TASKS.get(task["name"])
+    return HeadsTraining(
+        checkpoint=checkpoint,
+        data=Path(chosen["data"] or f"data/{task['name']}").expanduser(),
+        out=output.folder(chosen["out"], str(own)) / beside.name,
+        prior=from_mapping(PriorConfig, chosen["prior"]),
+        distance=from_mapping(DistanceConfig, chosen["distance"]),
+        validation=chosen["validation"],
+        seed=chosen.whole("seed", 0),
+        description={"task": task["name"]} | ({} if known is None else {"task_description": known.description}),
+    )
+
+
+def _train(training: Any, console: Console) -> dict[str, Any]:
+    from world_model.heads_training import train_heads
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        lines: dict[tuple[str, int], Any] = {}
+
+        def show(what: str, done: int, of: int) -> None:
+            if (what, of) not in lines:
+                lines[what, of] = bars.add_task(what, total=of)
+            bars.update(lines[what, of], completed=done)
+
+        return train_heads(training, show)

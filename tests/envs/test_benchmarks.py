@@ -1,0 +1,213 @@
+"""The benchmarks' adapters keep the contract; a benchmark that is not installed is skipped."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+import envs
+from envs import catalog
+
+PACKAGES = {"ogbench": "ogbench", "metaworld": "metaworld", "fetch": "gymnasium_robotics"}
+# For each benchmark the tasks that differ in kind: objects, locks, buttons; fixed and movable targets; in the air.
+TASKS = [
+    "ogbench/cube-single",
+    "ogbench/cube-double",
+    "ogbench/scene",
+    "ogbench/puzzle-3x3",
+    "metaworld/reach-v3",
+    "metaworld/push-v3",
+    "metaworld/drawer-open-v3",
+    "fetch/reach",
+    "fetch/push",
+    "fetch/pick-and-place",
+]
+
+
+def made(name, **keywords):
+    pytest.importorskip(PACKAGES[name.partition("/")[0]])
+    return envs.make(name, **keywords)
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def env(request):
+    env = made(request.param)
+    yield env
+    env.close()
+
+
+def test_it_keeps_the_contract(env):
+    assert isinstance(env, envs.Environment) and env.name in envs.names()
+    observation, info = env.reset(seed=0)
+    assert observation["pixels"].shape == info["goal"].shape == (64, 64, 3)
+    assert observation["pixels"].std() > 10
+    assert observation["proprio"].shape == (len(env.state_names),) and observation["proprio"].dtype == np.float32
+    assert env.action_space.shape == (len(env.action_names),)
+    assert np.all(env.action_space.low == -1) and np.all(env.action_space.high == 1)
+    assert env.positions()["ee_position"].shape == (3,) and env.cost() >= 0
+    assert env.observation_space.contains(observation)
+
+
+def test_reset_is_a_function_of_the_seed(env):
+    first, info = env.reset(seed=3)
+    state = env.snapshot()
+    env.reset(seed=4)
+    policy = env.explorer(np.random.default_rng(0))
+    for _ in range(15):
+        env.advance(policy.act())
+    again, same = env.reset(seed=3)
+    assert np.array_equal(env.snapshot(), state)
+    assert np.array_equal(first["pixels"], again["pixels"]) and np.array_equal(info["goal"], same["goal"])
+    assert np.array_equal(info["goal_state"], same["goal_state"])
+    assert env.reset(seed=3, options={"goal": False})[1].keys() == {"distance_m", "success"}
+    env.reset(seed=4)
+    assert not np.array_equal(env.snapshot(), state)
+
+
+def test_the_goal_state_is_solved_and_is_what_the_goal_image_shows(env):
+    for seed in range(2):
+        _, info = env.reset(seed=seed)
+        env.restore(info["goal_state"])
+        assert env.success() and env.distance() < 0.055
+        assert np.array_equal(env.render(), info["goal"])
+
+
+def test_restored_states_have_the_same_frame_and_the_same_future(env):
+    env.reset(seed=2)
+    # The expert first: the interesting states are those in which something is touched or held.
+    expert, rng = env.expert(np.random.default_rng(0)), np.random.default_rng(1)
+    for _ in range(25):
+        env.advance(expert.act())
+    state, seen = env.snapshot(), env.observe()
+    actions = rng.uniform(-1, 1, (12, len(env.action_names)))
+    future = [env.step(action) for action in actions]
+    end = env.snapshot()
+    env.reset(seed=5)
+    env.restore(state)
+    assert np.array_equal(env.snapshot(), state)
+    assert np.array_equal(env.render(), seen["pixels"]) and np.array_equal(env.observe()["proprio"], seen["proprio"])
+    for action, (observation, _, _, _, info) in zip(actions, future, strict=True):
+        repeated, _, _, _, verdict = env.step(action)
+        assert np.array_equal(repeated["pixels"], observation["pixels"])
+        assert np.array_equal(repeated["proprio"], observation["proprio"]) and verdict == info
+    assert np.array_equal(env.snapshot(), end)
+
+
+def test_a_step_without_a_frame_is_a_step(env):
+    env.reset(seed=1)
+    start, action = env.snapshot(), np.full(len(env.action_names), 0.4)
+    env.step(action)
+    stepped = env.snapshot()
+    env.restore(start)
+    env.advance(action)
+    assert np.array_equal(env.snapshot(), stepped) and env.steps == 1
+
+
+def test_the_expert_solves_it(env):
+    solved, episodes = 0, 3
+    for seed in range(10, 10 + episodes):
+        env.reset(seed=seed, options={"goal": False})
+        policy = env.expert(np.random.default_rng(seed))
+        while not (env.success() or env.steps == env.max_episode_steps):
+            action = policy.act()
+            assert np.abs(action).max() <= 1
+            env.advance(action)
+        solved += env.success()
+    assert solved >= episodes - 1
+
+
+def test_the_explorer_repeats_itself_from_a_seed_and_stays_within_bounds(env):
+    runs = []
+    for _ in range(2):
+        env.reset(seed=6, options={"goal": False})
+        policy = env.explorer(np.random.default_rng(7))
+        actions = []
+        for _ in range(40):
+            actions.append(policy.act())
+            env.advance(actions[-1])
+        runs.append(np.stack(actions))
+    assert np.array_equal(*runs) and np.abs(runs[0]).max() <= 1 and runs[0].std() > 0.1
+
+
+def test_any_two_states_make_an_episode(env):
+    env.reset(seed=8, options={"goal": False})
+    start, policy = env.snapshot(), env.explorer(np.random.default_rng(3))
+    for _ in range(30):
+        env.advance(policy.act())
+    goal, frame, there = env.snapshot(), env.render(), env.achieved()
+    _, info = env.reset(seed=0, options={"start_state": start, "goal_state": goal})
+    assert np.array_equal(info["goal"], frame) and env.steps == 0
+    if not env.name.startswith("metaworld/drawer"):  # whose target belongs to the drawer
+        env.restore(info["goal_state"])
+        assert np.array_equal(env.achieved(), there) and env.success()
+
+
+def test_stepwise_rollouts_are_what_then_happens(env):
+    env.reset(seed=9)
+    start = env.snapshot()
+    actions = np.random.default_rng(0).uniform(-1, 1, (1, 2, 4, len(env.action_names)))
+    costs = envs.StepwiseDynamics(env).rollout(start[None], actions)
+    assert costs.shape == (1, 2, 4, 1) and np.array_equal(env.snapshot(), start)
+    for candidate in range(2):
+        env.restore(start)
+        for t, action in enumerate(actions[0, candidate]):
+            env.advance(action)
+            assert costs[0, candidate, t, 0] == env.cost()
+
+
+def test_bad_arguments_are_named(env):
+    env.reset(seed=0, options={"goal": False})
+    wrong = len(env.action_names) + 1
+    with pytest.raises(ValueError, match=rf"shape \({wrong},\)"):
+        env.step(np.zeros(wrong))
+    with pytest.raises(ValueError, match="not finite"):
+        env.step(np.full(wrong - 1, np.nan))
+    with pytest.raises(ValueError, match=f"snapshot has shape .* task '{env.name}' expects"):
+        env.restore(np.zeros(3))
+    with pytest.raises(ValueError, match="both start_state and goal_state"):
+        env.reset(options={"start_state": env.snapshot()})
+
+
+def test_the_goal_marker_is_not_drawn():
+    env = made("fetch/reach")
+    env.reset(seed=1)
+    frame = env.render()
+    env.aim(env.goal() + np.array([0.1, -0.1, 0.1]))
+    env.inner._render_callback()
+    assert np.array_equal(env.render(), frame)
+    env.close()
+
+
+@pytest.mark.parametrize(("benchmark", "known"), catalog.BENCHMARKS.items())
+def test_the_catalogue_names_what_the_benchmark_has(benchmark, known):
+    pytest.importorskip(PACKAGES[benchmark])
+    if benchmark == "metaworld":
+        has = set(importlib.import_module("metaworld").ALL_V3_ENVIRONMENTS)
+        assert set(known) == has and len(known) == 50
+    elif benchmark == "fetch":
+        assert set(known) == set(importlib.import_module("envs.fetch").KINDS)
+    else:
+        import gymnasium
+
+        importlib.import_module("ogbench")
+        assert all(f"{name}-v0" in gymnasium.registry for name in known)
+
+
+def test_the_cube_expert_stacks_swaps_and_clears_the_way():
+    env = made("ogbench/cube-double")
+    for task in (4, 5):
+        env.reset(seed=task, options={"task_id": task, "goal": False})
+        policy = env.expert(np.random.default_rng(0))
+        while not (env.success() or env.steps == env.max_episode_steps):
+            env.advance(policy.act())
+        assert env.success(), task
+    env.close()
+
+
+def test_the_five_tasks_of_ogbench_and_no_sixth():
+    env = made("ogbench/cube-single")
+    starts = [env.reset(seed=0, options={"task_id": n})[1]["distance_m"] for n in range(1, 6)]
+    np.testing.assert_allclose(starts, [0.2, 0.15, 0.15, 0.43, 0.43], atol=0.02)
+    with pytest.raises(ValueError, match="task_id is 6: 'ogbench/cube-single' has the tasks 1 to 5"):
+        env.reset(seed=0, options={"task_id": 6})
+    env.close()

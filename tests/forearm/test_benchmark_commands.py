@@ -1,0 +1,121 @@
+"""A benchmark's task through the whole house: settings, collection, training, planning, comparison."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from forearm import settings
+from forearm.cli import main
+from forearm.errors import ForearmError
+from world_model.checkpoint import save_checkpoint
+from world_model.config import ModelConfig
+from world_model.dataset.reader import read_dataset
+from world_model.jepa import JEPA
+
+Failing = Callable[..., str]
+
+
+def test_tasks_of_a_benchmark_share_a_config_and_take_settings_by_name() -> None:
+    words = ["task=[push,metaworld/door-open-v3,ogbench/cube-single]", "task.resolution=96"]
+    chosen = settings.load("compare", [*words, "metaworld/door-open-v3.max_steps=77"]).all("task")
+    assert list(chosen) == ["push", "metaworld/door-open-v3", "ogbench/cube-single"]
+    door = chosen["metaworld/door-open-v3"]
+    assert (door["name"], door["checkpoint"]) == ("metaworld/door-open-v3", "metaworld-door-open-v3")
+    assert (door["max_steps"], door["resolution"], chosen["ogbench/cube-single"]["max_steps"]) == (77, 96, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["task=metaworld/reech-v3"], "did you mean metaworld/reach-v3"),
+        (["task=ogbench/cube-singel"], "did you mean ogbench/cube-single"),
+        (["task=fetch/zzz"], "choose from fetch/pick-and-place, fetch/push"),
+        (["task=ogbench/_any"], "unknown task"),
+        (["fetch/push.max_steps=3"], "task=fetch/push is not selected"),
+        (["a b=3"], "not the name of a setting"),
+    ],
+)
+def test_wrong_names_are_told(words: list[str], says: str) -> None:
+    with pytest.raises(ForearmError, match=says):
+        settings.load("compare", words)
+
+
+@pytest.fixture(scope="module")
+def fetch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a little data of fetch/reach, and a world model trained on it for two steps."""
+    pytest.importorskip("gymnasium_robotics")
+    folder = tmp_path_factory.mktemp("fetch")
+    small = ["task=fetch/reach", "episodes=4", "steps=40", "shard_episodes=2", "workers=1"]
+    assert main(["collect", *small, f"out={folder / 'data'}"]) == 0
+    tiny = [f"world_model.{word}" for word in ("width=8", "latent_dim=16", "predictor_width=32", "loss.rollout=2")]
+    tiny += [f"world_model.train.{word}" for word in ("steps=2", "batch=8", "validation=0.25")]
+    assert main(["train", "task=fetch/reach", f"data={folder / 'data'}", f"out={folder / 'model'}", *tiny]) == 0
+    return folder
+
+
+def test_the_data_say_what_they_are(fetch: Path) -> None:
+    info = json.loads((fetch / "data" / "meta" / "info.json").read_text())
+    assert info["fps"] == 25 and info["features"]["action"]["names"] == ["dx", "dy", "dz", "gripper"]
+    assert info["features"]["observation.state"]["names"][-1] == "z_m"
+    episode = read_dataset(fetch / "data").episode(0)
+    assert len(episode) == 41 and set(episode.extra) == {"ee_position"}
+    assert np.abs(np.diff(episode.extra["ee_position"], axis=0)).max() > 0.005
+
+
+def test_the_world_model_takes_rate_and_size_from_task_and_data(fetch: Path) -> None:
+    document = json.loads((fetch / "model" / "model.json").read_text())
+    assert document["task"] == "fetch/reach" and document["control_period"] == pytest.approx(0.04)
+    assert (document["model"]["action_dim"], document["model"]["frameskip"]) == (4, 4)
+
+
+def test_planners_floors_expert_and_oracle_stand_beside_each_other(fetch: Path, tmp_path: Path) -> None:
+    words = ["task=fetch/reach", f"fetch/reach.checkpoint={fetch / 'model'}", "episodes=2", "films=1", "workers=1"]
+    words += ["oracle=true", "oracle_episodes=1", "cem.samples=16", "cem.iterations=1", "task.max_steps=6"]
+    assert main(["compare", *words, f"out={tmp_path}"]) == 0
+    document = json.loads((tmp_path / "results.json").read_text())
+    rows = [(row["planner"], row["dynamics"]) for row in document["rows"]]
+    assert rows == [("cem", "learned"), ("cem", "oracle"), ("random", "none"), ("hold", "none"), ("expert", "none")]
+    by_name = {row["planner"]: row for row in document["rows"]}
+    assert by_name["expert"]["success"] == 1 and by_name["hold"]["success"] == 0
+    assert document["solved_at_start"]["fetch/reach"]["drawn"] >= 2 and document["protocol"] == "rest"
+    films = sorted(path.name for path in (tmp_path / "films").iterdir())
+    assert films == ["fetch-reach-cem-000.mp4", "fetch-reach-cem-oracle-000.mp4"]
+
+
+def test_a_plan_is_made_from_frames_and_from_a_seed(fetch: Path, tmp_path: Path) -> None:
+    words = ["task=fetch/reach", f"task.checkpoint={fetch / 'model'}", "cem.samples=16", "cem.elites=8"]
+    assert main(["plan", *words, "seed=1", f"out={tmp_path / 'a.json'}"]) == 0
+    frame = read_dataset(fetch / "data").episode(0).pixels[0]
+    Image.fromarray(frame).save(tmp_path / "start.png")
+    frames = [f"start={tmp_path / 'start.png'}", f"goal={tmp_path / 'start.png'}"]
+    assert main(["plan", *words, *frames, f"out={tmp_path / 'b.json'}"]) == 0
+    assert all((tmp_path / f"{name}.png").is_file() for name in "ab")
+
+
+def test_a_checkpoint_of_another_rate_or_command_is_refused(fetch: Path, tmp_path: Path, failing: Failing) -> None:
+    model = JEPA(ModelConfig(width=8, latent_dim=16, predictor_width=32, action_dim=5))
+    about = {"task": "fetch/reach", "camera": "observation.images.front", "control_period": 0.1}
+    save_checkpoint(model.eval(), tmp_path / "other", about)
+    words = ["task=fetch/reach", f"task.checkpoint={tmp_path / 'other.json'}", "episodes=1", "workers=1"]
+    said = failing("compare", *words, "baselines=[]", f"out={tmp_path / 'out'}")
+    assert "every 100 ms, not every 40 ms and commands of 5 numbers, not 4" in said and "train one" in said
+    torch.manual_seed(0)
+
+
+def test_an_extra_that_is_missing_is_one_line(failing: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
+    from envs import registry
+
+    monkeypatch.setitem(registry._ADAPTERS, "ogbench", ("envs.no_such_adapter", "OGBench"))
+    said = failing("collect", "task=ogbench/puzzle-3x3", "episodes=1", "workers=1", "out=unused")
+    assert "need the extra 'ogbench'" in said and "pip install 'forearm[ogbench]'" in said
+
+
+def test_the_list_names_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    assert "ogbench/..." in said and "cube-single" in said and "peg-insert-side-v3" in said

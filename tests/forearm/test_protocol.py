@@ -1,0 +1,112 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+import envs
+from forearm import settings
+from forearm.closed_loop import run_episodes
+from forearm.episodes import make_episode, solved_at_start
+from forearm.errors import ForearmError
+from forearm.expert import ExpertAgent
+from forearm.protocol import Judge, Rules, begin, meets, rules_of
+
+
+@pytest.fixture(scope="module")
+def env() -> Any:
+    made = envs.make("push")
+    yield made
+    made.close()
+
+
+def configured(name: str, task: str = "push") -> Rules:
+    chosen = settings.load("compare", [f"task={task}", f"protocol={name}"])
+    return rules_of(chosen.one("protocol"), chosen.one("task"))
+
+
+def test_every_protocol_that_is_shipped_makes_sense() -> None:
+    for name in settings.options("protocol"):
+        assert configured(name).name == name
+    assert configured("lewm").max_steps == 50 and configured("lewm").trajectory_steps == 50  # push's collect.steps
+    assert configured("rest").drop_solved and configured("strict").hold_steps == 3
+
+
+def test_a_goal_some_steps_later_in_a_trajectory(env: Any) -> None:
+    rules = Rules("later", "trajectory", goal_offset=8, trajectory_steps=30, drop_solved=False, rest_tolerance_m=None)
+    _, info = begin(env, rules, seed=5, episode=0)
+    start = env.snapshot()
+    _, again = begin(env, rules, seed=5, episode=0)
+    assert np.array_equal(env.snapshot(), start) and np.array_equal(info["goal_state"], again["goal_state"])
+    distances = []
+    for seed in range(12):
+        begin(env, rules, seed=seed, episode=0)
+        distances.append(env.distance())
+    assert min(distances) < 0.01 < max(distances)  # sometimes nothing was moved: such pairs are solved at the start
+
+
+def test_pairs_solved_at_the_start_are_counted_and_dropped_only_where_the_rules_say_so(env: Any) -> None:
+    rules = Rules("keep", "trajectory", goal_offset=8, trajectory_steps=30, drop_solved=False, rest_tolerance_m=None)
+    kept = [make_episode(env, 0, n, rules) for n in range(12)]
+    counted = solved_at_start(kept)
+    assert counted["drawn"] == 12 and 0 < counted["solved"] == sum(e.solved for e in kept)
+    dropping = Rules("drop", "trajectory", goal_offset=8, trajectory_steps=30, rest_tolerance_m=None)
+    fresh = [make_episode(env, 0, n, dropping) for n in range(12)]
+    assert not any(e.solved for e in fresh) and all(e.start_distance_m > 0.04 for e in fresh)
+    assert [e.seed for e in kept if not e.solved] == [e.seed for e in fresh if not e.dropped]
+    assert solved_at_start(fresh)["drawn"] == 12 + solved_at_start(fresh)["solved"]
+
+
+def test_an_episode_runs_from_where_the_rules_put_it_for_as_long_as_they_say(env: Any) -> None:
+    rules = Rules("short", "trajectory", goal_offset=8, trajectory_steps=30, max_steps=3, rest_tolerance_m=None)
+    episode = make_episode(env, 0, 1, rules)
+    [outcome] = run_episodes(ExpertAgent([env]), [env], [episode], seed=0, rules=rules)
+    assert outcome.steps <= 3
+    with pytest.raises(ForearmError, match="does not start where its manifest says"):
+        run_episodes(ExpertAgent([env]), [env], [episode], seed=0)
+
+
+def test_policies_that_look_at_nothing_do_the_same_without_frames(env: Any) -> None:
+    episode = make_episode(env, 0, 2, Rules())
+    seen, blind = (run_episodes(ExpertAgent([env]), [env], [episode], seed=0, blind=b)[0] for b in (False, True))
+    assert seen == blind and seen.success
+
+
+class _World:
+    name = "toy"
+
+    def __init__(self, errors: list[tuple[float, float]]) -> None:
+        self.errors = iter(errors)
+
+    def pose_error(self) -> tuple[float, float]:
+        return next(self.errors)
+
+
+def test_a_pose_must_be_held() -> None:
+    rules = Rules(criterion="pose", position_m=0.03, angle_deg=15, hold_steps=3)
+    near, far, turned = (0.01, 0.1), (0.05, 0.0), (0.01, np.deg2rad(16))
+    judge, world = Judge(rules), _World([near, near, far, near, near, turned, near, near, near])
+    verdicts = [judge.solved(world) for _ in range(9)]  # type: ignore[arg-type]
+    assert verdicts == [False] * 8 + [True]
+
+
+def test_what_a_task_cannot_be_asked_is_said(env: Any) -> None:
+    env.reset(seed=0)
+    with pytest.raises(ForearmError, match="judges an object's pose, but push has no goal pose"):
+        meets(env, Rules("strict", criterion="pose"))
+    with pytest.raises(ForearmError, match="takes a benchmark's own tasks, but push has none"):
+        begin(env, Rules("ogbench", "tasks"), 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("protocol.start=rset", "did you mean 'reset'"),
+        ("protocol.criterion=bench", "did you mean 'benchmark'"),
+        ("protocol.goal_offset=99", "between 1 and protocol.trajectory_steps=20"),
+        ("protocol.hold_steps=0", "at least 1"),
+    ],
+)
+def test_rules_that_make_no_sense_are_told(word: str, says: str) -> None:
+    chosen = settings.load("compare", ["protocol=lewm", "protocol.trajectory_steps=20", "protocol.goal_offset=5", word])
+    with pytest.raises(ForearmError, match=says):
+        rules_of(chosen.one("protocol"), chosen.one("task"))

@@ -1,0 +1,90 @@
+"""The learned distance tells near from far, also where the way leads round a wall."""
+
+import pytest
+import torch
+
+from world_model.distance import DistanceConfig, QuasimetricDistance, make_distance, train_distance
+from world_model.heads_training import ordered
+from world_model.trajectories import Trajectories
+
+
+def hairpin(episodes, seed):
+    """Walks there and back on a hairpin road: its two arms are near to each other in the plane and far on foot."""
+    draw = torch.Generator().manual_seed(seed)
+    along = 1.9 * torch.rand(episodes, 1, generator=draw) + 0.15 * torch.arange(25)
+    along = torch.where(torch.rand(episodes, 1, generator=draw) < 0.5, 5.5 - along, along)
+    latents = at(along) + 0.01 * torch.randn(episodes, 25, 2, generator=draw)
+    return Trajectories.of(latents, torch.zeros(episodes, 24, 1))
+
+
+def at(along):
+    """Points (…, 2) of the road at distances `along` it: out 2.5, across 0.5, and back."""
+    along = torch.as_tensor(along)
+    return torch.stack([torch.minimum(along, 5.5 - along).clamp(max=2.5), (along - 2.5).clamp(0.0, 0.5)], dim=-1)
+
+
+@pytest.fixture(scope="module", params=["reachability", "quasimetric"])
+def trained(request):
+    config = DistanceConfig(kind=request.param, farthest=30, width=64, steps=500, batch=128, noise=0.02)
+    return train_distance(hairpin(300, 0), config)
+
+
+def test_it_ranks_near_before_far_on_new_episodes(trained):
+    distance, losses = trained
+    assert ordered(distance, hairpin(60, 1), 20) > 0.85
+    assert sum(losses[-20:]) < sum(losses[:20])
+
+
+def test_it_goes_round_where_the_plane_would_go_straight(trained):
+    distance, _ = trained
+    start, goals = at([1.0, 1.0]), at([2.0, 4.5])
+    assert (start - goals).norm(dim=1).diff() < 0  # in the plane the second is nearer
+    with torch.no_grad():
+        near, far = distance(start, goals)  # 7 and 23 steps
+    assert 3.0 < near < 15.0 and far > near + 1.0
+
+
+def test_a_latent_is_nearest_to_itself(trained):
+    distance, _ = trained
+    points, others = at([0.5, 2.0, 4.0]), at([2.0, 4.0, 0.5])
+    with torch.no_grad():
+        here, there = distance(points, points), distance(points, others)
+    assert (here < 3.0).all() and (here < there).all()
+
+
+def test_gradients_point_towards_the_goal(trained):
+    distance, _ = trained
+    start = at([1.0]).requires_grad_(True)
+    distance(start, at([1.8])).sum().backward()
+    assert start.grad[0, 0] < 0
+
+
+def test_the_quasimetric_is_one_before_it_is_trained():
+    torch.manual_seed(0)
+    distance = QuasimetricDistance(6, DistanceConfig(kind="quasimetric", width=16))
+    draw = torch.Generator().manual_seed(0)
+    a, b, c = (torch.randn(500, 6, generator=draw) for _ in range(3))
+    with torch.no_grad():
+        assert torch.equal(distance(a, a), torch.zeros(500)) and (distance(a, b) >= 0).all()
+        assert (distance(a, c) <= distance(a, b) + distance(b, c) + 1e-5).all()
+        assert not torch.allclose(distance(a, b), distance(b, a))
+
+
+def test_interval_lengths_by_hand():
+    distance = QuasimetricDistance(2, DistanceConfig(kind="quasimetric", width=4))
+    # Two components: [0, 2] and [1, 3] cover 3; [0, 1] and the empty [5, 5] cover 1.
+    start, end = torch.tensor([[[0.0, 1.0], [5.0, 0.0]]]), torch.tensor([[[2.0, 3.0], [4.0, 1.0]]])
+    assert distance.between(start, end).item() == pytest.approx(0.5 * 3.0 + 0.5 * 2.0)
+
+
+def test_bad_settings():
+    for settings, message in (
+        ({"kind": "euclid"}, "kind is 'euclid': expected one of reachability, quasimetric"),
+        ({"farthest": 0}, "farthest must be at least 1"),
+        ({"elsewhere": 1.0}, "elsewhere must be a share"),
+        ({"noise": -1.0}, "noise must not be negative"),
+        ({"steps": 0}, "steps must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DistanceConfig(**settings)
+    assert make_distance(3, DistanceConfig()).config.kind == "reachability"

@@ -1,0 +1,170 @@
+"""How many control steps it takes from a latent to a goal latent, learned from unlabelled episodes.
+
+A distance in latent space says how alike two frames look; this says how soon one can become the other, also where the
+way leads round something, as round a puck to its far side. Two heads that answer the same call:
+
+- `ReachabilityDistance` classifies, by hindsight, how many steps later a goal was seen, or that it was not, and takes
+  the discounted chance of arriving as a distance. Steps as labels: Hartikainen et al., "Dynamical Distance Learning",
+  ICLR 2020; as classes: Eysenbach et al., "Search on the Replay Buffer", NeurIPS 2019; discounted chance of a future
+  state: Eysenbach et al., "C-Learning", ICLR 2021.
+- `QuasimetricDistance` is the largest quasimetric in which no single step is longer than 1: Wang et al., "Optimal
+  Goal-Reaching Reinforcement Learning via Quasimetric Learning", ICML 2023, on the embedding of Wang and Isola,
+  "Interval Quasimetric Embeddings", 2022.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from world_model.fitting import Fitting, OnStep, check_fitting, fit
+from world_model.heads import network
+from world_model.trajectories import Trajectories
+
+KINDS = ("reachability", "quasimetric")
+
+
+@dataclass(frozen=True)
+class DistanceConfig(Fitting):
+    """Sizes of a distance and of its training.
+
+    `kind`: `reachability` or `quasimetric`. `farthest`: control steps beyond which everything is far. `width`,
+    `depth`: of the network. `elsewhere`: share of goals from other episodes. `noise`: standard deviation added to
+    latents in training, for planning asks about predicted ones. `patience`: steps after which the chance of arriving
+    counts for 1/e, in `reachability`. `steps`, `batch`, `rate`: of the training.
+    """
+
+    kind: str = "reachability"
+    farthest: int = 40
+    width: int = 256
+    depth: int = 2
+    elsewhere: float = 0.3
+    noise: float = 0.15
+    patience: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a setting that cannot be."""
+        check_fitting(self, "farthest", "width", "depth")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is '{self.kind}': expected one of {', '.join(KINDS)}")
+        if not 0.0 < self.elsewhere < 1.0:
+            raise ValueError(f"elsewhere must be a share between 0 and 1, got {self.elsewhere}")
+        if self.noise < 0.0 or self.patience <= 0.0:
+            raise ValueError(f"noise must not be negative and patience positive, got {self.noise} and {self.patience}")
+
+
+class Distance(nn.Module):
+    """What every learned distance answers."""
+
+    def __init__(self, config: DistanceConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Control steps (N,) from latents (N, D) to goals (N, D)."""
+        raise NotImplementedError
+
+    def loss(self, data: Trajectories, draw: Generator) -> Tensor:
+        """What training lowers, on one random batch."""
+        raise NotImplementedError
+
+
+class ReachabilityDistance(Distance):
+    """A distribution over steps 0 to `farthest` and "beyond", turned into -patience · log E[exp(-steps / patience)].
+
+    That is a soft minimum over the ways seen: detours of an exploring behaviour count for less than its short ways.
+    """
+
+    def __init__(self, latent_dim: int, config: DistanceConfig) -> None:
+        super().__init__(config)
+        self.body = network(3 * latent_dim, config.farthest + 2, config.width, config.depth)
+
+    def logits(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Of 0, 1, … `farthest` steps, and beyond: (N, farthest + 2)."""
+        return self.body(torch.cat([latents, goals, goals - latents], dim=-1))
+
+    def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Control steps (N,), at most those that "beyond" stands for."""
+        chances = torch.log_softmax(self.logits(latents, goals), dim=-1)
+        # "Beyond" counts as twice the farthest.
+        steps = torch.arange(chances.shape[-1], device=chances.device, dtype=chances.dtype)
+        steps[-1] = 2.0 * self.config.farthest
+        return -self.config.patience * torch.logsumexp(chances - steps / self.config.patience, dim=-1)
+
+    def loss(self, data: Trajectories, draw: Generator) -> Tensor:
+        """Cross-entropy in nats."""
+        config = self.config
+        rows, ahead = data.pairs(config.batch, config.farthest, draw)
+        ahead = torch.where(torch.rand(config.batch, generator=draw) < 1.0 / config.farthest, 0, ahead)
+        goals = rows + ahead
+        other = torch.rand(config.batch, generator=draw) < config.elsewhere
+        anywhere = torch.randint(len(data.latents), (config.batch,), generator=draw)
+        goals = torch.where(other, anywhere, goals)
+        classes = torch.where(other, config.farthest + 1, ahead)
+        latents = noisy(data.latents[rows], config.noise, draw)
+        return nn.functional.cross_entropy(self.logits(latents, data.latents[goals]), classes)
+
+
+class QuasimetricDistance(Distance):
+    """An interval quasimetric embedding: zero to itself, keeps the triangle inequality, need not be symmetric."""
+
+    components, intervals = 8, 8
+
+    def __init__(self, latent_dim: int, config: DistanceConfig) -> None:
+        super().__init__(config)
+        self.body = network(latent_dim, self.components * self.intervals, config.width, config.depth)
+        self.mixture = nn.Parameter(torch.zeros(()))
+        self.multiplier = nn.Parameter(torch.tensor(1.0))
+
+    def embed(self, latents: Tensor) -> Tensor:
+        """(…, D) to (…, components, intervals)."""
+        return self.body(latents).unflatten(-1, (self.components, self.intervals))
+
+    def between(self, start: Tensor, end: Tensor) -> Tensor:
+        """Distances (N,) of embeddings: by component, how much the intervals [start, max(start, end)] cover together.
+
+        Components are put together by a learned mixture of their maximum and their mean.
+        """
+        lows, order = start.sort(dim=-1)
+        highs = torch.maximum(start, end).gather(-1, order)
+        covered = torch.cat([lows[..., :1], highs.cummax(dim=-1).values[..., :-1]], dim=-1)
+        lengths = (highs - torch.maximum(lows, covered)).clamp(min=0.0).sum(dim=-1)
+        share = torch.sigmoid(self.mixture)
+        return share * lengths.amax(dim=-1) + (1.0 - share) * lengths.mean(dim=-1)
+
+    def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Control steps (N,)."""
+        return self.between(self.embed(latents), self.embed(goals))
+
+    def loss(self, data: Trajectories, draw: Generator) -> Tensor:
+        """Pushes random pairs apart, up to `farthest`, while single steps stay at most 1: QRL, eq. 10 and 11."""
+        config = self.config
+        rows, _ = data.pairs(config.batch, 1, draw)
+        here, following = self.embed(data.latents[rows]), self.embed(data.latents[rows + 1])
+        goals = self.embed(data.latents[torch.randint(len(data.latents), (config.batch,), generator=draw)])
+        apart = nn.functional.softplus(config.farthest - self.between(here, goals), beta=0.2).mean()
+        too_long = (self.between(here, following) - 1.0).clamp(min=0.0).square().mean() - 0.25**2
+        weight = nn.functional.softplus(self.multiplier)
+        return apart + weight.detach() * too_long - weight * too_long.detach()
+
+
+def noisy(latents: Tensor, std: float, draw: Generator) -> Tensor:
+    """Latents with white noise added."""
+    return latents + std * torch.randn(latents.shape, generator=draw) if std else latents
+
+
+def make_distance(latent_dim: int, config: DistanceConfig) -> Distance:
+    """The untrained distance of a config."""
+    kinds = {"reachability": ReachabilityDistance, "quasimetric": QuasimetricDistance}
+    return kinds[config.kind](latent_dim, config)
+
+
+def train_distance(
+    data: Trajectories, config: DistanceConfig, seed: int = 0, on_step: OnStep = lambda step: None
+) -> tuple[Distance, list[float]]:
+    """A distance fitted to encoded episodes, in evaluation mode, and the loss of each step."""
+
+    def make() -> Distance:
+        return make_distance(data.latents.shape[1], config)
+
+    return fit(make, lambda head, draw: head.loss(data, draw), config, seed, on_step)

@@ -1,0 +1,130 @@
+"""Training of the heads: encode the episodes once with the frozen model, fit every head on the latents, report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from world_model.checkpoint import load_checkpoint
+from world_model.dataset import DatasetError, open_cache, split_episodes
+from world_model.distance import Distance, DistanceConfig, train_distance
+from world_model.heads import ActionPrior, PriorConfig, prior_loss, train_prior
+from world_model.heads_checkpoint import Heads, save_heads
+from world_model.trajectories import Trajectories, encode_episodes
+
+HELD_OUT_PAIRS = 8192
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class HeadsTraining:
+    """One training of heads: on which model and data, how, and where it goes.
+
+    Attributes:
+        checkpoint: name or path of the world model.
+        data: LeRobotDataset v3 folder, filmed by the camera that the model was trained with.
+        out: JSON file of the heads.
+        prior, distance: settings of the two.
+        validation: share of episodes that the report is made on.
+        seed: of weights, batches and the split.
+        description: what else the JSON shall say.
+    """
+
+    checkpoint: str | Path
+    data: Path
+    out: Path
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    distance: DistanceConfig = field(default_factory=DistanceConfig)
+    validation: float = 0.05
+    seed: int = 0
+    description: dict[str, Any] = field(default_factory=dict)
+
+
+def train_heads(training: HeadsTraining, progress: Progress = lambda what, done, of: None) -> dict[str, Any]:
+    """Trains all heads, writes their pair of files, and returns the report, which the JSON holds too.
+
+    Raises:
+        CheckpointError: a world model that cannot be read.
+        DatasetError: data that cannot be read, or of another camera or another number of commands.
+        ValueError: a validation share that leaves nothing to train or to test on.
+        FloatingPointError: a loss that is no longer finite.
+    """
+    model, document = load_checkpoint(training.checkpoint)
+    cache = open_cache(
+        training.data, model.config.resolution, progress=lambda done, of: progress("decoding frames", done, of)
+    )
+    if cache.camera_key != document.get("camera"):
+        raise DatasetError(
+            f"{training.data}: was filmed by {cache.camera_key}, but checkpoint '{training.checkpoint}' was trained on "
+            f"{document.get('camera')}"
+        )
+    fitting, held_out = split_episodes(cache.episodes, training.validation, training.seed)
+    data, tests = (
+        encode_episodes(model, cache, episodes, lambda done, of: progress("encoding frames", done, of))
+        for episodes in (fitting, held_out)
+    )
+    heads, metrics = fit_heads(data, tests, training.prior, training.distance, training.seed, progress)
+    description = {
+        **training.description,
+        "dataset": {"fingerprint": cache.fingerprint, "frames": len(cache.frames), "episodes": cache.episodes},
+        "metrics": metrics,
+        "seed": training.seed,
+    }
+    training.out.parent.mkdir(parents=True, exist_ok=True)
+    save_heads(heads, training.out, str(document["weights_sha256"]), description)
+    return metrics
+
+
+def fit_heads(
+    data: Trajectories,
+    held_out: Trajectories,
+    prior: PriorConfig,
+    distance: DistanceConfig,
+    seed: int = 0,
+    progress: Progress = lambda what, done, of: None,
+) -> tuple[Heads, dict[str, Any]]:
+    """The heads fitted to `data`, and their report on `held_out`, see `report`."""
+    trained_prior, _ = train_prior(data, prior, seed, lambda step: progress("action prior", step, prior.steps))
+    trained_distance, _ = train_distance(data, distance, seed, lambda step: progress("distance", step, distance.steps))
+    covariance = torch.cov(data.latents.double().T).float()
+    heads = Heads(trained_prior, trained_distance, data.latents.double().mean(0).float(), covariance)
+    return heads, report(heads.prior, heads.distance, data, held_out)
+
+
+@torch.no_grad()
+def report(prior: ActionPrior, distance: Distance, data: Trajectories, held_out: Trajectories) -> dict[str, Any]:
+    """What the heads are worth on episodes that they were not trained on.
+
+    `prior_nats`: negative log-likelihood of one dimension of a command; `marginal_nats`: that of a Gaussian that knows
+    no latents, fitted to `data`. `distance_ordered`: the share of cases in which, of two moments of an episode, the one
+    that came later is judged further away; `latent_ordered`: the same for the plain distance between latents.
+    """
+    draw = Generator().manual_seed(0)
+    rows, ahead = held_out.pairs(HELD_OUT_PAIRS, prior.config.farthest, draw)
+    own, others = (d.actions[d.left > 0] for d in (data, held_out))
+    mean, std = own.mean(0), own.std(0).clamp_min(prior.config.least_std)
+    marginal = -torch.distributions.Normal(mean, std).log_prob(others).mean()
+    return {
+        "prior_nats": round(float(prior_loss(prior, held_out, rows, ahead)), 4),
+        "marginal_nats": round(float(marginal), 4),
+        "distance_ordered": round(ordered(distance, held_out, distance.config.farthest), 4),
+        "latent_ordered": round(ordered(lambda a, b: (a - b).norm(dim=-1), held_out, distance.config.farthest), 4),
+    }
+
+
+def ordered(distance: Callable[[Tensor, Tensor], Tensor], data: Trajectories, farthest: int) -> float:
+    """Share of pairs of later moments of an episode that a distance puts into the order in which they came."""
+    draw = Generator().manual_seed(1)
+    rows, ahead = data.pairs(HELD_OUT_PAIRS, farthest, draw)
+    room = data.left[rows].clamp(max=farthest)
+    other = 1 + (torch.rand(len(rows), generator=draw) * room).long().clamp(max=room - 1)
+    differ = other != ahead
+    rows, ahead, other = rows[differ], ahead[differ], other[differ]
+    here = data.latents[rows]
+    difference = distance(here, data.latents[rows + ahead]) - distance(here, data.latents[rows + other])
+    return float((difference * (ahead - other) > 0).double().mean())

@@ -1,0 +1,92 @@
+"""Encoded episodes, and pairs of moments in them: what heads on a frozen encoder are trained on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from world_model.dataset import DatasetError, FrameCache
+from world_model.jepa import JEPA
+
+CHUNK = 512
+"""Frames that are encoded together."""
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Latents of whole episodes, one after the other, one latent a control step.
+
+    Attributes:
+        latents: (F, D).
+        actions: (F, A); row n is the command given at latent n. Those of the last latents of episodes do not count.
+        left: (F,) int64, control steps from latent n to the last of its episode.
+
+    Raises ValueError for shapes that do not fit each other, and where no episode has two latents.
+    """
+
+    latents: Tensor
+    actions: Tensor
+    left: Tensor
+
+    def __post_init__(self) -> None:
+        """Check the shapes."""
+        count = len(self.latents)
+        if self.latents.ndim != 2 or self.actions.ndim != 2 or len(self.actions) != count:
+            raise ValueError(
+                f"latents and actions must have shapes (F, D) and (F, A), got {tuple(self.latents.shape)} and "
+                f"{tuple(self.actions.shape)}"
+            )
+        if self.left.shape != (count,) or not bool((self.left > 0).any()):
+            raise ValueError("left must have shape (F,) and be positive somewhere: episodes need two latents or more")
+
+    @classmethod
+    def of(cls, latents: Tensor, actions: Tensor) -> "Trajectories":
+        """Episodes of one length: latents (N, T, D) and the commands between them, actions (N, T-1, A)."""
+        episodes, length = latents.shape[:2]
+        if actions.ndim != 3 or actions.shape[:2] != (episodes, length - 1):
+            raise ValueError(
+                f"latents {tuple(latents.shape)} ask for actions ({episodes}, {length - 1}, A), "
+                f"got {tuple(actions.shape)}"
+            )
+        padded = torch.cat([actions, actions.new_zeros(episodes, 1, actions.shape[-1])], dim=1)
+        left = torch.arange(length - 1, -1, -1).repeat(episodes)
+        return cls(latents.flatten(0, 1), padded.flatten(0, 1), left)
+
+    def pairs(self, count: int, farthest: int, draw: Generator) -> tuple[Tensor, Tensor]:
+        """`count` moments that are not the last of their episode, and for each how far ahead a later one of it is.
+
+        Returns:
+            Rows (count,) of `latents` and steps (count,), each between 1 and `farthest`, or as far as there are.
+        """
+        starts = torch.nonzero(self.left)[:, 0]
+        rows = starts[torch.randint(len(starts), (count,), generator=draw)]
+        room = self.left[rows].clamp(max=farthest)
+        return rows, 1 + (torch.rand(count, generator=draw) * room).long().clamp(max=room - 1)
+
+
+@torch.inference_mode()
+def encode_episodes(
+    model: JEPA, cache: FrameCache, episodes: np.ndarray, progress: Callable[[int, int], None] | None = None
+) -> Trajectories:
+    """The latents of `episodes` (E,) of a cache; `progress` is called with frames done and frames in all.
+
+    Raises `DatasetError` for commands of another size than the model's.
+    """
+    if cache.action.shape[1] != model.config.action_dim:
+        raise DatasetError(
+            f"{cache.path}: actions have {cache.action.shape[1]} numbers, the model expects {model.config.action_dim}"
+        )
+    lengths, starts = cache.lengths[episodes], cache.starts[episodes]
+    frames = np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
+    parts = []
+    for at in range(0, len(frames), CHUNK):
+        parts.append(model.encode(np.ascontiguousarray(cache.frames[frames[at : at + CHUNK]])).cpu())
+        if progress is not None:
+            progress(min(at + CHUNK, len(frames)), len(frames))
+    left = np.concatenate([np.arange(length - 1, -1, -1) for length in lengths])
+    # Copies made outside of inference mode may be trained on.
+    with torch.inference_mode(False):
+        latents = torch.cat(parts).clone()
+        return Trajectories(latents, torch.from_numpy(cache.action[frames]), torch.from_numpy(left))
