@@ -16,7 +16,7 @@ class Timing:
     Raises ValueError for values that are not positive.
     """
 
-    replan_every: int = 4
+    replan_every: int = 2
     ahead: int = 2
     max_frame_age: float = 0.35
     max_gap: float = 0.1
