@@ -73,12 +73,19 @@ COMMANDS: dict[str, Command] = {
         ("forearm collect task=push episodes=2500 out=data/push",),
         "collect",
     ),
+    "data": Command(
+        "forearm.data_command",
+        "what is in a data set, its rates, ranges and gaps",
+        ("forearm data inspect data=FOLDER", "forearm data inspect data=FOLDER frames=true"),
+        "data",
+    ),
     "train": Command(
         "forearm.train_command",
         "train a world model on such a folder",
         (
             "forearm train task=push data=data/push out=outputs/push",
             "forearm train task=push data=data/push out=outputs/push resume=true",
+            "forearm train task=own data=FOLDER camera_key=observation.images.wrist",
         ),
         "train",
     ),

@@ -201,7 +201,7 @@ def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":
         "resolution": model.config.resolution,
     }
     wanted = {"task": task["name"], "camera": task["camera"], "resolution": task["resolution"]}
-    differing = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
+    differing = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if wanted[key] not in (None, found[key])]
     if differing:
         raise ForearmError(
             f"checkpoint '{task['checkpoint']}' was made for {'; '.join(differing)}: "
@@ -225,6 +225,13 @@ def fingerprint_of(task: Mapping[str, Any]) -> str:
     parts = [load_for(task)[1]]
     heads = heads_for(task)
     return "+".join(map(fingerprint, parts if heads is None else [*parts, heads.document]))
+
+
+def action_bounds(document: Mapping[str, Any], dims: int) -> tuple[np.ndarray, np.ndarray]:
+    """(A,) lowest and highest commands that a checkpoint was trained on; -1 and 1 where it says nothing."""
+    low = np.asarray(document.get("action_low", np.full(dims, -1.0)), np.float64)
+    high = np.asarray(document.get("action_high", np.full(dims, 1.0)), np.float64)
+    return low, high
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:

@@ -123,19 +123,21 @@ class LatentMind:
 
     def plan(self, wish: Wish) -> "Plan":
         """See `Mind`; raises RuntimeError before a goal and a frame."""
+        from forearm.latent import action_bounds
         from planner import Problem
 
         if not self._begun or not self._seen:
             raise RuntimeError("nothing to plan from: begin(goal) and see(time, observation) first")
         state = self._state(wish)
         dims = self.brain.model.config.action_dim
+        low, high = (torch.as_tensor(b, dtype=torch.float32) for b in action_bounds(self.brain.document, dims))
         taken = np.concatenate([np.zeros((1, dims)), wish.past, wish.committed])
         problem = Problem(
             dynamics=self._dynamics,
             objective=self._imagination.objective([0], [taken[-1]]),
             state=state,
-            low=torch.full((dims,), -1.0),
-            high=torch.full((dims,), 1.0),
+            low=low,
+            high=high,
             batch=1,
             control_period=self.period,
             proposals=self._imagination.proposals([0]),

@@ -56,9 +56,10 @@ class Server:
     def metadata(self) -> dict[str, Any]:
         """The first message that a client gets."""
         from forearm import __version__
-        from forearm.latent import fingerprint
+        from forearm.latent import action_bounds, fingerprint
 
         document, horizon = self.brain.document, int(self.planner["horizon"])
+        low, high = action_bounds(document, self._shape.action_dim)
         return {
             "server": "forearm",
             "version": __version__,
@@ -71,8 +72,8 @@ class Server:
             "control_period": float(document["control_period"]),
             "action_dim": self._shape.action_dim,
             "action_names": list(document.get("action_names") or []),
-            "action_low": [-1.0] * self._shape.action_dim,
-            "action_high": [1.0] * self._shape.action_dim,
+            "action_low": low.tolist(),
+            "action_high": high.tolist(),
             "resolution": self._shape.resolution,
             "proprio_dim": self._shape.proprio_dim,
             "ahead_steps": int(self.brain.model.config.frameskip),

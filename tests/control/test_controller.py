@@ -21,7 +21,9 @@ class Loop:
     """A robot's own loop, with a clock of its own; the arm does at once what it is told."""
 
     def __init__(self, mind: Any, robot: Robot, body: ToolBody, **timing: Any) -> None:
-        self.control = Controller(mind, robot, body, timing=Timing(**{"replan_every": 4, **timing}), mode="manual", clock=lambda: self.now)
+        self.control = Controller(
+            mind, robot, body, timing=Timing(**{"replan_every": 4, **timing}), mode="manual", clock=lambda: self.now
+        )
         self.now = 10.0
         self.position = START.copy()
         self.commands: list[Command] = []
