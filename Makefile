@@ -10,6 +10,7 @@ PYTHON ?= python3
 DEMO_EPISODES ?= 10
 DEMO_OUT ?= outputs/demo
 BENCH_ARGS ?=
+RELIABILITY_ARGS ?=
 TEST_WORKERS ?= 2
 TEST_ARGS ?=
 # More options for pip, such as another package index.
@@ -20,10 +21,10 @@ BIN := .venv/bin
 # Every process keeps to one thread: two busy ones on two cores are far slower than that.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test bench lint format setup setup-run gl wheel clean distclean
+.PHONY: help demo test bench reliability lint format setup setup-run gl wheel clean distclean
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: setup-run gl ## set up, then plan from camera images, compare the planners, print the table
 	@$(BIN)/forearm compare 'task=[reach,push]' 'planner=[cem,mppi,random_shooting]' \
@@ -35,6 +36,9 @@ test: setup gl ## set up, then run the whole test suite (TEST_ARGS="-k plan" for
 bench: setup-run gl ## time the planners beside other projects' (BENCH_ARGS=--quick: in two minutes), write docs/benchmarks.md
 	@scripts/setup_bench.sh
 	@.venv-bench/bin/python -m forearm.bench $(BENCH_ARGS)
+
+reliability: setup gl ## the controller and the server under load and faults (RELIABILITY_ARGS=--quick), write docs/reliability.md
+	@$(ONE_THREAD) $(BIN)/python -m forearm.reliability $(RELIABILITY_ARGS)
 
 lint: setup ## ruff, format check and mypy: what the pre-commit hooks run
 	@scripts/lint.sh

@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from envs import Environment
+    from forearm.control.controller import Controller
     from forearm.planning import Brain, load, plan
 
 __version__ = "0.1.0"
-__all__ = ["Brain", "ForearmError", "compare", "load", "make_env", "plan"]
+__all__ = ["Brain", "Controller", "ForearmError", "compare", "load", "make_env", "plan"]
 
-_LAZY = {"Brain": "forearm.planning", "load": "forearm.planning", "plan": "forearm.planning"}
+_LAZY = {
+    "Brain": "forearm.planning",
+    "Controller": "forearm.control.controller",
+    "load": "forearm.planning",
+    "plan": "forearm.planning",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
         (
             "forearm plan task=push start=a.png goal=b.png planner=cem out=plan.json",
             "forearm plan task=reach seed=3 planner.samples=400",
+            "forearm plan task=push format=joint_trajectory out=trajectory.yaml",
         ),
         "plan",
     ),
@@ -57,11 +58,26 @@ COMMANDS: dict[str, Command] = {
         ),
         "compare",
     ),
+    "serve": Command(
+        "forearm.serve_command",
+        "plans over a websocket, for forearm's client or openpi's",
+        (
+            "forearm serve task=push",
+            "forearm serve task=push goals=goals/ host=0.0.0.0 token_file=token.txt tls_cert=cert.pem tls_key=key.pem",
+        ),
+        "serve",
+    ),
     "collect": Command(
         "forearm.collect_command",
         "film an exploratory policy into a LeRobotDataset folder",
         ("forearm collect task=push episodes=2500 out=data/push",),
         "collect",
+    ),
+    "data": Command(
+        "forearm.data_command",
+        "what is in a data set, its rates, ranges and gaps",
+        ("forearm data inspect data=FOLDER", "forearm data inspect data=FOLDER frames=true"),
+        "data",
     ),
     "train": Command(
         "forearm.train_command",
@@ -69,6 +85,7 @@ COMMANDS: dict[str, Command] = {
         (
             "forearm train task=push data=data/push out=outputs/push",
             "forearm train task=push data=data/push out=outputs/push resume=true",
+            "forearm train task=own data=FOLDER camera_key=observation.images.wrist",
         ),
         "train",
     ),

@@ -84,16 +84,21 @@ class LatentImagination:
 
     def problem(self, episodes: Sequence[int]) -> tuple[Any, Any, Any]:
         """Latent dynamics, distance to the goal latents plus the other costs, and the states to start from."""
-        from planner import LatentDistance, WeightedSum
         from world_model.latent_dynamics import LatentState
 
         states = [self._trackers[b].state() for b in episodes]
         state = LatentState(torch.cat([s.states for s in states]), torch.cat([s.actions for s in states]))
+        return self._dynamics, self.objective(episodes, [self._last_actions[b] for b in episodes]), state
+
+    def objective(self, episodes: Sequence[int], last_actions: Sequence[np.ndarray]) -> "Objective":
+        """Distance to the goal latents plus the other costs, after the commands (A,) that were carried out last."""
+        from planner import LatentDistance, WeightedSum
+
         wanted = self._objective
         goals = self._goals_of(episodes)
         distance = LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric)
-        others = self._other_costs(episodes, goals)
-        return self._dynamics, WeightedSum([(1.0, distance), *others]) if others else distance, state
+        others = self._other_costs(last_actions, goals)
+        return WeightedSum([(1.0, distance), *others]) if others else distance
 
     def proposals(self, episodes: Sequence[int]) -> "tuple[Proposal, ...]":
         """The chosen proposals, for planning these episodes together."""
@@ -112,13 +117,13 @@ class LatentImagination:
     def _goals_of(self, episodes: Sequence[int]) -> torch.Tensor:
         return torch.stack([self._goals[b] for b in episodes])
 
-    def _other_costs(self, episodes: Sequence[int], goals: torch.Tensor) -> "list[tuple[float, Objective]]":
+    def _other_costs(self, last_actions: Sequence[np.ndarray], goals: torch.Tensor) -> "list[tuple[float, Objective]]":
         from planner import ActionCost, TerminalValue
 
         wanted = self._objective
         costs: list[tuple[float, Objective]] = []
         if wanted["action"] or wanted["smoothness"]:
-            last = torch.as_tensor(np.stack([self._last_actions[b] for b in episodes]), dtype=torch.float32)
+            last = torch.as_tensor(np.stack(list(last_actions)), dtype=torch.float32)
             costs.append((1.0, ActionCost(wanted["action"], wanted["smoothness"], last)))
         if self._heads is not None and (weight := weight_of(wanted, "terminal")):
             costs.append((weight, TerminalValue(self._heads.distance, goals)))
@@ -196,7 +201,7 @@ def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":
         "resolution": model.config.resolution,
     }
     wanted = {"task": task["name"], "camera": task["camera"], "resolution": task["resolution"]}
-    differing = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
+    differing = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if wanted[key] not in (None, found[key])]
     if differing:
         raise ForearmError(
             f"checkpoint '{task['checkpoint']}' was made for {'; '.join(differing)}: "
@@ -220,6 +225,13 @@ def fingerprint_of(task: Mapping[str, Any]) -> str:
     parts = [load_for(task)[1]]
     heads = heads_for(task)
     return "+".join(map(fingerprint, parts if heads is None else [*parts, heads.document]))
+
+
+def action_bounds(document: Mapping[str, Any], dims: int) -> tuple[np.ndarray, np.ndarray]:
+    """(A,) lowest and highest commands that a checkpoint was trained on; -1 and 1 where it says nothing."""
+    low = np.asarray(document.get("action_low", np.full(dims, -1.0)), np.float64)
+    high = np.asarray(document.get("action_high", np.full(dims, 1.0)), np.float64)
+    return low, high
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:

@@ -44,6 +44,7 @@ def tables() -> Iterable[Table]:
     yield _checkpoints()
     yield _options("world_model", "world models to train")
     yield _options("protocol", "protocols")
+    yield _options("robot", "robots")
 
 
 def _options(group: str, title: str) -> Table:

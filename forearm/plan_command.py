@@ -2,18 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 
 import envs
 from forearm import output, settings
-from forearm.errors import ForearmError
+from forearm.control import joint_trajectory
+from forearm.control.body import Body, ToolBody
+from forearm.control.limits import Report
+from forearm.control.robot import Robot
+from forearm.control.trajectory import Trajectory
+from forearm.errors import ForearmError, did_you_mean, one_line
 from forearm.parallel import import_modules, one_thread
 from forearm.planning import Brain
 from forearm.rows import build_planner
 from forearm.seeds import evaluation_reset_seed, planning_seed
 from forearm.worlds import environment
+
+if TYPE_CHECKING:
+    from planner.plan import Plan
+
+PLAN, JOINTS = FORMATS = ("plan", "joint_trajectory")
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -24,6 +35,13 @@ def main(overrides: Sequence[str]) -> int:
     seed, episode = chosen.whole("seed", 0), chosen.whole("episode", 0)
     out = output.file("out", chosen["out"])
     picture = output.file("picture", chosen["picture"] or str(out.with_suffix(".png")))
+    form = str(chosen["format"])
+    if form not in FORMATS:
+        raise ForearmError(f"unknown format '{form}'{did_you_mean(form, FORMATS)}")
+    arm = None
+    if form == JOINTS:
+        joint_trajectory.check_format(out)
+        arm = Robot(chosen.one("robot")), ToolBody(task["name"])
     if picture == out:
         raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
     build_planner(planner)  # contradictory settings are told before anything is loaded
@@ -63,11 +81,37 @@ def main(overrides: Sequence[str]) -> int:
 
     out.parent.mkdir(parents=True, exist_ok=True)
     save_plan_picture(picture, start, goal, path, plan)
-    plan.save(out)
     console = Console()
     console.print(str(plan), highlight=False)
+    if arm is not None:
+        robot, body = arm
+        motion, report = joint_path(robot, body, proprio, plan)
+        joint_trajectory.write(out, motion, robot, float(chosen["rate"]))
+        said = f"{len(robot.joints)} joints of {robot.name}, {motion.end - motion.start:.2f} s"
+        console.print(f"{said}; before shaping: {report}", soft_wrap=True, highlight=False)
+    else:
+        plan.save(out)
     console.print(f"plan:    {out}\npicture: {picture}", soft_wrap=True, highlight=False)
     return 0
+
+
+def joint_path(robot: Robot, body: Body, proprio: np.ndarray | None, plan: "Plan") -> tuple[Trajectory, Report]:
+    """What the joints do for a plan, within the robot's limits, from rest at the readings `proprio` (15,) on; and what
+    the plan's own curve would have broken. Raises `ForearmError` where nothing of the plan can be followed.
+    """
+    from forearm.control.motion import Drafts
+
+    here = body.read({"proprio": proprio})
+    position = np.clip(here, robot.limits.low, robot.limits.high)
+    standing = robot.check_pose(position)
+    if abs(here - position).max() > 0.02 or not standing.ok:
+        raise ForearmError(f"the arm stands outside the limits of robot '{robot.name}': {one_line(standing)}")
+    # The curve begins one period before the plan's first command.
+    rest = Trajectory.resting(position, -1.0, 1.0)
+    path, report = Drafts(robot, body).draft(rest, plan.actions, body.period, 0.0)
+    if path is None:
+        raise ForearmError(f"nothing of the plan keeps the limits of robot '{robot.name}': {one_line(report)}")
+    return path, report
 
 
 def _path_in_pixels(env: "envs.Environment", hand: np.ndarray | None, actions: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from forearm import settings
 from forearm.agent import Agent, Imagination
 from forearm.errors import ForearmError
 from forearm.frames import read_frame
-from forearm.latent import fingerprint, heads_for, imagination_for, load_for
+from forearm.latent import action_bounds, fingerprint, heads_for, imagination_for, load_for
 from forearm.rows import build_planner
 
 if TYPE_CHECKING:
@@ -69,12 +69,10 @@ class Brain:
         if unknown:
             raise ForearmError(f"planner '{config['name']}' has no setting '{unknown[0]}'")
         start, end = self.frame(frame, "frame"), self.frame(goal, "goal")
-        dims = self.model.config.action_dim
         agent = Agent(
             build_planner({**config, **overrides}),
             self.imagination(),
-            np.full(dims, -1.0),
-            np.full(dims, 1.0),
+            *action_bounds(self.document, self.model.config.action_dim),
             float(self.document["control_period"]),
         )
         agent.reset([end], [seed])

@@ -20,11 +20,12 @@ from forearm.errors import ForearmError, did_you_mean, one_line
 
 OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
-GROUPS = ("task", "planner", "world_model", "protocol")
+GROUPS = ("task", "planner", "world_model", "protocol", "robot")
 LIST_GROUPS = ("task", "planner")
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
-PATHS = frozenset({"out", "start", "goal", "data", "checkpoint", "heads", "picture", "configs"})
+_FOLDERS_AND_PICTURES = {"out", "start", "goal", "data", "checkpoint", "heads", "picture", "configs", "goals"}
+PATHS = frozenset({*_FOLDERS_AND_PICTURES, "model", "token_file", "tls_cert", "tls_key"})
 
 
 @dataclass(frozen=True)

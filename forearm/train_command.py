@@ -60,6 +60,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any], world_model:
         loss=from_mapping(LossConfig, dict(world_model["loss"])),
         train=from_mapping(TrainConfig, {**world_model["train"], "seed": chosen.whole("seed", 0)}),
         description=description,
+        camera_key=None if chosen["camera_key"] is None else str(chosen["camera_key"]),
     )
 
 

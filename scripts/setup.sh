@@ -62,5 +62,14 @@ PIP_CONSTRAINT=constraints.txt PIP_USE_PEP517=1 PIP_DISABLE_PIP_VERSION_CHECK=1 
     fail "pip could not install everything, see above and $log; mend that and repeat the command"
 }
 
+# The stock client that `forearm serve` is tested with asks for numpy 1, but works with numpy 2: installed without its
+# dependencies, all of which are here already.
+if [ "$level" = dev ]; then
+    # shellcheck disable=SC2086
+    .venv/bin/python -m pip install --no-input --progress-bar off --disable-pip-version-check --root-user-action ignore \
+        ${PIP_ARGS:-} -c constraints.txt --no-deps openpi-client >>"$log" 2>&1 \
+        || fail "pip could not install openpi-client, see $log; mend that and repeat the command"
+fi
+
 echo "$level $wanted $PWD" >"$stamp"
 echo "setup: done"

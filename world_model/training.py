@@ -34,6 +34,7 @@ class Training:
         data: LeRobotDataset v3 folder.
         out: folder of the run; `model.json`, `model.safetensors`, the log and the resumable state go there.
         description: task, camera, control period and so on, for the checkpoint's JSON.
+        camera_key: which of the data's cameras is seen; None for the only one, or `observation.images.front`.
     """
 
     data: Path
@@ -42,6 +43,7 @@ class Training:
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     description: dict[str, Any] = field(default_factory=dict)
+    camera_key: str | None = None
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""
@@ -163,7 +165,8 @@ def train(
     """
     config = training.train
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    cache = open_cache(training.data, resolution=training.model.resolution, progress=on_decoded)
+    resolution = training.model.resolution
+    cache = open_cache(training.data, resolution, camera_key=training.camera_key, progress=on_decoded)
     if cache.action.shape[1] != training.model.action_dim:
         raise DatasetError(
             f"{training.data}: actions have {cache.action.shape[1]} numbers, the model expects "
@@ -238,6 +241,7 @@ def _export(run: _Run, cache: FrameCache, sampler: WindowSampler, metrics: dict[
         "camera": cache.camera_key,
         "action_names": cache.names.get(ACTION_KEY),
         "control_period": 1.0 / cache.fps,
+        **_bounds(cache),
         "dataset": {
             "fingerprint": cache.fingerprint,
             "frames": len(cache.frames),
@@ -248,6 +252,14 @@ def _export(run: _Run, cache: FrameCache, sampler: WindowSampler, metrics: dict[
         "metrics": metrics,
     }
     save_checkpoint(run.model, training.out / "model", description)
+
+
+def _bounds(cache: FrameCache) -> dict[str, list[float]]:
+    """Between which commands to plan: those of the data, where they are not in [-1, 1], which goes without saying."""
+    low, high = cache.action.min(0), cache.action.max(0)
+    if (abs(low) <= 1.0).all() and (abs(high) <= 1.0).all():
+        return {}
+    return {"action_low": low.tolist(), "action_high": high.tolist()}
 
 
 def _set_normalisation(model: JEPA, cache: FrameCache) -> None:

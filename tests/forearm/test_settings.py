@@ -106,7 +106,7 @@ def test_configs_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("group", settings.GROUPS)
 def test_every_config_is_called_what_its_file_is_called(group: str) -> None:
-    command = "train" if group == "world_model" else "compare"
+    command = {"world_model": "train", "robot": "plan"}.get(group, "compare")
     for name in settings.options(group):
         assert settings.load(command, [f"{group}={name}"]).one(group)["name"] == name
         assert settings.describe(group, name)

@@ -1,0 +1,72 @@
+"""What a controller remembers on the way to one goal."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from forearm.control.mind import Wish
+from forearm.control.trajectory import Array
+
+WAITING_FRAMES = 16
+"""Frames that may wait to be seen; beyond that the oldest are skipped."""
+
+
+@dataclass(eq=False)
+class Episode:
+    """The way to one goal.
+
+    begun: whether the mind knows the goal. frames: what it has not seen yet, with the arm's time. asked: when the frame
+    was taken from which the last plan was asked for, None if the next frame is to lead to one. last_start: when the
+    last plan begins. stale: whether the newest frame is too old. refused: why the last plan could not be used.
+    off_path: how far the arm is from where it was told to be, as a share of what is allowed. planned: whether a plan
+    was followed.
+    """
+
+    goal: Any = None
+    begun: bool = False
+    frames: deque[tuple[float, Mapping[str, Any]]] = field(default_factory=lambda: deque(maxlen=WAITING_FRAMES))
+    asked: float | None = None
+    last_start: float | None = None
+    stale: bool = False
+    refused: str = ""
+    off_path: float = 0.0
+    planned: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What there is to see and to plan, taken from an episode so that it can be worked on without a lock.
+
+    epoch: changes with every stop and goal; what was begun before is of no use after. begin: whether the mind must be
+    told the goal. start: when a plan would begin.
+    """
+
+    episode: Episode
+    epoch: int
+    begin: bool
+    frames: list[tuple[float, Mapping[str, Any]]]
+    start: float
+    wish: Wish | None = None
+
+
+class Sent:
+    """What was sent in the last seconds, to compare readings with."""
+
+    def __init__(self) -> None:
+        self._sent: deque[tuple[float, Array]] = deque(maxlen=1024)
+
+    def note(self, time: float, position: Array) -> None:
+        """Positions (D,) were sent at `time` s."""
+        self._sent.append((time, position))
+
+    def at(self, time: float) -> Array | None:
+        """The positions (D,) that had last been sent at `time` s; None if nothing had."""
+        for moment, position in reversed(self._sent):
+            if moment <= time + 1e-9:
+                return position
+        return self._sent[0][1] if self._sent else None
+
+    def forget(self) -> None:
+        """Nothing was sent."""
+        self._sent.clear()

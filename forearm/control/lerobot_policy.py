@@ -1,0 +1,84 @@
+"""A controller in the shape of LeRobot's policies: `reset`, `select_action`, `predict_action_chunk`.
+
+LeRobot's loop calls `select_action(batch)` at a robot's frame rate and sends what comes back to its motors. Here that
+is joint positions from a `Controller`, within the robot's limits, at the policy's own clock, which moves on by one
+frame with every call. The library itself is not needed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from forearm.control.controller import Controller
+
+
+class LeRobotPolicy:
+    """Joint positions for batches of one observation.
+
+    Args:
+        controller: in mode `inline`, so that plans are made at the policy's clock.
+        fps: calls of `select_action` a second.
+        goal: what is to be reached, a frame (R, R, 3) uint8.
+        image_key, state_key: where a batch has frames (1, 3, R, R) in [0, 1] or uint8, and joint readings (1, P).
+        chunk: actions that `predict_action_chunk` returns.
+
+    Raises ValueError for a frame rate or chunk that is not positive.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        fps: float,
+        goal: Any,
+        *,
+        image_key: str = "observation.images.front",
+        state_key: str = "observation.state",
+        chunk: int = 10,
+    ) -> None:
+        if controller.mode != "inline":
+            raise ValueError(f"the controller's mode is '{controller.mode}': expected inline")
+        if not fps > 0 or chunk < 1:
+            raise ValueError(f"fps ({fps}) and chunk ({chunk}) must be above 0")
+        self.controller, self.fps, self.goal, self.chunk = controller, fps, goal, chunk
+        self.image_key, self.state_key = image_key, state_key
+        self._frames = 0
+        self.reset()
+
+    def reset(self, goal: Any = None) -> None:
+        """Begin an episode, with another goal if one is given."""
+        self.goal = self.goal if goal is None else goal
+        self.controller.reset(self.goal)
+
+    def select_action(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Where the arm's axes shall be now, (1, D) float32.
+
+        Raises ValueError for a batch of more than one, and RuntimeError where it is not known where the arm is.
+        """
+        time = self._frames / self.fps
+        self._frames += 1
+        command = self.controller.act({**self._observation(batch), "time": time}, time)
+        if command.positions is None:
+            raise RuntimeError(f"nothing can be sent to the arm: {command.reason}")
+        gripper = [] if command.gripper is None else [command.gripper]
+        return torch.as_tensor(np.append(command.positions, gripper), dtype=torch.float32)[None]
+
+    def predict_action_chunk(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Where the arm's axes shall be now and in the following frames, (1, chunk, D) float32; raises as above."""
+        first = self.select_action(batch)
+        seconds = np.arange(1, self.chunk) / self.fps
+        return torch.cat([first[:, None], torch.as_tensor(self.controller.preview(seconds))[None].float()], dim=1)
+
+    def _observation(self, batch: Mapping[str, Tensor]) -> dict[str, Any]:
+        for key in (self.image_key, self.state_key):
+            if key not in batch:
+                raise ValueError(f"the batch has no '{key}': it has {', '.join(sorted(map(str, batch)))}")
+            if len(batch[key]) != 1:
+                raise ValueError(f"one arm, but a batch of {len(batch[key])}: expected (1, ...) as '{key}'")
+        image = batch[self.image_key][0].detach().cpu()
+        if image.is_floating_point():
+            image = (image * 255.0).round().clamp(0, 255).to(torch.uint8)
+        pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+        return {"pixels": pixels, "proprio": batch[self.state_key][0].detach().cpu().numpy()}

@@ -1,0 +1,193 @@
+"""What thinks for a controller: it sees timed frames and makes plans that begin at a given moment.
+
+A frame shows the past, and a plan begins in the future: between the two lies what the arm is already committed to do.
+A mind is told of it and plans from where it will lead.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+
+from forearm.control.trajectory import Array
+
+if TYPE_CHECKING:
+    from forearm.planning import Brain
+    from planner.plan import Plan
+
+Observation = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """What a plan is asked for.
+
+    time: s, when the newest frame was taken. committed: (n, A), the commands between that moment and the beginning of
+    the plan. past: (m, A), the commands of the m periods before `time`, oldest first. elapsed_steps: periods from the
+    beginning of the last plan to that of this one. deadline_ms: for the search, None for that of its config. spent_ms:
+    what has already been used up of it.
+    """
+
+    time: float
+    committed: Array
+    past: Array
+    elapsed_steps: int = 0
+    deadline_ms: float | None = None
+    spent_ms: float = 0.0
+
+
+class Mind(Protocol):
+    """Anything that can plan: the world model of this process, or one behind a socket.
+
+    frame_shape: of the frames it takes. ahead_steps: a whole multiple of this many periods may lie between a frame and
+    a plan. past_steps: how many past commands it wants to know.
+    """
+
+    frame_shape: tuple[int, ...]
+    ahead_steps: int
+    past_steps: int
+
+    def begin(self, goal: Any) -> None:
+        """Forget everything; `goal` is to be reached."""
+        ...
+
+    def see(self, time: float, observation: Observation) -> None:
+        """Take in a frame that was taken at `time` s; times rise."""
+        ...
+
+    def plan(self, wish: Wish) -> "Plan":
+        """A plan that begins after the committed commands; raises RuntimeError before the first frame."""
+        ...
+
+
+class LatentMind:
+    """A loaded world model that plans in this process; from one thread at a time.
+
+    Frames may come at any rate: the latents at the moments that the model wants are interpolated between them.
+
+    Args:
+        brain: the world model.
+        planner: a name in configs/planner, or such a config.
+        seed: of the search's random numbers; every `begin` starts them anew.
+    """
+
+    def __init__(self, brain: "Brain", planner: str | Mapping[str, Any] = "cem", seed: int = 0) -> None:
+        from forearm.latent import fingerprint, imagination_for
+        from forearm.planning import planner_config
+        from forearm.rows import build_planner
+        from world_model.latent_dynamics import LatentDynamics
+
+        self.brain, self.seed = brain, seed
+        self.config = dict(planner_config(planner) if isinstance(planner, str) else planner)
+        self.planner = build_planner(self.config)
+        model = brain.model.config
+        self.frame_shape: tuple[int, ...] = (model.resolution, model.resolution, 3)
+        self.ahead_steps = model.frameskip
+        self.past_steps = (model.history - 1) * model.frameskip
+        self.period = float(brain.document["control_period"])
+        self._imagination = imagination_for(brain.task)
+        self._dynamics = LatentDynamics(brain.model)
+        self._fingerprint = fingerprint(brain.document)
+        self._seen: deque[tuple[float, torch.Tensor]] = deque()
+        self._begun = False
+        self._previous: Plan | None = None
+        self._generator = torch.Generator()
+
+    def begin(self, goal: Any) -> None:
+        """Encode the goal frame (R, R, 3) uint8, or the file of one; raises ForearmError for another size."""
+        frame = self.brain.frame(goal, "goal")
+        self._imagination.begin([frame])
+        self._begun = True
+        self._seen.clear()
+        self._previous = None
+        self._generator = torch.Generator().manual_seed(self.seed)
+
+    def see(self, time: float, observation: Observation) -> None:
+        """Encode `pixels` (R, R, 3) uint8, with `proprio` where the model uses it. Frames not newer than the last one
+        are ignored.
+        """
+        if self._seen and time <= self._seen[-1][0]:
+            return
+        model = self.brain.model
+        with torch.inference_mode():
+            latent = model.encode(np.ascontiguousarray(observation["pixels"])[None])[0]
+            if model.config.proprio_dim:
+                latent = model.state(latent, torch.as_tensor(np.asarray(observation["proprio"]), dtype=torch.float32))
+        self._seen.append((time, latent))
+        oldest = time - (self.past_steps + 1) * self.period
+        while len(self._seen) > 1 and self._seen[1][0] <= oldest:
+            self._seen.popleft()
+
+    def plan(self, wish: Wish) -> "Plan":
+        """See `Mind`; raises RuntimeError before a goal and a frame."""
+        from forearm.latent import action_bounds
+        from planner import Problem
+
+        if not self._begun or not self._seen:
+            raise RuntimeError("nothing to plan from: begin(goal) and see(time, observation) first")
+        state = self._state(wish)
+        dims = self.brain.model.config.action_dim
+        low, high = (torch.as_tensor(b, dtype=torch.float32) for b in action_bounds(self.brain.document, dims))
+        taken = np.concatenate([np.zeros((1, dims)), wish.past, wish.committed])
+        problem = Problem(
+            dynamics=self._dynamics,
+            objective=self._imagination.objective([0], [taken[-1]]),
+            state=state,
+            low=low,
+            high=high,
+            batch=1,
+            control_period=self.period,
+            proposals=self._imagination.proposals([0]),
+        )
+        planner = self.planner if wish.deadline_ms is None else self._hurried(wish.deadline_ms)
+        [plan] = planner.plan(
+            problem,
+            [self._generator],
+            previous=[self._previous],
+            elapsed_steps=max(0, wish.elapsed_steps),
+            encode_ms=wish.spent_ms,
+        )
+        self._previous = plan
+        return replace(plan, checkpoint=self._fingerprint, action_names=self.brain.document.get("action_names"))
+
+    def _hurried(self, deadline_ms: float) -> Any:
+        from forearm.rows import build_planner
+
+        return build_planner({**self.config, "deadline_ms": deadline_ms})
+
+    @torch.inference_mode()
+    def _state(self, wish: Wish) -> Any:
+        """What the model starts from, moved on by the committed commands."""
+        from world_model.latent_dynamics import LatentState
+
+        model = self.brain.model
+        history, skip, dims = model.config.history, model.config.frameskip, model.config.action_dim
+        if len(wish.committed) % skip:
+            raise ValueError(f"{len(wish.committed)} committed commands: this model wants a multiple of {skip}")
+        moments = wish.time - self.period * skip * np.arange(history - 1, -1, -1)
+        states = torch.stack([self._latent(moment) for moment in moments])[None]
+        past = np.zeros((self.past_steps, dims))
+        if len(wish.past):
+            known = np.asarray(wish.past)[-self.past_steps :]
+            past[len(past) - len(known) :] = known
+        actions = torch.as_tensor(past, dtype=torch.float32)[None]
+        if len(wish.committed):
+            coming = torch.as_tensor(np.asarray(wish.committed), dtype=torch.float32)[None]
+            predicted = model.rollout(states, model.blocks(actions), model.blocks(coming))
+            states = torch.cat([states, predicted], dim=1)[:, -history:]
+            actions = torch.cat([actions, coming], dim=1)[:, -self.past_steps :] if self.past_steps else actions
+        return LatentState(states, actions)
+
+    def _latent(self, moment: float) -> torch.Tensor:
+        """The latent at a moment: between two frames on the line between theirs, before the first like the first."""
+        later = self._seen[0]
+        if moment <= later[0]:
+            return later[1]
+        for earlier, later in zip(self._seen, list(self._seen)[1:], strict=False):
+            if moment <= later[0]:
+                share = (moment - earlier[0]) / (later[0] - earlier[0])
+                return torch.lerp(earlier[1], later[1], share)
+        return self._seen[-1][1]

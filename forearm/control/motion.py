@@ -1,0 +1,104 @@
+"""What the arm is committed to do: one trajectory at a time, always checked to its end, always ending at rest.
+
+Everything that the arm is ever sent lies on such a trajectory. A new one takes over at a moment that has not been
+sent yet, with the position, velocity and acceleration of the old one there. Whatever goes wrong, going on along what
+was checked is safe, because it comes to rest within the limits.
+"""
+
+import numpy as np
+
+from forearm.control.body import Body
+from forearm.control.limits import Report, check
+from forearm.control.robot import Robot
+from forearm.control.spline import spline
+from forearm.control.trajectory import SHORTEST, Array, State, Trajectory, joined
+
+MEMORY = 2.0
+"""s of the past that a motion keeps."""
+
+
+class Motion:
+    """The committed trajectory of one robot, in the robot's own time. Not thread-safe: its owner holds a lock."""
+
+    def __init__(self, robot: Robot, position: Array, time: float) -> None:
+        self.robot = robot
+        self.path = Trajectory.resting(position, time - MEMORY, MEMORY)
+        self.plan_id: int | None = None
+
+    @property
+    def end(self) -> float:
+        """When the arm comes to rest."""
+        return self.path.end
+
+    def at(self, time: float) -> State:
+        """What the arm is told to do at `time`."""
+        return self.path.at(time)
+
+    def replace(self, path: Trajectory, plan_id: int | None) -> None:
+        """Take over `path` from its first moment on; it must begin in the state that the present one has there."""
+        parts = []
+        rest_from = path.start - MEMORY
+        before = self.path.between(rest_from, path.start)
+        if before is not None:
+            parts.append(before)
+            rest_from = before.end
+        if path.start - rest_from > SHORTEST:
+            parts.append(Trajectory.resting(self.at(path.start).position, rest_from, path.start - rest_from))
+        self.path = joined([*parts, path])
+        self.plan_id = plan_id
+
+    def stop(self, time: float) -> bool:
+        """Come to rest as fast as can be from `time` on; False where that would break a limit (and nothing changes)."""
+        path = self.robot.shaper.stop(self.at(time), time)
+        if path is None or not self.robot.check(path).ok:
+            return False
+        self.replace(path, None)
+        return True
+
+
+class Drafts:
+    """Turns a plan's commands into a checked trajectory that takes over from what is committed."""
+
+    def __init__(self, robot: Robot, body: Body) -> None:
+        self.robot, self.body = robot, body
+
+    def draft(
+        self, committed: Trajectory, actions: Array, start: float, takeover: float
+    ) -> tuple[Trajectory | None, Report]:
+        """From what is `committed` at `takeover` s onto the commands (H, A), the first of which begins at `start` s.
+
+        Returns the trajectory, None if nothing of the plan can be followed, and what the plan's own curve would have
+        broken (with times from the beginning of the plan). Where it would leave the workspace or touch something, the
+        plan is cut before that, and ends there at rest.
+        """
+        period, limits = self.body.period, self.robot.limits
+        here = committed.sample(start + period * np.array([-2.0, -1.0, 0.0])).position
+        raw = self.body.targets(here[-1], actions)
+        if not np.isfinite(raw).all():
+            raise ValueError("the plan holds commands that are NaN or infinite")
+        targets = np.clip(raw, limits.low, limits.high)
+        report = check(self._curve(here, raw, start), limits)
+        state = committed.at(takeover)
+        keep = len(targets)
+        while keep > 0:
+            curve = self._curve(here, targets[:keep], start)
+            if takeover >= curve.end - period:
+                break  # too late: only the end of it is left
+            path = self.robot.shaper.follow(state, takeover, curve)
+            space = Report() if path is None else self.robot.check_space(path)
+            if path is not None and space.ok:
+                bad = check(path, limits)
+                if bad.ok:
+                    return path, report.shifted(-start)
+                space = bad
+            if keep == len(targets):
+                report = report + space
+            # The curve is influenced by targets up to two periods later.
+            reached = int((space.first - start) / period) - 1 if np.isfinite(space.first) else keep - 1
+            keep = max(0, min(keep - 1, reached))
+        return None, report.shifted(-start)
+
+    def _curve(self, here: Array, targets: Array, start: float) -> Trajectory:
+        """The spline through where the arm comes from, (3, D), and the targets, at rest at its end."""
+        points = np.concatenate([here, targets, np.repeat(targets[-1:], 2, axis=0)])
+        return spline(points, start - 2 * self.body.period, self.body.period)

@@ -1,0 +1,33 @@
+"""When a controller does what."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """When a controller does what, in s unless it says otherwise.
+
+    replan_every: periods from one plan to the next. ahead: periods from a frame to the beginning of the plan that is
+    made from it, rounded up to what the mind can do: the time that seeing and planning may take. max_frame_age: of the
+    newest frame, beyond which the arm stops. max_gap: between two calls of `act`, beyond which the arm's time stands
+    still, so that it never has to catch up. lead: from the moment when a plan is turned into a trajectory to its
+    take-over. max_off_path: rad or m that the arm may be off where it was told to be, beyond which it stops.
+
+    Raises ValueError for values that are not positive.
+    """
+
+    replan_every: int = 2
+    ahead: int = 2
+    max_frame_age: float = 0.35
+    max_gap: float = 0.1
+    lead: float = 0.03
+    max_off_path: float = 0.25
+    deadline_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        for name in ("replan_every", "max_frame_age", "max_gap", "lead", "max_off_path"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.ahead < 0:
+            raise ValueError(f"ahead must be at least 0 periods, not {self.ahead}")

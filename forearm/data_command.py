@@ -1,0 +1,70 @@
+"""`forearm data inspect`: what is in a LeRobotDataset folder, and what is wrong with it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from forearm import settings
+from forearm.errors import ForearmError
+
+if TYPE_CHECKING:
+    from world_model.dataset.inspection import Inspection
+
+MOST = 20
+"""Problems that are shown; the rest is counted."""
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Run the command; 1 if the data set has problems. Raises `ForearmError` and `DatasetError` for the front door."""
+    words = list(overrides)
+    if not words or words[0] != "inspect":
+        raise ForearmError("'data' is followed by what to do: forearm data inspect data=FOLDER")
+    words = [word if "=" in word else f"data={word}" for word in words[1:]]
+    chosen = settings.load("data", words)
+    if chosen["data"] is None:
+        raise ForearmError("which data set? give its folder, data=FOLDER")
+    from world_model.dataset.inspection import inspect
+
+    found = inspect(Path(chosen["data"]).expanduser(), frames=bool(chosen["frames"]))
+    console = Console()
+    for line in lines(found):
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(columns(found))
+    for problem in found.problems[:MOST]:
+        console.print(f"[bold red]![/] {escape(problem)}", highlight=False, soft_wrap=True)
+    if len(found.problems) > MOST:
+        console.print(f"… and {len(found.problems) - MOST} more", highlight=False)
+    console.print("no problems found" if not found.problems else f"{len(found.problems)} problems", highlight=False)
+    return 1 if found.problems else 0
+
+
+def lines(found: "Inspection") -> list[str]:
+    """What there is, a line each."""
+    seconds = found.frames / found.fps
+    shown = [
+        f"{escape(str(found.root))}: LeRobotDataset {found.version}, robot {escape(found.robot)}",
+        f"{found.episodes} episodes of {found.shortest} to {found.longest} frames, {found.frames} frames in all, "
+        f"{seconds / 60:.1f} min at {found.fps:g} frames/s",
+    ]
+    shown += [f"task: {escape(task)} ({count} episodes)" for task, count in sorted(found.tasks.items())]
+    for camera in found.cameras:
+        height, width = camera.size
+        shown.append(f"camera: {escape(camera.key)}, {width} x {height} pixels, {camera.storage}")
+    return shown if found.cameras else [*shown, "no camera"]
+
+
+def columns(found: "Inspection") -> Table:
+    """Range of every number."""
+    table = Table(title="numbers", title_justify="left", box=None, padding=(0, 1))
+    for title in ("feature", "name"):
+        table.add_column(title, no_wrap=True)
+    for title in ("least", "most", "mean", "std", "max step"):
+        table.add_column(title, justify="right")
+    for column in found.columns:
+        values = (column.low, column.high, column.mean, column.std, column.largest_step)
+        table.add_row(escape(column.feature), escape(column.name), *(f"{value:.3g}" for value in values))
+    return table

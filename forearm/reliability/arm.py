@@ -1,0 +1,74 @@
+"""A simulated arm that is commanded a hundred times a second and seen ten times a second."""
+
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from forearm.control.command import Command
+from forearm.control.robot import Robot
+from forearm.seeds import evaluation_reset_seed
+
+BEAT = 0.01
+FRAME_EVERY = 10
+"""Beats from one frame to the next."""
+
+
+class SimulatedArm:
+    """The arm of a task; each `goal` is that of another held-out episode, reached from wherever the arm is."""
+
+    def __init__(self, task: str, seed: int = 0) -> None:
+        import envs
+
+        self.env = envs.ArmEnv(task)
+        self._seed, self._episode = seed, -1
+        self._steps = round(BEAT / self.env.model.opt.timestep)
+        self.begin()
+
+    def begin(self) -> np.ndarray:
+        """Set up the next episode; returns its goal frame."""
+        self._episode += 1
+        _, info = self.env.reset(seed=evaluation_reset_seed(self._seed, self._episode))
+        self.goal: np.ndarray = info["goal"]
+        return self.goal
+
+    def next_goal(self) -> np.ndarray:
+        """The goal frame of the next episode; the arm stays where it is."""
+        state = self.env.snapshot()
+        goal = self.begin()
+        position = self.env.goal_position
+        self.env.restore(state)
+        self.env.goal_position = position
+        return goal
+
+    def observe(self, time: float) -> dict[str, Any]:
+        """Frame and joint readings, taken at `time` s."""
+        return {**self.env.observe(), "time": time}
+
+    def move(self, command: Command, robot: Robot) -> None:
+        """One beat of physics."""
+        data = self.env.data
+        if command.positions is not None:
+            data.ctrl[: len(robot.joints)] = command.positions
+            data.ctrl[len(robot.joints) :] = command.gripper
+        for _ in range(self._steps):
+            mujoco.mj_step(self.env.model, data)
+        mujoco.mj_kinematics(self.env.model, data)
+        mujoco.mj_camlight(self.env.model, data)
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self.env.close()
+
+
+def process_memory(pid: int | str = "self") -> float:
+    """Resident memory of a process in MB; NaN where the system does not say."""
+    try:
+        with Path(f"/proc/{pid}/status").open(encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("VmRSS:"):
+                    return float(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return float("nan")

@@ -1,0 +1,20 @@
+"""Plans over a websocket: a server, a client, and the bytes between them (docs/wire.md)."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forearm.serve.client import Client, Reply, ServerError
+    from forearm.serve.remote import RemoteMind
+    from forearm.serve.running import running
+
+__all__ = ["Client", "RemoteMind", "Reply", "ServerError", "running"]
+
+_LAZY = {"Client": "client", "Reply": "client", "ServerError": "client", "RemoteMind": "remote", "running": "running"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(f"forearm.serve.{_LAZY[name]}"), name)
+    raise AttributeError(f"module 'forearm.serve' has no attribute '{name}'")

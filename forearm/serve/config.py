@@ -1,0 +1,94 @@
+"""Where and how a server listens, checked before it does."""
+
+import ipaddress
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from forearm.errors import ForearmError
+
+TOKEN_VARIABLE = "FOREARM_TOKEN"
+SHORTEST_TOKEN = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig:
+    """host, port (0: any free one). token: what clients must show, None for nobody. tls_cert, tls_key: PEM files.
+
+    max_clients: at once. workers: threads that plan. max_message_bytes: of one message. execute: commands of a chunk
+    that a client carries out before it asks again, unless it says. A client is cut off after idle_timeout s without a
+    request, receive_timeout s for the rest of a message that has begun, send_timeout s for a reply to be taken.
+    deadline_ms: for requests that name none. max_errors: wrong requests in a row, after which a client is cut off.
+
+    Raises ForearmError for an address other than loopback without a token, and for values that cannot be.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    max_clients: int = 16
+    workers: int = 1
+    max_message_bytes: int = 4 << 20
+    execute: int = 4
+    seed: int = 0
+    idle_timeout: float = 300.0
+    receive_timeout: float = 10.0
+    send_timeout: float = 10.0
+    deadline_ms: float | None = None
+    max_errors: int = 100
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.token is None and not loopback(self.host):
+            raise ForearmError(
+                f"host={self.host} can be reached from other machines: put a token of at least {SHORTEST_TOKEN} "
+                f"characters into a file and name it, token_file=FILE (or set {TOKEN_VARIABLE})"
+            )
+        if self.token is not None and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii()):
+            raise ForearmError(f"the token must have at least {SHORTEST_TOKEN} characters, all of them ASCII")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ForearmError("tls_cert= and tls_key= belong together: give both or neither")
+        if not 0 <= self.port <= 65535:
+            raise ForearmError(f"port must lie between 0 and 65535, not {self.port}")
+        for name in ("max_clients", "workers", "execute", "max_errors"):
+            if getattr(self, name) < 1:
+                raise ForearmError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("idle_timeout", "receive_timeout", "send_timeout", "max_message_bytes"):
+            if not getattr(self, name) > 0:
+                raise ForearmError(f"{name} must be above 0, not {getattr(self, name)}")
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The server's side of TLS; None without. Raises ForearmError for files that cannot be used."""
+        if self.tls_cert is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(self.tls_cert, self.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ForearmError(f"tls_cert={self.tls_cert}, tls_key={self.tls_key}: cannot be used ({error})") from None
+        return context
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_token(file: Any) -> str | None:
+    """The token in a file, or in the environment; None without either. Raises ForearmError for an unreadable file."""
+    if file is None:
+        return os.environ.get(TOKEN_VARIABLE) or None
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ForearmError(f"token_file={file}: cannot be read ({error})") from None

@@ -1,0 +1,123 @@
+"""A mind behind a socket: lets a controller plan with a server, through this client or openpi's."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from forearm.control.mind import Observation, Wish
+
+logger = logging.getLogger(__name__)
+
+
+class Infers(Protocol):
+    """What openpi's clients and policies can do."""
+
+    def infer(self, obs: dict[str, Any]) -> dict[str, Any]:
+        """Answer one observation."""
+        ...
+
+
+class RemoteMind:
+    """Plans with a server, and connects again when it was gone.
+
+    Args:
+        connect: makes a connected client: `forearm.serve.Client`, or `openpi_client`'s `WebsocketClientPolicy`.
+
+    Raises whatever `connect` raises, where the server cannot be reached to begin with.
+    """
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = connect
+        self._client: Any = connect()
+        metadata = _metadata(self._client)
+        side = int(metadata["resolution"])
+        self.metadata = metadata
+        self.frame_shape: tuple[int, ...] = (side, side, 3)
+        self.ahead_steps = int(metadata["ahead_steps"])
+        self.past_steps = int(metadata["past_steps"])
+        self._goal: Any = None
+        self._told = False
+        self._seen: deque[tuple[float, Observation]] = deque(maxlen=self.past_steps + 2)
+        self._new = 0
+        self._planned = False
+
+    def begin(self, goal: Any) -> None:
+        """See `Mind`; `goal` is a frame, or a name that the server knows."""
+        self._goal, self._told, self._planned = goal, False, False
+        self._seen.clear()
+        self._new = 0
+
+    def see(self, time: float, observation: Observation) -> None:
+        """See `Mind`; frames go to the server with the next request for a plan."""
+        self._seen.append((time, observation))
+        self._new = min(self._new + 1, len(self._seen))
+
+    def plan(self, wish: Wish) -> Any:
+        """See `Mind`. What comes back has `actions` and the server's timings.
+
+        Raises what the client raises; the next call connects anew and tells the server everything again.
+        """
+        if not self._seen:
+            raise RuntimeError("nothing to plan from: see(time, observation) first")
+        if self._client is None:
+            self._client = self._connect()
+            self._told = False
+        frames = list(self._seen) if not self._told else list(self._seen)[len(self._seen) - max(1, self._new) :]
+        time, newest = frames[-1]
+        request: dict[str, Any] = {
+            "pixels": newest["pixels"], "time": time, "committed": wish.committed, "past": wish.past,
+            "elapsed_steps": wish.elapsed_steps if self._told else 0,
+        }  # fmt: skip
+        if newest.get("proprio") is not None:
+            request["proprio"] = np.asarray(newest["proprio"])
+        if len(frames) > 1:
+            request["earlier_pixels"] = np.stack([frame["pixels"] for _, frame in frames[:-1]])
+            request["earlier_times"] = np.array([moment for moment, _ in frames[:-1]])
+            if newest.get("proprio") is not None:
+                request["earlier_proprio"] = np.stack([np.asarray(frame["proprio"]) for _, frame in frames[:-1]])
+        if wish.deadline_ms is not None:
+            request["deadline_ms"] = wish.deadline_ms
+        if not self._told:
+            request |= {"goal": self._goal, "reset": True}
+        try:
+            reply = self._client.infer(request)
+        except Exception:
+            # Refused or lost: either way the server's idea of the episode may not be ours any more.
+            self._drop()
+            raise
+        self._told, self._new = True, 0
+        return RemotePlan(np.asarray(reply["actions"], np.float64), dict(reply.get("server_timing", {})))
+
+    def close(self) -> None:
+        """End the connection."""
+        self._drop()
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        for closing in (getattr(client, "close", None), getattr(getattr(client, "_ws", None), "close", None)):
+            if closing is not None:
+                try:
+                    closing()
+                except Exception as error:  # it is gone already
+                    logger.debug("closing a lost connection: %s", error)
+                return
+
+
+class RemotePlan:
+    """What a server sent: actions (H, A), and timings in ms."""
+
+    def __init__(self, actions: np.ndarray, timings_ms: dict[str, float]) -> None:
+        self.actions, self.timings_ms = actions, timings_ms
+
+
+def _metadata(client: Any) -> dict[str, Any]:
+    found = getattr(client, "metadata", None)
+    if found is None:
+        found = client.get_server_metadata()
+    missing = [name for name in ("resolution", "ahead_steps", "past_steps") if name not in found]
+    if missing:
+        raise ValueError(f"the server's metadata lack {', '.join(missing)}: is it a forearm server?")
+    return dict(found)

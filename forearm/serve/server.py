@@ -1,0 +1,158 @@
+"""The server: who may connect, what a visitor without a websocket sees, and how it ends."""
+
+import asyncio
+import hmac
+import http
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.server import Server as Listener
+from websockets.asyncio.server import ServerConnection, serve
+
+from forearm.serve.config import ServeConfig
+from forearm.serve.connection import Connection
+from forearm.serve.metrics import Metrics
+from forearm.serve.request import PROTOCOL, Shape
+from forearm.serve.session import Goals, Session
+
+if TYPE_CHECKING:
+    from websockets.http11 import Request as Handshake
+    from websockets.http11 import Response
+
+    from forearm.planning import Brain
+
+logger = logging.getLogger(__name__)
+
+
+class Server:
+    """Plans for whoever connects, one `Session` each.
+
+    Args:
+        brain: the world model.
+        planner: the config of the search.
+        config: where and how to listen.
+        goals: goal frames that can be asked for by name.
+    """
+
+    def __init__(self, brain: "Brain", planner: Mapping[str, Any], config: ServeConfig, goals: Goals) -> None:
+        self.brain, self.planner, self.config, self.goals = brain, dict(planner), config, goals
+        self.metrics = Metrics()
+        self.port = config.port
+        model = brain.model.config
+        self._shape = Shape(int(model.resolution), int(model.action_dim), int(model.proprio_dim))
+        self._listener: Listener | None = None
+        self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="forearm-plan")
+        self._clients = 0
+
+    @property
+    def url(self) -> str:
+        """What clients connect to."""
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        return f"{'wss' if self.config.tls_cert else 'ws'}://{host}:{self.port}"
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The first message that a client gets."""
+        from forearm import __version__
+        from forearm.latent import action_bounds, fingerprint
+
+        document, horizon = self.brain.document, int(self.planner["horizon"])
+        low, high = action_bounds(document, self._shape.action_dim)
+        return {
+            "server": "forearm",
+            "version": __version__,
+            "protocol": PROTOCOL,
+            "task": str(self.brain.task["name"]),
+            "checkpoint": fingerprint(document),
+            "planner": str(self.planner["name"]),
+            "horizon": horizon,
+            "execute": min(self.config.execute, horizon),
+            "control_period": float(document["control_period"]),
+            "action_dim": self._shape.action_dim,
+            "action_names": list(document.get("action_names") or []),
+            "action_low": low.tolist(),
+            "action_high": high.tolist(),
+            "resolution": self._shape.resolution,
+            "proprio_dim": self._shape.proprio_dim,
+            "ahead_steps": int(self.brain.model.config.frameskip),
+            "past_steps": (self.brain.model.config.history - 1) * self.brain.model.config.frameskip,
+            "goals": self.goals.names,
+            "max_message_bytes": self.config.max_message_bytes,
+        }
+
+    async def start(self) -> None:
+        """Begin to listen; raises OSError if the address is taken, ForearmError for TLS files that cannot be used."""
+        config = self.config
+        self._listener = await serve(
+            self._client,
+            config.host,
+            config.port,
+            ssl=config.tls(),
+            compression=None,
+            # A page in somebody's browser may reach loopback too, and names where it is from: nothing that does may in.
+            origins=[None],
+            process_request=self._visit,
+            max_size=config.max_message_bytes,
+            max_queue=4,
+            open_timeout=10.0,
+            close_timeout=5.0,
+            ping_interval=20.0,
+            ping_timeout=20.0,
+            server_header=None,
+        )
+        self.port = next(iter(self._listener.sockets)).getsockname()[1]
+
+    async def stop(self) -> None:
+        """Tell every client that we are going away, finish the plans in hand, and end."""
+        if self._listener is not None:
+            self._listener.close()
+            await self._listener.wait_closed()
+        await asyncio.get_running_loop().run_in_executor(None, lambda: self._executor.shutdown(cancel_futures=True))
+
+    async def _client(self, socket: ServerConnection) -> None:
+        """One client, from its metadata frame to its end."""
+        if self._clients >= self.config.max_clients:
+            self.metrics.count("forearm_connections_total", 'outcome="too_many"')
+            await socket.close(1013, f"{self._clients} clients are connected already: try again later")
+            return
+        self._clients += 1
+        self.metrics.count("forearm_connections_total", 'outcome="accepted"')
+        self.metrics.count("forearm_clients")
+        try:
+            execute = min(self.config.execute, int(self.planner["horizon"]))
+            session = Session(self.brain, self.planner, self.goals, execute, self.config.seed)
+            connection = Connection(socket, session, self._shape, self.config, self._executor, self.metrics)
+            await connection.serve(self.metadata)
+        finally:
+            self._clients -= 1
+            self.metrics.count("forearm_clients", by=-1)
+
+    def _visit(self, connection: ServerConnection, request: "Handshake") -> "Response | None":
+        """Health and metrics for whoever asks by plain HTTP; everybody else must show the token."""
+        path = request.path.partition("?")[0]
+        if path == "/healthz":
+            return connection.respond(http.HTTPStatus.OK, "OK\n")
+        if not self._trusted(request):
+            self.metrics.count("forearm_connections_total", 'outcome="unauthorized"')
+            answer = connection.respond(
+                http.HTTPStatus.UNAUTHORIZED, "a token is needed: Authorization: Api-Key TOKEN\n"
+            )
+            answer.headers["WWW-Authenticate"] = "Api-Key"
+            return answer
+        if path == "/metrics":
+            answer = connection.respond(http.HTTPStatus.OK, self.metrics.text())
+            del answer.headers["Content-Type"]
+            answer.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
+            return answer
+        if path != "/":
+            return connection.respond(http.HTTPStatus.NOT_FOUND, "nothing here: connect a websocket to /\n")
+        return None
+
+    def _trusted(self, request: "Handshake") -> bool:
+        if self.config.token is None:
+            return True
+        kind, _, shown = (request.headers.get("Authorization") or "").partition(" ")
+        right = hmac.compare_digest(shown.strip().encode(), self.config.token.encode())
+        return kind.lower() in ("api-key", "bearer") and right

@@ -1,0 +1,125 @@
+"""One client's side of the server: its goal, what it has shown, and the plan from which its next search starts."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forearm.control.mind import LatentMind, Wish
+from forearm.errors import ForearmError
+from forearm.serve.request import PROTOCOL, Request, RequestError
+
+if TYPE_CHECKING:
+    from forearm.planning import Brain
+
+
+class Goals:
+    """Goal frames by name: the PNG files of a folder, read once. Raises ForearmError for one that does not fit."""
+
+    def __init__(self, folder: Path | None, brain: "Brain") -> None:
+        self._frames: dict[str, np.ndarray] = {}
+        if folder is None:
+            return
+        if not folder.is_dir():
+            raise ForearmError(f"goals={folder}: no such folder; give one with a PNG for each goal")
+        for path in sorted(folder.glob("*.png")):
+            self._frames[path.stem] = brain.frame(path, "goals")
+
+    @property
+    def names(self) -> list[str]:
+        """What they are called, in alphabetical order."""
+        return sorted(self._frames)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._frames:
+            known = ", ".join(self.names[:20]) or "none; start the server with goals=FOLDER"
+            raise RequestError(f"goal '{name[:60]}' is not known here: {known}")
+        return self._frames[name]
+
+
+class Session:
+    """Answers the requests of one client, one after the other; from one thread at a time.
+
+    Args:
+        brain: the world model, shared by all sessions.
+        planner: its config.
+        goals: by name.
+        execute: commands of a chunk that a client is taken to have carried out by its next request, unless it says.
+        seed: of the search's random numbers.
+    """
+
+    def __init__(self, brain: "Brain", planner: Mapping[str, Any], goals: Goals, execute: int, seed: int = 0) -> None:
+        self.mind = LatentMind(brain, planner, seed)
+        self.goals, self.execute = goals, execute
+        self._goal: np.ndarray | None = None
+        self._time = 0.0
+        self._own_clock = True
+        self._actions: np.ndarray | None = None
+
+    def answer(self, request: Request, spent_ms: float) -> dict[str, Any]:
+        """The reply to a request, on which `spent_ms` have been spent before; raises RequestError."""
+        begun = time.perf_counter()
+        goal = self.goals[request.goal] if isinstance(request.goal, str) else request.goal
+        other = goal is not None and (self._goal is None or not np.array_equal(goal, self._goal))
+        if goal is not None:
+            self._goal = goal
+        if request.reset or other:
+            if self._goal is not None:
+                self.mind.begin(self._goal)
+            self._actions, self._time = None, 0.0
+        if request.pixels is None:
+            return {"reset": True, "protocol": PROTOCOL}
+        if self._goal is None:
+            raise RequestError("no goal: give one with the first frame, as an image or by name")
+        wish = self._wish(request)
+        for moment, pixels, proprio in request.earlier:
+            self.mind.see(moment, {"pixels": pixels, "proprio": proprio})
+        self.mind.see(wish.time, {"pixels": request.pixels, "proprio": request.proprio})
+        encode_ms = 1e3 * (time.perf_counter() - begun)
+        try:
+            plan = self.mind.plan(Wish(**{**vars(wish), "spent_ms": spent_ms + encode_ms}))
+        except ValueError as error:
+            raise RequestError(str(error)) from None
+        self._actions = plan.actions
+        reply = {
+            "actions": plan.actions.astype(np.float32),
+            "policy_timing": {
+                "infer_ms": 1e3 * (time.perf_counter() - begun),
+                "encode_ms": encode_ms,
+                "rollout_ms": float(plan.timings_ms.get("rollout", 0.0)),
+                "select_ms": float(plan.timings_ms.get("select", 0.0)),
+            },
+            "protocol": PROTOCOL,
+        }
+        if request.want_plan:
+            reply["plan"] = plan.to_dict()
+        return reply
+
+    def _wish(self, request: Request) -> Wish:
+        """Fills in what the client did not say: when this is, and what was done since its last request."""
+        period = self.mind.period
+        first = self._actions is None
+        elapsed = request.elapsed_steps
+        if first:
+            self._own_clock = request.time is None
+        elif (request.time is None) != self._own_clock:
+            raise RequestError("time: give it with every request or with none")
+        if request.time is not None:
+            if not first and request.time <= self._time:
+                raise RequestError(f"time {request.time:g} is not after that of the last frame, {self._time:g}")
+            if elapsed is None:
+                elapsed = 0 if first else round((request.time - self._time) / period)
+            self._time = request.time
+        else:
+            elapsed = 0 if first else self.execute if elapsed is None else elapsed
+            if not first and elapsed == 0:
+                raise RequestError("elapsed_steps must be at least 1 where no time is given")
+            self._time += elapsed * period
+        dims = self.mind.brain.model.config.action_dim
+        past = request.past
+        if past is None:
+            past = np.zeros((0, dims)) if self._actions is None else self._actions[:elapsed]
+        committed = np.zeros((0, dims)) if request.committed is None else request.committed
+        return Wish(self._time, committed, past, elapsed, request.deadline_ms)

@@ -1,0 +1,63 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from forearm.control.body import ToolBody
+from forearm.control.intake import Intake
+
+from .conftest import START, observed
+
+
+@pytest.fixture
+def intake(body: ToolBody) -> Intake:
+    return Intake(body, (8, 8, 3), 8)
+
+
+def test_a_good_observation_is_taken_with_its_time(intake: Intake) -> None:
+    seen = intake.take(observed(time=4.9), 5.0)
+    assert seen is not None and seen.time == 4.9 and seen.frame is not None
+    assert np.allclose(seen.position, START)
+    assert intake.counts == {"frames": 1} and intake.newest_frame == 4.9
+
+
+def test_readings_without_a_frame_are_taken_too(intake: Intake) -> None:
+    seen = intake.take({"proprio": observed()["proprio"]}, 5.0)
+    assert seen is not None and seen.frame is None and seen.time == 5.0
+    assert intake.newest_frame == -np.inf
+
+
+def nan(index: int) -> np.ndarray:
+    readings = observed()["proprio"].copy()
+    readings[index] = np.nan
+    return readings
+
+
+@pytest.mark.parametrize(
+    ("observation", "kind"),
+    [
+        (None, "malformed"),
+        ("a frame", "malformed"),
+        (observed(time="now"), "bad_time"),
+        (observed(time=np.nan), "bad_time"),
+        (observed(time=True), "bad_time"),
+        (observed(time=5.2), "from_the_future"),
+        (observed(time=3.0), "duplicate"),
+        (observed(time=2.9), "out_of_order"),
+        (observed(pixels=np.zeros((9, 8, 3), np.uint8)), "bad_frame"),
+        (observed(pixels=np.zeros((8, 8, 3), np.float32)), "bad_frame"),
+        (observed(pixels=[[1, 2], [3]]), "bad_frame"),
+        (observed(proprio=nan(0)), "bad_readings"),
+        (observed(proprio=nan(9)), "bad_readings"),
+        (observed(proprio=np.zeros(14)), "bad_readings"),
+        (observed(proprio=None), "bad_readings"),
+        (observed(proprio=["x"] * 15), "bad_readings"),
+        (observed(proprio=[[1], [2, 3]]), "bad_readings"),
+    ],
+)
+def test_what_cannot_be_used_is_counted_and_goes_no_further(intake: Intake, observation: Any, kind: str) -> None:
+    intake.take(observed(time=3.0), 3.0)
+    assert intake.take(observation, 5.0) is None
+    assert intake.counts == {"frames": 1, kind: 1}
+    assert intake.why and "\n" not in intake.why
+    assert intake.newest_frame == 3.0

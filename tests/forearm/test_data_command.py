@@ -1,0 +1,24 @@
+from pathlib import Path
+from typing import Any
+
+from forearm.cli import main
+
+DATA = Path(__file__).parents[1] / "world_model/lerobot_0_4_4"
+
+
+def test_it_says_what_is_in_a_data_set(capsys: Any) -> None:
+    assert main(["data", "inspect", f"data={DATA}/video", "frames=true"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "LeRobotDataset v3.0, robot six_joints" in said
+    assert "3 episodes of 7 to 12 frames, 28 frames in all" in said and "at 20 frames/s" in said
+    assert "camera: observation.images.wrist, 64 x 48 pixels, video" in said
+    assert "action gripper" in said and "no problems found" in said
+    assert main(["data", "inspect", str(DATA / "images")]) == 0
+
+
+def test_mistakes_are_one_line(tmp_path: Path, failing: Any) -> None:
+    assert "followed by what to do" in failing("data")
+    assert "followed by what to do" in failing("data", "look")
+    assert "which data set" in failing("data", "inspect")
+    assert "no LeRobot dataset" in failing("data", "inspect", f"data={tmp_path}")
+    assert "frames must be true or false" in failing("data", "inspect", f"data={tmp_path}", "frames=7")

@@ -1,0 +1,38 @@
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+pytest.importorskip("websockets")
+
+from forearm.reliability.__main__ import main
+from forearm.reliability.faults import FAULTS, all_faults
+
+
+@pytest.mark.slow
+def test_no_fault_breaks_a_limit_and_the_arm_moves_again_after_each() -> None:
+    found = all_faults(2.0)
+    assert set(found) == set(FAULTS)
+    for name, row in found.items():
+        assert row["violations"] == 0 and row["moved_after"], name
+    for name in ("no frames", "NaN joint readings", "frames of another size"):
+        assert found[name]["counts"]["stale"] >= 1 and found[name]["moving"] < 0.5
+    assert found["nothing"]["moving"] > 0.9 and "stale" not in found["nothing"]["counts"]
+
+
+@pytest.mark.slow
+def test_the_page_says_what_was_run(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "reliability.md"
+    load = ["--malformed", "50", "--clients", "2", "--client-requests", "2", "--requests", "30"]
+    words = ["--seconds", "3", "--fault-seconds", "0", "--episodes", "1", *load]
+    assert main([*words, "--out", str(out)]) == 0
+    text = out.read_text(encoding="utf-8")
+    assert "## In real time" in text and "## With bad input" not in text
+    assert "| commands | 300 |" in text and "| limit violations | 0 |" in text
+    assert (
+        "50 malformed messages" in text and "| 2 clients at once, beside one that never reads: answered | 4 |" in text
+    )
+    assert "moves again when a server is back; violations | yes; 0 |" in text

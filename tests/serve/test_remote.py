@@ -1,0 +1,106 @@
+"""A controller that plans with a server: over loopback, with this client and openpi's, and when the server dies."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from envs import kinematics
+from forearm.control import Controller, Status
+from forearm.control.body import ToolBody
+from forearm.control.mind import LatentMind, Wish
+from forearm.control.robot import load_robot
+from forearm.serve.client import Client, NoServer
+from forearm.serve.config import ServeConfig
+from forearm.serve.remote import RemoteMind
+from forearm.serve.running import running
+from forearm.serve.server import Server
+from forearm.serve.session import Goals
+
+from .conftest import Serving, frame, planner
+
+START = np.append(kinematics.inverse(np.array([0.5, 0.0, 0.02]), kinematics.HOME, iterations=40), 0.0)
+
+
+def wish(time: float, elapsed: int = 0) -> Wish:
+    return Wish(time, np.full((2, 4), 0.1), np.full((4, 4), 0.2), elapsed)
+
+
+def stock(server: Server) -> Any:
+    policies = pytest.importorskip("openpi_client.websocket_client_policy")
+    return policies.WebsocketClientPolicy("127.0.0.1", server.port)
+
+
+@pytest.mark.parametrize("connect", [lambda server: Client(server.url), stock])
+def test_a_remote_mind_plans_what_a_mind_here_plans(connect: Any, serving: Serving, brain: Any) -> None:
+    server = serving()
+    here, there = LatentMind(brain, planner()), RemoteMind(lambda: connect(server))
+    assert there.frame_shape == here.frame_shape
+    assert (there.ahead_steps, there.past_steps) == (here.ahead_steps, here.past_steps)
+    for mind in (here, there):
+        mind.begin(frame(9))
+    for step in range(9):
+        for mind in (here, there):
+            mind.see(10 + 0.1 * step, {"pixels": frame(step)})
+        if step % 4 == 0:
+            plans = [mind.plan(wish(10 + 0.1 * step, 4 if step else 0)).actions for mind in (here, there)]
+            assert np.allclose(plans[0], plans[1], atol=1e-6)
+    there.close()
+
+
+def test_it_connects_again_and_tells_everything_anew(brain: Any, goal_folder: Any) -> None:
+    goals = Goals(goal_folder, brain)
+    with running(Server(brain, planner(), ServeConfig(port=0), goals)) as first:
+        port = first.port
+        mind = RemoteMind(lambda: Client(f"ws://127.0.0.1:{port}"))
+        mind.begin("left")
+        mind.see(1.0, {"pixels": frame()})
+        mind.plan(wish(1.0))
+    mind.see(1.1, {"pixels": frame(1)})
+    for _ in range(2):
+        with pytest.raises(NoServer):
+            mind.plan(wish(1.1))
+    with running(Server(brain, planner(), ServeConfig(port=port), goals)):
+        mind.see(1.2, {"pixels": frame(2)})
+        assert mind.plan(wish(1.2)).actions.shape == (12, 4)
+        mind.close()
+
+
+def test_a_server_that_dies_in_motion_leads_to_rest_and_a_new_one_to_motion(brain: Any, goal_folder: Any) -> None:
+    robot, goals, search = load_robot(), Goals(goal_folder, brain), planner(initial_std=0.1, min_std=0.05)
+    position, now, commands = START.copy(), 0.0, []
+
+    def beats(count: int) -> Status:
+        nonlocal position, now
+        for _ in range(count):
+            proprio = np.concatenate([position[:7], np.zeros(7), position[7:]])
+            seen = {"pixels": frame(), "proprio": proprio} if len(commands) % 10 == 0 else None
+            commands.append(control.act(seen, now))
+            control.think()
+            position = np.append(commands[-1].positions, commands[-1].gripper)
+            now += 0.01
+        return commands[-1].status
+
+    with running(Server(brain, search, ServeConfig(port=0), goals)) as first:
+        port = first.port
+        mind = RemoteMind(lambda: Client(f"ws://127.0.0.1:{port}"))
+        control = Controller(mind, robot, ToolBody("push"), mode="manual", clock=lambda: now)
+        control.reset("left")
+        assert beats(60) is Status.MOVING
+    assert beats(200) is Status.REFUSED
+    assert not np.any(commands[-1].velocities) and "no forearm server" in commands[-1].reason
+    with running(Server(brain, search, ServeConfig(port=port), goals)):
+        assert beats(60) is Status.MOVING
+        mind.close()
+    velocities = np.array([command.velocities for command in commands])
+    assert np.all(abs(np.diff(velocities, axis=0)) <= 0.01 * robot.limits.acceleration[:7] * 1.001)
+    assert control.counts["mind_failures"] >= 2
+
+
+def test_another_server_is_told_apart() -> None:
+    class Other:
+        def get_server_metadata(self) -> dict[str, Any]:
+            return {"policy": "of somebody else"}
+
+    with pytest.raises(ValueError, match="is it a forearm server"):
+        RemoteMind(Other)
