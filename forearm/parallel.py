@@ -84,7 +84,8 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], workers: in
         others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin_worker)
         try:
-            waiting: set[Future[Result]] = {pool.submit(_guarded, function, job) for job in jobs}
+            with _interrupts_blocked():
+                waiting: set[Future[Result]] = {pool.submit(_guarded, function, job) for job in jobs}
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -103,8 +104,23 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], workers: in
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Ctrl-C, which reaches the whole process group, waits: children started meanwhile never see it, even as they
+    start, and this process gets it afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_worker() -> None:
-    """Leave Ctrl-C, which reaches the whole process group, to the parent; end with it, should it be killed."""
+    """Leave Ctrl-C to the parent; end with it, should it be killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()

@@ -19,6 +19,7 @@ from planner.cma_es import CMAES, CMAESConfig
 from planner.conformance import check_dynamics, check_objective
 from planner.dial import DIAL, DIALConfig
 from planner.familiarity import TerminalValue, UnlikelyLatents
+from planner.gauss_newton import GaussNewton, GaussNewtonConfig
 from planner.gradient import GradientConfig, GradientDescent
 from planner.icem import ICEM, ICEMConfig
 from planner.mppi import MPPI, MPPIConfig
@@ -33,7 +34,7 @@ from planner.search import Planner, SearchConfig
 
 PLANNERS: dict[str, tuple[type[Planner[Any, Any]], type[SearchConfig]]] = {
     cls.name: (cls, cls.config_type)
-    for cls in (CEM, ICEM, MPPI, PredictiveSampling, DIAL, GradientDescent, CMAES, RandomShooting)
+    for cls in (CEM, ICEM, MPPI, PredictiveSampling, DIAL, GradientDescent, GaussNewton, CMAES, RandomShooting)
 }
 POLICIES: dict[str, tuple[type[Policy[Any]], type[PolicyConfig]]] = {
     cls.name: (cls, cls.config_type) for cls in (RandomPolicy, HoldPolicy)
@@ -90,6 +91,8 @@ __all__ = [
     "CMAESConfig",
     "DIALConfig",
     "Dynamics",
+    "GaussNewton",
+    "GaussNewtonConfig",
     "GradientConfig",
     "GradientDescent",
     "HoldConfig",

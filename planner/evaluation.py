@@ -21,13 +21,15 @@ class Scores:
     `finite`: the costs, with each one that was NaN or infinite replaced by the worst finite cost of its
     problem (zero where there is none). `ranked`: the same, but infinite where the cost was bad, so that a
     bad candidate cannot win even a tie. `bad` (B,): how many were, and `usable` (B,): whether any was finite; both
-    None where it is known that all are good, which only the CPU can tell without stalling a queue.
+    None where it is known that all are good, which only the CPU can tell without stalling a queue. `residuals`
+    (B, K, R), where they were asked for and the objective has some: the costs are the sums of their squares.
     """
 
     finite: Tensor
     ranked: Tensor
     bad: Tensor | None = None
     usable: Tensor | None = None
+    residuals: Tensor | None = None
 
 
 def as_tensor(values: Any, device: torch.device) -> Tensor:
@@ -42,12 +44,35 @@ def as_tensor(values: Any, device: torch.device) -> Tensor:
     return values.to(device)
 
 
-def score(objective: Objective, trajectory: Any, commands: Tensor) -> Scores:
-    """Costs of B problems times K candidates whose `commands` are (B, K, H, A).
+def residuals_of(objective: Objective, trajectory: Any, commands: Tensor) -> Tensor | None:
+    """Residuals (B, K, R) whose squares add up to the cost, if the objective can tell; else None.
+
+    Raises `ValueError` when it returns anything else.
+    """
+    residuals = getattr(objective, "residuals", None)
+    values = None if residuals is None else residuals(trajectory, commands)
+    if values is None:
+        return None
+    values = as_tensor(values, commands.device)
+    if values.ndim != 3 or values.shape[:2] != commands.shape[:2]:
+        raise ValueError(
+            f"objective.residuals returned shape {tuple(values.shape)}; expected (B, K, R), "
+            f"(B, K) = {tuple(commands.shape[:2])}"
+        )
+    return values
+
+
+def score(objective: Objective, trajectory: Any, commands: Tensor, residuals: bool = False) -> Scores:
+    """Costs of B problems times K candidates whose `commands` are (B, K, H, A), with `residuals` if they are wanted.
 
     Raises `ValueError` when the objective returns anything but (B, K) numbers.
     """
-    costs = objective.cost(trajectory, commands)
+    if residuals and (values := residuals_of(objective, trajectory, commands)) is not None:
+        return replace(_graded(values.square().sum(dim=2), commands), residuals=values)
+    return _graded(objective.cost(trajectory, commands), commands)
+
+
+def _graded(costs: Any, commands: Tensor) -> Scores:
     if not isinstance(costs, Tensor) or costs.device != commands.device:
         costs = as_tensor(costs, commands.device)
     expected = commands.shape[:2]
@@ -73,15 +98,17 @@ def score(objective: Objective, trajectory: Any, commands: Tensor) -> Scores:
     )
 
 
-def evaluate(problem: Problem, commands: Tensor, differentiating: str | None) -> tuple[Any, Scores]:
-    """Trajectory and costs of `commands` (B, K, H, A).
+def evaluate(
+    problem: Problem, commands: Tensor, differentiating: str | None, residuals: bool = False
+) -> tuple[Any, Scores]:
+    """Trajectory and costs of `commands` (B, K, H, A), with residuals if they are wanted.
 
     `differentiating` names the planner that wants gradients, if one does: then raises `ValueError` where the
     dynamics or the objective does not let them through.
     """
     if differentiating is None:
         trajectory = problem.dynamics.rollout(problem.state, commands)
-        return trajectory, score(problem.objective, trajectory, commands)
+        return trajectory, score(problem.objective, trajectory, commands, residuals)
     message = (
         f"planner {differentiating!r} follows gradients, but none come back through "
         f"{type(problem.dynamics).__name__}.rollout and {type(problem.objective).__name__}.cost: "

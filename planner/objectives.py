@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from planner import checks
-from planner.evaluation import as_tensor
+from planner.evaluation import as_tensor, residuals_of
 from planner.problem import Objective
 
 
@@ -45,6 +45,10 @@ class LatentDistance:
         """Squared distance at each predicted step: trajectory (B, K, H', ...) -> (B, K, H'); H' may be
         below H.
         """
+        return self._difference(self._checked(trajectory)).square().flatten(3).mean(dim=-1)
+
+    def _checked(self, trajectory: Any) -> Tensor:
+        """The trajectory as a tensor; raises `ValueError` if its shape does not fit the goal's."""
         latents = as_tensor(trajectory, self.goal.device)
         if latents.ndim != self.goal.ndim + 2 or latents.shape[3:] != self.goal.shape[1:]:
             raise ValueError(
@@ -53,6 +57,10 @@ class LatentDistance:
             )
         if latents.shape[0] != self.goal.shape[0]:
             raise ValueError(f"trajectory is of {latents.shape[0]} problems, the goal of {self.goal.shape[0]}")
+        return latents
+
+    def _difference(self, latents: Tensor) -> Tensor:
+        """Differences (B, K, H', ...) from the goal, as the metric maps them."""
         # Differences of half-precision latents are taken in single precision.
         dtype = torch.promote_types(torch.promote_types(latents.dtype, self.goal.dtype), torch.float32)
         difference = latents.to(dtype) - self.goal.to(dtype)[:, None, None]
@@ -60,7 +68,20 @@ class LatentDistance:
             # One product per problem: rounding must not depend on how many problems share the call.
             metric = self.metric.to(dtype)
             difference = torch.stack([row @ metric for row in difference])
-        return difference.square().flatten(3).mean(dim=-1)
+        return difference
+
+    def residuals(self, trajectory: Any, actions: Tensor) -> Tensor:
+        """What the cost is the sum of squares of: (B, K, R), R the entries of the latents that count; raises like
+        `cost`.
+        """
+        latents = self._checked(trajectory)
+        if self.weights == "last":
+            difference = self._difference(latents[:, :, -1:]).flatten(2)
+            return difference / difference.shape[2] ** 0.5
+        difference = self._difference(latents).flatten(3)
+        steps, entries = difference.shape[2:]
+        scale = (self._over_horizon(steps) / entries).sqrt().to(difference)
+        return (difference * scale[:, None]).flatten(2)
 
     def cost(self, trajectory: Any, actions: Tensor) -> Tensor:
         """Weighted squared distance (B, K); raises `ValueError` for shapes that do not fit the goal or
@@ -106,6 +127,18 @@ class ActionCost:
             total = total + self.smoothness * mean_square(self._changes(actions))
         return total
 
+    def residuals(self, trajectory: Any, actions: Tensor) -> Tensor:
+        """What the cost is the sum of squares of: (B, K, R)."""
+        steps = actions.shape[2]
+        parts = [
+            (weight / steps) ** 0.5 * values
+            for weight, values in ((self.weight, actions), (self.smoothness, self._changes(actions)))
+            if weight
+        ]
+        if not parts:
+            return actions.new_zeros(*actions.shape[:2], 1)
+        return torch.cat(parts, dim=2).flatten(2)
+
     def _changes(self, actions: Tensor) -> Tensor:
         """Differences (B, K, H, A) between each command and the one before; zero before a first without
         one.
@@ -142,6 +175,23 @@ class WeightedSum:
         if not curves or any(c.shape != curves[0].shape for c in curves):
             return None
         return add(curves)
+
+    def residuals(self, trajectory: Any, actions: Tensor) -> Tensor | None:
+        """What the sum is the sum of squares of, (B, K, R); a term that cannot tell counts as the square of its root.
+        None where a term or its weight is below zero.
+        """
+        parts = []
+        for weight, objective in self.terms:
+            values = residuals_of(objective, trajectory, actions)
+            if values is None:
+                costs = as_tensor(objective.cost(trajectory, actions), actions.device)
+                values = costs.sqrt()[..., None]
+                if bool((costs < 0).any()):
+                    return None
+            if weight < 0:
+                return None
+            parts.append(weight**0.5 * values.to(actions.device))
+        return torch.cat(parts, dim=2)
 
 
 def add(parts: Sequence[Tensor]) -> Tensor:

@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -54,6 +54,7 @@ class Planner(ABC, Generic[D, C]):
     name: ClassVar[str]
     config_type: ClassVar[type[SearchConfig]]
     differentiable: ClassVar[bool] = False  # a planner that wants gradients of the costs sets this
+    uses_residuals: ClassVar[bool] = False  # a planner that wants what the costs are the squares of sets this
     proposals_last: ClassVar[bool] = True  # False: candidates go on from one iteration to the next, so only at first
 
     def __init__(
@@ -80,6 +81,10 @@ class Planner(ABC, Generic[D, C]):
         """The next distribution, given all candidates (B, K, V, A), clipped, and their finite costs (B,
         K).
         """
+
+    def learn(self, dist: D, space: ActionSpace, samples: Tensor, scores: Scores) -> D:
+        """The same, for what needs more than the costs."""
+        return self.update(dist, space, samples, scores.finite)
 
     def resume(self, dist: D, past: Past) -> D:
         """The first distribution again, with what else is of use from the previous plans."""
@@ -151,11 +156,11 @@ class Planner(ABC, Generic[D, C]):
             samples = self._candidates(problem, space, dist, past, noise, iteration)
             commands = space.commands(samples)
             watch.lap("select")
-            trajectory, scores = evaluate(problem, commands, self.name if self.differentiable else None)
+            trajectory, scores = self._evaluate(problem, commands)
             watch.lap("rollout")
             best = Best.of(scores, commands, trajectory if has_curve else None)
             del trajectory, commands  # the next rollout can then have their memory
-            learned = self._learn(dist, space, samples, scores)
+            learned = self._learned(dist, space, samples, scores)
             rows = torch.as_tensor(running, device=space.low.device) if converged else None
             if rows is not None:
                 # Those that have converged keep what they had, whatever the others still do.
@@ -242,9 +247,12 @@ class Planner(ABC, Generic[D, C]):
         """How many of `others` candidates come from proposals; they are the last ones."""
         return round(self.config.prior_share * others)
 
-    def _learn(self, dist: D, space: ActionSpace, samples: Tensor, scores: Scores) -> D:
-        """Update, except in problems without a single finite cost: nothing was learned there."""
-        new = self.update(dist, space, samples, scores.finite)
+    def _evaluate(self, problem: Problem, commands: Tensor) -> tuple[Any, Scores]:
+        return evaluate(problem, commands, self.name if self.differentiable else None, self.uses_residuals)
+
+    def _learned(self, dist: D, space: ActionSpace, samples: Tensor, scores: Scores) -> D:
+        """Learn, except in problems without a single finite cost: nothing was learned there."""
+        new = self.learn(dist, space, samples, scores)
         return new if scores.usable is None else new.where(scores.usable, dist)
 
     def _converged(

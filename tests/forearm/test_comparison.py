@@ -152,7 +152,13 @@ def test_no_worker_outlives_its_parent(kill: signal.Signals, tmp_path: Path) -> 
         "collect", "task=push", "episodes=4000", "shard_episodes=1000", "workers=1", f"out={tmp_path}/data",
     ]  # fmt: skip
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Whoever runs the tests in the background of a shell has Ctrl-C ignored, and so have its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "data" / "meta").exists() and time.monotonic() < deadline:

@@ -1,0 +1,8 @@
+"""`python -m forearm` is `forearm`."""
+
+import sys
+
+from forearm.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""Gauss-Newton on the commands, with finite differences: no gradients asked of the model, and few evaluations.
+
+A distance in latent space is a sum of squares of residuals, and each residual is far closer to linear in the commands
+than the cost is. So an iteration measures how the residuals answer to small changes of the commands, one candidate
+per direction, all in one batch, and solves for the commands at which they would vanish: Levenberg, Quarterly of
+Applied Mathematics 2, 1944, and Marquardt, SIAM Journal 11, 1963; on trajectories of a simulator with finite
+differences, Tassa et al., "Synthesis and Stabilization of Complex Behaviors through Online Trajectory Optimization",
+IROS 2012. Bounds by projected Newton steps: Bertsekas, SIAM Journal on Control and Optimization 20, 1982, eqs. 32-36.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from planner import checks
+from planner.actions import ActionSpace
+from planner.evaluation import Scores, chosen
+from planner.gaussian import by_problem, std_in_commands
+from planner.noise import Noise
+from planner.random_shooting import BestSeen, nothing_seen
+from planner.search import Planner, SearchConfig
+
+DAMPINGS = (1e-4, 1e-2, 1e-1, 1.0)
+"""Damping of the steps that are tried, as shares of the curvature's mean diagonal: from Newton's to a gradient's."""
+PASSES = 3
+"""Projected Newton steps on the quadratic model; each finds out more of the bounds that hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussNewtonConfig(SearchConfig):
+    """Settings of Gauss-Newton.
+
+    `samples` counts the best sequence so far, steps tried, and small changes; of those there are no more than
+    variables, and with fewer the smoothest along time are made, among which the step is then sought.
+    `perturbation` is the size of a change, in halves of a command's range. `initial_std` and `noise_beta` are of the
+    random sequences that take the place of steps in the first iteration.
+    """
+
+    samples: int = 64
+    iterations: int = 8
+    perturbation: float = 0.05
+    starts: int = 64
+    initial_std: float | tuple[float, ...] = 0.5
+    noise_beta: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Check the settings; raises `ValueError`."""
+        super().__post_init__()
+        least = len(DAMPINGS) + 2
+        if self.samples < least:
+            raise ValueError(f"samples must be at least {least} for gauss_newton, got {self.samples}")
+        object.__setattr__(self, "perturbation", checks.real("perturbation", self.perturbation, above=0.0, most=1.0))
+        object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
+        object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
+
+
+@dataclass(frozen=True)
+class Linearised(BestSeen):
+    """The best seen, the steps (B, T, V, A) to try next, and around which candidate to measure: `centre` (B,), 0 for
+    the best seen or 1 + t for step t. `damping` (B,): the number of the damping that did best.
+    """
+
+    steps: Tensor
+    centre: Tensor
+    damping: Tensor
+    first: bool
+
+
+class GaussNewton(Planner[Linearised, GaussNewtonConfig]):
+    """Solve for the commands at which the linearised residuals vanish."""
+
+    name = "gauss_newton"
+    config_type = GaussNewtonConfig
+    uses_residuals = True
+    proposals_last = False
+
+    def initial(self, space: ActionSpace, mean: Tensor) -> Linearised:
+        """Only the proposal; the random sequences are drawn with the first sample."""
+        start = nothing_seen(mean)
+        zero = torch.zeros(len(mean), dtype=torch.long, device=mean.device)
+        steps = mean[:, None].expand(-1, len(DAMPINGS), -1, -1)
+        return Linearised(start.mean, start.cost, steps, zero, zero, first=True)
+
+    def sample(self, dist: Linearised, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
+        """The best, the steps, and small changes of the centre."""
+        config, steps = self.config, dist.steps
+        if dist.first and config.starts:
+            std = std_in_commands("initial_std", config.initial_std, space)
+            numbers = noise.normal(config.starts, space.variables, space.dims, config.noise_beta, like=space.low)
+            return torch.cat((dist.mean[:, None], dist.mean[:, None] + numbers * std), dim=1)
+        tried = space.clip(torch.cat((dist.mean[:, None], steps), dim=1))
+        centre = chosen(tried, dist.centre)[:, None]
+        count = min(config.samples - tried.shape[1], space.variables * space.dims)
+        changes = smooth_directions(count, space.variables, space.dims).to(centre) * space.half_range
+        # Away from the nearer bounds, on the whole.
+        inward = ((space.middle - centre) * changes).sum(dim=(2, 3), keepdim=True) >= 0
+        return torch.cat((tried, centre + config.perturbation * torch.where(inward, changes, -changes)), dim=1)
+
+    def learn(self, dist: Linearised, space: ActionSpace, samples: Tensor, scores: Scores) -> Linearised:
+        """Linearise at the centre; step from the best."""
+        costs, tried = scores.finite, 1 + len(DAMPINGS)
+        residuals = roots(costs) if scores.residuals is None else scores.residuals
+        best = scores.ranked.argmin(dim=1)
+        if dist.first and self.config.starts:
+            return replace(dist, mean=chosen(samples, best), cost=chosen(costs, best).to(dist.cost.dtype), first=False)
+        # Far from where the residuals were linearised: measure again, there, before the next step.
+        astray = (best == 0) & (dist.centre != 0)
+        lucky = (best > 0) & (best < tried)
+        stale = lucky if dist.first else astray
+        damping = torch.where(lucky & (not dist.first), best - 1, dist.damping + astray.long())
+        damping = damping.clamp(max=len(DAMPINGS) - 1)
+        mean = chosen(samples, best)
+        steps = by_problem(
+            lambda *rows: (newton_steps(space, *rows),),
+            mean, chosen(residuals, best), chosen(samples, dist.centre), chosen(residuals, dist.centre),
+            samples[:, tried:], residuals[:, tried:],
+        )[0]  # fmt: skip
+        centre = torch.where(stale, 0, 1 + damping)
+        return Linearised(mean, chosen(costs, best).to(dist.cost.dtype), steps, centre, damping, first=False)
+
+    def update(self, dist: Linearised, space: ActionSpace, samples: Tensor, costs: Tensor) -> Linearised:
+        """From costs alone."""
+        return self.learn(dist, space, samples, Scores(costs, costs))
+
+    def spread(self, dist: Linearised, space: ActionSpace) -> Tensor:
+        """The longest change that the next step makes: a search narrows by having nowhere to go."""
+        half = space.half_range.clamp(min=torch.finfo(dist.mean.dtype).tiny)
+        return ((chosen(dist.steps, dist.damping) - dist.mean) / half).abs().amax(dim=(1, 2))
+
+
+def newton_steps(
+    space: ActionSpace,
+    start: Tensor,
+    residuals: Tensor,
+    centre: Tensor,
+    there: Tensor,
+    changed: Tensor,
+    answers: Tensor,
+) -> Tensor:
+    """Where steps from `start` lead, one per damping, within the bounds: (B, T, V, A).
+
+    At `start` (B, V, A) the residuals are (B, R); their slopes are told from candidates `changed` (B, M, V, A) with
+    residuals `answers` (B, M, R) around `centre` (B, V, A) with residuals `there` (B, R). A candidate with a residual
+    that is not finite says nothing.
+    """
+    half = space.half_range.clamp(min=torch.finfo(start.dtype).tiny)
+    moves = ((changed - centre[:, None]) / half).flatten(2).double()  # (B, M, N), N = V A
+    slopes = (answers - there[:, None]).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)  # (B, M, R)
+    residual = residuals.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    # Least change of the commands that explains the moves: J = slopes' (moves moves')^-1 moves, ridge against ties.
+    gram = moves @ moves.mT
+    lift = torch.cholesky_solve(moves, torch.linalg.cholesky(ridge(gram, 1e-6)))  # (B, M, N)
+    curvature = lift.mT @ (slopes @ slopes.mT).double() @ lift
+    slope = (lift.mT @ (slopes @ residual[..., None]).double()).squeeze(-1)
+    low, high = (((bound - start) / half).flatten(1).double() for bound in (space.low, space.high))
+    units = bounded_minima(torch.stack([ridge(curvature, share) for share in DAMPINGS], dim=1), slope, low, high)
+    return space.clip(start[:, None] + half * units.to(start.dtype).view(len(start), -1, *start.shape[1:]))
+
+
+def ridge(matrices: Tensor, share: float) -> Tensor:
+    """Matrices (B, N, N) with `share` of their mean diagonal added to the diagonal."""
+    size = matrices.shape[-1]
+    mean = matrices.diagonal(dim1=-2, dim2=-1).mean(dim=-1).clamp(min=1e-30)
+    eye = torch.eye(size, dtype=matrices.dtype, device=matrices.device)
+    return matrices + (share * mean)[:, None, None] * eye
+
+
+def bounded_minima(curvatures: Tensor, slope: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Nearly the minima (B, T, N) of slope' x + x' curvature x / 2 between `low` <= 0 and `high` >= 0, all (B, N), for
+    each of the curvatures (B, T, N, N).
+    """
+    slope, low, high = slope[:, None], low[:, None], high[:, None]
+    diagonal = torch.diag_embed(curvatures.diagonal(dim1=-2, dim2=-1))
+    x = torch.zeros_like(slope).expand(curvatures.shape[:-1])
+    for _ in range(PASSES):
+        downhill = -(slope + (curvatures @ x[..., None]).squeeze(-1))
+        free = ~(((x <= low) & (downhill < 0)) | ((x >= high) & (downhill > 0)))
+        # What is held at a bound keeps only its diagonal, and has nowhere to go.
+        reduced = torch.where(free[..., :, None] & free[..., None, :], curvatures, diagonal)
+        step = torch.cholesky_solve((downhill * free)[..., None], torch.linalg.cholesky(reduced)).squeeze(-1)
+        x = (x + step).clamp(low, high)
+    return x
+
+
+def roots(costs: Tensor) -> Tensor:
+    """Costs (B, K) of unknown making as squares of one residual each, (B, K, 1).
+
+    A linearised root vanishes where Polyak's step leads (Introduction to Optimization, 1987, sec. 5.3). Costs below
+    zero count from as far below the lowest as the highest lies above it.
+    """
+    lowest, highest = costs.amin(dim=1, keepdim=True), costs.amax(dim=1, keepdim=True)
+    floor = torch.where(lowest < 0, 2.0 * lowest - highest, 0.0)
+    return (costs - floor).clamp(min=0.0).sqrt()[..., None]
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def smooth_directions(count: int, variables: int, dims: int) -> Tensor:
+    """`count` cosines along time, (1, count, variables, dims), the slowest of every dimension first; all of them
+    span everything.
+    """
+    time = (torch.arange(variables, dtype=torch.float64) + 0.5) * (math.pi / variables)
+    waves = torch.cos(torch.arange(variables, dtype=torch.float64)[:, None] * time)
+    every = torch.einsum("kv,ad->kavd", waves, torch.eye(dims, dtype=torch.float64))
+    return every.reshape(variables * dims, variables, dims)[None, :count].float()
