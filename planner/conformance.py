@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from planner.evaluation import as_tensor
+from planner.evaluation import as_tensor, residuals_of
 
 CANDIDATES = 7
 
@@ -113,6 +113,11 @@ def check_objective(objective: Any, trajectory: Any, actions: Tensor) -> list[st
     values = None if curve is None else curve(copy.deepcopy(kept), before.clone())
     if values is not None and (np.ndim(values) != 3 or tuple(values.shape[:2]) != expected):
         wrong.append(f"{type(objective).__name__}.curve returns shape {_shape(values)}; it must be (B, K, H').")
+    residuals = residuals_of(objective, copy.deepcopy(kept), before.clone())
+    if residuals is not None and not torch.allclose(
+        residuals.double().square().sum(dim=2), costs.double(), rtol=1e-3, atol=1e-6, equal_nan=True
+    ):
+        wrong.append(f"{type(objective).__name__}.residuals: their squares must add up to the costs.")
     return wrong
 
 

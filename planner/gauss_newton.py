@@ -9,7 +9,7 @@ IROS 2012. Bounds by projected Newton steps: Bertsekas, SIAM Journal on Control 
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -33,22 +33,23 @@ PASSES = 3
 class GaussNewtonConfig(SearchConfig):
     """Settings of Gauss-Newton.
 
-    `samples` counts the best sequence so far, steps tried, and small changes; of those there are no more than
-    variables, and with fewer the smoothest along time are made, among which the step is then sought.
-    `perturbation` is the size of a change, in halves of a command's range. `initial_std` and `noise_beta` are of the
-    random sequences that take the place of steps in the first iteration.
+    `samples` counts the best sequence so far, a step for each of `DAMPINGS`, small changes, and random sequences
+    around the best for the rest. Small changes are `directions`, or as many as there are variables; fewer than those
+    are the smoothest along time, among which the step is then sought. `perturbation` is the size of a change, in
+    halves of a command's range. `initial_std` and `noise_beta` are of the random sequences.
     """
 
     samples: int = 64
-    iterations: int = 8
-    perturbation: float = 0.05
-    starts: int = 64
+    iterations: int = 5
+    directions: int = 16
+    perturbation: float = 0.15
     initial_std: float | tuple[float, ...] = 0.5
     noise_beta: float = 2.0
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
         super().__post_init__()
+        object.__setattr__(self, "directions", checks.integer("directions", self.directions, 1))
         least = len(DAMPINGS) + 2
         if self.samples < least:
             raise ValueError(f"samples must be at least {least} for gauss_newton, got {self.samples}")
@@ -66,7 +67,6 @@ class Linearised(BestSeen):
     steps: Tensor
     centre: Tensor
     damping: Tensor
-    first: bool
 
 
 class GaussNewton(Planner[Linearised, GaussNewtonConfig]):
@@ -78,48 +78,48 @@ class GaussNewton(Planner[Linearised, GaussNewtonConfig]):
     proposals_last = False
 
     def initial(self, space: ActionSpace, mean: Tensor) -> Linearised:
-        """Only the proposal; the random sequences are drawn with the first sample."""
+        """Only the proposal, in place of the steps too."""
         start = nothing_seen(mean)
         zero = torch.zeros(len(mean), dtype=torch.long, device=mean.device)
         steps = mean[:, None].expand(-1, len(DAMPINGS), -1, -1)
-        return Linearised(start.mean, start.cost, steps, zero, zero, first=True)
+        return Linearised(start.mean, start.cost, steps, zero, zero)
 
     def sample(self, dist: Linearised, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """The best, the steps, and small changes of the centre."""
-        config, steps = self.config, dist.steps
-        if dist.first and config.starts:
-            std = std_in_commands("initial_std", config.initial_std, space)
-            numbers = noise.normal(config.starts, space.variables, space.dims, config.noise_beta, like=space.low)
-            return torch.cat((dist.mean[:, None], dist.mean[:, None] + numbers * std), dim=1)
-        tried = space.clip(torch.cat((dist.mean[:, None], steps), dim=1))
+        config, tried = self.config, torch.cat((dist.mean[:, None], dist.steps), dim=1)
         centre = chosen(tried, dist.centre)[:, None]
-        count = min(config.samples - tried.shape[1], space.variables * space.dims)
+        count = self._directions(space)
         changes = smooth_directions(count, space.variables, space.dims).to(centre) * space.half_range
         # Away from the nearer bounds, on the whole.
         inward = ((space.middle - centre) * changes).sum(dim=(2, 3), keepdim=True) >= 0
-        return torch.cat((tried, centre + config.perturbation * torch.where(inward, changes, -changes)), dim=1)
+        around = centre + config.perturbation * torch.where(inward, changes, -changes)
+        if others := config.samples - tried.shape[1] - count:
+            std = std_in_commands("initial_std", config.initial_std, space)
+            numbers = noise.normal(others, space.variables, space.dims, config.noise_beta, like=space.low)
+            return torch.cat((tried, around, dist.mean[:, None] + numbers * std), dim=1)
+        return torch.cat((tried, around), dim=1)
 
     def learn(self, dist: Linearised, space: ActionSpace, samples: Tensor, scores: Scores) -> Linearised:
         """Linearise at the centre; step from the best."""
-        costs, tried = scores.finite, 1 + len(DAMPINGS)
+        costs, first, last = scores.finite, 1 + len(DAMPINGS), 1 + len(DAMPINGS) + self._directions(space)
         residuals = roots(costs) if scores.residuals is None else scores.residuals
         best = scores.ranked.argmin(dim=1)
-        if dist.first and self.config.starts:
-            return replace(dist, mean=chosen(samples, best), cost=chosen(costs, best).to(dist.cost.dtype), first=False)
-        # Far from where the residuals were linearised: measure again, there, before the next step.
-        astray = (best == 0) & (dist.centre != 0)
-        lucky = (best > 0) & (best < tried)
-        stale = lucky if dist.first else astray
-        damping = torch.where(lucky & (not dist.first), best - 1, dist.damping + astray.long())
-        damping = damping.clamp(max=len(DAMPINGS) - 1)
+        stepped = (best > 0) & (best < first)
+        failed = (best == 0) & (dist.centre != 0)
+        damping = torch.where(stepped, best - 1, (dist.damping + failed.long()).clamp(max=len(DAMPINGS) - 1))
         mean = chosen(samples, best)
-        steps = by_problem(
+        [steps] = by_problem(
             lambda *rows: (newton_steps(space, *rows),),
             mean, chosen(residuals, best), chosen(samples, dist.centre), chosen(residuals, dist.centre),
-            samples[:, tried:], residuals[:, tried:],
-        )[0]  # fmt: skip
-        centre = torch.where(stale, 0, 1 + damping)
-        return Linearised(mean, chosen(costs, best).to(dist.cost.dtype), steps, centre, damping, first=False)
+            samples[:, first:last], residuals[:, first:last],
+        )  # fmt: skip
+        # Where the best is far from where the residuals were measured, they are measured again before another step.
+        centre = torch.where(failed | (best >= last), 0, 1 + damping)
+        return Linearised(mean, chosen(costs, best).to(dist.cost.dtype), steps, centre, damping)
+
+    def _directions(self, space: ActionSpace) -> int:
+        config = self.config
+        return min(config.directions, space.variables * space.dims, config.samples - 1 - len(DAMPINGS))
 
     def update(self, dist: Linearised, space: ActionSpace, samples: Tensor, costs: Tensor) -> Linearised:
         """From costs alone."""
@@ -191,6 +191,7 @@ def roots(costs: Tensor) -> Tensor:
     A linearised root vanishes where Polyak's step leads (Introduction to Optimization, 1987, sec. 5.3). Costs below
     zero count from as far below the lowest as the highest lies above it.
     """
+    costs = costs.double()
     lowest, highest = costs.amin(dim=1, keepdim=True), costs.amax(dim=1, keepdim=True)
     floor = torch.where(lowest < 0, 2.0 * lowest - highest, 0.0)
     return (costs - floor).clamp(min=0.0).sqrt()[..., None]

@@ -27,8 +27,8 @@ class Dynamics(Protocol):
 
 
 class Objective(Protocol):
-    """A cost. An objective may also have `curve(trajectory, actions) -> (B, K, H')`, the cost along the
-    way.
+    """A cost. An objective may also have `curve(trajectory, actions) -> (B, K, H')`, the cost along the way, and
+    `residuals(trajectory, actions) -> (B, K, R)`, whose squares add up to the cost. Either may return None.
     """
 
     def cost(self, trajectory: Any, actions: Tensor) -> Any:

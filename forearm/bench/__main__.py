@@ -26,12 +26,12 @@ def sections(budget: Budget, folder: Path) -> dict[str, Callable[[], Section]]:
         "quality": partial(quality.time_to_quality, budget),
         "share": partial(overhead.share, budget),
         "deadlines": partial(deadlines.deadlines, budget),
-        "curves": partial(curves.cost_curves, budget, folder),
         "scaling": partial(scaling.scaling, budget),
         "lewm": partial(lewm.lewm, budget),
     }
     if torch.cuda.is_available():
         found["scaling-gpu"] = partial(scaling.scaling, budget, device=torch.device("cuda"))
+    found["curves"] = partial(curves.cost_curves, budget, folder)  # last, as what else runs then does not matter
     return found
 
 

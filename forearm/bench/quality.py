@@ -21,9 +21,17 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 3  # times the peer's model evaluations, after which we say that the quality was not reached
 MOST_ITERATIONS = 60
-TRIED = ("cem", "icem", "mppi", "gradient")  # of ours; the others are slower in the overhead table or refine nothing
+TRIED = (
+    "cem",
+    "icem",
+    "mppi",
+    "gradient",
+    "gauss_newton",
+)  # of ours; the others are slower in the overhead table or refine nothing
 GRID: dict[str, tuple[Any, ...]] = {
-    "samples": (128, 64, 16, 8),
+    "samples": (128, 64, 32, 16, 8),
+    "directions": (16, 32),
+    "perturbation": (0.15, 0.05),
     "initial_std": (0.5, 1.0),
     "noise_beta": (2.0, 0.5),
     "min_std": (0.05, 0.01),
@@ -186,7 +194,10 @@ def quickest(name: str, tuning: Sequence[Case], aims: Sequence[float], budget: B
     """
     chosen: dict[str, Any] = {}
     best: tuple[float, Setting] | None = None
+    known = {field.name for field in fields(PLANNERS[name][1])}
     for key, values in GRID.items():
+        if key not in known:
+            continue
         tried: list[tuple[float, Setting]] = []
         for value in values:
             with suppress(ValueError):  # a setting that contradicts another of this planner's

@@ -47,8 +47,8 @@ def suited(*cases: Case) -> list[str]:
 
 
 def samplers() -> list[str]:
-    """Our planners that only roll out: every rollout of theirs is one of the bare loop's."""
-    return [name for name, (kind, _) in PLANNERS.items() if not kind.differentiable]
+    """Our planners that only roll out, as many candidates as they are told: those of the bare loop."""
+    return [name for name, (kind, _) in PLANNERS.items() if not (kind.differentiable or kind.uses_residuals)]
 
 
 class Ours:

@@ -181,6 +181,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "mppi": {"samples": 128, "iterations": 16, "noise_beta": 0.0, "min_std": 0.01},
     "predictive_sampling": {"samples": 128, "iterations": 32, "std": 0.1, "noise_beta": 0.0},
     "dial": {"samples": 128, "iterations": 16, "beta_iterations": 0.4, "noise_beta": 0.0},
+    "gauss_newton": {"samples": 16, "iterations": 12},
     "gradient": {"samples": 4, "iterations": 32},
     "cma_es": {"samples": 32, "iterations": 40},
     "random_shooting": {"samples": 16384, "iterations": 8, "knots": 1},

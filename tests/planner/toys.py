@@ -46,6 +46,9 @@ class Nearness:
             total = total + squares[..., i]
         return total
 
+    def residuals(self, trajectory: Tensor, actions: Tensor) -> Tensor:
+        return (trajectory - self.target[:, None]).flatten(2)
+
 
 class Scored:
     """Any function of the actions (B, K, H, A) as a cost."""
@@ -81,5 +84,5 @@ def spread_of(name: str, std: Any) -> dict[str, Any]:
 
 def small(name: str, **more: Any) -> Planner:
     """A planner that is quick rather than good."""
-    few = {"cem": {"elites": 4}, "icem": {"elites": 4, "decay": 1.0}}.get(name, {})
+    few = {"cem": {"elites": 4}, "icem": {"elites": 4, "decay": 1.0}, "gauss_newton": {"directions": 4}}.get(name, {})
     return make_planner(name, **({"horizon": 5, "samples": 16, "iterations": 3} | few | more))
