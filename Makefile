@@ -21,10 +21,10 @@ BIN := .venv/bin
 # Every process keeps to one thread: two busy ones on two cores are far slower than that.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test bench reliability lint format setup setup-run gl wheel clean distclean
+.PHONY: help demo test test-mujoco4 bench reliability lint format setup setup-run gl wheel clean distclean
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: setup-run gl ## set up, then plan from camera images, compare the planners, print the table
 	@$(BIN)/forearm compare 'task=[reach,push]' 'planner=[cem,mppi,random_shooting]' \
@@ -32,6 +32,10 @@ demo: setup-run gl ## set up, then plan from camera images, compare the planners
 
 test: setup gl ## set up, then run the whole test suite (TEST_ARGS="-k plan" for a part)
 	@$(ONE_THREAD) $(BIN)/python -m pytest -n '$(TEST_WORKERS)' --dist loadfile $(TEST_ARGS)
+
+test-mujoco4: setup gl ## the simulators' tests beside MuJoCo 4, in an environment of their own
+	@scripts/setup_mujoco4.sh
+	@$(ONE_THREAD) .venv-mujoco4/bin/python -m pytest -n '$(TEST_WORKERS)' --dist loadfile tests/envs $(TEST_ARGS)
 
 bench: setup-run gl ## time the planners beside other projects' (BENCH_ARGS=--quick: in two minutes), write docs/benchmarks.md
 	@scripts/setup_bench.sh
@@ -66,5 +70,5 @@ clean: ## remove what builds and tools left behind; keep .venv and what the comm
 	@rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis forearm.egg-info
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean ## remove .venv as well
-	@rm -rf .venv
+distclean: clean ## remove the virtual environments as well
+	@rm -rf .venv .venv-bench .venv-mujoco4

@@ -36,7 +36,7 @@ def comparison_of(chosen: settings.Settings) -> Comparison:
         learned=chosen["learned"],
         oracle=chosen["oracle"],
         oracle_episodes=chosen.whole("oracle_episodes", 1),
-        replan_every=chosen.whole("replan_every", 1),
+        replan_every=None if chosen["replan_every"] is None else chosen.whole("replan_every", 1),
         films=chosen.whole("films", 0),
         use=tuple(chosen["use"]),
     )

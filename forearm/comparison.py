@@ -18,7 +18,7 @@ from forearm.errors import ForearmError
 from forearm.files import remove_leftovers, write_json
 from forearm.parallel import run_jobs
 from forearm.protocol import rules_of
-from forearm.rows import LEARNED, NONE, ORACLE, Row, check_row
+from forearm.rows import LEARNED, NONE, ORACLE, Row, check_row, fitted, pace_of
 from forearm.statistics import compare_pairs, wilson
 from forearm.workers import ChunkJob, ManifestJob, film_path, finished, make_manifest, run_chunk
 
@@ -28,7 +28,9 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What to compare. `tasks`, `planners` and `protocol` are configs as in configs/; paths are real ones."""
+    """What to compare. `tasks`, `planners` and `protocol` are configs as in configs/; paths are real ones. Where
+    `replan_every` is None, or a planner's horizon or action repeat, it is the task's.
+    """
 
     tasks: Sequence[Mapping[str, Any]]
     planners: Sequence[Mapping[str, Any]]
@@ -40,7 +42,7 @@ class Comparison:
     learned: bool = True
     oracle: bool = False
     oracle_episodes: int = 20
-    replan_every: int = 1
+    replan_every: int | None = 1
     films: int = 2
     use: tuple[str, ...] = ()
 
@@ -64,10 +66,10 @@ def rows_of(comparison: Comparison) -> list[Row]:
                 rows.append(
                     Row(
                         task,
-                        planner,
+                        fitted(planner, task),
                         dynamics,
                         comparison.seed,
-                        comparison.replan_every,
+                        comparison.replan_every or pace_of(task)["replan_every"],
                         checkpoint,
                         comparison.use,
                         comparison.protocol,

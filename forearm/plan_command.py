@@ -17,7 +17,7 @@ from forearm.control.trajectory import Trajectory
 from forearm.errors import ForearmError, did_you_mean, one_line
 from forearm.parallel import import_modules, one_thread
 from forearm.planning import Brain
-from forearm.rows import build_planner
+from forearm.rows import build_planner, fitted
 from forearm.seeds import evaluation_reset_seed, planning_seed
 from forearm.worlds import environment
 
@@ -31,7 +31,8 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("plan", overrides)
     import_modules(chosen["use"])
-    task, planner = chosen.one("task"), chosen.one("planner")
+    task = chosen.one("task")
+    planner = fitted(chosen.one("planner"), task)
     seed, episode = chosen.whole("seed", 0), chosen.whole("episode", 0)
     out = output.file("out", chosen["out"])
     picture = output.file("picture", chosen["picture"] or str(out.with_suffix(".png")))

@@ -12,7 +12,7 @@ from forearm.agent import Agent, Imagination
 from forearm.errors import ForearmError
 from forearm.frames import read_frame
 from forearm.latent import action_bounds, fingerprint, heads_for, imagination_for, load_for
-from forearm.rows import build_planner
+from forearm.rows import build_planner, fitted
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -70,7 +70,7 @@ class Brain:
             raise ForearmError(f"planner '{config['name']}' has no setting '{unknown[0]}'")
         start, end = self.frame(frame, "frame"), self.frame(goal, "goal")
         agent = Agent(
-            build_planner({**config, **overrides}),
+            build_planner(fitted({**config, **overrides}, self.task)),
             self.imagination(),
             *action_bounds(self.document, self.model.config.action_dim),
             float(self.document["control_period"]),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from envs import Environment
 
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
+PACE = {"horizon": 12, "action_repeat": 2, "replan_every": 4}
+"""Of tasks that say nothing."""
 POLICIES = ("random", "hold", "expert")
 
 
@@ -107,6 +109,22 @@ def check_rate(task: Mapping[str, Any], env: "Environment") -> None:
             f"checkpoint '{task['checkpoint']}' was trained on {' and '.join(differing)} as {env.name} takes them: "
             f"give another {task['name']}.checkpoint= or train one"
         )
+
+
+def fitted(planner: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
+    """A planner's config with the task's pace wherever it leaves `horizon` or `action_repeat` open."""
+    return {
+        key: pace_of(task)[key] if value is None and key in ("horizon", "action_repeat") else value
+        for key, value in planner.items()
+    }
+
+
+def pace_of(task: Mapping[str, Any]) -> dict[str, int]:
+    """The `horizon`, `action_repeat` and `replan_every` of a task in control steps; raises ValueError for none."""
+    from planner import checks
+
+    pace = PACE | dict(task.get("plan") or {})
+    return {key: checks.integer(f"{task['name']}.plan.{key}", pace[key], 1) for key in PACE}
 
 
 def build_planner(config: Mapping[str, Any]) -> Any:

@@ -30,7 +30,7 @@ def main(overrides: Sequence[str]) -> int:
         learned=dynamics == LEARNED,
         oracle=dynamics == ORACLE,
         oracle_episodes=episodes,
-        replan_every=chosen.whole("replan_every", 1),
+        replan_every=None if chosen["replan_every"] is None else chosen.whole("replan_every", 1),
         films=chosen.whole("films", 0, episodes),
         use=tuple(chosen["use"]),
     )

@@ -31,13 +31,13 @@ def main(overrides: Sequence[str]) -> int:
     import torch
 
     from forearm.planning import Brain
-    from forearm.rows import build_planner
+    from forearm.rows import build_planner, fitted
     from forearm.serve.server import Server
     from forearm.serve.session import Goals
 
     config = config_of(chosen)
     config.tls()
-    planner = chosen.one("planner")
+    planner = fitted(chosen.one("planner"), chosen.one("task"))
     build_planner(planner)  # contradictory settings are told before anything is loaded
     brain = Brain(chosen.one("task"))
     goals = Goals(None if chosen["goals"] is None else Path(chosen["goals"]).expanduser(), brain)

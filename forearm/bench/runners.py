@@ -11,12 +11,13 @@ from planner import PLANNERS, Plan, Planner, make_planner
 
 
 def shipped_settings(name: str) -> dict[str, Any]:
-    """What configs/planner says, or nothing where it says nothing."""
+    """What configs/planner says for push, or nothing where it says nothing."""
     if name not in configs.options("planner"):
         return {}
-    from forearm.planning import planner_config
+    from forearm.planning import planner_config, task_config
+    from forearm.rows import fitted
 
-    return {key: value for key, value in planner_config(name).items() if key != "name"}
+    return {key: value for key, value in fitted(planner_config(name), task_config("push")).items() if key != "name"}
 
 
 def at_budget(name: str, case: Case, samples: int, iterations: int, **overrides: Any) -> Planner[Any, Any]:

@@ -77,11 +77,11 @@ class LatentMind:
     def __init__(self, brain: "Brain", planner: str | Mapping[str, Any] = "cem", seed: int = 0) -> None:
         from forearm.latent import fingerprint, imagination_for
         from forearm.planning import planner_config
-        from forearm.rows import build_planner
+        from forearm.rows import build_planner, fitted
         from world_model.latent_dynamics import LatentDynamics
 
         self.brain, self.seed = brain, seed
-        self.config = dict(planner_config(planner) if isinstance(planner, str) else planner)
+        self.config = fitted(planner_config(planner) if isinstance(planner, str) else planner, brain.task)
         self.planner = build_planner(self.config)
         model = brain.model.config
         self.frame_shape: tuple[int, ...] = (model.resolution, model.resolution, 3)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 
+from forearm.rows import fitted
 from forearm.serve.config import ServeConfig
 from forearm.serve.connection import Connection
 from forearm.serve.metrics import Metrics
@@ -37,7 +38,7 @@ class Server:
     """
 
     def __init__(self, brain: "Brain", planner: Mapping[str, Any], config: ServeConfig, goals: Goals) -> None:
-        self.brain, self.planner, self.config, self.goals = brain, dict(planner), config, goals
+        self.brain, self.planner, self.config, self.goals = brain, fitted(planner, brain.task), config, goals
         self.metrics = Metrics()
         self.port = config.port
         model = brain.model.config
