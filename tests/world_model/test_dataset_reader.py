@@ -66,7 +66,8 @@ def test_a_broken_file_is_named_with_its_episode(tmp_path: Path, storage: str, h
     elif how == "emptied":
         path.write_bytes(b"")
     else:
-        spoil(path, 0.5)
+        # H.264 has no check sums: a decoder only sees damage that breaks its codes, as this does.
+        spoil(path, 0.5 if storage == "png" else 0.6)
     with pytest.raises(DatasetError, match=rf"{name}: episode [345]: "):
         read_all(tmp_path)
     with pytest.raises(DatasetError, match=rf"{name}: episode [345]: "):
