@@ -59,7 +59,7 @@ class Budget:
     lewm_rounds: int = 3
 
 
-FULL = Budget(rounds=21, problems=50, tuning=3, threads=(1, 2), horizons=(5, 15))
+FULL = Budget(rounds=21, problems=50, tuning=8, threads=(1, 2), horizons=(5, 15))
 QUICK = Budget(
     rounds=7,
     problems=3,

@@ -114,6 +114,19 @@ def test_gradient_descends_through_a_model(bounds):
         assert plan.predicted_cost_curve[-1] == pytest.approx(plan.cost)
 
 
+def test_gradient_gives_up_the_worse_half_of_its_starts():
+    seen: list[torch.Tensor] = []
+    planner = make_planner("gradient", horizon=3, samples=9, iterations=6, halve_every=2)
+    [plan] = planner.plan(watched(torch.full((1, 3, 2), 0.9), seen), streams(1))
+    assert [samples.shape[1] for samples in seen] == [9, 9, 5, 5, 3, 3]
+    assert plan.model_evals == sum(samples.shape[1] for samples in seen)
+    # Those that go on are those with the lowest costs: a descent moves little, so they are still the nearest.
+    before, after = (((samples[0, 1:] - 0.9) ** 2).sum(dim=(1, 2)) for samples in (seen[1], seen[2]))
+    assert after.max() < before.median()
+    with pytest.raises(ValueError, match="halve_every"):
+        make_planner("gradient", horizon=3, halve_every=0)
+
+
 def test_gradient_steps_are_adams():
     """The second rollout lies where torch's own Adam goes from the first."""
     seen = []
