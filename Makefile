@@ -11,6 +11,7 @@ DEMO_EPISODES ?= 10
 DEMO_OUT ?= outputs/demo
 BENCH_ARGS ?=
 RELIABILITY_ARGS ?=
+RESULTS_ARGS ?=
 TEST_WORKERS ?= 2
 TEST_ARGS ?=
 # More options for pip, such as another package index.
@@ -21,7 +22,7 @@ BIN := .venv/bin
 # Every process keeps to one thread: two busy ones on two cores are far slower than that.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-mujoco4 bench reliability lint format setup setup-run gl wheel clean distclean
+.PHONY: help demo test test-mujoco4 bench results reliability lint format setup setup-run gl wheel clean distclean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -40,6 +41,9 @@ test-mujoco4: setup gl ## the simulators' tests beside MuJoCo 4, in an environme
 bench: setup-run gl ## time the planners beside other projects' (BENCH_ARGS=--quick: in two minutes), write docs/benchmarks.md
 	@scripts/setup_bench.sh
 	@.venv-bench/bin/python -m forearm.bench $(BENCH_ARGS)
+
+results: setup gl ## every task under every protocol, floors and ceilings beside (RESULTS_ARGS="--only cube"), write docs/results.md
+	@$(ONE_THREAD) $(BIN)/python -m forearm.results $(RESULTS_ARGS)
 
 reliability: setup gl ## the controller and the server under load and faults (RELIABILITY_ARGS=--quick), write docs/reliability.md
 	@$(ONE_THREAD) $(BIN)/python -m forearm.reliability $(RELIABILITY_ARGS)

@@ -1,5 +1,6 @@
 """`forearm compare`: planners on the same episodes, with floors, ceilings and error bars."""
 
+import shlex
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -15,15 +16,15 @@ from forearm.table import results_tables
 def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("compare", overrides)
-    comparison = comparison_of(chosen)
+    comparison = comparison_of(chosen, overrides)
     batch, workers = chosen.whole("batch", 1), chosen.whole("workers", 1, default_workers())
     envs.working_backend()  # found once here, not once in every worker
     run_and_show(comparison, batch, workers)
     return 0
 
 
-def comparison_of(chosen: settings.Settings) -> Comparison:
-    """The comparison that settings describe; raises `ForearmError` for those that make no sense."""
+def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Comparison:
+    """The comparison that settings, made by `overrides`, describe; raises `ForearmError` for those that make no sense."""
     import_modules(chosen["use"])
     return Comparison(
         tasks=list(chosen.all("task").values()),
@@ -39,6 +40,7 @@ def comparison_of(chosen: settings.Settings) -> Comparison:
         replan_every=None if chosen["replan_every"] is None else chosen.whole("replan_every", 1),
         films=chosen.whole("films", 0),
         use=tuple(chosen["use"]),
+        command=shlex.join(["forearm", "compare", *overrides]),
     )
 
 

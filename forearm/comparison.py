@@ -29,7 +29,8 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class Comparison:
     """What to compare. `tasks`, `planners` and `protocol` are configs as in configs/; paths are real ones. Where
-    `replan_every` is None, or a planner's horizon or action repeat, it is the task's.
+    `replan_every` is None, or a planner's horizon or action repeat, it is the task's. `command` is what to type for the
+    same results.
     """
 
     tasks: Sequence[Mapping[str, Any]]
@@ -45,6 +46,7 @@ class Comparison:
     replan_every: int | None = 1
     films: int = 2
     use: tuple[str, ...] = ()
+    command: str | None = None
 
 
 def rows_of(comparison: Comparison) -> list[Row]:
@@ -158,6 +160,7 @@ def results_document(
     return {
         "version": __version__,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": comparison.command,
         "machine": machine(),
         "seed": comparison.seed,
         "protocol": str(comparison.protocol["name"]),
@@ -234,6 +237,7 @@ def _row_document(row: Row, outcomes: Sequence[Outcome], confidence: float) -> d
         "task": row.task_name,
         "planner": row.planner_name,
         "dynamics": row.dynamics,
+        "checkpoint": row.checkpoint,
         "episodes": len(outcomes),
         "successes": successes,
         "success": successes / len(outcomes),

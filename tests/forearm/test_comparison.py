@@ -20,7 +20,7 @@ from forearm.parallel import run_jobs
 
 ROW = {
     "task", "planner", "dynamics", "episodes", "successes", "success", "ci95", "final_distance_m", "plan_ms",
-    "model_evals_per_plan", "outcomes",
+    "model_evals_per_plan", "outcomes", "checkpoint",
 }  # fmt: skip
 PAIR = {"task", "a", "b", "only_a", "only_b", "p", "p_holm", "verdict"}
 
@@ -54,7 +54,7 @@ def test_the_document_is_the_one_that_is_promised(checkpoints: Path, tmp_path: P
     document = compare(words(checkpoints, tmp_path, *more, tasks=["reach"], second="mppi"))
     assert document == json.loads((tmp_path / "results.json").read_text())
     keys = {"version", "created", "machine", "seed", "manifest_sha256", "rows", "pairs"}
-    keys |= {"protocol", "solved_at_start"}
+    keys |= {"protocol", "solved_at_start", "command"}
     assert set(document) == keys
     assert document["version"] == forearm.__version__
     rows = {(row["planner"], row["dynamics"]): row for row in document["rows"]}

@@ -1,0 +1,1 @@
+"""`make results`: every task under every protocol, with floors and ceilings, as docs/results.md."""

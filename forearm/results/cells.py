@@ -1,0 +1,65 @@
+"""What is measured: a task under a protocol is a cell, and a cell is one `forearm compare`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+BUILT_IN = ("reach", "push")
+CUBE = "ogbench/cube-single"
+SAWYER = ("metaworld/reach-v3", "metaworld/push-v3")
+FETCH = ("fetch/reach", "fetch/push")
+FOLDER = Path("outputs/results")
+"""Where the comparisons' results lie."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A task under a protocol, both by the names of their configs."""
+
+    task: str
+    protocol: str
+
+    @property
+    def folder(self) -> Path:
+        """Of its comparison."""
+        return FOLDER / f"{self.task.replace('/', '-')}-{self.protocol}"
+
+    def words(self, episodes: int, seed: int, planner: str) -> list[str]:
+        """What follows `forearm compare`."""
+        return [
+            f"task={self.task}", f"protocol={self.protocol}", f"planner={planner}", f"episodes={episodes}",
+            f"seed={seed}", "films=1", f"out={self.folder}",
+        ]  # fmt: skip
+
+    @property
+    def ceiling(self) -> "Ceiling":
+        """The same planner on the simulator itself."""
+        return Ceiling(self.task, self.protocol)
+
+
+@dataclass(frozen=True)
+class Ceiling(Cell):
+    """The oracle's comparison: apart, as a plan on a benchmark's simulator takes seconds to minutes.
+
+    It has an eighth of the usual evaluations, and fewer episodes.
+    """
+
+    @property
+    def folder(self) -> Path:
+        """Of its comparison."""
+        return FOLDER / f"{self.task.replace('/', '-')}-{self.protocol}-oracle"
+
+    def words(self, episodes: int, seed: int, planner: str) -> list[str]:
+        """What follows `forearm compare`."""
+        few = ["planner.samples=32", "planner.iterations=2", f"{planner}.elites=6"]
+        only = ["learned=false", "oracle=true", f"oracle_episodes={episodes}", "baselines=[]"]
+        return [*super().words(episodes, seed, planner), *few, *only]
+
+
+CELLS = (
+    *(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH)),
+    Cell(CUBE, "strict"),
+    Cell(CUBE, "ogbench"),
+    *(Cell(task, "jepa-wms") for task in SAWYER),
+    *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH)),
+)
+"""In the order of the page."""
