@@ -24,7 +24,7 @@ def main(overrides: Sequence[str]) -> int:
 
 
 def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Comparison:
-    """The comparison that settings, made by `overrides`, describe; raises `ForearmError` for those that make no sense."""
+    """The comparison that settings, made by `overrides`, describe; `ForearmError` for those that make no sense."""
     import_modules(chosen["use"])
     return Comparison(
         tasks=list(chosen.all("task").values()),
