@@ -11,9 +11,12 @@ from typing import Any
 
 from forearm.files import replacing
 
+DAY = 432_000
+"""Plans of an arm in 24 hours, one each 0.2 s."""
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Run what was asked for, one part after the other, and write the page; 1 if a command broke a limit."""
+    """Run what was asked for, one part after the other, and write the page; 1 if anything is not as it should be."""
     words = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m forearm.reliability", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="of the run in real time; 0: none")
@@ -22,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--malformed", type=int, default=1000, help="malformed messages; 0: none")
     parser.add_argument("--clients", type=int, default=16, help="at once; 0: none")
     parser.add_argument("--client-requests", type=int, default=20, help="of each of them")
-    parser.add_argument("--requests", type=int, default=200_000, help="for memory; 24 h of an arm; 0: none")
+    parser.add_argument("--requests", type=int, default=DAY, help="for memory; a day of an arm's plans; 0: none")
     parser.add_argument("--restart", type=int, default=1, help="0: do not kill a server under a client")
     parser.add_argument("--quick", action="store_true", help="all of it, in about two minutes")
     parser.add_argument("--out", type=Path, default=Path("docs/reliability.md"))
@@ -41,9 +44,27 @@ def main(argv: list[str] | None = None) -> int:
 
         temporary.write_text(page(found, command, datetime.date.today().isoformat(), load), encoding="utf-8")
     _say(f"written: {options.out}")
-    rows = [found.get("soak"), *found.get("faults", {}).values(), *found.get("episodes", [])]
-    rows.append(found["server"].get("killed"))
-    return 1 if any(row and row["violations"] for row in rows) else 0
+    wrong = problems(found)
+    for problem in wrong:
+        _say(f"wrong: {problem}")
+    return 1 if wrong else 0
+
+
+def problems(found: dict[str, Any]) -> list[str]:
+    """What is not as it should be, a line each. How late beats are is no problem here: it depends on the machine."""
+    wrong, server = [], found["server"]
+    faults, killed = found.get("faults", {}), server.get("killed")
+    moved = {"real time": found.get("soak"), **faults, "killed": killed}
+    moved |= {f"episodes of {row['task']}": row for row in found.get("episodes", [])}
+    wrong += [f"{name}: {row['violations']} violations" for name, row in moved.items() if row and row["violations"]]
+    wrong += [f"{name}: the arm does not move again" for name, row in faults.items() if not row["moved_after"]]
+    if killed and not (killed["moved_again"] and killed["rest_after_s"] is not None):
+        wrong.append("a killed server: the arm does not come to rest, or does not move again")
+    if (malformed := server.get("malformed")) and malformed["defects"]:
+        wrong.append(f"{malformed['defects']} malformed messages led to a defect")
+    if (many := server.get("clients")) and not (many["answered"] == many["asked"] and many["slow_cut_off"]):
+        wrong.append("not every client was answered, or the slow one was not cut off")
+    return wrong
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -65,7 +86,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         parts["malformed"] = _told("malformed messages", server.malformed(options.malformed))
     if options.clients:
         many = server.many_clients(options.clients, options.client_requests)
-        parts["clients"] = _told("many clients", {"clients": options.clients, **many})
+        parts["clients"] = _told(
+            "many clients", {"clients": options.clients, "asked": options.clients * options.client_requests, **many}
+        )
     if options.requests:
         parts["requests"] = _told("many requests", server.many_requests(options.requests))
     return found

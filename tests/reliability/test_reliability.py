@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("websockets")
 
-from forearm.reliability.__main__ import main
+from forearm.reliability.__main__ import main, problems
 from forearm.reliability.faults import FAULTS, all_faults
 
 
@@ -36,3 +36,22 @@ def test_the_page_says_what_was_run(tmp_path: Path, capsys: Any) -> None:
         "50 malformed messages" in text and "| 2 clients at once, beside one that never reads: answered | 4 |" in text
     )
     assert "moves again when a server is back; violations | yes; 0 |" in text
+    assert "the one that never reads was cut off | yes |" in text and "(a defect) | 0 |" in text
+
+
+def test_what_is_not_as_it_should_be_is_said() -> None:
+    row = {"violations": 0, "moved_after": True}
+    killed = {"violations": 0, "moved_again": True, "rest_after_s": 1.0}
+    clients = {"answered": 4, "asked": 4, "slow_cut_off": True}
+    server = {"killed": killed, "malformed": {"defects": 0}, "clients": clients}
+    good = {"soak": {"violations": 0}, "faults": {"NaN": row}, "server": server}
+    assert problems(good) == [] and problems({"server": {}}) == []
+    for part, key, value in (
+        ("faults", "NaN", {**row, "violations": 1}),
+        ("faults", "NaN", {**row, "moved_after": False}),
+        ("server", "killed", {**killed, "rest_after_s": None}),
+        ("server", "malformed", {"defects": 1}),
+        ("server", "clients", {**clients, "answered": 3}),
+        ("server", "clients", {**clients, "slow_cut_off": False}),
+    ):
+        assert len(problems({**good, part: {**good[part], key: value}})) == 1
