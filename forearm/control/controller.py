@@ -272,9 +272,13 @@ class Controller:
 
     def _watch(self, now: float) -> None:
         """Stop when it is time to."""
-        if self._motion is None or self._episode.goal is None:
+        if self._motion is None:
             return
         own, episode = self._time.own(now), self._episode
+        if self._stopping and own >= self._stop_again:
+            self._try_to_stop(own)
+        if episode.goal is None:
+            return
         if episode.off_path > 1.0:
             self._fault = "the arm is not where it was told to be"
             self._stop(own, self._fault)
@@ -287,8 +291,6 @@ class Controller:
             episode.stale = True
             self._counts["stale"] += 1
             self._stop(own, f"the newest frame is {age:.2f} s old")
-        if self._stopping and own >= self._stop_again:
-            self._try_to_stop(own)
 
     def _stop(self, own: float, why: str) -> None:
         """Smoothly to rest, whatever was planned; where that would break a limit, along the plan until it would not."""

@@ -47,6 +47,7 @@ def assert_within(robot: Robot, sent: list[Command]) -> None:
     replan_every=st.integers(1, 8),
     ahead=st.integers(0, 4),
     zero=st.sampled_from([5.0, 1.7e9]),
+    delay=st.sampled_from([0, 0, 4, 20, 60]),
     thinking=st.sampled_from([0.03, 0.2, 1.0]),
     task=st.sampled_from(["reach", "push", "pick_place"]),
     events=st.lists(
@@ -67,6 +68,7 @@ def test_no_command_breaks_a_limit(
     replan_every: int,
     ahead: int,
     zero: float,
+    delay: int,
     thinking: float,
     task: str,
     events: Any,
@@ -74,13 +76,29 @@ def test_no_command_breaks_a_limit(
     rng = np.random.default_rng(seed)
 
     def plan() -> np.ndarray:
+        pass_time(delay)
         # From gentle to what no arm could follow; sometimes all at full speed in one direction.
         wild = rng.normal(0, roughness, (12, 4))
         return np.tile(np.sign(wild[:1]), (12, 1)) if rng.random() < 0.2 else np.clip(wild, -1, 1)
 
+    def pass_time(beats: int) -> None:
+        """The loop goes on while a plan is made, and while it is made a trajectory of."""
+        nonlocal now, position
+        for _ in range(int(rng.integers(0, beats + 1))):
+            now += 0.01
+            command = control.act(None, now)
+            if command.positions is not None:
+                position = np.append(command.positions, command.gripper)
+            sent.append(command)
+
+    class SlowBody(ToolBody):
+        def targets(self, start: np.ndarray, actions: np.ndarray) -> np.ndarray:
+            pass_time(delay // 4)
+            return super().targets(start, actions)
+
     now = zero
     timing = Timing(replan_every=replan_every, ahead=ahead)
-    control = Controller(Script(plan), robot, ToolBody(task), timing=timing, mode="manual", clock=lambda: now)
+    control = Controller(Script(plan), robot, SlowBody(task), timing=timing, mode="manual", clock=lambda: now)
     control.reset("goal")
     position, sent, parts = START.copy(), list[Command](), list[list[Command]]()
     for kind, beats, beat, resets in events:

@@ -171,6 +171,29 @@ def test_frames_taken_during_a_pause_of_the_loop_do_not_upset_the_mind(robot: Ro
     assert loop.beats(40).status is Status.MOVING
 
 
+@pytest.mark.parametrize("goal", ["another", None])
+def test_a_stop_that_would_break_a_limit_is_tried_again(goal: Any, robot: Robot, body: ToolBody) -> None:
+    loop = Loop(Script(FORWARD), robot, body, replan_every=100)
+    loop.control.reset(GOAL)
+    loop.beats(60)
+    motion = loop.control._motion
+    assert motion is not None
+    whole, tries, end = motion.stop, [0], motion.end
+
+    def only_later(own: float) -> bool:
+        tries[0] += 1
+        return tries[0] > 3 and whole(own)
+
+    motion.stop = only_later  # type: ignore[method-assign]
+    loop.control.reset(goal)
+    loop.beats(15, frames=False)
+    assert motion.end > end - 0.2
+    loop.beats(30, frames=False)
+    assert tries[0] == 4 and motion.end < end - 0.2
+    assert loop.control.counts["stops"] == loop.control.counts["stops_along_the_plan"] == 1
+    assert audit(loop.commands, robot).ok
+
+
 def test_without_any_frame_the_status_says_what_it_waits_for(robot: Robot, body: ToolBody) -> None:
     loop = Loop(Script(FORWARD), robot, body)
     loop.beats(1)

@@ -46,6 +46,13 @@ def test_a_deadline_that_cannot_be_is_refused(wrong: float) -> None:
         ServeConfig(deadline_ms=wrong)
 
 
+def test_a_deadline_that_has_passed_still_gets_a_plan(serving: Serving) -> None:
+    with Client(serving(planner(iterations=3000)).url) as client:
+        reply = client.plan(frame(), "left", deadline_ms=1, want_plan=True)
+    assert reply.plan is not None
+    assert reply.plan["stopped"] == "deadline" and reply.plan["iterations"] == 1 and np.isfinite(reply.actions).all()
+
+
 def test_counters_count_to_the_last_digit() -> None:
     metrics = Metrics()
     metrics.count("forearm_received_bytes_total", by=123_456_789_012)
