@@ -132,7 +132,8 @@ class _Worker:
         jobs, self.jobs = context.Pipe(duplex=False)
         self.results, results = context.Pipe(duplex=False)
         self.in_hand = 0
-        self.process = context.Process(target=_work, args=(function, jobs, results))
+        # A daemon: should a second Ctrl-C come at the worst moment, the interpreter ends it on its way out.
+        self.process = context.Process(target=_work, args=(function, jobs, results), daemon=True)
         try:
             self.process.start()
         finally:  # a pipe has an end where nobody else could write to it

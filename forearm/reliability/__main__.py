@@ -13,6 +13,8 @@ from forearm.files import replacing
 
 DAY = 432_000
 """Plans of an arm in 24 hours, one each 0.2 s."""
+GROWTH = 20.0
+"""MB by which a process may grow before it is said to; allocators keep some."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,6 +60,12 @@ def problems(found: dict[str, Any]) -> list[str]:
     moved |= {f"episodes of {row['task']}": row for row in found.get("episodes", [])}
     wrong += [f"{name}: {row['violations']} violations" for name, row in moved.items() if row and row["violations"]]
     wrong += [f"{name}: the arm does not move again" for name, row in faults.items() if not row["moved_after"]]
+    grown = {"real time": found.get("soak"), "malformed messages": server.get("malformed")}
+    wrong += [
+        f"{name}: grown by {row['grown_mb']:.1f} MB" for name, row in grown.items() if row and row["grown_mb"] > GROWTH
+    ]
+    if (many := server.get("requests")) and many["mb_at_the_end"] - many["mb_at_a_tenth"] > GROWTH:
+        wrong.append(f"many requests: grown by {many['mb_at_the_end'] - many['mb_at_a_tenth']:.1f} MB")
     if killed and not (killed["moved_again"] and killed["rest_after_s"] is not None):
         wrong.append("a killed server: the arm does not come to rest, or does not move again")
     if (malformed := server.get("malformed")) and malformed["defects"]:

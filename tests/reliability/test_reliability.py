@@ -43,14 +43,17 @@ def test_what_is_not_as_it_should_be_is_said() -> None:
     row = {"violations": 0, "moved_after": True}
     killed = {"violations": 0, "moved_again": True, "rest_after_s": 1.0}
     clients = {"answered": 4, "asked": 4, "slow_cut_off": True}
-    server = {"killed": killed, "malformed": {"defects": 0}, "clients": clients}
-    good = {"soak": {"violations": 0}, "faults": {"NaN": row}, "server": server}
+    server = {"killed": killed, "malformed": {"defects": 0, "grown_mb": 0.1}, "clients": clients}
+    server["requests"] = {"mb_at_a_tenth": 300.0, "mb_at_the_end": 301.0}
+    good = {"soak": {"violations": 0, "grown_mb": float("nan")}, "faults": {"NaN": row}, "server": server}
     assert problems(good) == [] and problems({"server": {}}) == []
     for part, key, value in (
         ("faults", "NaN", {**row, "violations": 1}),
         ("faults", "NaN", {**row, "moved_after": False}),
         ("server", "killed", {**killed, "rest_after_s": None}),
-        ("server", "malformed", {"defects": 1}),
+        ("server", "malformed", {"defects": 1, "grown_mb": 0.1}),
+        ("server", "malformed", {"defects": 0, "grown_mb": 50.0}),
+        ("server", "requests", {"mb_at_a_tenth": 300.0, "mb_at_the_end": 400.0}),
         ("server", "clients", {**clients, "answered": 3}),
         ("server", "clients", {**clients, "slow_cut_off": False}),
     ):
