@@ -13,6 +13,8 @@ from forearm.files import replacing
 
 DAY = 432_000
 """Plans of an arm in 24 hours, one each 0.2 s."""
+PARTS = ("real-time", "faults", "episodes", "killed", "malformed", "clients", "requests")
+"""What can be run alone."""
 GROWTH = 20.0
 """MB by which a process may grow before it is said to; allocators keep some."""
 
@@ -30,8 +32,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=DAY, help="for memory; a day of an arm's plans; 0: none")
     parser.add_argument("--restart", type=int, default=1, help="0: do not kill a server under a client")
     parser.add_argument("--quick", action="store_true", help="all of it, in about two minutes")
-    parser.add_argument("--out", type=Path, default=Path("docs/reliability.md"))
+    parser.add_argument("--only", choices=PARTS, help="this part alone, into outputs/reliability.md unless --out")
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args(words)
+    if options.out is None:
+        options.out = Path("outputs/reliability.md" if options.only else "docs/reliability.md")
     if options.quick:
         options.seconds, options.fault_seconds, options.requests = 20.0, 6.0, 2000
         options.client_requests, options.episodes = 5, 10
@@ -41,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     load = os.getloadavg()[0]
     found = run(options)
     command = f"make reliability RELIABILITY_ARGS={shlex.quote(' '.join(words))}" if words else "make reliability"
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(options.out) as temporary:
         from forearm.reliability.page import page
 
@@ -81,23 +87,27 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     found: dict[str, Any] = {"fault_seconds": options.fault_seconds, "server": {}}
     parts: dict[str, Any] = found["server"]
-    if options.seconds:
+
+    def asked(part: str, much: float) -> bool:
+        return bool(much) and options.only in (None, part)
+
+    if asked("real-time", options.seconds):
         found["soak"] = _told("in real time", soak.soak(options.seconds))
-    if options.fault_seconds:
+    if asked("faults", options.fault_seconds):
         found["faults"] = _told("with bad input", faults.all_faults(options.fault_seconds))
-    if options.episodes:
+    if asked("episodes", options.episodes):
         tasks = ("reach", "push")
         found["episodes"] = [_told("episodes", episodes.episodes(options.episodes, task)) for task in tasks]
-    if options.restart:
+    if asked("killed", options.restart):
         parts["killed"] = _told("server killed", server.killed_and_restarted())
-    if options.malformed:
+    if asked("malformed", options.malformed):
         parts["malformed"] = _told("malformed messages", server.malformed(options.malformed))
-    if options.clients:
+    if asked("clients", options.clients):
         many = server.many_clients(options.clients, options.client_requests)
         parts["clients"] = _told(
             "many clients", {"clients": options.clients, "asked": options.clients * options.client_requests, **many}
         )
-    if options.requests:
+    if asked("requests", options.requests):
         parts["requests"] = _told("many requests", server.many_requests(options.requests))
     return found
 

@@ -16,6 +16,7 @@ def page(found: dict[str, Any], command: str, date: str, load: float) -> str:
         f"    {command}",
         "",
         f"on {date}, {machine}, beginning with a load average of {load:.1f}.",
+        "One part alone, into `outputs/reliability.md`: `python -m forearm.reliability --only PART`, named below.",
         "A violation is a command, or a step from one command to the next,",
         "beyond a limit of `configs/robot/panda.yaml`: position, velocity, acceleration, jerk, workspace or clearance.",
     ]
@@ -35,6 +36,8 @@ def _soak(soak: dict[str, Any]) -> list[str]:
     return [
         "",
         "## In real time",
+        "",
+        "`--only real-time`",
         "",
         f"A simulated arm takes 100 commands a second for {soak['seconds']:.0f} s and is seen 10 times a second.",
         "It is a process of its own that draws its camera itself and keeps its own beat, half a beat off. Another",
@@ -60,6 +63,8 @@ def _faults(faults: dict[str, dict[str, Any]], seconds: float) -> list[str]:
         "",
         "## With bad input",
         "",
+        "`--only faults`",
+        "",
         f"In simulated time: 4 s without a fault, {seconds:g} s with it, 4 s without.",
         "",
         "| fault | violations | in motion during it | moves again after it | stops | counted |",
@@ -80,6 +85,8 @@ def _episodes(episodes: list[dict[str, Any]]) -> list[str]:
         "",
         "## Episodes",
         "",
+        "`--only episodes`",
+        "",
         "The held-out episodes of seed 2, in simulated time, through the controller: each plan begins 0.2 s after its",
         "frame and is shaped and checked.",
         "",
@@ -92,7 +99,8 @@ def _episodes(episodes: list[dict[str, Any]]) -> list[str]:
 
 
 def _server(server: dict[str, Any]) -> list[str]:
-    lines = ["", "## The server", "", "| | |", "|---|---|"]
+    parts = ", ".join(f"`--only {part}`" for part in ("killed", "malformed", "clients", "requests") if part in server)
+    lines = ["", "## The server", "", f"In this order: {parts}.", "", "| | |", "|---|---|"]
     if killed := server.get("killed"):
         rest = "never" if killed["rest_after_s"] is None else f"{killed['rest_after_s']:.2f} s"
         again = "yes" if killed["moved_again"] else "**no**"

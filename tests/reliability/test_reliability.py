@@ -39,6 +39,14 @@ def test_the_page_says_what_was_run(tmp_path: Path, capsys: Any) -> None:
     assert "the one that never reads was cut off | yes |" in text and "(a defect) | 0 |" in text
 
 
+def test_one_part_alone_leaves_the_page_of_all_as_it_is(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--only", "episodes", "--episodes", "1"]) == 0
+    text = (tmp_path / "outputs/reliability.md").read_text(encoding="utf-8")
+    assert "--only episodes" in text and "| reach | 1 of 1 | 0 |" in text and "## The server" not in text
+    assert not (tmp_path / "docs").exists()
+
+
 def test_what_is_not_as_it_should_be_is_said() -> None:
     row = {"violations": 0, "moved_after": True}
     killed = {"violations": 0, "moved_again": True, "rest_after_s": 1.0}
