@@ -174,8 +174,8 @@ def _dismiss(crew: Sequence[_Worker], gently: bool) -> None:
         if gently:
             for worker in crew:
                 worker.finish()
-            for worker in crew:
-                worker.process.join()
+            for worker in crew:  # one that has nothing to finish may only hang on its way out
+                worker.process.join(None if worker.in_hand else _PATIENCE)
     finally:
         with _interrupts_held():
             for worker in crew:

@@ -14,6 +14,8 @@ from forearm.errors import ForearmError
 from forearm.serve.request import PROTOCOL
 from forearm.serve.wire import WireError, pack, unpack
 
+PARTING = 1.0
+"""s to wait for a server's goodbye: one that has dropped off the network says none."""
 LARGEST_REPLY = 64 << 20
 """Bytes."""
 
@@ -66,7 +68,7 @@ class Client:
         try:
             connecting: Any = connect(
                 url, ssl=ssl, additional_headers=headers, compression=None, max_size=LARGEST_REPLY,
-                open_timeout=timeout, proxy=None,
+                open_timeout=timeout, close_timeout=min(timeout, PARTING), proxy=None,
             )  # fmt: skip
             self._socket = connecting.__enter__()  # newer releases of websockets connect here, older ones above
         except (OSError, InvalidHandshake, ConnectionClosed, ValueError) as error:

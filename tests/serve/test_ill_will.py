@@ -1,5 +1,7 @@
 """Clients that are broken or mean no good, and a server that ends while it is being asked."""
 
+import base64
+import hashlib
 import socket as sockets
 import threading
 from typing import Any
@@ -10,10 +12,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from forearm.control.mind import Wish
 from forearm.errors import ForearmError
 from forearm.serve.client import Client, NoServer, ServerError
 from forearm.serve.config import ServeConfig
 from forearm.serve.metrics import Metrics
+from forearm.serve.remote import RemoteMind
 from forearm.serve.running import running
 from forearm.serve.server import Server
 from forearm.serve.session import Goals
@@ -102,6 +106,37 @@ def test_a_client_that_is_not_told_what_the_server_is_leaves_nothing_open() -> N
             threading.Event().wait(0.05)
         assert not open_now
         server.shutdown()
+
+
+def dropped(listener: sockets.socket, metadata: bytes) -> None:
+    """A server that says what it is and then drops off the network: it takes bytes, and says nothing any more."""
+    with listener, listener.accept()[0] as peer:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += peer.recv(4096)
+        key = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key:"))
+        accept = base64.b64encode(hashlib.sha1(key.split()[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        peer.sendall(upgrade + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+        peer.sendall(b"\x82\x7e" + len(metadata).to_bytes(2, "big") + metadata)
+        while peer.recv(65536):
+            pass
+
+
+def test_a_server_that_drops_off_the_network_is_given_up_and_the_next_one_found(serving: Serving) -> None:
+    there = serving()
+    listener = sockets.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    threading.Thread(target=dropped, args=(listener, pack(there.metadata)), daemon=True).start()
+    urls = [f"ws://127.0.0.1:{port}", there.url]
+    mind = RemoteMind(lambda: Client(urls.pop(0), timeout=0.5))
+    mind.begin("left")
+    mind.see(1.0, {"pixels": frame()})
+    wish = Wish(1.0, np.zeros((2, 4)), np.zeros((4, 4)))
+    with pytest.raises(NoServer, match=r"no answer for 0\.5 s"):
+        mind.plan(wish)
+    assert mind.plan(wish).actions.shape == (HORIZON, 4)
+    mind.close()
 
 
 def test_a_request_that_is_refused_does_not_count_as_the_last_one(serving: Serving) -> None:
