@@ -5,11 +5,11 @@ shared and nothing is locked: a worker can be ended at any moment, in the middle
 (`concurrent.futures` waits for the rest of such a result for ever, and for locks that an interrupt left taken.)
 """
 
+import copy
 import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
-import pickle
 import queue
 import signal
 import sys
@@ -240,11 +240,12 @@ def _work(function: Callable[[Any], Any], jobs: Connection, results: Connection)
         except BaseException as error:
             answer = False, _portable(error), "".join(traceback.format_exception(error))
         try:
-            data = pickle.dumps(answer)
-        except Exception as error:
-            data = pickle.dumps((False, RuntimeError(f"a result cannot be sent: {error}"), traceback.format_exc()))
-        try:
-            results.send_bytes(data)
+            try:
+                results.send(answer)
+            except OSError:
+                raise
+            except Exception as error:  # nothing has been sent: a message is made as a whole first
+                results.send((False, RuntimeError(f"a result cannot be sent: {error}"), traceback.format_exc()))
         except OSError:  # nobody wants it
             return
 
@@ -265,7 +266,7 @@ def _portable(error: BaseException) -> Exception:
     """The error if it survives the way home, else one that says the same."""
     if isinstance(error, Exception):
         try:
-            pickle.loads(pickle.dumps(error))  # noqa: S301 (what was pickled right here)
+            copy.copy(error)  # made anew from its arguments, as at home
             return error
         except Exception:
             pass
