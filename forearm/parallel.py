@@ -1,18 +1,26 @@
-"""Spawned worker processes that use one thread each and say clearly when one of them dies."""
+"""Spawned worker processes that use one thread each and say clearly when one of them dies.
 
+Every worker has two pipes of its own, one for jobs and one for results, each with one writer and one reader. Nothing is
+shared and nothing is locked: a worker can be ended at any moment, in the middle of a result, and leaves only an end.
+(`concurrent.futures` waits for the rest of such a result for ever, and for locks that an interrupt left taken.)
+"""
+
+import copy
 import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import queue
 import signal
 import sys
 import threading
+import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from forearm.errors import ForearmError, user_message
 
@@ -20,6 +28,8 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_PATIENCE = 5.0
+"""s that a worker that was told to end may take before it is killed."""
 
 
 def import_modules(names: Sequence[str]) -> None:
@@ -75,62 +85,192 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], workers: in
     """Yield `function(job)` for every job as it is done, in no fixed order, from `workers` spawned processes.
 
     The function must be importable by name in a fresh interpreter. The first failure cancels what has not
-    started and is raised here. A worker that was killed (out of memory, by a signal) raises `ForearmError`.
+    started and is raised here, when the jobs in hand are finished. A worker that was killed (out of memory, by a
+    signal) raises `ForearmError`. Ctrl-C, and whoever stops asking for results, ends the workers at once: what they had
+    not finished is lost.
     """
     if not jobs:
         return
-    context = multiprocessing.get_context("spawn")
-    with _single_threaded_children():
-        others = set(multiprocessing.active_children())
-        pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin_worker)
+    waiting, crew = deque(jobs), list[_Worker]()
+    gently = False
+    try:
+        _start_tracker()
+        with _single_threaded_children(), _interrupts_held():
+            for _ in range(min(workers, len(jobs))):
+                crew.append(_Worker(function))
+        for worker in crew:
+            worker.give(waiting.popleft())
+        while waiting or any(worker.in_hand for worker in crew):
+            for worker in crew:
+                # One job ahead, so that nobody waits while results are made use of here; not the last ones, which
+                # whoever is free first shall have.
+                if worker.in_hand < 2 and len(waiting) > (len(crew) if worker.in_hand else 0):
+                    worker.give(waiting.popleft())
+            ready = multiprocessing.connection.wait([worker.results for worker in crew if worker.in_hand])
+            for answer in [worker.take() for worker in crew if worker.results in ready]:
+                if isinstance(answer, _Failure):
+                    gently = True
+                    raise answer.error
+                yield answer
+        gently = True
+    finally:
+        _dismiss(crew, gently)
+
+
+class _Failure:
+    """What a job raised."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class _Worker:
+    """A process that does jobs one after the other, and the ends of its pipes."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        context = multiprocessing.get_context("spawn")
+        jobs, self.jobs = context.Pipe(duplex=False)
+        self.results, results = context.Pipe(duplex=False)
+        self.in_hand = 0
+        # A daemon: should a second Ctrl-C come at the worst moment, the interpreter ends it on its way out.
+        self.process = context.Process(target=_work, args=(function, jobs, results), daemon=True)
         try:
-            with _interrupts_blocked():
-                waiting: set[Future[Result]] = {pool.submit(_guarded, function, job) for job in jobs}
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        except BrokenProcessPool:
+            self.process.start()
+        finally:  # a pipe has an end where nobody else could write to it
+            jobs.close()
+            results.close()
+
+    def give(self, job: Any) -> None:
+        """One more job. A worker's thread takes it at once, so that this never waits for a job to be done."""
+        self.in_hand += 1
+        with suppress(BrokenPipeError, ConnectionResetError):  # it is dead: `take` says so
+            self.jobs.send(job)
+
+    def take(self) -> Any:
+        """The next result, or `_Failure`."""
+        try:
+            done, answer, said = self.results.recv()
+        except (EOFError, ConnectionResetError):
             raise ForearmError(
                 "a worker process was killed (often for want of memory): repeat the command to go on "
                 "where it stopped, with fewer workers= if it happens again"
             ) from None
-        except KeyboardInterrupt:
-            # A chunk may take minutes: what it has done so far is lost, what was finished is on disk.
-            for child in set(multiprocessing.active_children()) - others:
-                child.terminate()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        self.in_hand -= 1
+        if done:
+            return answer
+        answer.__cause__ = RuntimeError(f"in a worker process:\n{said}")
+        return _Failure(answer)
+
+    def finish(self) -> None:
+        """To end after the job that it is doing, whose result nobody wants."""
+        with suppress(OSError):
+            self.jobs.send(None)
+        self.results.close()
+
+
+def _dismiss(crew: Sequence[_Worker], gently: bool) -> None:
+    """End the workers: `gently` after the job that each is doing, or at once; in any case before this returns."""
+    try:
+        if gently:
+            for worker in crew:
+                worker.finish()
+            for worker in crew:  # one that has nothing to finish may only hang on its way out
+                worker.process.join(None if worker.in_hand else _PATIENCE)
+    finally:
+        with _interrupts_held():
+            for worker in crew:
+                worker.process.terminate()
+            for worker in crew:
+                worker.process.join(_PATIENCE)
+                if worker.process.exitcode is None:
+                    worker.process.kill()
+                    worker.process.join()
+                worker.jobs.close()
+                worker.results.close()
+
+
+def _start_tracker() -> None:
+    """A helper of multiprocessing's that is started before the first child, and lets interrupts through again after."""
+    if hasattr(signal, "pthread_sigmask"):
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()
 
 
 @contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Ctrl-C, which reaches the whole process group, waits: children started meanwhile never see it, even as they
-    start, and this process gets it afterwards.
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C, which reaches the whole process group, waits for the end of this.
+
+    Two things hold it. It is blocked, so that processes that are started meanwhile never see it, even as they start.
+    And the main thread only takes note of it: where other threads do not block it, it may come all the same.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    came: list[Any] = []
+    handler = signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread() and callable(handler)
+    if ours:
+        signal.signal(signal.SIGINT, lambda number, frame: came.append(frame))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if ours:
+            signal.signal(signal.SIGINT, handler)
+    if came and callable(handler):
+        handler(signal.SIGINT, came[0])
 
 
-def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent; end with it, should it be killed."""
+def _work(function: Callable[[Any], Any], jobs: Connection, results: Connection) -> None:
+    """The life of a worker: Ctrl-C is left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    told = threading.Event()
+    threading.Thread(target=_listen, args=(jobs, waiting, told), daemon=True).start()
+    while True:
+        job = waiting.get()
+        if told.is_set():
+            return
+        answer: tuple[bool, Any, str]
+        try:
+            answer = True, _guarded(function, job), ""
+        except BaseException as error:
+            answer = False, _portable(error), "".join(traceback.format_exception(error))
+        try:
+            try:
+                results.send(answer)
+            except OSError:
+                raise
+            except Exception as error:  # nothing has been sent: a message is made as a whole first
+                results.send((False, RuntimeError(f"a result cannot be sent: {error}"), traceback.format_exc()))
+        except OSError:  # nobody wants it
+            return
 
 
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
+def _listen(jobs: Connection, waiting: "queue.SimpleQueue[Any]", told: threading.Event) -> None:
+    """Takes jobs in as they come; ends the process when the parent is gone."""
+    while True:
+        try:
+            job = jobs.recv()
+        except (EOFError, OSError):
+            os._exit(1)
+        if job is None:
+            told.set()
+        waiting.put(job)
+
+
+def _portable(error: BaseException) -> Exception:
+    """The error if it survives the way home, else one that says the same."""
+    if isinstance(error, Exception):
+        try:
+            copy.copy(error)  # made anew from its arguments, as at home
+            return error
+        except Exception:
+            pass
+    return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def _guarded(function: Callable[[Job], Result], job: Job) -> Result:

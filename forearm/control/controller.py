@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from forearm.control.arm_time import ArmTime
 from forearm.control.body import Body
 from forearm.control.command import MOVING, Command, Status
 from forearm.control.episode import Episode, Job, Sent
@@ -24,6 +25,7 @@ from forearm.control.mind import Mind, Wish
 from forearm.control.motion import Drafts, Motion
 from forearm.control.robot import Robot
 from forearm.control.timing import Timing
+from forearm.control.trajectory import Trajectory
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ TRIES = 4
 """Take-over moments that are tried for one plan."""
 UNSURE = 0.02
 """rad or m by which a first reading may lie beyond a limit; it is taken to be at the limit."""
+AGAIN = 0.05
+"""s after which a stop that would have broken a limit is tried again."""
 
 
 class Controller:
@@ -78,6 +82,7 @@ class Controller:
         self._ahead = -(-self.timing.ahead // steps) * steps
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
+        self._thinking = threading.Lock()  # a mind has one thought at a time, whoever calls
         self._drafts = Drafts(robot, body)
         self._intake = Intake(body, mind.frame_shape, robot.axes)
         self._counts: Counter[str] = Counter()
@@ -88,8 +93,8 @@ class Controller:
         self._stopping = ""  # why
         self._fault = ""
         self._plans = 0
-        self._last_now = -np.inf
-        self._standstill = 0.0  # s by which the arm's time is behind the caller's
+        self._time = ArmTime(self.timing.max_gap)
+        self._stop_again = np.inf  # the arm's time at which a stop that was not possible is tried again
         self._closed = False
         self._thread: threading.Thread | None = None
         if mode == "thread":
@@ -121,13 +126,21 @@ class Controller:
 
     # -- what the caller does ------------------------------------------------------------------------------------
 
-    def reset(self, goal: Any) -> None:
+    def reset(self, goal: Any, *, moved: bool = False) -> None:
         """Begin anew with another goal (None: none). An arm that moves comes to a stop first.
 
         Raises nothing: a goal that the mind refuses shows as status `refused`, with the reason. After a fault, the arm
         is taken to be where the next reading says.
+
+        Args:
+            goal: what the mind takes for one.
+            moved: somebody else has moved the arm meanwhile, and it stands still: it is where the next reading says,
+                and until then nothing may be sent to it.
         """
         with self._lock:
+            if moved:
+                self._motion, self._stopping = None, ""
+                self._sent.forget()
             self._episode = Episode(goal)
             self._epoch += 1
             self.plan = None
@@ -137,7 +150,7 @@ class Controller:
                 self._sent.forget()
             self._fault = ""
             if self._moving():
-                self._stop(self._own(self._last_now), "a new goal")
+                self._stop(self._time.last, "a new goal")
             self._wake.notify_all()
 
     def act(self, observation: Any = None, now: float | None = None) -> Command:
@@ -148,7 +161,12 @@ class Controller:
             now: of the caller's clock; never goes back (if it does, it is taken to stand still).
         """
         with self._lock:
-            now = self._beat(self.clock() if now is None else float(now))
+            wrong = self._time.beat(self.clock() if now is None else float(now), self._moving())
+            if wrong:
+                self._counts[wrong] += 1
+            if self._time.now is None:
+                return Command(0.0, None, None, None, Status.WAITING, reason="the clock has not said a number yet")
+            now = self._time.now
             seen = None if observation is None else self._intake.take(observation, now)
             if seen is not None:
                 self._believe(seen)
@@ -167,31 +185,32 @@ class Controller:
         with self._lock:
             if self._motion is None:
                 raise RuntimeError("it is not known where the arm is: call act with an observation first")
-            return self._motion.path.sample(self._own(self._last_now) + np.asarray(seconds, np.float64)).position
+            return self._motion.path.sample(self._time.last + np.asarray(seconds, np.float64)).position
 
     def think(self) -> bool:
         """See what came, and plan if it is time to; False if there was nothing to do. The background thread's work."""
-        job = self._job()
-        if job is None:
-            return False
-        begun = not job.begin
-        try:
-            if job.begin:
-                self.mind.begin(job.episode.goal)
-                begun = True
-            for moment, frame in job.frames:
-                self.mind.see(moment, frame)
-            plan = None if job.wish is None else self.mind.plan(job.wish)
-        except Exception as error:  # whatever a mind does, the arm must come to rest and say why
-            why = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            if why != job.episode.refused:  # once, not with every frame
-                expected = isinstance(error, ForearmError | OSError)
-                logger.warning("no plan: %s", why, exc_info=not expected)
-            self._failed(why, job, begun)
+        with self._thinking:
+            job = self._job()
+            if job is None:
+                return False
+            begun = not job.begin
+            try:
+                if job.begin:
+                    self.mind.begin(job.episode.goal)
+                    begun = True
+                for moment, frame in job.frames:
+                    self.mind.see(moment, frame)
+                if job.committed is not None:
+                    plan = self.mind.plan(self._wish(job, job.committed))
+                    job.episode.last_start = job.start
+                    self._take_over(plan, job)
+            except Exception as error:  # whatever a mind or a body does, the arm must come to rest and say why
+                why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                if why != job.episode.refused:  # once, not with every frame
+                    expected = isinstance(error, ForearmError | OSError)
+                    logger.warning("no plan: %s", why, exc_info=not expected)
+                self._failed(why, job, begun)
             return True
-        if plan is not None:
-            self._take_over(plan, job)
-        return True
 
     @property
     def counts(self) -> dict[str, int]:
@@ -217,25 +236,8 @@ class Controller:
 
     # -- one beat ------------------------------------------------------------------------------------------------
 
-    def _own(self, now: float) -> float:
-        """The arm's own time, which stands still while nobody asks."""
-        return now - self._standstill
-
     def _moving(self) -> bool:
-        return self._motion is not None and self._own(self._last_now) < self._motion.end
-
-    def _beat(self, now: float) -> float:
-        """The caller's time, never going back; a long silence stops the arm's own time."""
-        if not now >= self._last_now:  # NaN too
-            self._counts["clock_went_back"] += 1
-            return self._last_now if np.isfinite(self._last_now) else 0.0
-        gap = now - self._last_now
-        if np.isfinite(gap) and gap > self.timing.max_gap:
-            self._counts["missed_beats"] += 1
-            if self._moving():
-                self._standstill += gap - self.timing.max_gap
-        self._last_now = now
-        return now
+        return self._motion is not None and self._time.last < self._motion.end
 
     def _believe(self, seen: Seen) -> None:
         """Take a reading, and a frame if there is one, for true."""
@@ -246,10 +248,14 @@ class Controller:
             told = self._sent.at(seen.time)
             if told is not None:
                 episode.off_path = float(abs(seen.position - told).max() / self.timing.max_off_path)
-        if seen.frame is not None and episode.goal is not None:
+        if seen.frame is None or episode.goal is None:
+            return
+        if not self._time.knows(seen.time):
+            self._counts["frames_of_a_pause"] += 1  # what the arm did then was not on its path
+        else:
             if len(episode.frames) == episode.frames.maxlen:
                 self._counts["frames_skipped"] += 1
-            episode.frames.append((self._own(seen.time), seen.frame))
+            episode.frames.append((self._time.own(seen.time), seen.frame))
             self._wake.notify_all()
 
     def _settle(self, seen: np.ndarray) -> None:
@@ -262,13 +268,17 @@ class Controller:
             self._fault = f"the arm stands outside its limits: {', '.join(beyond) or str(wrong).splitlines()[0]}"
             return
         self._fault = ""
-        self._motion = Motion(self.robot, position, self._own(self._last_now))
+        self._motion = Motion(self.robot, position, self._time.last)
 
     def _watch(self, now: float) -> None:
         """Stop when it is time to."""
-        if self._motion is None or self._episode.goal is None:
+        if self._motion is None:
             return
-        own, episode = self._own(now), self._episode
+        own, episode = self._time.own(now), self._episode
+        if self._stopping and own >= self._stop_again:
+            self._try_to_stop(own)
+        if episode.goal is None:
+            return
         if episode.off_path > 1.0:
             self._fault = "the arm is not where it was told to be"
             self._stop(own, self._fault)
@@ -283,7 +293,7 @@ class Controller:
             self._stop(own, f"the newest frame is {age:.2f} s old")
 
     def _stop(self, own: float, why: str) -> None:
-        """Smoothly to rest, whatever was planned; where that would break a limit, along the plan to its end."""
+        """Smoothly to rest, whatever was planned; where that would break a limit, along the plan until it would not."""
         assert self._motion is not None
         self._epoch += 1
         self._episode.asked = None
@@ -291,14 +301,20 @@ class Controller:
             return
         self._stopping = why
         self._counts["stops"] += 1
-        if not self._motion.stop(own):
+        if not self._try_to_stop(own):
             self._counts["stops_along_the_plan"] += 1
+
+    def _try_to_stop(self, own: float) -> bool:
+        assert self._motion is not None
+        stopped = self._motion.stop(own)
+        self._stop_again = np.inf if stopped else own + AGAIN
+        return stopped
 
     def _command(self, now: float) -> Command:
         if self._motion is None:
             status = Status.FAULT if self._fault else Status.WAITING
             return Command(now, None, None, None, status, reason=self._fault or self._intake.why or "no readings yet")
-        own, count = self._own(now), len(self.robot.joints)
+        own, count = self._time.own(now), len(self.robot.joints)
         state = self._motion.at(own)
         self._sent.note(now, state.position)
         status, reason = self._status(own)
@@ -329,7 +345,10 @@ class Controller:
             return Status.STALE, self._intake.why or "the newest frame is too old"
         if episode.refused:
             return Status.REFUSED, episode.refused
-        return (Status.ENDED, "the last plan is used up") if episode.planned else (Status.PLANNING, "")
+        if episode.planned:
+            return Status.ENDED, "the last plan is used up"
+        waiting = not np.isfinite(self._intake.newest_frame)
+        return Status.PLANNING, (self._intake.why or "no frame has come yet") if waiting else ""
 
     # -- thinking ------------------------------------------------------------------------------------------------
 
@@ -352,19 +371,18 @@ class Controller:
             episode.frames.clear()
             begin, episode.begun = not episode.begun, True
             moment, period = frames[-1][0], self.body.period
-            start = moment + self._ahead * period
-            wish = None
             due = episode.asked is None or moment - episode.asked >= (self.timing.replan_every - 0.5) * period
+            committed = None
             if due and not episode.stale and not self._fault:
-                wish = self._wish(episode, self._motion, moment, start)
-            return Job(episode, self._epoch, begin, frames, start, wish)
+                committed, episode.asked = self._motion.path, moment
+            return Job(episode, self._epoch, begin, frames, moment + self._ahead * period, committed)
 
-    def _wish(self, episode: Episode, motion: Motion, moment: float, start: float) -> Wish:
-        period, past = self.body.period, self.mind.past_steps
+    def _wish(self, job: Job, committed: Trajectory) -> Wish:
+        period, past, moment = self.body.period, self.mind.past_steps, job.frames[-1][0]
         steps = np.arange(-past, self._ahead + 1, dtype=np.float64)
-        done = self.body.actions(motion.path.sample(moment + period * steps).position)
-        elapsed = 0 if episode.last_start is None else round((start - episode.last_start) / period)
-        episode.asked, episode.last_start = moment, start
+        done = self.body.actions(committed.sample(moment + period * steps).position)
+        last = job.episode.last_start
+        elapsed = 0 if last is None else round((job.start - last) / period)
         return Wish(moment, done[past:], done[:past], elapsed, self.timing.deadline_ms)
 
     def _current(self, job: Job) -> bool:
@@ -384,8 +402,10 @@ class Controller:
                 if not self._current(job) or self._motion is None:
                     break
                 committed = self._motion.path
-                soonest = (self.clock() if self.mode == "thread" else self._last_now) + lead
-                takeover = max(self._own(max(soonest, self._last_now)), job.start - self.body.period)
+                soonest = self._time.last + lead
+                if self.mode == "thread":
+                    soonest = max(soonest, self._time.own(self.clock()) + lead)
+                takeover = max(soonest, job.start - self.body.period)
             path, report = self._drafts.draft(committed, actions, job.start, takeover)
             with self._lock:
                 motion = self._motion
@@ -396,7 +416,7 @@ class Controller:
                     self.report = report
                     self._refuse("the plan came too late" if late else str(report).partition("\n")[0], job)
                     return
-                if self._own(self._last_now) > takeover:
+                if self._time.last > takeover:
                     lead *= 2.0  # the moment has passed meanwhile: again, from a later one
                     continue
                 self._counts["plans_late"] += takeover > job.start + 1e-9

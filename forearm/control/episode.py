@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from forearm.control.mind import Wish
-from forearm.control.trajectory import Array
+from forearm.control.trajectory import Array, Trajectory
 
 WAITING_FRAMES = 16
 """Frames that may wait to be seen; beyond that the oldest are skipped."""
@@ -18,9 +17,9 @@ class Episode:
 
     begun: whether the mind knows the goal. frames: what it has not seen yet, with the arm's time. asked: when the frame
     was taken from which the last plan was asked for, None if the next frame is to lead to one. last_start: when the
-    last plan begins. stale: whether the newest frame is too old. refused: why the last plan could not be used.
-    off_path: how far the arm is from where it was told to be, as a share of what is allowed. planned: whether a plan
-    was followed.
+    last plan that the mind has made begins. stale: whether the newest frame is too old. refused: why the last plan
+    could not be used. off_path: how far the arm is from where it was told to be, as a share of what is allowed.
+    planned: whether a plan was followed.
     """
 
     goal: Any = None
@@ -39,7 +38,7 @@ class Job:
     """What there is to see and to plan, taken from an episode so that it can be worked on without a lock.
 
     epoch: changes with every stop and goal; what was begun before is of no use after. begin: whether the mind must be
-    told the goal. start: when a plan would begin.
+    told the goal. start: when a plan would begin. committed: what the arm is committed to do, if a plan is wanted.
     """
 
     episode: Episode
@@ -47,7 +46,7 @@ class Job:
     begin: bool
     frames: list[tuple[float, Mapping[str, Any]]]
     start: float
-    wish: Wish | None = None
+    committed: Trajectory | None = None
 
 
 class Sent:

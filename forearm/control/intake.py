@@ -51,15 +51,16 @@ class Intake:
         if seen.frame is not None:
             self.counts["frames"] += 1
             self.newest_frame = seen.time
+            self.why = ""
         return seen
 
     def _checked(self, observation: Any, now: float) -> Seen:
         if not isinstance(observation, Mapping):
             raise _Refused("malformed", f"an observation is a mapping, not {type(observation).__name__}")
         stamp = observation.get("time", now)
-        if isinstance(stamp, bool) or not isinstance(stamp, int | float | np.number) or not np.isfinite(stamp):
-            raise _Refused("bad_time", f"the time of an observation is a number of seconds, not {stamp!r}")
-        time = float(stamp)
+        time = _seconds(stamp)
+        if time is None:
+            raise _Refused("bad_time", f"the time of an observation is a number of seconds, not {str(stamp)[:60]!r}")
         if time > now + FUTURE:
             raise _Refused("from_the_future", f"an observation is {time - now:.3f} s ahead of the clock")
         pixels = observation.get("pixels")
@@ -73,11 +74,28 @@ class Intake:
                 raise _Refused("out_of_order", f"a frame of {time:.3f} s came after one of {self.newest_frame:.3f} s")
         try:
             position = np.asarray(self.body.read(observation), dtype=np.float64)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise _Refused("bad_readings", str(error)) from None
+        except Exception as error:  # of a body of the user's own: a robot's loop must not end with it
+            raise _Refused("bad_readings", f"{type(error).__name__}: {' '.join(str(error).split())}") from None
         if position.shape != (self.axes,) or not np.isfinite(position).all():
             raise _Refused("bad_readings", f"expected {self.axes} finite positions, got shape {position.shape}")
-        return Seen(min(time, now), observation if pixels is not None else None, position)
+        return Seen(min(time, now), _kept(observation) if pixels is not None else None, position)
+
+
+def _seconds(stamp: Any) -> float | None:
+    if isinstance(stamp, bool) or not isinstance(stamp, int | float | np.number):
+        return None
+    try:
+        found = float(stamp)
+    except (OverflowError, TypeError):
+        return None
+    return found if np.isfinite(found) else None
+
+
+def _kept(observation: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy: a camera's driver may write its next frame over this one before the mind has looked at it."""
+    return {key: value.copy() if isinstance(value, np.ndarray) else value for key, value in observation.items()}
 
 
 class _Refused(Exception):

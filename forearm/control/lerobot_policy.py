@@ -25,7 +25,8 @@ class LeRobotPolicy:
         image_key, state_key: where a batch has frames (1, 3, R, R) in [0, 1] or uint8, and joint readings (1, P).
         chunk: actions that `predict_action_chunk` returns.
 
-    Raises ValueError for a frame rate or chunk that is not positive.
+    Raises ValueError for a frame rate or chunk that is not positive, and for frames further apart than the arm's time
+    goes on without being asked (`Timing.max_gap`).
     """
 
     def __init__(
@@ -42,15 +43,17 @@ class LeRobotPolicy:
             raise ValueError(f"the controller's mode is '{controller.mode}': expected inline")
         if not fps > 0 or chunk < 1:
             raise ValueError(f"fps ({fps}) and chunk ({chunk}) must be above 0")
+        if 1.0 / fps > controller.timing.max_gap + 1e-6:
+            raise ValueError(f"at fps={fps:g} calls are further apart than max_gap={controller.timing.max_gap:g} s")
         self.controller, self.fps, self.goal, self.chunk = controller, fps, goal, chunk
         self.image_key, self.state_key = image_key, state_key
         self._frames = 0
         self.reset()
 
     def reset(self, goal: Any = None) -> None:
-        """Begin an episode, with another goal if one is given."""
+        """Begin an episode, with another goal if one is given; the arm may have been put elsewhere since the last."""
         self.goal = self.goal if goal is None else goal
-        self.controller.reset(self.goal)
+        self.controller.reset(self.goal, moved=True)
 
     def select_action(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Where the arm's axes shall be now, (1, D) float32.

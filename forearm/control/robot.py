@@ -30,17 +30,20 @@ class Robot:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self.name = str(config["name"])
-        self.rate = float(config["rate"])
-        self.joints = [str(name) for name in config["joints"]]
-        self.fingers = [str(name) for name in config["gripper"]]
-        box = config["workspace"]
-        self.workspace = np.array(box["low"], np.float64), np.array(box["high"], np.float64)
-        if not self.rate > 0:
-            raise ForearmError(f"robot '{self.name}': rate must be above 0 commands a second, not {self.rate}")
-        if any(part.shape != (3,) for part in self.workspace) or not (self.workspace[0] < self.workspace[1]).all():
-            raise ForearmError(f"robot '{self.name}': workspace needs low and high of three numbers, low below high")
+        self.name = str(config.get("name", "without a name"))
         try:
+            self.rate = float(config["rate"])
+            self.joints = [str(name) for name in config["joints"]]
+            self.fingers = [str(name) for name in config["gripper"]]
+            box = config["workspace"]
+            self.workspace = np.array(box["low"], np.float64), np.array(box["high"], np.float64)
+            if not self.rate > 0:
+                raise ValueError(f"rate must be above 0 commands a second, not {self.rate}")
+            if any(part.shape != (3,) for part in self.workspace) or not (self.workspace[0] < self.workspace[1]).all():
+                raise ValueError("workspace needs low and high of three numbers, low below high")
+            for name in ("position_margin", "table_clearance", "self_clearance"):
+                if not float(config[name]) >= 0:
+                    raise ValueError(f"{name} must be at least 0, not {config[name]}")
             self.geometry = Geometry(
                 model_spec(config["model"]),
                 self.joints,
@@ -51,8 +54,10 @@ class Robot:
                 config.get("ignore", ()),
             )
             self.limits = self._limits(config)
-        except (ValueError, KeyError) as error:
-            raise ForearmError(f"robot '{self.name}': {error}") from error
+        except KeyError as error:
+            raise ForearmError(f"robot '{self.name}': its config lacks {error}") from error
+        except (ValueError, TypeError) as error:
+            raise ForearmError(f"robot '{self.name}': {one_line(error)}") from error
 
     @property
     def axes(self) -> int:
@@ -100,9 +105,9 @@ class Robot:
             fastest[name] = given * float(shares[name])
         names, units = list(self.joints), ["rad"] * count
         if self.fingers:
-            closed, opened = self.geometry.joint_range(self.fingers[0])
+            opening = np.array([self.geometry.joint_range(name) for name in self.fingers])
             names, units = [*names, "gripper"], [*units, "m"]
-            low, high = np.append(low, closed), np.append(high, opened)
+            low, high = np.append(low, opening[:, 0].max()), np.append(high, opening[:, 1].min())
             for name in fastest:
                 fastest[name] = np.append(fastest[name], float(config[f"gripper_{name}"]))
         return Limits(names, low, high, **fastest, units=units)

@@ -12,6 +12,7 @@ class Timing:
     newest frame, beyond which the arm stops. max_gap: between two calls of `act`, beyond which the arm's time stands
     still, so that it never has to catch up. lead: from the moment when a plan is turned into a trajectory to its
     take-over. max_off_path: rad or m that the arm may be off where it was told to be, beyond which it stops.
+    deadline_ms: for the search of a plan, in ms; None for that of the planner's config.
 
     Raises ValueError for values that are not positive.
     """
@@ -29,5 +30,7 @@ class Timing:
         for name in ("replan_every", "max_frame_age", "max_gap", "lead", "max_off_path"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.deadline_ms is not None and not self.deadline_ms > 0:
+            raise ValueError(f"deadline_ms must be above 0, not {self.deadline_ms}")
         if self.ahead < 0:
             raise ValueError(f"ahead must be at least 0 periods, not {self.ahead}")

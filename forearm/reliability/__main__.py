@@ -11,9 +11,16 @@ from typing import Any
 
 from forearm.files import replacing
 
+DAY = 432_000
+"""Plans of an arm in 24 hours, one each 0.2 s."""
+PARTS = ("real-time", "faults", "episodes", "killed", "malformed", "clients", "requests")
+"""What can be run alone."""
+GROWTH = 20.0
+"""MB by which a process may grow before it is said to; allocators keep some."""
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Run what was asked for, one part after the other, and write the page; 1 if a command broke a limit."""
+    """Run what was asked for, one part after the other, and write the page; 1 if anything is not as it should be."""
     words = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m forearm.reliability", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="of the run in real time; 0: none")
@@ -22,11 +29,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--malformed", type=int, default=1000, help="malformed messages; 0: none")
     parser.add_argument("--clients", type=int, default=16, help="at once; 0: none")
     parser.add_argument("--client-requests", type=int, default=20, help="of each of them")
-    parser.add_argument("--requests", type=int, default=200_000, help="for memory; 24 h of an arm; 0: none")
+    parser.add_argument("--requests", type=int, default=DAY, help="for memory; a day of an arm's plans; 0: none")
     parser.add_argument("--restart", type=int, default=1, help="0: do not kill a server under a client")
     parser.add_argument("--quick", action="store_true", help="all of it, in about two minutes")
-    parser.add_argument("--out", type=Path, default=Path("docs/reliability.md"))
+    parser.add_argument("--only", choices=PARTS, help="this part alone, into outputs/reliability.md unless --out")
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args(words)
+    if options.out is None:
+        options.out = Path("outputs/reliability.md" if options.only else "docs/reliability.md")
     if options.quick:
         options.seconds, options.fault_seconds, options.requests = 20.0, 6.0, 2000
         options.client_requests, options.episodes = 5, 10
@@ -36,14 +46,39 @@ def main(argv: list[str] | None = None) -> int:
     load = os.getloadavg()[0]
     found = run(options)
     command = f"make reliability RELIABILITY_ARGS={shlex.quote(' '.join(words))}" if words else "make reliability"
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(options.out) as temporary:
         from forearm.reliability.page import page
 
         temporary.write_text(page(found, command, datetime.date.today().isoformat(), load), encoding="utf-8")
     _say(f"written: {options.out}")
-    rows = [found.get("soak"), *found.get("faults", {}).values(), *found.get("episodes", [])]
-    rows.append(found["server"].get("killed"))
-    return 1 if any(row and row["violations"] for row in rows) else 0
+    wrong = problems(found)
+    for problem in wrong:
+        _say(f"wrong: {problem}")
+    return 1 if wrong else 0
+
+
+def problems(found: dict[str, Any]) -> list[str]:
+    """What is not as it should be, a line each. How late beats are is no problem here: it depends on the machine."""
+    wrong, server = [], found["server"]
+    faults, killed = found.get("faults", {}), server.get("killed")
+    moved = {"real time": found.get("soak"), **faults, "killed": killed}
+    moved |= {f"episodes of {row['task']}": row for row in found.get("episodes", [])}
+    wrong += [f"{name}: {row['violations']} violations" for name, row in moved.items() if row and row["violations"]]
+    wrong += [f"{name}: the arm does not move again" for name, row in faults.items() if not row["moved_after"]]
+    grown = {"real time": found.get("soak"), "malformed messages": server.get("malformed")}
+    wrong += [
+        f"{name}: grown by {row['grown_mb']:.1f} MB" for name, row in grown.items() if row and row["grown_mb"] > GROWTH
+    ]
+    if (many := server.get("requests")) and many["mb_at_the_end"] - many["mb_at_a_tenth"] > GROWTH:
+        wrong.append(f"many requests: grown by {many['mb_at_the_end'] - many['mb_at_a_tenth']:.1f} MB")
+    if killed and not (killed["moved_again"] and killed["rest_after_s"] is not None):
+        wrong.append("a killed server: the arm does not come to rest, or does not move again")
+    if (malformed := server.get("malformed")) and malformed["defects"]:
+        wrong.append(f"{malformed['defects']} malformed messages led to a defect")
+    if (many := server.get("clients")) and not (many["answered"] == many["asked"] and many["slow_cut_off"]):
+        wrong.append("not every client was answered, or the slow one was not cut off")
+    return wrong
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -52,21 +87,27 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     found: dict[str, Any] = {"fault_seconds": options.fault_seconds, "server": {}}
     parts: dict[str, Any] = found["server"]
-    if options.seconds:
+
+    def asked(part: str, much: float) -> bool:
+        return bool(much) and options.only in (None, part)
+
+    if asked("real-time", options.seconds):
         found["soak"] = _told("in real time", soak.soak(options.seconds))
-    if options.fault_seconds:
+    if asked("faults", options.fault_seconds):
         found["faults"] = _told("with bad input", faults.all_faults(options.fault_seconds))
-    if options.episodes:
+    if asked("episodes", options.episodes):
         tasks = ("reach", "push")
         found["episodes"] = [_told("episodes", episodes.episodes(options.episodes, task)) for task in tasks]
-    if options.restart:
+    if asked("killed", options.restart):
         parts["killed"] = _told("server killed", server.killed_and_restarted())
-    if options.malformed:
+    if asked("malformed", options.malformed):
         parts["malformed"] = _told("malformed messages", server.malformed(options.malformed))
-    if options.clients:
+    if asked("clients", options.clients):
         many = server.many_clients(options.clients, options.client_requests)
-        parts["clients"] = _told("many clients", {"clients": options.clients, **many})
-    if options.requests:
+        parts["clients"] = _told(
+            "many clients", {"clients": options.clients, "asked": options.clients * options.client_requests, **many}
+        )
+    if asked("requests", options.requests):
         parts["requests"] = _told("many requests", server.many_requests(options.requests))
     return found
 

@@ -48,10 +48,15 @@ class SimulatedArm:
 
     def move(self, command: Command, robot: Robot) -> None:
         """One beat of physics."""
+        assert command.positions is None or len(command.positions) == len(robot.joints)
+        self.act(command.positions, command.gripper)
+
+    def act(self, positions: np.ndarray | None, gripper: float | None) -> None:
+        """One beat of physics towards joint positions (J,) in rad and an opening in m; None: the servos hold."""
         data = self.env.data
-        if command.positions is not None:
-            data.ctrl[: len(robot.joints)] = command.positions
-            data.ctrl[len(robot.joints) :] = command.gripper
+        if positions is not None:
+            data.ctrl[: len(positions)] = positions
+            data.ctrl[len(positions) :] = gripper
         for _ in range(self._steps):
             mujoco.mj_step(self.env.model, data)
         mujoco.mj_kinematics(self.env.model, data)

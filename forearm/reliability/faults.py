@@ -60,11 +60,24 @@ class _Reordered:
         return found
 
 
+class _Late:
+    """Every frame arrives two frames later."""
+
+    def __init__(self) -> None:
+        self.held: list[dict[str, Any]] = []
+
+    def __call__(self, frames: list[dict[str, Any]], rng: np.random.Generator) -> list[dict[str, Any]]:
+        self.held += frames
+        found, self.held = (self.held[:-2], self.held[-2:]) if frames else ([], self.held)
+        return found
+
+
 FAULTS: dict[str, Callable[[], Fault]] = {
     "nothing": lambda: lambda frames, rng: frames,
     "30 % of the frames dropped": lambda: _dropped,
     "every frame three times": lambda: _duplicated,
     "frames in pairs, the later one first": _Reordered,
+    "every frame 0.2 s late": _Late,
     "two of three frames corrupted": lambda: _corrupted,
     "frames of another size": lambda: _wrong_size,
     "NaN joint readings": lambda: _nan,

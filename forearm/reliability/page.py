@@ -16,6 +16,7 @@ def page(found: dict[str, Any], command: str, date: str, load: float) -> str:
         f"    {command}",
         "",
         f"on {date}, {machine}, beginning with a load average of {load:.1f}.",
+        "One part alone, into `outputs/reliability.md`: `python -m forearm.reliability --only PART`, named below.",
         "A violation is a command, or a step from one command to the next,",
         "beyond a limit of `configs/robot/panda.yaml`: position, velocity, acceleration, jerk, workspace or clearance.",
     ]
@@ -36,17 +37,21 @@ def _soak(soak: dict[str, Any]) -> list[str]:
         "",
         "## In real time",
         "",
+        "`--only real-time`",
+        "",
         f"A simulated arm takes 100 commands a second for {soak['seconds']:.0f} s and is seen 10 times a second.",
-        "One process simulates it, draws its camera and plans, with a new goal every 8 s.",
+        "It is a process of its own that draws its camera itself and keeps its own beat, half a beat off. Another",
+        "process calls the controller, which plans in a thread of that process, with a new goal every 8 s.",
         "",
         "| | |",
         "|---|---|",
         f"| commands | {soak['commands']} |",
         f"| limit violations | {soak['violations']} |",
         f"| a beat begins late by, p50 / p99 / max | {_ms(soak, 'late')} ms |",
-        f"| … of beats that do not follow the drawing of a frame | {_ms(soak, 'plain')} ms |",
         f"| beats late by a whole period or more | {soak['missed']} |",
-        f"| `act` takes, p50 / p99 | {soak['act_us_p50']:.0f} / {soak['act_us_p99']:.0f} µs |",
+        f"| from a beat to its command sent, p50 / p99 / max | {_ms(soak, 'act')} ms |",
+        f"| age of the command that the arm takes at its own beats, p50 / p99 / max | {_ms(soak, 'age')} ms |",
+        f"| the arm's own beats begin late by, p50 / p99 / max | {_ms(soak, 'robot_late')} ms |",
         f"| share of the time in motion | {soak['moving']:.0%} |",
         f"| plans, of which late / shaped / cut / refused | {_plans(counts)} |",
         f"| memory grown after the first 10 s | {soak['grown_mb']:.1f} MB |",
@@ -57,6 +62,8 @@ def _faults(faults: dict[str, dict[str, Any]], seconds: float) -> list[str]:
     lines = [
         "",
         "## With bad input",
+        "",
+        "`--only faults`",
         "",
         f"In simulated time: 4 s without a fault, {seconds:g} s with it, 4 s without.",
         "",
@@ -78,6 +85,8 @@ def _episodes(episodes: list[dict[str, Any]]) -> list[str]:
         "",
         "## Episodes",
         "",
+        "`--only episodes`",
+        "",
         "The held-out episodes of seed 2, in simulated time, through the controller: each plan begins 0.2 s after its",
         "frame and is shaped and checked.",
         "",
@@ -90,7 +99,8 @@ def _episodes(episodes: list[dict[str, Any]]) -> list[str]:
 
 
 def _server(server: dict[str, Any]) -> list[str]:
-    lines = ["", "## The server", "", "| | |", "|---|---|"]
+    parts = ", ".join(f"`--only {part}`" for part in ("killed", "malformed", "clients", "requests") if part in server)
+    lines = ["", "## The server", "", f"In this order: {parts}.", "", "| | |", "|---|---|"]
     if killed := server.get("killed"):
         rest = "never" if killed["rest_after_s"] is None else f"{killed['rest_after_s']:.2f} s"
         again = "yes" if killed["moved_again"] else "**no**"
@@ -100,15 +110,19 @@ def _server(server: dict[str, Any]) -> list[str]:
         total = malformed["answered"] + malformed["ended"]
         said = f"{malformed['answered']} / {malformed['ended']}"
         lines.append(f"| {total} malformed messages: answered / ended the connection | {said} |")
+        lines.append(f"| … that the server had no answer to (a defect) | {malformed['defects']} |")
         lines.append(f"| … memory grown, more threads | {malformed['grown_mb']:.1f} MB, {malformed['more_threads']} |")
     if clients := server.get("clients"):
         lines.append(
             f"| {clients['clients']} clients at once, beside one that never reads: answered | {clients['answered']} |"
         )
+        lines.append(f"| … the one that never reads was cut off | {'yes' if clients['slow_cut_off'] else '**no**'} |")
         lines.append(f"| … plans a second | {clients['per_second']:.1f} |")
         lines.append(f"| … ms from request to reply, p50 / p95 | {clients['ms_p50']:.0f} / {clients['ms_p95']:.0f} |")
     if requests := server.get("requests"):
-        lines.append(f"| {requests['requests']} requests of small searches: MB after a tenth, at the end | "
+        hours = requests["requests"] * 0.2 / 3600
+        lines.append(f"| {requests['requests']} requests of small searches, as many as an arm that plans every 0.2 s "
+                     f"asks in {hours:.1f} h: MB after a tenth, at the end | "
                      f"{requests['mb_at_a_tenth']:.1f}, {requests['mb_at_the_end']:.1f} |")  # fmt: skip
         lines.append(f"| … a second | {requests['per_second']:.0f} |")
     return lines

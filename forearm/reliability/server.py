@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,13 @@ class Served:
         with Path(f"/proc/{self.process.pid}/status").open(encoding="utf-8") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("Threads:"))
 
+    def counted(self, line: str) -> int:
+        """The number of one line of /metrics, 0 if it is not there."""
+        plain = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with plain.open(self.url.replace("ws", "http", 1) + "/metrics", timeout=60) as answer:
+            found = [text.split() for text in answer.read().decode().splitlines()]
+        return next((int(words[1]) for words in found if words[0] == line), 0)
+
     def kill(self) -> None:
         """End it at once, as a crash would."""
         self.process.kill()
@@ -98,7 +106,13 @@ def killed_and_restarted(task: str = "push") -> dict[str, Any]:
     mind = RemoteMind(lambda: Client(f"ws://127.0.0.1:{port}", timeout=5.0))
     sent, rested, resumed, killed, back = [], None, None, None, None
     again: list[Served] = []
-    with Controller(mind, robot, ToolBody(task)) as control:
+    starting = threading.Thread(target=lambda: again.append(Served(port=port)))
+    with contextlib.ExitStack() as stack:
+        # Whatever comes up here, no process is left behind.
+        stack.callback(arm.close)
+        stack.callback(_end_all, [server], again, starting)
+        stack.callback(mind.close)
+        control = stack.enter_context(Controller(mind, robot, ToolBody(task)))
         control.reset(arm.goal)
         begun = time.monotonic()
         for beat in range(round(60.0 / BEAT)):
@@ -116,22 +130,24 @@ def killed_and_restarted(task: str = "push") -> dict[str, Any]:
                 rested = now
             if killed is not None and back is None and now - killed > 2.0:
                 back = now
-                threading.Thread(target=lambda: again.append(Served(port=port))).start()
+                starting.start()
             if back is not None and again and command.status in MOVING:
                 resumed = now
                 break
         reasons = {command.reason for command in sent if killed and command.time > killed} - {""}
-    mind.close()
-    arm.close()
-    for process in again:
-        process.stop()
-    assert killed is not None
     return {
-        "rest_after_s": None if rested is None else rested - killed,
+        "rest_after_s": None if rested is None or killed is None else rested - killed,
         "violations": len(audit(sent, robot).violations),
         "moved_again": resumed is not None,
         "reasons": sorted(reasons),
     }
+
+
+def _end_all(servers: list[Served], more: list[Served], starting: threading.Thread) -> None:
+    if starting.ident:
+        starting.join()
+    for server in (*servers, *more):
+        server.kill()
 
 
 def malformed(count: int) -> dict[str, Any]:
@@ -153,7 +169,13 @@ def malformed(count: int) -> dict[str, Any]:
                     outcomes["ended"] += 1
         with Client(server.url) as client:
             client.plan(frame(np.random.default_rng(0)), frame(np.random.default_rng(1)))
-        return {**outcomes, "grown_mb": server.memory - memory, "more_threads": server.threads - threads}
+        defects = server.counted('forearm_requests_total{outcome="defect"}')
+        return {
+            **outcomes,
+            "defects": defects,
+            "grown_mb": server.memory - memory,
+            "more_threads": server.threads - threads,
+        }
 
 
 def broken(rng: random.Random) -> bytes | str:
@@ -215,8 +237,10 @@ def many_clients(clients: int, requests: int) -> dict[str, Any]:
         seconds = time.perf_counter() - begun
         with contextlib.suppress(Exception):
             slow.close()
+        cut_off = server.counted('forearm_connections_total{outcome="cut_off"}')
     return {
         "answered": len(times),
+        "slow_cut_off": cut_off > 0,
         "per_second": len(times) / seconds,
         "ms_p50": 1e3 * float(np.quantile(times, 0.5)),
         "ms_p95": 1e3 * float(np.quantile(times, 0.95)),

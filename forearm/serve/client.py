@@ -14,6 +14,11 @@ from forearm.errors import ForearmError
 from forearm.serve.request import PROTOCOL
 from forearm.serve.wire import WireError, pack, unpack
 
+PARTING = 1.0
+"""s to wait for a server's goodbye: one that has dropped off the network says none."""
+LARGEST_REPLY = 64 << 20
+"""Bytes."""
+
 
 class ServerError(ForearmError):
     """The server refused a request; the message is its own."""
@@ -62,12 +67,16 @@ class Client:
         headers = {"Authorization": f"Api-Key {token}"} if token else None
         try:
             connecting: Any = connect(
-                url, ssl=ssl, additional_headers=headers, compression=None, max_size=None, open_timeout=timeout,
-                proxy=None,
+                url, ssl=ssl, additional_headers=headers, compression=None, max_size=LARGEST_REPLY,
+                open_timeout=timeout, close_timeout=min(timeout, PARTING), proxy=None,
             )  # fmt: skip
             self._socket = connecting.__enter__()  # newer releases of websockets connect here, older ones above
-            metadata = self._received()
         except (OSError, InvalidHandshake, ConnectionClosed, ValueError) as error:
+            raise NoServer(f"no forearm server at {url}: {_short(error)}") from None
+        try:
+            metadata = self._received()
+        except (OSError, ConnectionClosed, ValueError) as error:
+            self.close()
             raise NoServer(f"no forearm server at {url}: {_short(error)}") from None
         if not isinstance(metadata, dict) or metadata.get("protocol") != PROTOCOL:
             self.close()

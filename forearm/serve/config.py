@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class ServeConfig:
 
     host: str = "127.0.0.1"
     port: int = 8000
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     tls_cert: Path | None = None
     tls_key: Path | None = None
     max_clients: int = 16
@@ -60,6 +60,8 @@ class ServeConfig:
         for name in ("idle_timeout", "receive_timeout", "send_timeout", "max_message_bytes"):
             if not getattr(self, name) > 0:
                 raise ForearmError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.deadline_ms is not None and not self.deadline_ms >= 1.0:
+            raise ForearmError(f"deadline_ms must be at least 1, not {self.deadline_ms}")
 
     def tls(self) -> ssl.SSLContext | None:
         """The server's side of TLS; None without. Raises ForearmError for files that cannot be used."""

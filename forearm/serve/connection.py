@@ -44,6 +44,7 @@ class Connection:
         self._socket, self._session, self._shape, self._config = socket, session, shape, config
         self._executor, self._metrics = executor, metrics
         self._mailbox: Mailbox[Request] = Mailbox()
+        self._ending = False
         self._errors = 0
         self._last_total_ms: float | None = None
 
@@ -56,6 +57,8 @@ class Connection:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+            if self._ending:
+                await self._close(CloseCode.GOING_AWAY, "the server ends")
         except ConnectionClosed:
             pass
         except Gone as gone:
@@ -67,6 +70,11 @@ class Connection:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def finish(self) -> None:
+        """Answer the request that is being worked on, and then say goodbye."""
+        self._ending = True
+        self._mailbox.close()
 
     async def _reading(self) -> None:
         """Take in messages as they come, each in place of one that still waits."""
@@ -130,15 +138,19 @@ class Connection:
         """One whole message; a client that says nothing for too long, or does not come to an end, is cut off."""
         parts: list[Any] = []
         stream = self._socket.recv_streaming()
+        clock = asyncio.get_running_loop().time
         timeout, why = self._config.idle_timeout, "no request for {:g} s"
+        end = clock() + timeout
         while True:
             try:
-                parts.append(await asyncio.wait_for(anext(stream), timeout))
+                parts.append(await asyncio.wait_for(anext(stream), end - clock()))
             except StopAsyncIteration:
                 return b"".join(parts) if not parts or isinstance(parts[0], bytes) else "".join(parts)
             except asyncio.TimeoutError:
                 raise Gone(CloseCode.POLICY_VIOLATION, why.format(timeout)) from None
-            timeout, why = self._config.receive_timeout, "a message did not come to an end in {:g} s"
+            if len(parts) == 1:  # all that follows has this long together, in however many pieces it comes
+                timeout, why = self._config.receive_timeout, "a message did not come to an end in {:g} s"
+                end = clock() + timeout
 
     async def _send(self, data: bytes | str) -> None:
         """Send one message; a client that does not take it is cut off."""

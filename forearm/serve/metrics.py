@@ -59,5 +59,8 @@ class Metrics:
                     continue
                 found = {label: value for (known, label), value in sorted(self._values.items()) if known == name}
                 for label, value in (found or {"": 0}).items():
-                    lines.append(f"{name}{{{label}}} {value:g}" if label else f"{name} {value:g}")
+                    said = (
+                        f"{int(value)}" if value == int(value) else repr(value)
+                    )  # all its digits: rates are differences
+                    lines.append(f"{name}{{{label}}} {said}" if label else f"{name} {said}")
             return "\n".join(lines) + "\n"

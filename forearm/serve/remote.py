@@ -8,8 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from forearm.control.mind import Observation, Wish
+from forearm.serve.request import EARLIER
 
 logger = logging.getLogger(__name__)
+
+SAME = ("task", "resolution", "action_dim", "control_period", "ahead_steps", "past_steps")
+"""What must not change when a server comes back."""
 
 
 class Infers(Protocol):
@@ -40,7 +44,9 @@ class RemoteMind:
         self.past_steps = int(metadata["past_steps"])
         self._goal: Any = None
         self._told = False
-        self._seen: deque[tuple[float, Observation]] = deque(maxlen=self.past_steps + 2)
+        # As many as a request may bring along, and as far back as the model looks.
+        self._seen: deque[tuple[float, Observation]] = deque(maxlen=EARLIER + 1)
+        self._closest = self.past_steps * float(metadata.get("control_period", 0.0)) / (EARLIER - 1)
         self._new = 0
         self._planned = False
 
@@ -52,6 +58,11 @@ class RemoteMind:
 
     def see(self, time: float, observation: Observation) -> None:
         """See `Mind`; frames go to the server with the next request for a plan."""
+        if self._seen and time <= self._seen[-1][0]:
+            return
+        if len(self._seen) > 1 and self._seen[-1][0] - self._seen[-2][0] < self._closest:
+            self._seen.pop()  # frames come faster than a request could take them: the last but one makes room
+            self._new = max(0, self._new - 1)
         self._seen.append((time, observation))
         self._new = min(self._new + 1, len(self._seen))
 
@@ -63,7 +74,7 @@ class RemoteMind:
         if not self._seen:
             raise RuntimeError("nothing to plan from: see(time, observation) first")
         if self._client is None:
-            self._client = self._connect()
+            self._client = self._connected_again()
             self._told = False
         frames = list(self._seen) if not self._told else list(self._seen)[len(self._seen) - max(1, self._new) :]
         time, newest = frames[-1]
@@ -90,6 +101,19 @@ class RemoteMind:
             raise
         self._told, self._new = True, 0
         return RemotePlan(np.asarray(reply["actions"], np.float64), dict(reply.get("server_timing", {})))
+
+    def _connected_again(self) -> Any:
+        client = self._connect()
+        metadata = _metadata(client)
+        for name in SAME:
+            if metadata.get(name) != self.metadata.get(name):
+                self._client = client
+                self._drop()
+                raise ValueError(
+                    f"another server has come back: its {name} is {metadata.get(name)!r}, but was "
+                    f"{self.metadata.get(name)!r}"
+                )
+        return client
 
     def close(self) -> None:
         """End the connection."""

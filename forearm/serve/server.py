@@ -46,6 +46,8 @@ class Server:
         self._listener: Listener | None = None
         self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="forearm-plan")
         self._clients = 0
+        self._connections: dict[Connection, asyncio.Task[Any]] = {}
+        self._ending = False
 
     @property
     def url(self) -> str:
@@ -106,7 +108,13 @@ class Server:
         self.port = next(iter(self._listener.sockets)).getsockname()[1]
 
     async def stop(self) -> None:
-        """Tell every client that we are going away, finish the plans in hand, and end."""
+        """Answer the requests that are being worked on, tell every client that we are going away, and end."""
+        self._ending = True
+        tasks = list(self._connections.values())
+        for connection in self._connections:
+            connection.finish()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.config.send_timeout)
         if self._listener is not None:
             self._listener.close()
             await self._listener.wait_closed()
@@ -114,6 +122,9 @@ class Server:
 
     async def _client(self, socket: ServerConnection) -> None:
         """One client, from its metadata frame to its end."""
+        if self._ending:
+            await socket.close(1001, "the server ends")
+            return
         if self._clients >= self.config.max_clients:
             self.metrics.count("forearm_connections_total", 'outcome="too_many"')
             await socket.close(1013, f"{self._clients} clients are connected already: try again later")
@@ -121,12 +132,18 @@ class Server:
         self._clients += 1
         self.metrics.count("forearm_connections_total", 'outcome="accepted"')
         self.metrics.count("forearm_clients")
+        connection = None
         try:
             execute = min(self.config.execute, int(self.planner["horizon"]))
             session = Session(self.brain, self.planner, self.goals, execute, self.config.seed)
             connection = Connection(socket, session, self._shape, self.config, self._executor, self.metrics)
+            task = asyncio.current_task()
+            assert task is not None
+            self._connections[connection] = task
             await connection.serve(self.metadata)
         finally:
+            if connection is not None:
+                self._connections.pop(connection, None)
             self._clients -= 1
             self.metrics.count("forearm_clients", by=-1)
 
@@ -134,6 +151,8 @@ class Server:
         """Health and metrics for whoever asks by plain HTTP; everybody else must show the token."""
         path = request.path.partition("?")[0]
         if path == "/healthz":
+            if self._ending:
+                return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "ending\n")
             return connection.respond(http.HTTPStatus.OK, "OK\n")
         if not self._trusted(request):
             self.metrics.count("forearm_connections_total", 'outcome="unauthorized"')
@@ -154,6 +173,8 @@ class Server:
     def _trusted(self, request: "Handshake") -> bool:
         if self.config.token is None:
             return True
-        kind, _, shown = (request.headers.get("Authorization") or "").partition(" ")
-        right = hmac.compare_digest(shown.strip().encode(), self.config.token.encode())
+        given = request.headers.get_all("Authorization")
+        kind, _, shown = (given[0] if len(given) == 1 else "").partition(" ")
+        # Bytes that are not ASCII reach us as lone surrogates.
+        right = hmac.compare_digest(shown.strip().encode("utf-8", "surrogateescape"), self.config.token.encode())
         return kind.lower() in ("api-key", "bearer") and right

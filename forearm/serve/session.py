@@ -100,6 +100,10 @@ class Session:
     def _wish(self, request: Request) -> Wish:
         """Fills in what the client did not say: when this is, and what was done since its last request."""
         period = self.mind.period
+        # What is refused here is refused before anything is remembered.
+        ahead, steps = 0 if request.committed is None else len(request.committed), self.mind.ahead_steps
+        if ahead % steps:
+            raise RequestError(f"committed has {ahead} commands: this model wants a multiple of {steps}")
         first = self._actions is None
         elapsed = request.elapsed_steps
         if first:

@@ -111,7 +111,9 @@ def _shallow(value: Any, depth: int) -> None:
     if depth > DEEPEST:
         raise WireError(f"maps and lists go deeper than {DEEPEST}")
     if isinstance(value, dict):
-        for part in value.values():
+        for key, part in value.items():
+            if not isinstance(key, str):
+                raise WireError(f"the keys of a map are text, not {type(key).__name__}")
             _shallow(part, depth + 1)
     elif isinstance(value, list):
         for part in value:

@@ -71,3 +71,22 @@ def test_what_does_not_fit_is_said(policy: LeRobotPolicy, robot: Robot, body: To
         control.preview(np.zeros(1))
     with pytest.raises(ValueError, match="fps"):
         LeRobotPolicy(Controller(Script(FORWARD), robot, body, mode="inline"), 0.0, "goal")
+
+
+def test_a_new_episode_begins_from_where_the_arm_was_put(policy: LeRobotPolicy) -> None:
+    position = START
+    for _ in range(20):
+        position = policy.select_action(batch(position))[0].double().numpy()
+    policy.reset()
+    put = START + np.array([0.2, 0, 0, 0, 0, 0, 0, 0])
+    assert np.allclose(policy.select_action(batch(put)).numpy(), put, atol=1e-6)
+
+
+def test_frames_that_come_more_seldom_than_the_arms_time_goes_on_are_refused(robot: Robot, body: ToolBody) -> None:
+    control = Controller(Script(FORWARD), robot, body, mode="inline")
+    with pytest.raises(ValueError, match="max_gap"):
+        LeRobotPolicy(control, 5.0, "goal")
+    policy = LeRobotPolicy(control, 10.0, "goal")
+    for _ in range(30):
+        policy.select_action(batch())
+    assert "missed_beats" not in control.counts

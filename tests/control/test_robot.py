@@ -96,12 +96,36 @@ def test_objects_are_no_obstacles() -> None:
         ({"rate": 0.0}, "rate must be above 0"),
         ({"workspace": {"low": [0, 0, 0], "high": [1, 1, 0]}}, "low below high"),
         ({"model": "/nowhere/arm.xml"}, "no such file"),
+        ({"position_margin": -0.1}, "position_margin must be at least 0"),
+        ({"table_clearance": -0.01}, "table_clearance must be at least 0"),
+        ({"self_clearance": float("nan")}, "self_clearance must be at least 0"),
+        ({"workspace": {"low": [0, 0, 0]}}, "'high'"),
+        ({"workspace": {"low": [0, 0, 0], "high": [1, float("nan"), 1]}}, "low below high"),
+        ({"rate": "often"}, "often"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused_in_a_line(changes: dict, said: str) -> None:
     with pytest.raises(ForearmError, match=said) as caught:
         Robot(config(**changes))
     assert "\n" not in str(caught.value)
+
+
+def test_a_config_without_a_part_is_refused_in_a_line() -> None:
+    for name in ("rate", "workspace", "joints", "jerk", "gripper_jerk", "shares"):
+        less = config()
+        del less[name]
+        with pytest.raises(ForearmError, match=f"'{name}'") as caught:
+            Robot(less)
+        assert "\n" not in str(caught.value)
+
+
+def test_fingers_open_only_as_far_as_each_of_them_can(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "envs/assets/arm.xml").read_text(encoding="utf-8")
+    assert text.count(' range="0 0.04"') == 2
+    before, _, after = text.rpartition(' range="0 0.04"')
+    (tmp_path / "arm.xml").write_text(before + ' range="0.01 0.03"' + after)
+    limits = Robot(config(model=str(tmp_path / "arm.xml"))).limits
+    assert (limits.low[-1], limits.high[-1]) == (0.01, 0.03)
 
 
 def test_a_model_of_ones_own(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("websockets")
 
-from forearm.reliability.__main__ import main
+from forearm.reliability.__main__ import main, problems
 from forearm.reliability.faults import FAULTS, all_faults
 
 
@@ -36,3 +36,33 @@ def test_the_page_says_what_was_run(tmp_path: Path, capsys: Any) -> None:
         "50 malformed messages" in text and "| 2 clients at once, beside one that never reads: answered | 4 |" in text
     )
     assert "moves again when a server is back; violations | yes; 0 |" in text
+    assert "the one that never reads was cut off | yes |" in text and "(a defect) | 0 |" in text
+
+
+def test_one_part_alone_leaves_the_page_of_all_as_it_is(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--only", "episodes", "--episodes", "1"]) == 0
+    text = (tmp_path / "outputs/reliability.md").read_text(encoding="utf-8")
+    assert "--only episodes" in text and "| reach | 1 of 1 | 0 |" in text and "## The server" not in text
+    assert not (tmp_path / "docs").exists()
+
+
+def test_what_is_not_as_it_should_be_is_said() -> None:
+    row = {"violations": 0, "moved_after": True}
+    killed = {"violations": 0, "moved_again": True, "rest_after_s": 1.0}
+    clients = {"answered": 4, "asked": 4, "slow_cut_off": True}
+    server = {"killed": killed, "malformed": {"defects": 0, "grown_mb": 0.1}, "clients": clients}
+    server["requests"] = {"mb_at_a_tenth": 300.0, "mb_at_the_end": 301.0}
+    good = {"soak": {"violations": 0, "grown_mb": float("nan")}, "faults": {"NaN": row}, "server": server}
+    assert problems(good) == [] and problems({"server": {}}) == []
+    for part, key, value in (
+        ("faults", "NaN", {**row, "violations": 1}),
+        ("faults", "NaN", {**row, "moved_after": False}),
+        ("server", "killed", {**killed, "rest_after_s": None}),
+        ("server", "malformed", {"defects": 1, "grown_mb": 0.1}),
+        ("server", "malformed", {"defects": 0, "grown_mb": 50.0}),
+        ("server", "requests", {"mb_at_a_tenth": 300.0, "mb_at_the_end": 400.0}),
+        ("server", "clients", {**clients, "answered": 3}),
+        ("server", "clients", {**clients, "slow_cut_off": False}),
+    ):
+        assert len(problems({**good, part: {**good[part], key: value}})) == 1

@@ -104,3 +104,50 @@ def test_another_server_is_told_apart() -> None:
 
     with pytest.raises(ValueError, match="is it a forearm server"):
         RemoteMind(Other)
+
+
+class Recorder:
+    """A client that remembers what it was asked."""
+
+    def __init__(self, **metadata: Any) -> None:
+        self.metadata = {
+            "resolution": 64, "ahead_steps": 2, "past_steps": 4, "control_period": 0.1, "action_dim": 4,
+            "task": "push", **metadata,
+        }  # fmt: skip
+        self.asked: list[dict[str, Any]] = []
+
+    def infer(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(request)
+        if len(self.asked) % 2 == 0:
+            raise ConnectionError("lost")
+        return {"actions": np.zeros((12, 4))}
+
+
+@pytest.mark.parametrize("rate", [15, 30, 60, 200])
+def test_frames_of_a_fast_camera_reach_back_as_far_as_the_model_looks(rate: int) -> None:
+    client = Recorder()
+    mind = RemoteMind(lambda: client)
+    mind.begin("left")
+    for step in range(3 * rate):
+        mind.see(step / rate, {"pixels": frame(step)})
+    mind.see(1.0, {"pixels": frame()})  # not newer: ignored
+    newest = 3 - 1 / rate
+    mind.plan(wish(newest))
+    [request] = client.asked
+    moments = [*request["earlier_times"], request["time"]]
+    assert request["time"] == pytest.approx(newest) and moments[0] <= newest - 0.4 and np.all(np.diff(moments) > 0)
+    assert len(request["earlier_pixels"]) <= 16
+
+
+def test_a_server_that_has_become_another_is_not_followed() -> None:
+    clients = [Recorder(), Recorder(task="reach")]
+    mind = RemoteMind(lambda: clients.pop(0))
+    mind.begin("left")
+    for moment in (1.0, 1.1):
+        mind.see(moment, {"pixels": frame()})
+        if moment == 1.0:
+            mind.plan(wish(moment))
+    with pytest.raises(ConnectionError):
+        mind.plan(wish(1.1))
+    with pytest.raises(ValueError, match="task is 'reach', but was 'push'"):
+        mind.plan(wish(1.1))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def inspect(root: str | Path, *, frames: bool = False) -> Inspection:
         DatasetError: no dataset is there, or its meta files cannot be read; what else is wrong is in `problems`.
     """
     root = Path(root)
+    _stamps.cache_clear()  # a file may have changed since
     cameras = _cameras(root)
     data = read_dataset(root, cameras[0].key if cameras else None)
     problems: list[str] = []
@@ -131,7 +133,7 @@ def _gaps(data: LeRobotData, episode: int) -> list[str]:
     entry = data.episodes[episode]
     where = f"episode {entry.index}"
     try:
-        table = pq.read_table(entry.data, columns=["episode_index", "timestamp", "frame_index"])
+        table = _stamps(entry.data)
     except (OSError, pa.ArrowException) as error:
         return [f"{where}: time stamps cannot be read ({' '.join(str(error).split())[:120]})"]
     own = table.column("episode_index").to_numpy() == entry.index
@@ -153,6 +155,12 @@ def _gaps(data: LeRobotData, episode: int) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=1)
+def _stamps(path: Path) -> pa.Table:
+    """The last file that was read is kept: it may hold the stamps of a thousand episodes."""
+    return pq.read_table(path, columns=["episode_index", "timestamp", "frame_index"])
+
+
 def _columns(data: LeRobotData, rows: list[dict[str, np.ndarray]]) -> list[Column]:
     found = []
     for feature, width in data.columns.items():
@@ -163,7 +171,7 @@ def _columns(data: LeRobotData, rows: list[dict[str, np.ndarray]]) -> list[Colum
         for i, name in zip(range(width), data.names(feature), strict=True):
             fine = values[np.isfinite(values[:, i]), i]
             low, high, mean, std = (fine.min(), fine.max(), fine.mean(), fine.std()) if len(fine) else (np.nan,) * 4
-            largest = float(np.nanmax(steps[:, i])) if len(steps) else 0.0
+            largest = float(np.nanmax(steps[:, i], initial=0.0))
             missing = len(values) - len(fine)
             found.append(Column(feature, name, float(low), float(high), float(mean), float(std), missing, largest))
     return found

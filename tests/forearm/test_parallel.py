@@ -1,0 +1,142 @@
+"""Worker processes: what they give back, how they fail, and that they end whenever they must."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forearm.errors import ForearmError
+from forearm.parallel import _interrupts_held, run_jobs
+
+ROOT = Path(__file__).parents[2]
+
+
+def _square(job: int) -> tuple[int, int]:
+    return job * job, os.getpid()
+
+
+def _large(job: int) -> bytes:
+    return bytes(1 << 20)
+
+
+class _Odd(Exception):
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+def _fails(job: int) -> Any:
+    if job == 0:
+        raise ValueError("no such thing")
+    if job == 1:
+        raise _Odd(1, 2)  # cannot be unpickled
+    if job == 2:
+        return lambda: None  # cannot be pickled
+    raise SystemExit(3)
+
+
+def _leaves_a_mark(job: tuple[Path, float]) -> Path:
+    path, seconds = job
+    time.sleep(seconds)
+    path.touch()
+    return path
+
+
+def test_every_job_is_done_once_by_as_many_processes_as_asked_for() -> None:
+    found = list(run_jobs(_square, list(range(23)), 2))
+    assert sorted(square for square, _ in found) == [n * n for n in range(23)]
+    assert len({process for _, process in found}) == 2
+    assert list(run_jobs(_square, [], 2)) == []
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(
+    ("job", "error", "said"),
+    [(0, ValueError, "no such thing"), (1, RuntimeError, "1 and 2"), (2, RuntimeError, "sent"), (3, RuntimeError, "3")],
+)
+def test_what_a_job_raises_is_raised_here(job: int, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said) as caught:
+        list(run_jobs(_fails, [job], 1))
+    assert "in a worker process" in str(caught.value.__cause__)
+    assert not multiprocessing.active_children()
+
+
+def test_jobs_in_hand_are_finished_after_a_failure_and_others_are_not_begun(tmp_path: Path) -> None:
+    jobs = [(tmp_path / "nowhere" / "x", 0.0), *((tmp_path / str(n), 1.0) for n in range(6))]
+    with pytest.raises(ForearmError, match="nowhere"):
+        list(run_jobs(_leaves_a_mark, jobs, 2))
+    assert len(list(tmp_path.iterdir())) <= 2
+
+
+def test_who_stops_asking_does_not_wait_for_jobs_in_hand(tmp_path: Path) -> None:
+    late = tmp_path / "late"
+    results = run_jobs(_leaves_a_mark, [(tmp_path / "soon", 0.0), (late, 60.0)], 2)
+    assert next(results).name == "soon"
+    results.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children() and not late.exists()
+
+
+def test_workers_may_be_ended_in_the_middle_of_a_result() -> None:
+    results = run_jobs(_large, list(range(50)), 2)
+    next(results)
+    time.sleep(0.2)  # both fill their pipes, which nobody reads
+    results.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children()
+
+
+def test_an_interrupt_waits_for_the_end() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), _interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append(1)
+        time.sleep(0.05)
+        reached.append(2)
+    assert reached == [1, 2]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+SCRIPT = """
+    import sys, time
+    sys.path.insert(0, sys.argv[1])
+    from tests.forearm.test_parallel import _large
+    from forearm.parallel import run_jobs
+
+    if __name__ == "__main__":
+        print("begun", flush=True)
+        try:
+            for result in run_jobs(_large, range(100_000), 2):
+                print("result", flush=True)
+                time.sleep(0.01)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize("after", ["begun", "result"])
+def test_an_interrupt_of_the_whole_group_ends_everything(after: str, tmp_path: Path) -> None:
+    """As Ctrl-C in a terminal: while workers start, and while they send what is larger than a pipe."""
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT), encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, str(script), str(ROOT)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        assert process.stdout is not None
+        while process.stdout.readline().strip() != after:
+            pass
+        time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        out, said = process.communicate(timeout=60)
+    assert process.returncode == 0 and out.splitlines()[-1] == "interrupted" and said == ""
