@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from forearm.files import replacing
+from forearm.files import replacing, write_json
 
 DAY = 432_000
 """Plans of an arm in 24 hours, one each 0.2 s."""
@@ -32,27 +32,28 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=DAY, help="for memory; a day of an arm's plans; 0: none")
     parser.add_argument("--restart", type=int, default=1, help="0: do not kill a server under a client")
     parser.add_argument("--quick", action="store_true", help="all of it, in about two minutes")
-    parser.add_argument("--only", choices=PARTS, help="this part alone, into outputs/reliability.md unless --out")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", choices=PARTS, help="this part alone; the page keeps what was found of the others")
+    parser.add_argument("--found", type=Path, default=Path("outputs/reliability.json"), help="where figures are kept")
+    parser.add_argument("--out", type=Path, default=Path("docs/reliability.md"))
     options = parser.parse_args(words)
-    if options.out is None:
-        options.out = Path("outputs/reliability.md" if options.only else "docs/reliability.md")
     if options.quick:
         options.seconds, options.fault_seconds, options.requests = 20.0, 6.0, 2000
         options.client_requests, options.episodes = 5, 10
     import torch
 
     torch.set_num_threads(1)
-    load = os.getloadavg()[0]
-    found = run(options)
     command = f"make reliability RELIABILITY_ARGS={shlex.quote(' '.join(words))}" if words else "make reliability"
+    about = {"command": command, "date": datetime.date.today().isoformat(), "load": os.getloadavg()[0]}
+    now = run(options, about)
+    found = together(json.loads(options.found.read_text(encoding="utf-8")), now) if _kept(options) else now
+    write_json(options.found, found)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(options.out) as temporary:
         from forearm.reliability.page import page
 
-        temporary.write_text(page(found, command, datetime.date.today().isoformat(), load), encoding="utf-8")
+        temporary.write_text(page(found), encoding="utf-8")
     _say(f"written: {options.out}")
-    wrong = problems(found)
+    wrong = problems(now)
     for problem in wrong:
         _say(f"wrong: {problem}")
     return 1 if wrong else 0
@@ -81,19 +82,32 @@ def problems(found: dict[str, Any]) -> list[str]:
     return wrong
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Everything that was measured, by part."""
+def together(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """What was found before, with what was found now in its place."""
+    merged = {key: before[key] | now[key] for key in ("server", "runs")}
+    return before | now | merged
+
+
+def _kept(options: argparse.Namespace) -> bool:
+    return bool(options.only) and options.found.is_file()
+
+
+def run(options: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
+    """Everything that was measured, by part, and `about` under `runs`: command, date and load average of each part."""
     from forearm.reliability import episodes, faults, server, soak
 
-    found: dict[str, Any] = {"fault_seconds": options.fault_seconds, "server": {}}
+    found: dict[str, Any] = {"server": {}, "runs": {}}
     parts: dict[str, Any] = found["server"]
 
     def asked(part: str, much: float) -> bool:
-        return bool(much) and options.only in (None, part)
+        if wanted := bool(much) and options.only in (None, part):
+            found["runs"][part] = about
+        return wanted
 
     if asked("real-time", options.seconds):
         found["soak"] = _told("in real time", soak.soak(options.seconds))
     if asked("faults", options.fault_seconds):
+        found["fault_seconds"] = options.fault_seconds
         found["faults"] = _told("with bad input", faults.all_faults(options.fault_seconds))
     if asked("episodes", options.episodes):
         tasks = ("reach", "push")

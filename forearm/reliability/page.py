@@ -5,21 +5,21 @@ import platform
 from typing import Any
 
 
-def page(found: dict[str, Any], command: str, date: str, load: float) -> str:
+def page(found: dict[str, Any]) -> str:
     """The whole page; a section for each part that was run."""
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     lines = [
         "# Reliability",
         "",
-        "What a controller and a server do under load and with bad input. Written by",
-        "",
-        f"    {command}",
-        "",
-        f"on {date}, {machine}, beginning with a load average of {load:.1f}.",
-        "One part alone, into `outputs/reliability.md`: `python -m forearm.reliability --only PART`, named below.",
+        "What a controller and a server do under load and with bad input. Written by the commands below, not by hand.",
         "A violation is a command, or a step from one command to the next,",
         "beyond a limit of `configs/robot/panda.yaml`: position, velocity, acceleration, jerk, workspace or clearance.",
+        "",
+        f"| part | command ({machine}) | date | load average when it began |",
+        "|---|---|---|---|",
     ]
+    for part, run in found["runs"].items():
+        lines.append(f"| {part} | `{run['command']}` | {run['date']} | {run['load']:.1f} |")
     if soak := found.get("soak"):
         lines += _soak(soak)
     if faults := found.get("faults"):

@@ -28,7 +28,7 @@ def test_the_page_says_what_was_run(tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "reliability.md"
     load = ["--malformed", "50", "--clients", "2", "--client-requests", "2", "--requests", "30"]
     words = ["--seconds", "3", "--fault-seconds", "0", "--episodes", "1", *load]
-    assert main([*words, "--out", str(out)]) == 0
+    assert main([*words, "--found", str(tmp_path / "found.json"), "--out", str(out)]) == 0
     text = out.read_text(encoding="utf-8")
     assert "## In real time" in text and "## With bad input" not in text
     assert "| commands | 300 |" in text and "| limit violations | 0 |" in text
@@ -39,12 +39,13 @@ def test_the_page_says_what_was_run(tmp_path: Path, capsys: Any) -> None:
     assert "the one that never reads was cut off | yes |" in text and "(a defect) | 0 |" in text
 
 
-def test_one_part_alone_leaves_the_page_of_all_as_it_is(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_one_part_alone_leaves_the_others_on_the_page(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.chdir(tmp_path)
+    assert main(["--only", "requests", "--requests", "20"]) == 0
     assert main(["--only", "episodes", "--episodes", "1"]) == 0
-    text = (tmp_path / "outputs/reliability.md").read_text(encoding="utf-8")
-    assert "--only episodes" in text and "| reach | 1 of 1 | 0 |" in text and "## The server" not in text
-    assert not (tmp_path / "docs").exists()
+    text = (tmp_path / "docs/reliability.md").read_text(encoding="utf-8")
+    assert "| reach | 1 of 1 | 0 |" in text and "| 20 requests" in text and "## With bad input" not in text
+    assert "--only requests --requests 20'` |" in text and "--only episodes --episodes 1'` |" in text
 
 
 def test_what_is_not_as_it_should_be_is_said() -> None:
