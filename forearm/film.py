@@ -75,7 +75,8 @@ def film_frames(recording: Recording, title: str, outcome: Outcome) -> Iterator[
         _text(draw, (8, 9), f"{title}  step {step}/{last}")
         if step == last:
             verdict, colour = ("reached", GOOD) if outcome.success else ("not reached", LINE)
-            _text(draw, (PANEL - 84, 9), verdict, colour)
+            # On the frame itself: a benchmark's task has a name that fills the bar.
+            _text(draw, (8, BAR + PANEL - 20), verdict, colour)
         _text(draw, (PANEL + 8, 9), "goal")
         _text(draw, (2 * PANEL + 8, 9), "predicted cost along the plan")
         pixels = np.asarray(page)
