@@ -36,7 +36,8 @@ test: setup gl ## set up, then run the whole test suite (TEST_ARGS="-k plan" for
 
 test-mujoco4: setup gl ## the simulators' tests beside MuJoCo 4, in an environment of their own
 	@scripts/setup_mujoco4.sh
-	@$(ONE_THREAD) .venv-mujoco4/bin/python -m pytest -n '$(TEST_WORKERS)' --dist loadfile tests/envs $(TEST_ARGS)
+	@$(ONE_THREAD) .venv-mujoco4/bin/python -m pytest -n '$(TEST_WORKERS)' --dist loadfile \
+	    tests/envs tests/test_own_environment.py $(TEST_ARGS)
 
 bench: setup-run gl ## time the planners beside other projects' (BENCH_ARGS=--quick: in two minutes), write docs/benchmarks.md
 	@scripts/setup_bench.sh

@@ -5,10 +5,13 @@ A benchmark's package is imported only when one of its tasks is made.
 
 import difflib
 import importlib
+import importlib.util
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from envs.catalog import BENCHMARKS, EXTRAS
+from envs.backend import mujoco
+from envs.catalog import BENCHMARKS, EXTRAS, MUJOCO, PACKAGES
 from envs.contract import Environment
 from envs.env import ArmEnv
 from envs.tasks import TASKS, Task
@@ -40,7 +43,7 @@ def make(task: str | Task, camera: str | None = None, resolution: int = 64) -> E
 
     Raises:
         ValueError: an unknown task or camera; the nearest names are given.
-        MissingExtra: the task's benchmark is not installed.
+        MissingExtra: the task's benchmark is not installed, or cannot run beside the mujoco that is.
     """
     if isinstance(task, Task) or task in TASKS:
         return ArmEnv(task, camera or "front", resolution)
@@ -73,16 +76,57 @@ def register_environments(prefix: str, factory: Factory, tasks: Sequence[str]) -
     _OWN[prefix] = (factory, tuple(tasks))
 
 
+def obstacle(benchmark: str) -> str | None:
+    """Why the tasks of `benchmark`, one of `BENCHMARKS`, cannot run here and what to do about it; None if they can.
+
+    Only versions and names are looked at; nothing is imported.
+    """
+    extra, installed = EXTRAS[benchmark], mujoco.__version__
+    if not _fits(installed, MUJOCO[benchmark]):
+        return (
+            f"tasks '{benchmark}/...' need mujoco{MUJOCO[benchmark]}, but mujoco {installed} is installed: "
+            f"give them an environment of their own, made with pip install 'forearm[{extra}]'"
+        )
+    if importlib.util.find_spec(PACKAGES[benchmark]) is None:
+        return f"tasks '{benchmark}/...' need the extra '{extra}', which is not installed: {_install(extra)}"
+    return None
+
+
 def _adapter(prefix: str) -> Any:
+    reason = obstacle(prefix)
+    if reason is not None:
+        raise MissingExtra(reason)
     module, name = _ADAPTERS[prefix]
     try:
         return getattr(importlib.import_module(module), name)
     except ImportError as error:
         extra = EXTRAS[prefix]
         raise MissingExtra(
-            f"tasks '{prefix}/...' need the extra '{extra}', which is not installed or does not fit ({error}): "
-            f"pip install 'forearm[{extra}]'"
+            f"tasks '{prefix}/...' need the extra '{extra}', and what is installed does not fit ({error}): "
+            f"{_install(extra)}"
         ) from error
+
+
+def _install(extra: str) -> str:
+    return f"pip install 'forearm[{extra}]'"
+
+
+def _fits(version: str, wanted: str) -> bool:
+    """Whether a release such as `3.3.0` is within a range such as `>=3.3,<3.11`."""
+    here = _release(version)
+    for part in wanted.split(","):
+        found = re.fullmatch(r"(>=|==|!=|<)([\d.]+)", part)
+        assert found is not None, wanted
+        there = _release(found[2])
+        if not {">=": here >= there, "==": here == there, "!=": here != there, "<": here < there}[found[1]]:
+            return False
+    return True
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """(3, 3, 0) for 3.3, 3.3.0 and 3.3.0rc1."""
+    numbers = [int(digits) for digits in re.findall(r"\d+", version)[:3]]
+    return (*numbers, *[0] * (3 - len(numbers)))
 
 
 def _check(task: str, name: str, known: Sequence[str]) -> None:

@@ -63,7 +63,7 @@ def run_episodes(
     blind: bool = False,
 ) -> list[Outcome]:
     """Run `episodes` together, each in its own environment, up to its first success or `max_steps` control
-    steps.
+    steps; where the rules count the last step alone, up to that.
 
     `max_steps` defaults to that of the rules, then to the task's own limit; rules to the task's own starts and
     criterion. `recordings` is filled for the episode numbers that are
@@ -110,7 +110,7 @@ def run_episodes(
             outcome.steps += 1
             outcome.success = success
             outcome.final_distance_m = envs[b].distance()
-            over = success or outcome.steps >= limits[b]
+            over = judges[b].over(success) or outcome.steps >= limits[b]
             if over and recording is not None:
                 recording.frames.append(observation["pixels"])
                 recording.curves.append(recording.curves[-1])

@@ -216,7 +216,7 @@ def check_horizon(task: Mapping[str, Any], horizon: int) -> None:
     if horizon % frameskip:
         raise ForearmError(
             f"horizon={horizon} is no multiple of {frameskip}, the control steps in one step of "
-            f"checkpoint '{task['checkpoint']}'; try horizon={-(-horizon // frameskip) * frameskip}"
+            f"checkpoint '{task['checkpoint']}'; try planner.horizon={-(-horizon // frameskip) * frameskip}"
         )
 
 

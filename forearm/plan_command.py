@@ -15,10 +15,12 @@ from forearm.control.limits import Report
 from forearm.control.robot import Robot
 from forearm.control.trajectory import Trajectory
 from forearm.errors import ForearmError, did_you_mean, one_line
+from forearm.latent import check_horizon
 from forearm.parallel import import_modules, one_thread
 from forearm.planning import Brain
-from forearm.rows import build_planner, fitted
+from forearm.rows import build_planner, check_rate, fitted
 from forearm.seeds import evaluation_reset_seed, planning_seed
+from forearm.views import Views
 from forearm.worlds import environment
 
 if TYPE_CHECKING:
@@ -45,15 +47,21 @@ def main(overrides: Sequence[str]) -> int:
         arm = Robot(chosen.one("robot")), ToolBody(task["name"])
     if picture == out:
         raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
-    build_planner(planner)  # contradictory settings are told before anything is loaded
+    horizon = build_planner(planner).config.horizon  # contradictory settings are told before anything is loaded
     if (chosen["start"] is None) != (chosen["goal"] is None):
         raise ForearmError("give both start= and goal=, or neither to sample them from seed=")
     brain = Brain(task)
+    check_horizon(task, horizon)
     given = chosen["start"] is not None
     if given:  # read before the simulator is built: a wrong file is told at once
         start = brain.frame(Path(chosen["start"]), "start")
         goal = brain.frame(Path(chosen["goal"]), "goal")
     env = environment(task["name"], task["camera"], task["resolution"])
+    check_rate(task, env)
+    if given:
+        views = Views(env)
+        for key, frame in (("start", start), ("goal", goal)):
+            views.check(frame, f"{key}={chosen[key]}")
     hand = None
     if given and isinstance(env, envs.ArmEnv):
         from forearm.hand import find_hand, readings_at_rest

@@ -17,10 +17,12 @@ from forearm.seeds import policy_rng
 if TYPE_CHECKING:
     from envs import Environment
 
-RESET, TRAJECTORY, TASKS = "reset", "trajectory", "tasks"
-STARTS = (RESET, TRAJECTORY, TASKS)
+RESET, TRAJECTORY, EXPERT, TASKS = "reset", "trajectory", "expert", "tasks"
+STARTS = (RESET, TRAJECTORY, EXPERT, TASKS)
 BENCHMARK, POSE = "benchmark", "pose"
 CRITERIA = (BENCHMARK, POSE)
+ANY_STEP, LAST_STEP = "any", "last"
+COUNTING = (ANY_STEP, LAST_STEP)
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,16 @@ class Rules:
     Attributes:
         name: of the config.
         start: `reset` (the environment's own start and goal), `trajectory` (two states of one held-out trajectory of
-            the policy that collects data), or `tasks` (the benchmark's own evaluation tasks in turn).
-        goal_offset: with `trajectory`, control steps from start to goal.
+            the policy that collects data), `expert` (the environment's own start; the goal image shows where its expert
+            is `goal_offset` steps later, success or not), or `tasks` (the benchmark's own evaluation tasks in turn).
+        goal_offset: with `trajectory` and `expert`, control steps from start to goal.
         trajectory_steps: with `trajectory`, its length; None leaves it to the task's `collect.steps`.
         max_steps: control steps that an episode may take; None leaves it to the task.
         drop_solved: draw again when the start already meets the criterion.
         rest_tolerance_m: how far hand or object may move in a step of holding still at the start; None: any.
-        criterion: `benchmark`, or `pose` (`position_m` and `angle_deg` of every object from its goal pose).
+        criterion: `benchmark`, or `pose` (that, and every object within `position_m` and `angle_deg` of its goal pose).
         hold_steps: control steps in a row for which the criterion must be met.
+        counts: `any`: an episode ends with its first success; `last`: it runs to its end, and only that counts.
     """
 
     name: str = "rest"
@@ -51,13 +55,20 @@ class Rules:
     position_m: float = 0.03
     angle_deg: float = 15.0
     hold_steps: int = 1
+    counts: str = ANY_STEP
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for key, value, known in (("start", self.start, STARTS), ("criterion", self.criterion, CRITERIA)):
+        for key, value, known in (
+            ("start", self.start, STARTS),
+            ("criterion", self.criterion, CRITERIA),
+            ("counts", self.counts, COUNTING),
+        ):
             if value not in known:
                 raise ForearmError(f"protocol.{key}={value} is unknown{did_you_mean(str(value), known)}")
-        if not 1 <= self.goal_offset <= (self.trajectory_steps or self.goal_offset):
+        if self.goal_offset < 1:
+            raise ForearmError(f"protocol.goal_offset={self.goal_offset} must be at least 1")
+        if self.start == TRAJECTORY and self.goal_offset > (self.trajectory_steps or self.goal_offset):
             raise ForearmError(
                 f"protocol.goal_offset={self.goal_offset} must lie between 1 and "
                 f"protocol.trajectory_steps={self.trajectory_steps}"
@@ -88,6 +99,22 @@ def begin(env: "Environment", rules: Rules, seed: int, episode: int) -> tuple[di
         if not count:
             raise ForearmError(f"protocol={rules.name} takes a benchmark's own tasks, but {env.name} has none")
         return env.reset(seed=seed, options={"task_id": episode % count + 1})
+    return _expert_goal(env, rules, seed) if rules.start == EXPERT else _later_goal(env, rules, seed)
+
+
+def _expert_goal(env: "Environment", rules: Rules, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The environment's own start and target; the goal image shows what its expert has made of it by then."""
+    env.reset(seed=seed, options={"goal": False})
+    start, policy = env.snapshot(), env.expert(policy_rng(seed, 0))
+    for _ in range(rules.goal_offset):
+        env.advance(np.asarray(policy.act(), np.float32))
+    shown = {"goal": env.render(), "goal_state": env.snapshot()}
+    env.restore(start)
+    return env.observe(), {**shown, "distance_m": env.distance(), "success": env.success()}
+
+
+def _later_goal(env: "Environment", rules: Rules, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two states of one held-out trajectory; the later one is made the target."""
     env.reset(seed=seed, options={"goal": False})
     rng = policy_rng(seed, 0)
     length = rules.trajectory_steps or rules.goal_offset
@@ -98,11 +125,22 @@ def begin(env: "Environment", rules: Rules, seed: int, episode: int) -> tuple[di
     start = env.snapshot()
     for _ in range(rules.goal_offset):
         env.advance(np.asarray(policy.act(), np.float32))
-    return env.reset(seed=seed, options={"start_state": start, "goal_state": env.snapshot()})
+    observation, info = env.reset(seed=seed, options={"start_state": start, "goal_state": env.snapshot()})
+    here = env.snapshot()
+    env.restore(info["goal_state"])
+    reached = env.success()
+    env.restore(here)
+    if not reached:
+        # Doors, drawers and holes are where they are: what the image shows would not be what is judged.
+        raise ForearmError(
+            f"protocol={rules.name} makes any state the goal, but the target of {env.name} cannot be moved there; "
+            "use protocol=rest"
+        )
+    return observation, info
 
 
 class Judge:
-    """Says after every control step whether an episode is solved by now."""
+    """Says after every control step whether the criterion has been met for long enough, and when that is the end."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules, self._met = rules, 0
@@ -111,6 +149,10 @@ class Judge:
         """Call once per control step; whether the criterion has been met for long enough."""
         self._met = self._met + 1 if meets(env, self._rules) else 0
         return self._met >= self._rules.hold_steps
+
+    def over(self, solved: bool) -> bool:
+        """Whether an episode ends that is, or is not, `solved` now; its limit of steps ends it in any case."""
+        return solved and self._rules.counts == ANY_STEP
 
 
 def meets(env: "Environment", rules: Rules) -> bool:
@@ -122,4 +164,6 @@ def meets(env: "Environment", rules: Rules) -> bool:
         raise ForearmError(
             f"protocol={rules.name} judges an object's pose, but {env.name} has no goal pose; use protocol=rest"
         )
-    return bool(error[0] <= rules.position_m and error[1] <= math.radians(rules.angle_deg))
+    near = error[0] <= rules.position_m and error[1] <= math.radians(rules.angle_deg)
+    # A scene has more in it than cubes: buttons, a drawer.
+    return bool(near and env.success())

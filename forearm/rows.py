@@ -14,6 +14,7 @@ from forearm.closed_loop import Acting
 from forearm.errors import ForearmError, did_you_mean
 from forearm.expert import ExpertAgent
 from forearm.oracle import NoImagination, TrueImagination
+from forearm.worlds import environment
 
 if TYPE_CHECKING:
     from envs import Environment
@@ -90,6 +91,7 @@ def check_row(row: Row) -> None:
         from forearm.latent import check_horizon
 
         check_horizon(row.task, horizon)
+        check_rate(row.task, environment(row.task["name"], row.task["camera"], row.task["resolution"]))
 
 
 def check_rate(task: Mapping[str, Any], env: "Environment") -> None:

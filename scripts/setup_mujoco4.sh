@@ -17,9 +17,10 @@ if [ ! -e $venv ]; then .venv/bin/python -m venv $venv; fi
 rm -f "$stamp"
 
 echo "test-mujoco4: installing this project beside MuJoCo 4 into $venv (log: $log)"
+# What constraints.txt says, but for the simulator and what follows its version.
 {
-    grep -v '^mujoco==' constraints.txt
-    echo 'mujoco==4.0.0'
+    grep -v -E '^(mujoco|dm-control)==' constraints.txt
+    printf '%s\n' mujoco==4.0.0 mujoco-core==4.0.0 mujoco-studio==4.0.0 dm-control==1.0.50
 } >$venv/constraints.txt
 # PIP_ARGS is a list of options and must be split.
 # shellcheck disable=SC2086

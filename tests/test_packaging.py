@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("planner", "world_model", "envs")
@@ -107,6 +108,17 @@ def test_every_dependency_is_pinned_once_within_its_range(python):
         (pin,) = here[0].specifier
         assert pin.operator == "==" and "*" not in pin.version
         assert requirement.specifier.contains(pin.version), f"{here[0]} is outside {requirement}"
+
+
+def test_the_catalogue_asks_for_the_same_mujoco_as_the_extras():
+    from envs import catalog
+
+    extras = project()["optional-dependencies"]
+    for benchmark, extra in catalog.EXTRAS.items():
+        (mujoco,) = (Requirement(line) for line in extras[extra] if normal(Requirement(line).name) == "mujoco")
+        assert mujoco.specifier == SpecifierSet(catalog.MUJOCO[benchmark])
+        wanted = {normal(Requirement(line).name) for line in extras[extra]}
+        assert normal(catalog.PACKAGES[benchmark]) in wanted
 
 
 def test_torch_is_pinned_without_a_build():

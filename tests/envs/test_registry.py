@@ -23,18 +23,64 @@ def test_unknown_tasks_are_told_with_the_nearest_names(task, says):
         envs.make(task)
 
 
+BENCHMARKS = [
+    ("ogbench/cube-single", "ogbench", "ogbench"),
+    ("metaworld/reach-v3", "metaworld", "metaworld"),
+    ("fetch/push", "gymnasium_robotics", "fetch"),
+]
+
+
+@pytest.fixture
+def fitting(monkeypatch):
+    """A mujoco that every benchmark runs beside, whichever is installed."""
+    monkeypatch.setattr(registry.mujoco, "__version__", "3.3.0")
+
+
+@pytest.mark.parametrize(("task", "package", "extra"), BENCHMARKS)
+def test_an_extra_that_is_not_installed_is_named(monkeypatch, fitting, task, package, extra):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(envs.MissingExtra) as told:
+        envs.make(task)
+    assert str(told.value) == (
+        f"tasks '{extra}/...' need the extra '{extra}', which is not installed: pip install 'forearm[{extra}]'"
+    )
+
+
+@pytest.mark.parametrize(("task", "package", "extra"), BENCHMARKS)
+def test_an_extra_whose_parts_do_not_fit_says_what_was_missing(monkeypatch, fitting, task, package, extra):
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setitem(registry._ADAPTERS, extra, ("envs.no_such_adapter", "None"))
+    with pytest.raises(envs.MissingExtra, match=rf"no_such_adapter.*pip install 'forearm\[{extra}\]'"):
+        envs.make(task)
+
+
 @pytest.mark.parametrize(
-    ("task", "package", "extra"),
+    ("task", "version", "wanted"),
     [
-        ("ogbench/cube-single", "ogbench", "ogbench"),
-        ("metaworld/reach-v3", "metaworld", "metaworld"),
-        ("fetch/push", "gymnasium_robotics", "fetch"),
+        ("metaworld/reach-v3", "4.0.0", "==3.3.0"),
+        ("metaworld/reach-v3", "3.3.1", "==3.3.0"),
+        ("fetch/push", "4.0.0", ">=3.3,<3.11"),
+        ("fetch/push", "3.11.0", ">=3.3,<3.11"),
+        ("ogbench/cube-single", "3.9.0", ">=3.3,!=3.9.0"),
     ],
 )
-def test_an_extra_that_is_not_installed_is_named(monkeypatch, task, package, extra):
-    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, registry._ADAPTERS[task.partition("/")[0]][0], raising=False)
-    with pytest.raises(envs.MissingExtra, match=rf"extra '{extra}'.*pip install 'forearm\[{extra}\]'"):
+def test_a_mujoco_beside_which_a_benchmark_cannot_run_is_named(monkeypatch, task, version, wanted):
+    monkeypatch.setattr(registry.mujoco, "__version__", version)
+    benchmark = task.partition("/")[0]
+    with pytest.raises(envs.MissingExtra) as told:
         envs.make(task)
+    assert str(told.value) == (
+        f"tasks '{benchmark}/...' need mujoco{wanted}, but mujoco {version} is installed: give them an environment of "
+        f"their own, made with pip install 'forearm[{benchmark}]'"
+    )
+    assert registry.obstacle(benchmark) == str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "version"),
+    [("ogbench", "3.3.0"), ("ogbench", "4.0.0"), ("fetch", "3.10.2"), ("fetch", "3.3.0"), ("metaworld", "3.3.0")],
+)
+def test_versions_that_fit_are_no_obstacle(monkeypatch, benchmark, version):
+    monkeypatch.setattr(registry.mujoco, "__version__", version)
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: object())
+    assert registry.obstacle(benchmark) is None

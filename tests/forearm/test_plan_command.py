@@ -11,6 +11,9 @@ from forearm.cli import main
 from forearm.frames import read_frame
 from forearm.hand import commanded_path, find_hand
 from planner import Plan
+from world_model.checkpoint import save_checkpoint
+from world_model.config import ModelConfig
+from world_model.jepa import JEPA
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +128,52 @@ def test_a_bad_image_is_one_line_and_writes_nothing(
     line = failing("plan", *options(checkpoints, out), *files, f"{which}={bad}")
     assert said in line and str(bad) in line and which in line
     assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("which", ["start", "goal"])
+def test_a_frame_of_another_camera_or_upside_down_is_one_line_and_writes_nothing(
+    which: str, frames: Any, files: list[str], checkpoints: Path, tmp_path: Path, failing: Any
+) -> None:
+    side = envs.make("push", "side")
+    side.reset(seed=3)
+    out, bad = tmp_path / "out" / "plan.json", tmp_path / "bad.png"
+    for pixels, said in (
+        (side.render(), "looks like camera 'side' of push, not like 'front'"),
+        (frames[0][::-1], "looks upside down for camera 'front' of push: turn it"),
+    ):
+        Image.fromarray(pixels).save(bad)
+        line = failing("plan", *options(checkpoints, out), *files, f"{which}={bad}")
+        assert f"{which}={bad} {said}" in line
+    side.close()
+    assert not out.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("about", "config", "said"),
+    [
+        ({"control_period": 0.05}, {}, "one command every 50 ms, not every 100 ms as push takes them"),
+        ({}, {"action_dim": 5}, "commands of 5 numbers, not 4 as push takes them"),
+        ({}, {"frameskip": 4}, "horizon=10 is no multiple of 4, the control steps in one step of checkpoint"),
+        ({"camera": "observation.images.side"}, {}, "was made for camera side, not front"),
+        ({}, {"resolution": 96}, "was made for resolution 96, not 64"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "run", "compare"])
+def test_a_checkpoint_that_does_not_fit_is_one_line_and_plans_nothing(
+    command: str, about: dict, config: dict, said: str, tmp_path: Path, failing: Any
+) -> None:
+    model = JEPA(ModelConfig(width=8, latent_dim=16, predictor_width=32, **config))
+    usual = {"task": "push", "camera": "observation.images.front", "control_period": 0.1}
+    save_checkpoint(model.eval(), tmp_path / "other", usual | about)
+    words = [f"push.checkpoint={tmp_path}/other.json", "task=push", "planner.horizon=10"]
+    if command != "plan":
+        words += ["episodes=1", "replan_every=2"]
+    if command == "compare":
+        words += ["workers=1", "baselines=[]"]
+    out = tmp_path / "out"
+    line = failing(command, *words, f"out={out / 'plan.json' if command == 'plan' else out}")
+    assert said in line and "other.json" in line
+    assert not list(out.rglob("*.json"))
 
 
 def test_a_start_without_a_goal_and_an_out_that_cannot_be(

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 import envs
+from envs import registry
 from forearm import settings
 from forearm.closed_loop import run_episodes
 from forearm.episodes import make_episode, solved_at_start
 from forearm.errors import ForearmError
 from forearm.expert import ExpertAgent
 from forearm.protocol import Judge, Rules, begin, meets, rules_of
+from forearm.seeds import policy_rng
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,8 @@ def test_every_protocol_that_is_shipped_makes_sense() -> None:
         assert configured(name).name == name
     assert configured("lewm").max_steps == 50 and configured("lewm").trajectory_steps == 50  # push's collect.steps
     assert configured("rest").drop_solved and configured("strict").hold_steps == 3
+    assert configured("jepa-wms").start == "expert" and configured("jepa-wms").goal_offset == 100
+    assert configured("jepa-wms").counts == "last" and configured("ogbench").max_steps is None
 
 
 def test_a_goal_some_steps_later_in_a_trajectory(env: Any) -> None:
@@ -71,11 +75,85 @@ def test_policies_that_look_at_nothing_do_the_same_without_frames(env: Any) -> N
     assert seen == blind and seen.success
 
 
+def test_the_goal_is_where_the_expert_is_by_then_and_the_target_stays(env: Any) -> None:
+    rules = Rules("expert", "expert", goal_offset=7, drop_solved=False, rest_tolerance_m=None)
+    observation, info = begin(env, rules, seed=4, episode=0)
+    start, target = env.snapshot(), env.goal_position.copy()
+    assert np.array_equal(env.render(), observation["pixels"]) and not info["success"] and env.steps == 0
+    policy = env.expert(policy_rng(4, 0))
+    for _ in range(7):
+        env.advance(np.asarray(policy.act(), np.float32))
+    assert np.array_equal(env.snapshot(), info["goal_state"]) and np.array_equal(env.render(), info["goal"])
+    env.reset(seed=4, options={"goal": False})
+    assert np.array_equal(env.snapshot(), start) and np.array_equal(env.goal_position, target)
+
+
+class _Leaving(ExpertAgent):
+    """Solves the task, then goes somewhere else."""
+
+    def act(self, observations: Any) -> Any:
+        acts = super().act(observations)
+        if self._envs[0].success() or self.left:
+            self.left = True
+            acts[0].action[:3] = [-1.0, 1.0, 1.0]
+        return acts
+
+    left = False
+
+
+def test_only_the_last_step_counts_where_the_rules_say_so() -> None:
+    reach: Any = envs.make("reach")
+    episode = make_episode(reach, 0, 0, Rules())
+    for counts, agent, solved in (("any", _Leaving, True), ("last", _Leaving, False), ("last", ExpertAgent, True)):
+        rules = Rules("counting", counts=counts, max_steps=30)
+        [outcome] = run_episodes(agent([reach]), [reach], [episode], seed=0, rules=rules)
+        assert outcome.success is solved and (outcome.steps == 30) == (counts == "last")
+        assert solved == (outcome.final_distance_m < 0.03)
+    reach.close()
+
+
+def test_a_target_that_cannot_be_moved_to_a_state_of_a_trajectory_is_told() -> None:
+    if reason := registry.obstacle("metaworld"):
+        pytest.skip(reason)
+    drawer = envs.make("metaworld/drawer-open-v3")
+    with pytest.raises(ForearmError, match="target of metaworld/drawer-open-v3 cannot be moved there; use protocol=re"):
+        for seed in range(5):
+            begin(drawer, configured("lewm", "metaworld/drawer-open-v3"), seed, 0)
+    drawer.close()
+
+
+@pytest.mark.parametrize("task", ["ogbench/cube-single", "metaworld/push-v3", "fetch/push"])
+def test_states_of_a_trajectory_can_be_goals_of_the_benchmarks(task: str) -> None:
+    if reason := registry.obstacle(task.partition("/")[0]):
+        pytest.skip(reason)
+    made: Any = envs.make(task)
+    for seed in range(3):
+        _, info = begin(made, configured("lewm", task), seed, 0)
+        made.restore(info["goal_state"])
+        assert made.success() and np.array_equal(made.render(), info["goal"])
+    made.close()
+
+
+@pytest.mark.parametrize(("task", "steps"), [("ogbench/cube-single", 200), ("ogbench/cube-double", 500)])
+def test_the_benchmark_of_five_tasks_has_its_own_limits(task: str, steps: int) -> None:
+    if reason := registry.obstacle("ogbench"):
+        pytest.skip(reason)
+    made: Any = envs.make(task)
+    assert made.max_episode_steps == steps and configured("ogbench", task).max_steps is None
+    for episode in (0, 6):
+        begin(made, configured("ogbench", task), 0, episode)
+        assert made.inner.cur_task_id == episode % 5 + 1
+    made.close()
+
+
 class _World:
     name = "toy"
 
-    def __init__(self, errors: list[tuple[float, float]]) -> None:
-        self.errors = iter(errors)
+    def __init__(self, errors: list[tuple[float, float]], others: bool = True) -> None:
+        self.errors, self.others = iter(errors), others
+
+    def success(self) -> bool:
+        return self.others
 
     def pose_error(self) -> tuple[float, float]:
         return next(self.errors)
@@ -89,6 +167,11 @@ def test_a_pose_must_be_held() -> None:
     assert verdicts == [False] * 8 + [True] and all(
         type(verdict) is bool for verdict in verdicts
     )  # JSON knows no other
+
+
+def test_a_pose_is_not_all_that_a_scene_may_be_about() -> None:
+    rules, near = Rules(criterion="pose"), [(0.0, 0.0)]
+    assert meets(_World(near), rules) and not meets(_World(near, others=False), rules)  # type: ignore[arg-type]
 
 
 def test_what_a_task_cannot_be_asked_is_said(env: Any) -> None:
@@ -106,6 +189,8 @@ def test_what_a_task_cannot_be_asked_is_said(env: Any) -> None:
         ("protocol.criterion=bench", "did you mean 'benchmark'"),
         ("protocol.goal_offset=99", "between 1 and protocol.trajectory_steps=20"),
         ("protocol.hold_steps=0", "at least 1"),
+        ("protocol.goal_offset=0", "protocol.goal_offset=0 must be at least 1"),
+        ("protocol.counts=lst", "did you mean 'last'"),
     ],
 )
 def test_rules_that_make_no_sense_are_told(word: str, says: str) -> None:
