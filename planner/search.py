@@ -25,7 +25,7 @@ from planner import checks
 from planner.actions import ActionSpace
 from planner.config import SearchConfig
 from planner.distribution import D, Distribution
-from planner.evaluation import Best, Scores, cost_curve, evaluate
+from planner.evaluation import DeviceRecord, HostRecord, Record, Scores, cost_curve, evaluate
 from planner.knots import make_knots
 from planner.noise import Noise
 from planner.plan import Plan, Stopped, command_times
@@ -144,7 +144,7 @@ class Planner(ABC, Generic[D, C]):
         noise = Noise(generators)
         dist = self.resume(self.initial(space, past.mean), past)
         has_curve = getattr(problem.objective, "curve", None) is not None
-        found: list[Best] = []
+        record: Record = HostRecord(batch) if problem.low.is_cpu else DeviceRecord()
         typical: list[Tensor] = []
         bad: list[Tensor] = []
         running = np.ones(batch, dtype=bool)  # problems that have not converged ...
@@ -158,15 +158,14 @@ class Planner(ABC, Generic[D, C]):
             watch.lap("select")
             trajectory, scores = self._evaluate(problem, commands)
             watch.lap("rollout")
-            best = Best.of(scores, commands, trajectory if has_curve else None)
+            record.add(scores, commands, trajectory if has_curve else None, running if converged else None)
             del trajectory, commands  # the next rollout can then have their memory
             learned = self._learned(dist, space, samples, scores)
             rows = torch.as_tensor(running, device=space.low.device) if converged else None
             if rows is not None:
                 # Those that have converged keep what they had, whatever the others still do.
-                best, learned = best.only(rows), learned.where(rows, dist)
+                learned = learned.where(rows, dist)
             dist = learned
-            found.append(best)
             if scores.bad is not None:
                 bad.append(scores.bad if rows is None else scores.bad * rows.to(scores.bad.device))
             populations.append(samples.shape[1])
@@ -174,7 +173,7 @@ class Planner(ABC, Generic[D, C]):
             if iteration + 1 < config.iterations:
                 if config.tolerance is not None:
                     typical.append(scores.finite.detach().median(dim=1).values)
-                    done = running & self._converged(dist, space, found, typical, config.tolerance)
+                    done = running & self._converged(dist, space, record.lowest(), typical, config.tolerance)
                     iterations[done] = iteration + 1
                     running &= ~done
                     converged = not running.all()
@@ -184,7 +183,8 @@ class Planner(ABC, Generic[D, C]):
                     iterations[running] = iteration + 1
                     stopped = "deadline"
                     break
-        best, record = Best.among(found)
+        best = record.best()
+        so_far = np.minimum.accumulate(record.lowest().cpu().numpy(), axis=0).T
         evaluations = np.cumsum(populations)[iterations - 1]
         report_bad_costs(self.name, bad, evaluations.tolist())
         curves = cost_curve(problem.objective, best)
@@ -199,8 +199,8 @@ class Planner(ABC, Generic[D, C]):
                 actions=actions[b],
                 times=times,
                 mean=mean[b],
-                cost=float(record[b, -1]),
-                cost_per_iteration=record[b, : iterations[b]].tolist(),
+                cost=float(so_far[b, -1]),
+                cost_per_iteration=so_far[b, : iterations[b]].tolist(),
                 model_evals=int(evaluations[b]),
                 iterations=int(iterations[b]),
                 timings_ms=dict(timings),
@@ -256,12 +256,12 @@ class Planner(ABC, Generic[D, C]):
         return new if scores.usable is None else new.where(scores.usable, dist)
 
     def _converged(
-        self, dist: D, space: ActionSpace, found: Sequence[Best], typical: Sequence[Tensor], tolerance: float
+        self, dist: D, space: ActionSpace, lowest: Tensor, typical: Sequence[Tensor], tolerance: float
     ) -> NDArray[np.bool_]:
-        """Which problems (B,) gain little more and look nowhere else."""
-        if len(found) < 2:
+        """Which problems (B,) gain little more and look nowhere else, given the lowest costs (N, B) of N iterations."""
+        if len(lowest) < 2:
             return np.zeros(space.batch, dtype=bool)
-        record = torch.stack([best.cost for best in found]).cummin(dim=0).values
+        record = lowest.cummin(dim=0).values
         first, before, now = record[0], record[-2], record[-1]
         little = before - now <= tolerance * (first - now)  # never where no cost was finite: inf - inf
         share = self.config.spread_tolerance
