@@ -8,6 +8,7 @@ because a curve may swing beyond its knots, on the curve as well.
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,9 @@ class ActionSpace:
     batch: int
     knots: Knots | None = None
     spreads: dict[tuple[float, ...], Tensor] = field(default_factory=dict, compare=False, repr=False)
-    """Spreads (A,) in the units of the commands by their fractions of half a range, each worked out once."""
+    """Spreads (A,) in the units of the commands by their fractions of half a range, each worked out once ..."""
+    rows: dict[tuple[float, ...], Any] = field(default_factory=dict, compare=False, repr=False)
+    """... and the same (N,) for all N = V A variables in a row."""
 
     @property
     def slots(self) -> int:

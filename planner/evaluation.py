@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from planner.arrays import FLOATS
 from planner.problem import Objective, Problem
 
 
@@ -29,9 +30,6 @@ class Scores(NamedTuple):
     bad: Tensor | None = None
     usable: Tensor | None = None
     residuals: Tensor | None = None
-
-
-FLOATS = (torch.float32, torch.float64)
 
 
 def as_tensor(values: Any, device: torch.device) -> Tensor:

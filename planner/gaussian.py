@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from planner import checks
+from planner import arrays, checks
 from planner.actions import ActionSpace
+from planner.arrays import Rows
 from planner.evaluation import row_numbers
 from planner.noise import Noise
 from planner.search import Distribution, SearchConfig
@@ -68,6 +69,14 @@ def std_in_commands(name: str, setting: float | tuple[float, ...], space: Action
     return space.spreads[fractions]
 
 
+def std_row(name: str, setting: float | tuple[float, ...], space: ActionSpace) -> Rows:
+    """The same for all variables in a row, (N,), as formulas want it."""
+    fractions = per_dimension(setting)
+    if fractions not in space.rows:
+        space.rows[fractions] = arrays.row(std_in_commands(name, setting, space), space.variables)
+    return space.rows[fractions]
+
+
 def initial_gaussian(config: GaussianConfig, space: ActionSpace, mean: Tensor) -> Gaussian:
     """The Gaussian a search starts from: the proposed `mean` (B, V, A) with the configured spread around
     it.
@@ -110,6 +119,6 @@ def choose(values: Tensor, index: Tensor) -> Tensor:
     return values[row_numbers(values.shape[0], values.device)[:, None], index]
 
 
-def moved(now: Tensor, before: Tensor, kept: float) -> Tensor:
+def moved(now: Rows, before: Rows, kept: float) -> Rows:
     """From `now` back towards `before` by a share `kept`."""
-    return torch.lerp(now, before, kept) if kept else now
+    return now + (before - now) * kept if kept else now
