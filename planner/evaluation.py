@@ -22,7 +22,8 @@ class Scores(NamedTuple):
     problem (zero where there is none). `ranked`: the same, but infinite where the cost was bad, so that a
     bad candidate cannot win even a tie. `bad` (B,): how many were, and `usable` (B,): whether any was finite; both
     None where it is known that all are good, which only the CPU can tell without stalling a queue. `residuals`
-    (B, K, R), where they were asked for and the objective has some: the costs are the sums of their squares.
+    (B, K, R), where they were asked for and the objective has some: the costs are the sums of their squares. `lowest`:
+    which candidate of each problem has the lowest cost, and that, where the CPU has looked already.
     """
 
     finite: Tensor
@@ -30,6 +31,7 @@ class Scores(NamedTuple):
     bad: Tensor | None = None
     usable: Tensor | None = None
     residuals: Tensor | None = None
+    lowest: list[tuple[int, float]] | None = None
 
 
 def as_tensor(values: Any, device: torch.device) -> Tensor:
@@ -78,14 +80,15 @@ def _graded(costs: Any, commands: Tensor) -> Scores:
     expected = commands.shape[:2]
     if costs.shape != expected:
         raise ValueError(f"objective.cost returned shape {tuple(costs.shape)}; expected (B, K) = {tuple(expected)}")
-    if costs.is_complex():
-        raise ValueError("objective.cost returned complex numbers; expected real ones")
     if costs.dtype not in FLOATS:
+        if costs.is_complex():
+            raise ValueError("objective.cost returned complex numbers; expected real ones")
         costs = costs.to(torch.float32)
     if costs.is_cpu:
         plain = costs.detach() if costs.requires_grad else costs
-        if all_finite(plain.numpy()):
-            return Scores(costs, plain)
+        lowest = lowest_of_finite(plain.numpy())
+        if lowest is not None:
+            return Scores(costs, plain, lowest=lowest)
     finite = torch.isfinite(costs)
     usable = finite.any(dim=1)
     worst = torch.where(finite, costs, -torch.inf).amax(dim=1, keepdim=True)
@@ -98,9 +101,18 @@ def _graded(costs: Any, commands: Tensor) -> Scores:
     )
 
 
-def all_finite(values: NDArray[Any]) -> bool:
-    """Whether all of (B, K) are finite: the lowest and the highest of each row tell, the lowest being NaN if any is."""
-    return all(math.isfinite(row[row.argmin()]) and math.isfinite(row[row.argmax()]) for row in values)
+def lowest_of_finite(values: NDArray[Any]) -> list[tuple[int, float]] | None:
+    """Where the lowest of each row of (B, K) is, and what; None if any number is not finite, of which the lowest and
+    the highest of a row tell, both being NaN if any is.
+    """
+    found = []
+    for row in values:
+        index = int(row.argmin())
+        cost = float(row[index])
+        if not (math.isfinite(cost) and math.isfinite(row[row.argmax()])):
+            return None
+        found.append((index, cost))
+    return found
 
 
 def evaluate(
@@ -144,7 +156,7 @@ class Best:
 class Record:
     """The best candidate of each of B problems so far, and the lowest cost of every iteration."""
 
-    def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: NDArray[np.bool_] | None) -> None:
+    def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: list[bool] | None) -> None:
         """An iteration's costs (B, K), commands (B, K, H, A) and trajectory; only `running` problems (B,) count, all of
         them if None. Of the first iteration, candidate 0 stands for a problem where no cost is finite.
         """
@@ -168,16 +180,21 @@ class HostRecord(Record):
         self._commands: list[Any] = [None] * batch
         self._trajectories: list[Any] = [None] * batch
 
-    def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: NDArray[np.bool_] | None) -> None:
+    def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: list[bool] | None) -> None:
         """Take out what is better than all before."""
         costs = []
-        for b, row in enumerate(scores.ranked.numpy()):
-            index = int(row.argmin())
-            cost = math.inf if running is not None and not running[b] else float(row[index])
+        found = scores.lowest or [(int(row.argmin()), float(row.min())) for row in scores.ranked.numpy()]
+        for b, (index, cost) in enumerate(found):
+            if running is not None and not running[b]:
+                cost = math.inf
             if cost < self._lowest[b] or not self._costs:
                 self._lowest[b] = cost
-                self._commands[b] = commands[b, index].detach().clone()
-                self._trajectories[b] = map_trajectory(lambda x: x[b, index].detach().clone(), trajectory)  # noqa: B023
+                self._commands[b] = commands[b : b + 1, index].detach().clone()
+                if trajectory is not None:
+                    self._trajectories[b] = map_trajectory(
+                        lambda x: x[b : b + 1, index : index + 1].detach().clone(),  # noqa: B023
+                        trajectory,
+                    )
             costs.append(cost)
         self._costs.append(costs)
 
@@ -187,8 +204,11 @@ class HostRecord(Record):
 
     def best(self) -> Best:
         """From what was taken out."""
-        trajectory = map_trajectory(lambda *rows: torch.stack(rows).unsqueeze(1), *self._trajectories)
-        return Best(torch.tensor(self._lowest, dtype=torch.float64), torch.stack(self._commands), trajectory)
+        cost = torch.tensor(self._lowest, dtype=torch.float64)
+        if len(self._lowest) == 1:
+            return Best(cost, self._commands[0], self._trajectories[0])
+        trajectory = map_trajectory(lambda *rows: torch.cat(rows), *self._trajectories)
+        return Best(cost, torch.cat(self._commands), trajectory)
 
 
 class DeviceRecord(Record):
@@ -197,7 +217,7 @@ class DeviceRecord(Record):
     def __init__(self) -> None:
         self._found: list[Best] = []
 
-    def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: NDArray[np.bool_] | None) -> None:
+    def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: list[bool] | None) -> None:
         """Take out the best of this iteration."""
         cost, index = scores.ranked.min(dim=1)
         if running is not None:
