@@ -31,10 +31,8 @@ class ActionSpace:
     repeat: int
     batch: int
     knots: Knots | None = None
-    spreads: dict[tuple[float, ...], Tensor] = field(default_factory=dict, compare=False, repr=False)
-    """Spreads (A,) in the units of the commands by their fractions of half a range, each worked out once ..."""
-    rows: dict[tuple[float, ...], Any] = field(default_factory=dict, compare=False, repr=False)
-    """... and the same (N,) for all N = V A variables in a row."""
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What others have worked out from it, to be found again; not to be changed in place."""
 
     @property
     def slots(self) -> int:

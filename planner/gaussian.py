@@ -61,20 +61,22 @@ def spread(setting: tuple[float, ...], size: int) -> tuple[float, ...]:
 def std_in_commands(name: str, setting: float | tuple[float, ...], space: ActionSpace) -> Tensor:
     """A configured spread in the units of the commands, (A,); `ValueError` when it does not fit A."""
     fractions = per_dimension(setting)
-    if fractions not in space.spreads:
+    std: Tensor | None = space.memo.get(fractions)
+    if std is None:
         if len(fractions) not in (1, space.dims):
             raise ValueError(f"{name} has {len(fractions)} numbers but an action has {space.dims} dimensions")
         scale = torch.tensor(fractions, dtype=space.low.dtype, device=space.low.device)
-        space.spreads[fractions] = space.half_range * scale
-    return space.spreads[fractions]
+        std = space.memo[fractions] = space.half_range * scale
+    return std
 
 
 def std_row(name: str, setting: float | tuple[float, ...], space: ActionSpace) -> Rows:
     """The same for all variables in a row, (N,), as formulas want it."""
-    fractions = per_dimension(setting)
-    if fractions not in space.rows:
-        space.rows[fractions] = arrays.row(std_in_commands(name, setting, space), space.variables)
-    return space.rows[fractions]
+    key = "row", setting
+    found = space.memo.get(key)
+    if found is None:
+        found = space.memo[key] = arrays.row(std_in_commands(name, setting, space), space.variables)
+    return found
 
 
 def initial_gaussian(config: GaussianConfig, space: ActionSpace, mean: Tensor) -> Gaussian:

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -301,11 +302,36 @@ def doubles(values: Tensor) -> NDArray[np.float64]:
 
 def search_space(config: SearchConfig, problem: Problem) -> ActionSpace:
     """The space that a config searches in a problem; raises `ValueError` for knots beyond the horizon."""
-    space = ActionSpace(problem.low, problem.high, config.horizon, config.action_repeat, problem.batch)
-    if config.knots is None:
-        return space
     period = problem.control_period * config.action_repeat
-    return replace(space, knots=make_knots(config.knots, config.interpolation, space.slots, period))
+    return _space(
+        tuple(problem.low.tolist()), tuple(problem.high.tolist()), problem.low.dtype, problem.low.device,
+        config.horizon, config.action_repeat, problem.batch,
+        None if config.knots is None else (config.knots, config.interpolation, period),
+        torch.is_inference_mode_enabled(),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _space(
+    low: tuple[float, ...],
+    high: tuple[float, ...],
+    dtype: torch.dtype,
+    device: torch.device,
+    horizon: int,
+    repeat: int,
+    batch: int,
+    curve: tuple[int | tuple[float, ...], str, float] | None,
+    inference: bool,
+) -> ActionSpace:
+    """Kept from plan to plan with what it has worked out; apart for those that want gradients, as tensors made in
+    inference mode do not serve them.
+    """
+    least, most = (torch.tensor(bound, dtype=dtype, device=device) for bound in (low, high))
+    space = ActionSpace(least, most, horizon, repeat, batch)
+    if curve is None:
+        return space
+    knots, interpolation, period = curve
+    return replace(space, knots=make_knots(knots, interpolation, space.slots, period))
 
 
 def report_bad_costs(name: str, bad: list[Tensor], evaluations: list[int]) -> None:
