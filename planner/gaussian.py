@@ -91,8 +91,15 @@ def draw(dist: Gaussian, noise: Noise, count: int, beta: float) -> Tensor:
     """`count` samples per problem (B, count, V, A) with noise of exponent `beta` along time; not clipped."""
     _, variables, dims = dist.mean.shape
     numbers = noise.normal(count, variables, dims, beta, like=dist.mean)
+    return spread_out(numbers, dist.mean, dist.std)
+
+
+def spread_out(numbers: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Samples mean + std * numbers, of numbers (B, K, V, A) and the others (B, V, A)."""
+    if len(mean) > 1:
+        mean, std = mean.unsqueeze(1), std.unsqueeze(1)
     # Multiplied before added: a fused multiply-add would round differently from row to row.
-    return (numbers * dist.std.unsqueeze(1)).add_(dist.mean.unsqueeze(1))
+    return (numbers * std).add_(mean)
 
 
 def relative_spread(std: Tensor, space: ActionSpace) -> Tensor:
