@@ -8,6 +8,7 @@ because a curve may swing beyond its knots, on the curve as well.
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,8 +31,8 @@ class ActionSpace:
     repeat: int
     batch: int
     knots: Knots | None = None
-    spreads: dict[tuple[float, ...], Tensor] = field(default_factory=dict, compare=False, repr=False)
-    """Spreads (A,) in the units of the commands by their fractions of half a range, each worked out once."""
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What others have worked out from it, to be found again; not to be changed in place."""
 
     @property
     def slots(self) -> int:

@@ -12,19 +12,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from planner import checks
+from planner import arrays, checks
 from planner.actions import ActionSpace
-from planner.gaussian import (
-    Gaussian,
-    GaussianConfig,
-    by_problem,
-    choose,
-    draw,
-    initial_gaussian,
-    moved,
-    relative_spread,
-    std_in_commands,
-)
+from planner.arrays import Rows
+from planner.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian, moved, relative_spread, std_row
 from planner.noise import Noise
 from planner.search import Planner
 
@@ -85,21 +76,20 @@ class CEM(Planner[EliteGaussian, CEMConfig]):
         """Mean and standard deviation move to those of the elites; the best of them stay for the next
         round.
         """
-        pool, pool_costs = samples, costs
-        if self.keep:
-            pool = torch.cat((dist.kept, samples), dim=1)
-            pool_costs = torch.cat((dist.kept_costs.to(costs.dtype), costs), dim=1)
-        best = pool_costs.topk(self.config.elites, dim=1, largest=False)
-        elites = choose(pool, best.indices)
-        mean, std = by_problem(self._fit, elites, dist.mean, dist.std)
-        std = torch.maximum(std, std_in_commands("min_std", self.config.min_std, space))
-        return EliteGaussian(mean, std, elites.narrow(1, 0, self.keep), best.values.narrow(1, 0, self.keep))
+        old = (dist.mean, dist.std, dist.kept, dist.kept_costs)
+        least = std_row("min_std", self.config.min_std, space)
+        return EliteGaussian(*arrays.fit(self._fit, samples, costs, old, least))
 
-    def _fit(self, elites: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (1, V, A) of elites (1, E, V, A), with momentum."""
-        alpha, new = self.config.alpha, elites.mean(dim=1)
-        deviation = (elites - new.unsqueeze(1)).square_().mean(dim=1).sqrt_()
-        return moved(new, mean, alpha), moved(deviation, std, alpha)
+    def _fit(
+        self, samples: Rows, costs: Rows, mean: Rows, std: Rows, kept: Rows, kept_costs: Rows, least: Rows
+    ) -> tuple[Rows, Rows, Rows, Rows]:
+        """Mean and standard deviation (..., N) of the elites, with momentum, and those that stay, with their costs."""
+        alpha, keep = self.config.alpha, self.keep
+        pool = arrays.joined((kept, kept_costs), (samples, costs)) if keep else (samples, costs)
+        elites, their_costs = arrays.lowest_first(*pool, self.config.elites)
+        new, deviation = arrays.moments(elites, arrays.equal_weights(elites))
+        deviation = arrays.at_least(moved(deviation, std, alpha), least)
+        return moved(new, mean, alpha), deviation, elites[..., :keep, :], their_costs[..., :keep]
 
     def spread(self, dist: EliteGaussian, space: ActionSpace) -> Tensor:
         """The largest standard deviation."""

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from planner import checks
+from planner import arrays, checks
 from planner.actions import ActionSpace
-from planner.gaussian import Gaussian, GaussianConfig, by_problem, draw, initial_gaussian, std_in_commands
-from planner.mppi import average, softmin
+from planner.arrays import Rows
+from planner.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian, std_in_commands
+from planner.mppi import softmin
 from planner.noise import Noise
 from planner.search import Planner
 
@@ -68,9 +69,9 @@ class DIAL(Planner[Gaussian, DIALConfig]):
 
     def update(self, dist: Gaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> Gaussian:
         """The mean moves to the average weighted by exp(-cost / temperature)."""
-        (mean,) = by_problem(self._fit, samples, costs)
+        (mean,) = arrays.fit(self._fit, samples, costs, (dist.mean,))
         return Gaussian(mean, dist.std)
 
-    def _fit(self, samples: Tensor, costs: Tensor) -> tuple[Tensor]:
-        """The weighted mean (1, V, A)."""
-        return (average(softmin(costs, self.config.temperature).to(samples.dtype), samples),)
+    def _fit(self, samples: Rows, costs: Rows, mean: Rows) -> tuple[Rows]:
+        """The weighted mean (..., N)."""
+        return (softmin(costs, self.config.temperature) @ samples,)

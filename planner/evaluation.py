@@ -1,28 +1,29 @@
 """From trajectories to costs that can be trusted, and the best candidate so far."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from planner.arrays import FLOATS
 from planner.problem import Objective, Problem
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(NamedTuple):
     """Costs of one iteration (B, K).
 
     `finite`: the costs, with each one that was NaN or infinite replaced by the worst finite cost of its
     problem (zero where there is none). `ranked`: the same, but infinite where the cost was bad, so that a
     bad candidate cannot win even a tie. `bad` (B,): how many were, and `usable` (B,): whether any was finite; both
     None where it is known that all are good, which only the CPU can tell without stalling a queue. `residuals`
-    (B, K, R), where they were asked for and the objective has some: the costs are the sums of their squares.
+    (B, K, R), where they were asked for and the objective has some: the costs are the sums of their squares. `lowest`:
+    which candidate of each problem has the lowest cost, and that, where the CPU has looked already.
     """
 
     finite: Tensor
@@ -30,6 +31,7 @@ class Scores:
     bad: Tensor | None = None
     usable: Tensor | None = None
     residuals: Tensor | None = None
+    lowest: list[tuple[int, float]] | None = None
 
 
 def as_tensor(values: Any, device: torch.device) -> Tensor:
@@ -68,7 +70,7 @@ def score(objective: Objective, trajectory: Any, commands: Tensor, residuals: bo
     Raises `ValueError` when the objective returns anything but (B, K) numbers.
     """
     if residuals and (values := residuals_of(objective, trajectory, commands)) is not None:
-        return replace(_graded(values.square().sum(dim=2), commands), residuals=values)
+        return _graded(values.square().sum(dim=2), commands)._replace(residuals=values)
     return _graded(objective.cost(trajectory, commands), commands)
 
 
@@ -78,14 +80,15 @@ def _graded(costs: Any, commands: Tensor) -> Scores:
     expected = commands.shape[:2]
     if costs.shape != expected:
         raise ValueError(f"objective.cost returned shape {tuple(costs.shape)}; expected (B, K) = {tuple(expected)}")
-    if costs.is_complex():
-        raise ValueError("objective.cost returned complex numbers; expected real ones")
-    if not costs.is_floating_point() or costs.element_size() < 4:
+    if costs.dtype not in FLOATS:
+        if costs.is_complex():
+            raise ValueError("objective.cost returned complex numbers; expected real ones")
         costs = costs.to(torch.float32)
-    plain = costs.detach() if costs.requires_grad else costs
-    # A sum is finite only if all its terms are; where finite terms overflow, the long way says the same.
-    if costs.device.type == "cpu" and math.isfinite(plain.sum().item()):
-        return Scores(costs, plain)
+    if costs.is_cpu:
+        plain = costs.detach() if costs.requires_grad else costs
+        lowest = lowest_of_finite(plain.numpy())
+        if lowest is not None:
+            return Scores(costs, plain, lowest=lowest)
     finite = torch.isfinite(costs)
     usable = finite.any(dim=1)
     worst = torch.where(finite, costs, -torch.inf).amax(dim=1, keepdim=True)
@@ -96,6 +99,20 @@ def _graded(costs: Any, commands: Tensor) -> Scores:
         bad=(~finite).sum(dim=1),
         usable=usable,
     )
+
+
+def lowest_of_finite(values: NDArray[Any]) -> list[tuple[int, float]] | None:
+    """Where the lowest of each row of (B, K) is, and what; None if any number is not finite, of which the lowest and
+    the highest of a row tell, both being NaN if any is.
+    """
+    found = []
+    for row in values:
+        index = int(row.argmin())
+        cost = float(row[index])
+        if not (math.isfinite(cost) and math.isfinite(row[row.argmax()])):
+            return None
+        found.append((index, cost))
+    return found
 
 
 def evaluate(
@@ -135,31 +152,95 @@ class Best:
     commands: Tensor
     trajectory: Any
 
-    @classmethod
-    def of(cls, scores: Scores, commands: Tensor, trajectory: Any) -> "Best":
-        """The best of one iteration; candidate 0 when no cost is finite."""
+
+class Record:
+    """The best candidate of each of B problems so far, and the lowest cost of every iteration."""
+
+    def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: list[bool] | None) -> None:
+        """An iteration's costs (B, K), commands (B, K, H, A) and trajectory; only `running` problems (B,) count, all of
+        them if None. Of the first iteration, candidate 0 stands for a problem where no cost is finite.
+        """
+        raise NotImplementedError
+
+    def lowest(self) -> Tensor:
+        """The lowest costs of the iterations (N, B), infinite where there was none or the problem did not count."""
+        raise NotImplementedError
+
+    def best(self) -> Best:
+        """The first of the lowest in each problem."""
+        raise NotImplementedError
+
+
+class HostRecord(Record):
+    """On the CPU, which sees at once whether an iteration has found anything, and else has nothing to take out."""
+
+    def __init__(self, batch: int) -> None:
+        self._costs: list[list[float]] = []
+        self._lowest = [math.inf] * batch
+        self._commands: list[Any] = [None] * batch
+        self._trajectories: list[Any] = [None] * batch
+
+    def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: list[bool] | None) -> None:
+        """Take out what is better than all before."""
+        costs = []
+        found = scores.lowest or [(int(row.argmin()), float(row.min())) for row in scores.ranked.numpy()]
+        for b, (index, cost) in enumerate(found):
+            if running is not None and not running[b]:
+                cost = math.inf
+            if cost < self._lowest[b] or not self._costs:
+                self._lowest[b] = cost
+                self._commands[b] = commands[b : b + 1, index].detach().clone()
+                if trajectory is not None:
+                    self._trajectories[b] = map_trajectory(
+                        lambda x: x[b : b + 1, index : index + 1].detach().clone(),  # noqa: B023
+                        trajectory,
+                    )
+            costs.append(cost)
+        self._costs.append(costs)
+
+    def lowest(self) -> Tensor:
+        """From what was noted."""
+        return torch.tensor(self._costs, dtype=torch.float64)
+
+    def best(self) -> Best:
+        """From what was taken out."""
+        cost = torch.tensor(self._lowest, dtype=torch.float64)
+        if len(self._lowest) == 1:
+            return Best(cost, self._commands[0], self._trajectories[0])
+        trajectory = map_trajectory(lambda *rows: torch.cat(rows), *self._trajectories)
+        return Best(cost, torch.cat(self._commands), trajectory)
+
+
+class DeviceRecord(Record):
+    """On an accelerator, where to look at a cost is to wait for it: the best of each iteration is kept to the end."""
+
+    def __init__(self) -> None:
+        self._found: list[Best] = []
+
+    def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: list[bool] | None) -> None:
+        """Take out the best of this iteration."""
         cost, index = scores.ranked.min(dim=1)
-        return cls(cost, chosen(commands, index), map_trajectory(lambda x: chosen(x, index).unsqueeze(1), trajectory))
+        if running is not None:
+            cost = torch.where(torch.as_tensor(running, device=cost.device), cost, torch.inf)
+        taken = map_trajectory(lambda x: chosen(x, index).unsqueeze(1), trajectory)
+        self._found.append(Best(cost, chosen(commands, index), taken))
 
-    def only(self, rows: Tensor) -> "Best":
-        """The same, at an infinite cost in problems that are not in `rows` (B,)."""
-        return replace(self, cost=torch.where(rows.to(self.cost.device), self.cost, torch.inf))
+    def lowest(self) -> Tensor:
+        """Still on the accelerator."""
+        return torch.stack([best.cost for best in self._found]).double()
 
-    @classmethod
-    def among(cls, found: Sequence["Best"]) -> tuple["Best", NDArray[np.float64]]:
-        """The first of the lowest in each problem, and the lowest costs so far (B, len(found))."""
-        costs = torch.stack([best.cost for best in found]).double().cpu().numpy()
-        first = costs.argmin(axis=0).tolist()
+    def best(self) -> Best:
+        """The best of the best."""
+        first = self.lowest().cpu().numpy().argmin(axis=0).tolist()
 
         def pick(*values: Tensor) -> Tensor:
             return torch.stack([values[i][b] for b, i in enumerate(first)])
 
-        best = cls(
-            pick(*(best.cost for best in found)),
-            pick(*(best.commands for best in found)),
-            map_trajectory(pick, *(best.trajectory for best in found)),
+        return Best(
+            pick(*(best.cost for best in self._found)),
+            pick(*(best.commands for best in self._found)),
+            map_trajectory(pick, *(best.trajectory for best in self._found)),
         )
-        return best, np.minimum.accumulate(costs, axis=0).T
 
 
 def chosen(values: Tensor, index: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from planner import checks
+from planner import arrays, checks
 from planner.actions import ActionSpace
+from planner.arrays import Rows
 from planner.evaluation import row_numbers
 from planner.noise import Noise
 from planner.search import Distribution, SearchConfig
@@ -60,12 +61,22 @@ def spread(setting: tuple[float, ...], size: int) -> tuple[float, ...]:
 def std_in_commands(name: str, setting: float | tuple[float, ...], space: ActionSpace) -> Tensor:
     """A configured spread in the units of the commands, (A,); `ValueError` when it does not fit A."""
     fractions = per_dimension(setting)
-    if fractions not in space.spreads:
+    std: Tensor | None = space.memo.get(fractions)
+    if std is None:
         if len(fractions) not in (1, space.dims):
             raise ValueError(f"{name} has {len(fractions)} numbers but an action has {space.dims} dimensions")
         scale = torch.tensor(fractions, dtype=space.low.dtype, device=space.low.device)
-        space.spreads[fractions] = space.half_range * scale
-    return space.spreads[fractions]
+        std = space.memo[fractions] = space.half_range * scale
+    return std
+
+
+def std_row(name: str, setting: float | tuple[float, ...], space: ActionSpace) -> Rows:
+    """The same for all variables in a row, (N,), as formulas want it."""
+    key = "row", setting
+    found = space.memo.get(key)
+    if found is None:
+        found = space.memo[key] = arrays.row(std_in_commands(name, setting, space), space.variables)
+    return found
 
 
 def initial_gaussian(config: GaussianConfig, space: ActionSpace, mean: Tensor) -> Gaussian:
@@ -80,8 +91,15 @@ def draw(dist: Gaussian, noise: Noise, count: int, beta: float) -> Tensor:
     """`count` samples per problem (B, count, V, A) with noise of exponent `beta` along time; not clipped."""
     _, variables, dims = dist.mean.shape
     numbers = noise.normal(count, variables, dims, beta, like=dist.mean)
+    return spread_out(numbers, dist.mean, dist.std)
+
+
+def spread_out(numbers: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Samples mean + std * numbers, of numbers (B, K, V, A) and the others (B, V, A)."""
+    if len(mean) > 1:
+        mean, std = mean.unsqueeze(1), std.unsqueeze(1)
     # Multiplied before added: a fused multiply-add would round differently from row to row.
-    return (numbers * dist.std.unsqueeze(1)).add_(dist.mean.unsqueeze(1))
+    return (numbers * std).add_(mean)
 
 
 def relative_spread(std: Tensor, space: ActionSpace) -> Tensor:
@@ -110,6 +128,6 @@ def choose(values: Tensor, index: Tensor) -> Tensor:
     return values[row_numbers(values.shape[0], values.device)[:, None], index]
 
 
-def moved(now: Tensor, before: Tensor, kept: float) -> Tensor:
+def moved(now: Rows, before: Rows, kept: float) -> Rows:
     """From `now` back towards `before` by a share `kept`."""
-    return torch.lerp(now, before, kept) if kept else now
+    return now + (before - now) * kept if kept else now

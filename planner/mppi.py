@@ -8,22 +8,17 @@ Hansen et al., "Temporal Difference Learning for Model Predictive Control" (TD-M
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from planner import checks
+from planner import arrays, checks
 from planner.actions import ActionSpace
-from planner.gaussian import (
-    Gaussian,
-    GaussianConfig,
-    by_problem,
-    draw,
-    initial_gaussian,
-    relative_spread,
-    std_in_commands,
-)
+from planner.arrays import Rows
+from planner.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian, relative_spread, std_row
 from planner.noise import Noise
 from planner.search import Planner
+
+TINY = 1e-18
+"""What counts as no spread: its square is a number still."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,53 +60,45 @@ class MPPI(Planner[Gaussian, MPPIConfig]):
 
     def update(self, dist: Gaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> Gaussian:
         """W = softmax(-cost / temperature), mean = sum w x, variance = sum w (x - mean)^2."""
-        mean, std = by_problem(self._fit, samples, costs, dist.mean - space.middle, dist.mean, dist.std)
-        if not self.config.adapt_std:
-            return Gaussian(mean, std)
-        return Gaussian(mean, torch.maximum(std, std_in_commands("min_std", self.config.min_std, space)))
+        config = self.config
+        least = std_row("min_std", config.min_std, space)
+        rest = arrays.row(space.middle, space.variables) if config.control_cost else None
+        mean, std = arrays.fit(self._fit, samples, costs, (dist.mean, dist.std), least, rest)
+        return Gaussian(mean, std)
 
     def _fit(
-        self, samples: Tensor, costs: Tensor, from_rest: Tensor, mean: Tensor, std: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Weighted mean and standard deviation (1, V, A)."""
+        self, samples: Rows, costs: Rows, mean: Rows, std: Rows, least: Rows, rest: Rows | None
+    ) -> tuple[Rows, Rows]:
+        """Weighted mean and standard deviation (..., N), at least `least` (N,); `rest` (N,) is the command at rest."""
         config = self.config
-        toll = config.control_cost * control_cost(from_rest, mean, std, samples) if config.control_cost else None
-        weights = softmin(costs, config.temperature, toll).to(samples.dtype)
-        new = average(weights, samples)
+        toll = None if rest is None else config.control_cost * control_cost(mean - rest, mean, std, samples)
+        weights = softmin(costs, config.temperature, toll)
         if not config.adapt_std:
-            return new, std
-        return new, average(weights, (samples - new.unsqueeze(1)).square_()).sqrt_()
+            return weights @ samples, std
+        new, deviation = arrays.moments(samples, weights)
+        return new, arrays.at_least(deviation, least)
 
     def spread(self, dist: Gaussian, space: ActionSpace) -> Tensor:
         """The largest standard deviation."""
         return relative_spread(dist.std, space)
 
 
-def control_cost(from_rest: Tensor, mean: Tensor, std: Tensor, samples: Tensor) -> Tensor:
+def control_cost(from_rest: Rows, mean: Rows, std: Rows, samples: Rows) -> Rows:
     """The sum over time of u' S^-1 (x - m), with the mean m, which is u away from rest, and covariance S (Williams et
-    al., alg. 2): (1, K) of samples (1, K, V, A), the others (1, V, A). A variable without spread costs nothing.
+    al., alg. 2): (..., K) of samples (..., K, N), the others (..., N). A variable without spread costs nothing.
     """
-    precision = torch.where(std > 0, 1.0 / std.square(), 0.0).nan_to_num(posinf=0.0)
-    return ((from_rest * precision).unsqueeze(1) * (samples - mean.unsqueeze(1))).sum(dim=(2, 3))
+    precision = (std > TINY) / arrays.at_least(std, TINY) ** 2
+    return (from_rest * precision) @ (samples - mean).swapaxes(-1, -2)
 
 
-def average(weights: Tensor, values: Tensor) -> Tensor:
-    """Sum over K of weights (B, K) times values (B, K, V, A): (B, V, A)."""
-    return torch.bmm(weights.unsqueeze(1), values.flatten(2)).view(-1, *values.shape[2:])
-
-
-def softmin(costs: Tensor, temperature: float, toll: Tensor | None = None) -> Tensor:
-    """Weights (B, K) that sum to one, with the temperature in standard deviations of each row of finite
-    `costs`; `toll` (B, K) is added in units of the temperature.
+def softmin(costs: Rows, temperature: float, toll: Rows | None = None) -> Rows:
+    """Weights (..., K) that sum to one, with the temperature in standard deviations of each row of finite
+    `costs`; `toll` (..., K) is added in units of the temperature.
 
     A flat row gives equal weights; a row with numbers near the limits of the float type does not overflow.
     """
-    # In double precision, where the squares of single precision's largest numbers are finite.
-    wide = costs.double().clamp(-1e150, 1e150)
-    lowest = wide.amin(dim=1, keepdim=True)
-    above = wide - lowest
-    # Differences below the rounding of the costs themselves are flat.
-    rounding = lowest.abs().mul_(8.0 * torch.finfo(costs.dtype).eps).clamp_(min=1e-300)
-    spread = torch.maximum(above.std(dim=1, correction=0, keepdim=True), rounding)
-    exponent = above.div_(spread.mul_(-temperature))
-    return torch.softmax(exponent if toll is None else exponent - toll, dim=1).to(costs.dtype)
+    above, spread = arrays.above_lowest(costs)
+    exponent = above / (-temperature * spread)
+    if toll is not None:
+        exponent = -arrays.above_lowest(toll - exponent)[0]
+    return arrays.softmax(exponent, costs)

@@ -31,6 +31,7 @@ class Noise:
     def __init__(self, generators: Sequence[Generator]) -> None:
         self.keys = [int(torch.randint(1 << 53, (1,), generator=g, device=g.device)) for g in generators]
         self._read = 0
+        self._tables: dict[tuple[int, int, int, float, torch.dtype], tuple[Tensor, int]] = {}
         self._generators: list[Generator] | None = None
 
     @property
@@ -46,8 +47,12 @@ class Noise:
         Not to be changed in place: it may be the table itself. No row comes twice in a plan before 16 times `count`
         have been read.
         """
-        rows = rows_for(count)
-        numbers = table(rows, count, steps, dims, beta, like.dtype, like.device)
+        kind = count, steps, dims, beta, like.dtype
+        found = self._tables.get(kind)
+        if found is None:
+            rows = rows_for(count)
+            found = self._tables[kind] = table(rows, *kind, like.device), rows
+        numbers, rows = found
         parts = [numbers.narrow(1, (key + self._read) % rows, count) for key in self.keys]
         self._read += count
         return torch.cat(parts) if len(parts) > 1 else parts[0]

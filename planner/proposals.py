@@ -96,15 +96,23 @@ def propose(
     return torch.cat(rows, dim=1)
 
 
+def no_past(space: ActionSpace) -> Past:
+    """No plan before."""
+    past: Past | None = space.memo.get("no past")
+    if past is None:
+        mean = space.middle.expand(space.batch, space.variables, -1)
+        unknown = torch.zeros(space.batch, 0, dtype=torch.bool, device=mean.device)
+        past = space.memo["no past"] = Past(mean, mean, unknown.any(dim=1), mean[:, None][:, :0], unknown)
+    return past
+
+
 def recall(space: ActionSpace, previous: Sequence[Plan | None], elapsed_steps: int) -> Past:
     """The previous plans as they look `elapsed_steps` control steps later; None stands for no plan.
 
     Raises `ValueError` for a plan with another number of action dimensions.
     """
     if all(old is None for old in previous):
-        mean = space.middle.expand(space.batch, space.variables, -1)
-        unknown = torch.zeros(space.batch, 0, dtype=torch.bool, device=mean.device)
-        return Past(mean, mean, unknown.any(dim=1), mean[:, None][:, :0], unknown)
+        return no_past(space)
     middle = space.middle.double().cpu().numpy()
     nothing = np.zeros((0, space.dims))
 

@@ -12,8 +12,11 @@ distribution that the methods hand on.
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -23,9 +26,10 @@ from torch import Generator, Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
+from planner.arrays import on_host
 from planner.config import SearchConfig
 from planner.distribution import D, Distribution
-from planner.evaluation import Best, Scores, cost_curve, evaluate
+from planner.evaluation import DeviceRecord, HostRecord, Record, Scores, cost_curve, evaluate
 from planner.knots import make_knots
 from planner.noise import Noise
 from planner.plan import Plan, Stopped, command_times
@@ -119,7 +123,7 @@ class Planner(ABC, Generic[D, C]):
         the wrong shape. Costs that are NaN or infinite count as the worst finite one and are reported in
         one warning.
         """
-        with torch.inference_mode(not self.differentiable), torch.set_grad_enabled(self.differentiable):
+        with gradients() if self.differentiable else torch.inference_mode():
             plans = self._plan(problem, generators, previous, elapsed_steps, encode_ms)
         if not self.config.polish:
             return plans
@@ -135,7 +139,7 @@ class Planner(ABC, Generic[D, C]):
         elapsed_steps: int,
         encode_ms: float,
     ) -> list[Plan]:
-        config, batch = self.config, problem.batch
+        config, batch, on_cpu = self.config, problem.batch, problem.low.is_cpu
         watch = Stopwatch(self.clock, encode_ms, config.deadline_ms, problem.low.device)
         if len(generators) != batch:
             raise ValueError(f"{len(generators)} generators for {batch} problems; give one to each")
@@ -144,12 +148,12 @@ class Planner(ABC, Generic[D, C]):
         noise = Noise(generators)
         dist = self.resume(self.initial(space, past.mean), past)
         has_curve = getattr(problem.objective, "curve", None) is not None
-        found: list[Best] = []
+        record: Record = HostRecord(batch) if on_cpu else DeviceRecord()
         typical: list[Tensor] = []
         bad: list[Tensor] = []
-        running = np.ones(batch, dtype=bool)  # problems that have not converged ...
+        running = [True] * batch  # problems that have not converged ...
         converged = False  # ... and whether one has
-        iterations = np.full(batch, config.iterations)
+        iterations = [config.iterations] * batch
         populations: list[int] = []
         stopped: Stopped = "iterations"
         for iteration in range(config.iterations):
@@ -158,15 +162,14 @@ class Planner(ABC, Generic[D, C]):
             watch.lap("select")
             trajectory, scores = self._evaluate(problem, commands)
             watch.lap("rollout")
-            best = Best.of(scores, commands, trajectory if has_curve else None)
+            record.add(scores, commands, trajectory if has_curve else None, running if converged else None)
             del trajectory, commands  # the next rollout can then have their memory
             learned = self._learned(dist, space, samples, scores)
-            rows = torch.as_tensor(running, device=space.low.device) if converged else None
+            rows = torch.tensor(running, device=space.low.device) if converged else None
             if rows is not None:
                 # Those that have converged keep what they had, whatever the others still do.
-                best, learned = best.only(rows), learned.where(rows, dist)
+                learned = learned.where(rows, dist)
             dist = learned
-            found.append(best)
             if scores.bad is not None:
                 bad.append(scores.bad if rows is None else scores.bad * rows.to(scores.bad.device))
             populations.append(samples.shape[1])
@@ -174,35 +177,37 @@ class Planner(ABC, Generic[D, C]):
             if iteration + 1 < config.iterations:
                 if config.tolerance is not None:
                     typical.append(scores.finite.detach().median(dim=1).values)
-                    done = running & self._converged(dist, space, found, typical, config.tolerance)
-                    iterations[done] = iteration + 1
-                    running &= ~done
-                    converged = not running.all()
-                    if not running.any():
+                    for b in self._converged(dist, space, record.lowest(), typical, config.tolerance):
+                        if running[b]:
+                            running[b], iterations[b] = False, iteration + 1
+                    converged = not all(running)
+                    if not any(running):
                         break
                 if watch.no_time_for_another():
-                    iterations[running] = iteration + 1
+                    iterations = [iteration + 1 if running[b] else iterations[b] for b in range(batch)]
                     stopped = "deadline"
                     break
-        best, record = Best.among(found)
-        evaluations = np.cumsum(populations)[iterations - 1]
-        report_bad_costs(self.name, bad, evaluations.tolist())
+        best, costs = record.best(), record.lowest().tolist()
+        totals = list(accumulate(populations))
+        evaluations = [totals[count - 1] for count in iterations]
+        report_bad_costs(self.name, bad, evaluations)
         curves = cost_curve(problem.objective, best)
-        means = space.commands(space.clip(dist.mean))
-        actions, mean = best.commands.double().cpu().numpy(), means.detach().double().cpu().numpy()
+        actions = doubles(best.commands)
+        mean = doubles(space.commands(space.clip_(dist.mean.detach().clone())))
         times = command_times(config.horizon, problem.control_period)
         elites = self._handed_on(dist, space)
         watch.lap("select")
         timings = watch.timings_ms()
+        so_far = [list(accumulate((row[b] for row in costs), min)) for b in range(batch)]
         return [
             Plan.trusted(
                 actions=actions[b],
                 times=times,
                 mean=mean[b],
-                cost=float(record[b, -1]),
-                cost_per_iteration=record[b, : iterations[b]].tolist(),
-                model_evals=int(evaluations[b]),
-                iterations=int(iterations[b]),
+                cost=so_far[b][-1],
+                cost_per_iteration=so_far[b][: iterations[b]],
+                model_evals=evaluations[b],
+                iterations=iterations[b],
                 timings_ms=dict(timings),
                 planner=self.name,
                 config=dict(self._settings),
@@ -235,8 +240,8 @@ class Planner(ABC, Generic[D, C]):
     ) -> Tensor:
         """All candidates (B, K, V, A) of an iteration, within the bounds: the mean, samples, proposals."""
         samples = self.sample(dist, space, noise, iteration)
-        count = self.proposed(samples.shape[1] - 1)
-        if count and (self.proposals_last or iteration == 0):
+        wanted = self.config.prior_share and (self.proposals_last or iteration == 0)
+        if wanted and (count := self.proposed(samples.shape[1] - 1)):
             drawn = propose(problem.proposals or self.proposals, problem, space, past, noise, count)
             samples = torch.cat((samples[:, : samples.shape[1] - count], drawn.to(samples.dtype)), dim=1)
         samples.select(1, 0).copy_(dist.mean)
@@ -256,19 +261,20 @@ class Planner(ABC, Generic[D, C]):
         return new if scores.usable is None else new.where(scores.usable, dist)
 
     def _converged(
-        self, dist: D, space: ActionSpace, found: Sequence[Best], typical: Sequence[Tensor], tolerance: float
-    ) -> NDArray[np.bool_]:
-        """Which problems (B,) gain little more and look nowhere else."""
-        if len(found) < 2:
-            return np.zeros(space.batch, dtype=bool)
-        record = torch.stack([best.cost for best in found]).cummin(dim=0).values
+        self, dist: D, space: ActionSpace, lowest: Tensor, typical: Sequence[Tensor], tolerance: float
+    ) -> list[int]:
+        """Which problems gain little more and look nowhere else, given the lowest costs (N, B) of N iterations."""
+        if len(lowest) < 2:
+            return []
+        record = lowest.cummin(dim=0).values
         first, before, now = record[0], record[-2], record[-1]
         little = before - now <= tolerance * (first - now)  # never where no cost was finite: inf - inf
         share = self.config.spread_tolerance
         narrow = (self.spread(dist, space) <= share).to(little.device)
         # Strictly: that all costs are the same does not say that nothing is to be found.
         level = typical[-1] - now < share * (typical[0] - now)
-        return np.asarray((little & (narrow | level)).cpu().numpy())
+        done: list[bool] = (little & (narrow | level)).tolist()
+        return [b for b, yes in enumerate(done) if yes]
 
     def _handed_on(self, dist: D, space: ActionSpace) -> list[NDArray[np.float64] | None]:
         """Elites (E, H, A) of each problem that has some with a finite cost."""
@@ -280,13 +286,52 @@ class Planner(ABC, Generic[D, C]):
         return [commands[b][finite[b]] if finite[b].any() else None for b in range(space.batch)]
 
 
+@contextmanager
+def gradients() -> Iterator[None]:
+    """Gradients, wherever this is called from."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+def doubles(values: Tensor) -> NDArray[np.float64]:
+    """Numbers for a plan, in memory of their own."""
+    if on_host(values):
+        return values.numpy().astype(np.float64)
+    return np.array(values.double().cpu().numpy())
+
+
 def search_space(config: SearchConfig, problem: Problem) -> ActionSpace:
     """The space that a config searches in a problem; raises `ValueError` for knots beyond the horizon."""
-    space = ActionSpace(problem.low, problem.high, config.horizon, config.action_repeat, problem.batch)
-    if config.knots is None:
-        return space
     period = problem.control_period * config.action_repeat
-    return replace(space, knots=make_knots(config.knots, config.interpolation, space.slots, period))
+    return _space(
+        tuple(problem.low.tolist()), tuple(problem.high.tolist()), problem.low.dtype, problem.low.device,
+        config.horizon, config.action_repeat, problem.batch,
+        None if config.knots is None else (config.knots, config.interpolation, period),
+        torch.is_inference_mode_enabled(),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _space(
+    low: tuple[float, ...],
+    high: tuple[float, ...],
+    dtype: torch.dtype,
+    device: torch.device,
+    horizon: int,
+    repeat: int,
+    batch: int,
+    curve: tuple[int | tuple[float, ...], str, float] | None,
+    inference: bool,
+) -> ActionSpace:
+    """Kept from plan to plan with what it has worked out; apart for those that want gradients, as tensors made in
+    inference mode do not serve them.
+    """
+    least, most = (torch.tensor(bound, dtype=dtype, device=device) for bound in (low, high))
+    space = ActionSpace(least, most, horizon, repeat, batch)
+    if curve is None:
+        return space
+    knots, interpolation, period = curve
+    return replace(space, knots=make_knots(knots, interpolation, space.slots, period))
 
 
 def report_bad_costs(name: str, bad: list[Tensor], evaluations: list[int]) -> None:

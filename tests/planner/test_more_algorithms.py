@@ -85,9 +85,10 @@ def test_predictive_sampling_follows_the_best():
 def test_mppi_control_cost_pulls_towards_rest():
     dist = Gaussian(torch.full((1, 3, 2), 0.5), torch.full((1, 3, 2), 0.25))
     samples = torch.stack([torch.full((3, 2), x) for x in (0.25, 0.5, 0.75)])[None]
-    toll = control_cost(dist.mean, dist.mean, dist.std, samples)
-    assert toll[0].tolist() == pytest.approx([6 * 0.5 * 16 * d for d in (-0.25, 0.0, 0.25)])
-    assert not control_cost(dist.mean, dist.mean, torch.zeros(1, 3, 2), samples).any()
+    mean, std, rows = dist.mean.flatten(), dist.std.flatten(), samples[0].flatten(1)
+    toll = control_cost(mean, mean, std, rows)
+    assert toll.tolist() == pytest.approx([6 * 0.5 * 16 * d for d in (-0.25, 0.0, 0.25)])
+    assert not control_cost(mean, mean, torch.zeros(6), rows).any()
     flat = torch.zeros(1, 3)
     free, tied = (
         MPPI(MPPIConfig(samples=3, horizon=3, control_cost=c)).update(dist, SPACE, samples, flat) for c in (0.0, 1.0)
