@@ -1,8 +1,8 @@
 """Meta-World v3 (Yu et al. 2019; McLean et al. 2025, arXiv 2505.11289): a Sawyer and fifty tasks.
 
 Physics, actions, starts, success and scripted policies are the benchmark's; episodes are drawn like its random tasks.
-The goal image is the last frame of the benchmark's scripted policy from the same start, as in JEPA-WMs
-(arXiv 2512.24497); the goal marker is never drawn.
+The goal image shows where the benchmark's scripted policy ends from the same start; the goal marker is never drawn.
+With `protocol=jepa-wms` it shows where that policy is after 100 steps, as in arXiv 2512.24497.
 """
 
 import warnings
@@ -81,7 +81,8 @@ class MetaWorld(MujocoEnvironment):
         self._hand = self.model.body("hand").id
         inner.reset()
         inner.step(np.zeros(4, np.float32))
-        self._numbers = tuple(sorted(key for key, value in vars(inner).items() if _is_number(key, value)))
+        kept = vars(inner).items()
+        self._numbers = tuple(sorted(key for key, value in kept if _is_number(key, value) and not self._is_live(value)))
         self._pristine = self.snapshot()
 
     # -- episodes -----------------------------------------------------------------------------------------------
@@ -129,6 +130,12 @@ class MetaWorld(MujocoEnvironment):
 
     def _note(self, info: Mapping[str, Any]) -> None:
         self._success, self._distance = bool(info["success"]), float(np.mean(info["obj_to_target"]))
+
+    def _is_live(self, value: Any) -> bool:
+        """Whether a number that the benchmark keeps is a window on MuJoCo's data, which change under it: no memory."""
+        data = self.data
+        fields = (data.qpos, data.xpos, data.xquat, data.site_xpos, data.geom_xpos)
+        return isinstance(value, np.ndarray) and any(np.may_share_memory(value, field) for field in fields)
 
     def _observation(self) -> Array:
         """The benchmark's own observation, without being remembered as the last one."""

@@ -100,6 +100,32 @@ def test_restored_states_have_the_same_frame_and_the_same_future(env):
     assert np.array_equal(env.snapshot(), end)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["ogbench/scene", "fetch/pick-and-place", "metaworld/pick-place-v3", "metaworld/door-lock-v3"],
+)
+def test_a_snapshot_means_the_same_to_an_environment_that_has_seen_other_things(name):
+    here, there = made(name), made(name)
+    here.reset(seed=3, options={"goal": False})
+    there.reset(seed=7, options={"goal": False})
+    explorer, expert = there.explorer(np.random.default_rng(5)), here.expert(np.random.default_rng(0))
+    for _ in range(20):
+        there.advance(explorer.act())
+    for _ in range(40):
+        here.advance(expert.act())
+    there.restore(here.snapshot())
+    assert np.array_equal(here.render(), there.render())
+    for action in np.random.default_rng(1).uniform(-1, 1, (10, len(here.action_names))):
+        assert np.array_equal(here.snapshot(), there.snapshot()) and here.cost() == there.cost()
+        here.advance(action)
+        there.advance(action)
+    for again in (here, there):
+        again.reset(seed=9, options={"goal": False})
+    assert np.array_equal(here.snapshot(), there.snapshot())
+    for env in (here, there):
+        env.close()
+
+
 def test_a_step_without_a_frame_is_a_step(env):
     env.reset(seed=1)
     start, action = env.snapshot(), np.full(len(env.action_names), 0.4)
@@ -217,6 +243,16 @@ def test_the_five_tasks_of_ogbench_and_no_sixth():
     np.testing.assert_allclose(starts, [0.2, 0.15, 0.15, 0.43, 0.43], atol=0.02)
     with pytest.raises(ValueError, match="task_id is 6: 'ogbench/cube-single' has the tasks 1 to 5"):
         env.reset(seed=0, options={"task_id": 6})
+    env.close()
+
+
+def test_turned_cameras_are_those_that_stand_on_their_head():
+    env = made("metaworld/reach-v3")
+    turned = importlib.import_module("envs.metaworld").UPSIDE_DOWN
+    env.reset(seed=0, options={"goal": False})
+    for camera in env.cameras:
+        up = env.data.camera(camera).xmat.reshape(3, 3)[:, 1]
+        assert (up[2] < -0.1) == (camera in turned), camera
     env.close()
 
 
