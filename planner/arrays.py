@@ -124,6 +124,18 @@ def lowest_first(samples: Rows, costs: Rows, count: int) -> tuple[Rows, Rows]:
     return samples.take_along_dim(best.indices.mT, -2), best.values
 
 
+def lower(samples: Rows, costs: Rows, best: Rows, cost: Rows) -> tuple[Rows, Rows]:
+    """The best of samples (..., K, N) and its cost, where that is below the `cost` of the `best` (..., N) so far."""
+    if isinstance(costs, np.ndarray):
+        index = costs.argmin()
+        now = cost.dtype.type(costs[index])
+        return (samples[index], now) if now < cost else (best, cost)
+    now, index = costs.min(dim=-1, keepdim=True)
+    now = now.to(cost.dtype)
+    better = now < cost
+    return torch.where(better, samples.take_along_dim(index, -2), best), torch.where(better, now, cost)
+
+
 def joined(first: tuple[Rows, Rows], second: tuple[Rows, Rows]) -> tuple[Rows, Rows]:
     """Candidates (..., E, N) with their costs (..., E), and others with theirs behind them."""
     (samples, costs), (more, more_costs) = first, second

@@ -61,7 +61,7 @@ class CEM(Planner[EliteGaussian, CEMConfig]):
         """The configured spread around the proposal, and no elites: places for them, at infinite cost."""
         start = initial_gaussian(self.config, space, mean)
         kept = mean[:, None].expand(-1, self.keep, -1, -1)
-        return EliteGaussian(start.mean, start.std, kept, torch.full_like(kept[..., 0, 0], torch.inf))
+        return EliteGaussian(start.mean, start.std, kept, mean.new_full((len(mean), self.keep), torch.inf))
 
     @cached_property
     def keep(self) -> int:

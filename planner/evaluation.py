@@ -146,9 +146,8 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Best:
-    """The best candidate of each problem: `cost` (B,), `commands` (B, H, A), `trajectory` (B, 1, ...)."""
+    """The best candidate of each problem: `commands` (B, H, A), `trajectory` (B, 1, ...)."""
 
-    cost: Tensor
     commands: Tensor
     trajectory: Any
 
@@ -162,7 +161,7 @@ class Record:
         """
         raise NotImplementedError
 
-    def lowest(self) -> Tensor:
+    def costs(self) -> list[list[float]]:
         """The lowest costs of the iterations (N, B), infinite where there was none or the problem did not count."""
         raise NotImplementedError
 
@@ -198,49 +197,48 @@ class HostRecord(Record):
             costs.append(cost)
         self._costs.append(costs)
 
-    def lowest(self) -> Tensor:
-        """From what was noted."""
-        return torch.tensor(self._costs, dtype=torch.float64)
+    def costs(self) -> list[list[float]]:
+        """What was noted."""
+        return self._costs
 
     def best(self) -> Best:
         """From what was taken out."""
-        cost = torch.tensor(self._lowest, dtype=torch.float64)
         if len(self._lowest) == 1:
-            return Best(cost, self._commands[0], self._trajectories[0])
+            return Best(self._commands[0], self._trajectories[0])
         trajectory = map_trajectory(lambda *rows: torch.cat(rows), *self._trajectories)
-        return Best(cost, torch.cat(self._commands), trajectory)
+        return Best(torch.cat(self._commands), trajectory)
 
 
 class DeviceRecord(Record):
     """On an accelerator, where to look at a cost is to wait for it: the best of each iteration is kept to the end."""
 
     def __init__(self) -> None:
+        self._lowest: list[Tensor] = []
         self._found: list[Best] = []
 
     def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: list[bool] | None) -> None:
         """Take out the best of this iteration."""
         cost, index = scores.ranked.min(dim=1)
         if running is not None:
-            cost = torch.where(torch.as_tensor(running, device=cost.device), cost, torch.inf)
+            cost = torch.where(torch.tensor(running, device=cost.device), cost, torch.inf)
         taken = map_trajectory(lambda x: chosen(x, index).unsqueeze(1), trajectory)
-        self._found.append(Best(cost, chosen(commands, index), taken))
+        self._lowest.append(cost)
+        self._found.append(Best(chosen(commands, index), taken))
 
-    def lowest(self) -> Tensor:
-        """Still on the accelerator."""
-        return torch.stack([best.cost for best in self._found]).double()
+    def costs(self) -> list[list[float]]:
+        """Fetched from the accelerator."""
+        costs: list[list[float]] = torch.stack(self._lowest).double().tolist()
+        return costs
 
     def best(self) -> Best:
         """The best of the best."""
-        first = self.lowest().cpu().numpy().argmin(axis=0).tolist()
+        first = torch.stack(self._lowest).cpu().numpy().argmin(axis=0).tolist()
 
         def pick(*values: Tensor) -> Tensor:
             return torch.stack([values[i][b] for b, i in enumerate(first)])
 
-        return Best(
-            pick(*(best.cost for best in self._found)),
-            pick(*(best.commands for best in self._found)),
-            map_trajectory(pick, *(best.trajectory for best in self._found)),
-        )
+        commands = pick(*(best.commands for best in self._found))
+        return Best(commands, map_trajectory(pick, *(best.trajectory for best in self._found)))
 
 
 def chosen(values: Tensor, index: Tensor) -> Tensor:
