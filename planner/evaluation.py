@@ -75,7 +75,7 @@ def score(objective: Objective, trajectory: Any, commands: Tensor, residuals: bo
 
 
 def _graded(costs: Any, commands: Tensor) -> Scores:
-    if not isinstance(costs, Tensor) or costs.device != commands.device:
+    if not (isinstance(costs, Tensor) and costs.is_cpu and commands.is_cpu):
         costs = as_tensor(costs, commands.device)
     expected = commands.shape[:2]
     if costs.shape != expected:
@@ -146,7 +146,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Best:
-    """The best candidate of each problem: `commands` (B, H, A), `trajectory` (B, 1, ...)."""
+    """The best candidate of each problem: `commands` (B, 1, H, A), `trajectory` (B, 1, ...)."""
 
     commands: Tensor
     trajectory: Any
@@ -188,12 +188,9 @@ class HostRecord(Record):
                 cost = math.inf
             if cost < self._lowest[b] or not self._costs:
                 self._lowest[b] = cost
-                self._commands[b] = commands[b : b + 1, index].detach().clone()
+                self._commands[b] = one(commands, b, index)
                 if trajectory is not None:
-                    self._trajectories[b] = map_trajectory(
-                        lambda x: x[b : b + 1, index : index + 1].detach().clone(),  # noqa: B023
-                        trajectory,
-                    )
+                    self._trajectories[b] = map_trajectory(lambda x: one(x, b, index), trajectory)  # noqa: B023
             costs.append(cost)
         self._costs.append(costs)
 
@@ -223,7 +220,7 @@ class DeviceRecord(Record):
             cost = torch.where(torch.tensor(running, device=cost.device), cost, torch.inf)
         taken = map_trajectory(lambda x: chosen(x, index).unsqueeze(1), trajectory)
         self._lowest.append(cost)
-        self._found.append(Best(chosen(commands, index), taken))
+        self._found.append(Best(chosen(commands, index).unsqueeze(1), taken))
 
     def costs(self) -> list[list[float]]:
         """Fetched from the accelerator."""
@@ -239,6 +236,15 @@ class DeviceRecord(Record):
 
         commands = pick(*(best.commands for best in self._found))
         return Best(commands, map_trajectory(pick, *(best.trajectory for best in self._found)))
+
+
+def one(values: Tensor, b: int, index: int) -> Tensor:
+    """Of values (B, K, ...), a copy of number `index` of problem b: (1, 1, ...), without a gradient."""
+    if values.requires_grad:
+        values = values.detach()
+    if len(values) > 1:
+        values = values.narrow(0, b, 1)
+    return values.narrow(1, index, 1).clone()
 
 
 def chosen(values: Tensor, index: Tensor) -> Tensor:
@@ -280,5 +286,5 @@ def cost_curve(objective: Objective, best: Best) -> NDArray[np.float64] | None:
     curve = getattr(objective, "curve", None)
     if curve is None or best.trajectory is None:
         return None
-    values = curve(best.trajectory, best.commands[:, None])
+    values = curve(best.trajectory, best.commands)
     return None if values is None else np.asarray(as_tensor(values, torch.device("cpu"))[:, 0].detach().double())

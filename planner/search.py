@@ -192,7 +192,7 @@ class Planner(ABC, Generic[D, C]):
         evaluations = [totals[count - 1] for count in iterations]
         report_bad_costs(self.name, bad, evaluations)
         curves = cost_curve(problem.objective, best)
-        actions = doubles(best.commands)
+        actions = doubles(best.commands)[:, 0]
         mean = doubles(space.commands(space.clip_(dist.mean.detach().clone())))
         times = command_times(config.horizon, problem.control_period)
         elites = self._handed_on(dist, space)
