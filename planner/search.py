@@ -327,7 +327,8 @@ def _space(
     """Kept from plan to plan with what it has worked out; apart for those that want gradients, as tensors made in
     inference mode do not serve them.
     """
-    least, most = (torch.tensor(bound, dtype=dtype, device=device) for bound in (low, high))
+    with torch.inference_mode(False):
+        least, most = (torch.tensor(bound, dtype=dtype, device=device) for bound in (low, high))
     space = ActionSpace(least, most, horizon, repeat, batch)
     if curve is None:
         return space
