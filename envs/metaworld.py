@@ -2,7 +2,7 @@
 
 Physics, actions, starts, success and scripted policies are the benchmark's; episodes are drawn like its random tasks.
 The goal image shows where the benchmark's scripted policy ends from the same start; the goal marker is never drawn.
-(With `protocol=jepa-wms` it shows where that policy is after 100 steps, as in arXiv 2512.24497.)
+With `protocol=jepa-wms` it shows where that policy is after 100 steps, as in arXiv 2512.24497.
 """
 
 import warnings

@@ -18,9 +18,10 @@ STARTS, MOMENTS = 6, 3
 SOFTENING = 10.0
 """Levels of 255 added to how much a pixel varies, so that pixels which never change do not count for everything."""
 FACTOR = 1.8
-"""How many times nearer to another view a frame must be before it is refused. No frame of the right camera came closer
-than 1.5 times to another; of the wrong ones every benchmark's is told (3 times and more), and about three in four of
-the built-in arm's, whose two cameras show much the same.
+"""How many times nearer to another view a frame must be before it is refused.
+
+One of the right camera is at most 1.5 times nearer to another; of the wrong ones every benchmark's is told (3 times and
+more), and about three in four of the built-in arm's, whose two cameras show much the same.
 """
 
 

@@ -42,7 +42,7 @@ def fit(
     values = (samples, costs, *old)
     if not on_host(samples):
         new = formula(*[_device_rows(value) for value in values], *shared)
-        return [row.view(value.shape) for row, value in zip(new, old, strict=True)]
+        return [row.reshape(value.shape) for row, value in zip(new, old, strict=True)]
     if torch.is_grad_enabled():
         values = tuple(value.detach() for value in values)
     arrays = [value.numpy() for value in values]
@@ -56,12 +56,14 @@ def fit(
 
 def _host_rows(array: NDArray[Any]) -> NDArray[Any]:
     axes = array.ndim
-    return array if axes < 2 else array.ravel() if axes == 2 else array.reshape(len(array), -1)
+    if axes < 2:
+        return array
+    return array.ravel() if axes == 2 else array.reshape(len(array), array.shape[1] * array.shape[2])
 
 
 def _device_rows(value: Tensor) -> Tensor:
     flat = value if value.ndim < 3 else value.flatten(-2)
-    return flat if flat.ndim == 3 else flat.view(len(flat), 1, -1)
+    return flat if flat.ndim == 3 else flat.unsqueeze(1) if flat.ndim == 2 else flat[:, None, None]
 
 
 def row(values: Tensor, times: int) -> Rows:
@@ -122,6 +124,18 @@ def lowest_first(samples: Rows, costs: Rows, count: int) -> tuple[Rows, Rows]:
         return samples.take(first, 0), costs.take(first)
     best = costs.topk(count, dim=-1, largest=False)
     return samples.take_along_dim(best.indices.mT, -2), best.values
+
+
+def lower(samples: Rows, costs: Rows, best: Rows, cost: Rows) -> tuple[Rows, Rows]:
+    """The best of samples (..., K, N) and its cost, where that is below the `cost` of the `best` (..., N) so far."""
+    if isinstance(costs, np.ndarray):
+        index = costs.argmin()
+        now = cost.dtype.type(costs[index])
+        return (samples[index].copy(), now) if now < cost else (best, cost)
+    now, index = costs.min(dim=-1, keepdim=True)
+    now = now.to(cost.dtype)
+    better = now < cost
+    return torch.where(better, samples.take_along_dim(index, -2), best), torch.where(better, now, cost)
 
 
 def joined(first: tuple[Rows, Rows], second: tuple[Rows, Rows]) -> tuple[Rows, Rows]:

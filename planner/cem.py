@@ -60,8 +60,12 @@ class CEM(Planner[EliteGaussian, CEMConfig]):
     def initial(self, space: ActionSpace, mean: Tensor) -> EliteGaussian:
         """The configured spread around the proposal, and no elites: places for them, at infinite cost."""
         start = initial_gaussian(self.config, space, mean)
-        kept = mean[:, None].expand(-1, self.keep, -1, -1)
-        return EliteGaussian(start.mean, start.std, kept, torch.full_like(kept[..., 0, 0], torch.inf))
+        places = space.memo.get(("places", self.keep))
+        if places is None:
+            kept = mean.new_zeros(space.batch, self.keep, space.variables, space.dims)
+            costs = mean.new_full((space.batch, self.keep), torch.inf)
+            places = space.memo["places", self.keep] = kept, costs
+        return EliteGaussian(start.mean, start.std, *places)
 
     @cached_property
     def keep(self) -> int:

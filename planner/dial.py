@@ -74,4 +74,4 @@ class DIAL(Planner[Gaussian, DIALConfig]):
 
     def _fit(self, samples: Rows, costs: Rows, mean: Rows) -> tuple[Rows]:
         """The weighted mean (..., N)."""
-        return (softmin(costs, self.config.temperature) @ samples,)
+        return (softmin(costs, self.config.temperature, like=samples) @ samples,)

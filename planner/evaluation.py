@@ -75,7 +75,7 @@ def score(objective: Objective, trajectory: Any, commands: Tensor, residuals: bo
 
 
 def _graded(costs: Any, commands: Tensor) -> Scores:
-    if not isinstance(costs, Tensor) or costs.device != commands.device:
+    if not (isinstance(costs, Tensor) and costs.is_cpu and commands.is_cpu):
         costs = as_tensor(costs, commands.device)
     expected = commands.shape[:2]
     if costs.shape != expected:
@@ -146,9 +146,8 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Best:
-    """The best candidate of each problem: `cost` (B,), `commands` (B, H, A), `trajectory` (B, 1, ...)."""
+    """The best candidate of each problem: `commands` (B, 1, H, A), `trajectory` (B, 1, ...)."""
 
-    cost: Tensor
     commands: Tensor
     trajectory: Any
 
@@ -162,7 +161,7 @@ class Record:
         """
         raise NotImplementedError
 
-    def lowest(self) -> Tensor:
+    def costs(self) -> list[list[float]]:
         """The lowest costs of the iterations (N, B), infinite where there was none or the problem did not count."""
         raise NotImplementedError
 
@@ -189,58 +188,63 @@ class HostRecord(Record):
                 cost = math.inf
             if cost < self._lowest[b] or not self._costs:
                 self._lowest[b] = cost
-                self._commands[b] = commands[b : b + 1, index].detach().clone()
+                self._commands[b] = one(commands, b, index)
                 if trajectory is not None:
-                    self._trajectories[b] = map_trajectory(
-                        lambda x: x[b : b + 1, index : index + 1].detach().clone(),  # noqa: B023
-                        trajectory,
-                    )
+                    self._trajectories[b] = map_trajectory(lambda x: one(x, b, index), trajectory)  # noqa: B023
             costs.append(cost)
         self._costs.append(costs)
 
-    def lowest(self) -> Tensor:
-        """From what was noted."""
-        return torch.tensor(self._costs, dtype=torch.float64)
+    def costs(self) -> list[list[float]]:
+        """What was noted."""
+        return self._costs
 
     def best(self) -> Best:
         """From what was taken out."""
-        cost = torch.tensor(self._lowest, dtype=torch.float64)
         if len(self._lowest) == 1:
-            return Best(cost, self._commands[0], self._trajectories[0])
+            return Best(self._commands[0], self._trajectories[0])
         trajectory = map_trajectory(lambda *rows: torch.cat(rows), *self._trajectories)
-        return Best(cost, torch.cat(self._commands), trajectory)
+        return Best(torch.cat(self._commands), trajectory)
 
 
 class DeviceRecord(Record):
     """On an accelerator, where to look at a cost is to wait for it: the best of each iteration is kept to the end."""
 
     def __init__(self) -> None:
+        self._lowest: list[Tensor] = []
         self._found: list[Best] = []
 
     def add(self, scores: Scores, commands: Tensor, trajectory: Any, running: list[bool] | None) -> None:
         """Take out the best of this iteration."""
         cost, index = scores.ranked.min(dim=1)
         if running is not None:
-            cost = torch.where(torch.as_tensor(running, device=cost.device), cost, torch.inf)
+            cost = torch.where(torch.tensor(running, device=cost.device), cost, torch.inf)
         taken = map_trajectory(lambda x: chosen(x, index).unsqueeze(1), trajectory)
-        self._found.append(Best(cost, chosen(commands, index), taken))
+        self._lowest.append(cost)
+        self._found.append(Best(chosen(commands, index).unsqueeze(1), taken))
 
-    def lowest(self) -> Tensor:
-        """Still on the accelerator."""
-        return torch.stack([best.cost for best in self._found]).double()
+    def costs(self) -> list[list[float]]:
+        """Fetched from the accelerator."""
+        costs: list[list[float]] = torch.stack(self._lowest).double().tolist()
+        return costs
 
     def best(self) -> Best:
         """The best of the best."""
-        first = self.lowest().cpu().numpy().argmin(axis=0).tolist()
+        first = torch.stack(self._lowest).cpu().numpy().argmin(axis=0).tolist()
 
         def pick(*values: Tensor) -> Tensor:
             return torch.stack([values[i][b] for b, i in enumerate(first)])
 
-        return Best(
-            pick(*(best.cost for best in self._found)),
-            pick(*(best.commands for best in self._found)),
-            map_trajectory(pick, *(best.trajectory for best in self._found)),
-        )
+        commands = pick(*(best.commands for best in self._found))
+        return Best(commands, map_trajectory(pick, *(best.trajectory for best in self._found)))
+
+
+def one(values: Tensor, b: int, index: int) -> Tensor:
+    """Of values (B, K, ...), a copy of number `index` of problem b: (1, 1, ...), without a gradient."""
+    if values.requires_grad:
+        values = values.detach()
+    if len(values) > 1:
+        values = values.narrow(0, b, 1)
+    return values.narrow(1, index, 1).clone()
 
 
 def chosen(values: Tensor, index: Tensor) -> Tensor:
@@ -282,5 +286,5 @@ def cost_curve(objective: Objective, best: Best) -> NDArray[np.float64] | None:
     curve = getattr(objective, "curve", None)
     if curve is None or best.trajectory is None:
         return None
-    values = curve(best.trajectory, best.commands[:, None])
+    values = curve(best.trajectory, best.commands)
     return None if values is None else np.asarray(as_tensor(values, torch.device("cpu"))[:, 0].detach().double())

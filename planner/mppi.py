@@ -72,7 +72,7 @@ class MPPI(Planner[Gaussian, MPPIConfig]):
         """Weighted mean and standard deviation (..., N), at least `least` (N,); `rest` (N,) is the command at rest."""
         config = self.config
         toll = None if rest is None else config.control_cost * control_cost(mean - rest, mean, std, samples)
-        weights = softmin(costs, config.temperature, toll)
+        weights = softmin(costs, config.temperature, toll, like=samples)
         if not config.adapt_std:
             return weights @ samples, std
         new, deviation = arrays.moments(samples, weights)
@@ -91,9 +91,9 @@ def control_cost(from_rest: Rows, mean: Rows, std: Rows, samples: Rows) -> Rows:
     return (from_rest * precision) @ (samples - mean).swapaxes(-1, -2)
 
 
-def softmin(costs: Rows, temperature: float, toll: Rows | None = None) -> Rows:
+def softmin(costs: Rows, temperature: float, toll: Rows | None = None, like: Rows | None = None) -> Rows:
     """Weights (..., K) that sum to one, with the temperature in standard deviations of each row of finite
-    `costs`; `toll` (..., K) is added in units of the temperature.
+    `costs`; `toll` (..., K) is added in units of the temperature. In the type of `like`, or that of the costs.
 
     A flat row gives equal weights; a row with numbers near the limits of the float type does not overflow.
     """
@@ -101,4 +101,4 @@ def softmin(costs: Rows, temperature: float, toll: Rows | None = None) -> Rows:
     exponent = above / (-temperature * spread)
     if toll is not None:
         exponent = -arrays.above_lowest(toll - exponent)[0]
-    return arrays.softmax(exponent, costs)
+    return arrays.softmax(exponent, costs if like is None else like)

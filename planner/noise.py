@@ -29,7 +29,7 @@ class Noise:
     """
 
     def __init__(self, generators: Sequence[Generator]) -> None:
-        self.keys = [int(torch.randint(1 << 53, (1,), generator=g, device=g.device)) for g in generators]
+        self.keys = [key_from(generator) for generator in generators]
         self._read = 0
         self._tables: dict[tuple[int, int, int, float, torch.dtype], tuple[Tensor, int]] = {}
         self._generators: list[Generator] | None = None
@@ -61,6 +61,11 @@ class Noise:
         """Uniform numbers (B, *shape) in [0, 1), drawn afresh."""
         rows = [torch.rand(shape, generator=g, dtype=like.dtype) for g in self.generators]
         return torch.stack(rows).to(like.device)
+
+
+def key_from(generator: Generator) -> int:
+    """A number below 2**53."""
+    return int(torch.empty(1, dtype=torch.int64, device=generator.device).random_(1 << 53, generator=generator).item())
 
 
 def rows_for(count: int) -> int:

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -249,4 +250,9 @@ class Plan:
 
 def command_times(horizon: int, control_period: float) -> NDArray[np.float64]:
     """When each of `horizon` commands begins, (H,) seconds from the start of the plan."""
+    return _times(horizon, control_period).copy()
+
+
+@lru_cache(maxsize=64)
+def _times(horizon: int, control_period: float) -> NDArray[np.float64]:
     return np.arange(horizon, dtype=np.float64) * control_period

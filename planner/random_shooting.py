@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from planner import checks
+from planner import arrays, checks
 from planner.actions import ActionSpace
-from planner.evaluation import chosen
 from planner.gaussian import std_in_commands
 from planner.noise import Noise
 from planner.search import Distribution, Planner, SearchConfig
@@ -75,13 +74,9 @@ class RandomShooting(Planner[BestSeen, RandomShootingConfig]):
 
 def nothing_seen(mean: Tensor) -> BestSeen:
     """Only a proposal (B, V, A), of unknown cost."""
-    return BestSeen(mean, torch.full_like(mean[:, 0, 0], torch.inf))
+    return BestSeen(mean, mean.new_full((len(mean),), torch.inf))
 
 
 def best_of_both(dist: BestSeen, samples: Tensor, costs: Tensor) -> BestSeen:
     """The best of `samples` (B, K, V, A) where it is better than the best seen before."""
-    cost, index = costs.min(dim=1)
-    cost = cost.to(dist.cost.dtype)
-    better = cost < dist.cost
-    mean = torch.where(better.view(-1, 1, 1), chosen(samples, index), dist.mean)
-    return BestSeen(mean, torch.where(better, cost, dist.cost))
+    return BestSeen(*arrays.fit(arrays.lower, samples, costs, (dist.mean, dist.cost)))

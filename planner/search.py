@@ -177,7 +177,7 @@ class Planner(ABC, Generic[D, C]):
             if iteration + 1 < config.iterations:
                 if config.tolerance is not None:
                     typical.append(scores.finite.detach().median(dim=1).values)
-                    for b in self._converged(dist, space, record.lowest(), typical, config.tolerance):
+                    for b in self._converged(dist, space, record.costs(), typical, config.tolerance):
                         if running[b]:
                             running[b], iterations[b] = False, iteration + 1
                     converged = not all(running)
@@ -187,12 +187,12 @@ class Planner(ABC, Generic[D, C]):
                     iterations = [iteration + 1 if running[b] else iterations[b] for b in range(batch)]
                     stopped = "deadline"
                     break
-        best, costs = record.best(), record.lowest().tolist()
+        best, costs = record.best(), record.costs()
         totals = list(accumulate(populations))
         evaluations = [totals[count - 1] for count in iterations]
         report_bad_costs(self.name, bad, evaluations)
         curves = cost_curve(problem.objective, best)
-        actions = doubles(best.commands)
+        actions = doubles(best.commands)[:, 0]
         mean = doubles(space.commands(space.clip_(dist.mean.detach().clone())))
         times = command_times(config.horizon, problem.control_period)
         elites = self._handed_on(dist, space)
@@ -261,18 +261,19 @@ class Planner(ABC, Generic[D, C]):
         return new if scores.usable is None else new.where(scores.usable, dist)
 
     def _converged(
-        self, dist: D, space: ActionSpace, lowest: Tensor, typical: Sequence[Tensor], tolerance: float
+        self, dist: D, space: ActionSpace, costs: list[list[float]], typical: Sequence[Tensor], tolerance: float
     ) -> list[int]:
-        """Which problems gain little more and look nowhere else, given the lowest costs (N, B) of N iterations."""
-        if len(lowest) < 2:
+        """Which problems gain little more and look nowhere else, given the lowest `costs` (N, B) of N iterations."""
+        if len(costs) < 2:
             return []
-        record = lowest.cummin(dim=0).values
+        record = torch.tensor(costs, dtype=torch.float64).cummin(dim=0).values
         first, before, now = record[0], record[-2], record[-1]
         little = before - now <= tolerance * (first - now)  # never where no cost was finite: inf - inf
         share = self.config.spread_tolerance
         narrow = (self.spread(dist, space) <= share).to(little.device)
         # Strictly: that all costs are the same does not say that nothing is to be found.
-        level = typical[-1] - now < share * (typical[0] - now)
+        middle, usual = (costs.to(now) for costs in (typical[-1], typical[0]))
+        level = middle - now < share * (usual - now)
         done: list[bool] = (little & (narrow | level)).tolist()
         return [b for b, yes in enumerate(done) if yes]
 
@@ -326,7 +327,8 @@ def _space(
     """Kept from plan to plan with what it has worked out; apart for those that want gradients, as tensors made in
     inference mode do not serve them.
     """
-    least, most = (torch.tensor(bound, dtype=dtype, device=device) for bound in (low, high))
+    with torch.inference_mode(False):
+        least, most = (torch.tensor(bound, dtype=dtype, device=device) for bound in (low, high))
     space = ActionSpace(least, most, horizon, repeat, batch)
     if curve is None:
         return space

@@ -1,14 +1,15 @@
 """Each algorithm does what its paper says, and new ones fit on the base loop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
 import torch
 
-from planner import CEM, MPPI, CEMConfig, MPPIConfig, Planner, SearchConfig, make_planner
+from planner import CEM, MPPI, CEMConfig, MPPIConfig, Planner, SearchConfig, arrays, make_planner
 from planner.actions import ActionSpace
 from planner.cem import EliteGaussian
+from planner.evaluation import DeviceRecord, HostRecord, Scores
 from planner.gaussian import Gaussian, by_problem, choose
 from planner.mppi import softmin
 from planner.search import Distribution
@@ -113,6 +114,55 @@ def test_chosen_candidates_are_those_with_the_numbers():
     values, index = torch.randn(2, 5, 3), torch.tensor([[4, 0], [1, 1]])
     assert torch.equal(choose(values, index), torch.stack((values[0, [4, 0]], values[1, [1, 1]])))
     assert torch.equal(choose(values[:1], index[:1]), values[:1, [4, 0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("cem", {"elites": 6}), ("cem", {"elites": 6, "keep_fraction": 0.0, "alpha": 0.0}), ("mppi", {}),
+        ("mppi", {"control_cost": 0.5}), ("mppi", {"adapt_std": False}), ("dial", {}), ("predictive_sampling", {}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_formula_says_the_same_for_arrays_and_for_tensors(name, settings, batch, monkeypatch):
+    draw = torch.Generator().manual_seed(0)
+    costs = [torch.rand(batch, 40, generator=draw) for _ in range(3)]
+    samples = [torch.rand(batch, 40, 3, 2, generator=draw) - 0.5 for _ in range(3)]
+    planner = make_planner(name, horizon=3, samples=40, **settings)
+
+    def learned(costs):
+        space = ActionSpace(-torch.ones(2), torch.ones(2), horizon=3, repeat=1, batch=batch)
+        dist = planner.initial(space, torch.full((batch, 3, 2), 0.1))
+        for row, candidates in zip(costs, samples, strict=True):
+            dist = planner.update(dist, space, candidates, row)
+        return {field.name: getattr(dist, field.name) for field in fields(dist)}
+
+    on_host = learned(costs)
+    wide = learned([row.double() for row in costs])
+    monkeypatch.setattr(arrays, "on_host", lambda values: False)
+    elsewhere = learned(costs)
+    for key, value in on_host.items():
+        for other in (elsewhere[key], wide[key]):
+            assert value.shape == other.shape and torch.allclose(value, other.to(value.dtype), atol=1e-5)
+        assert key == "kept_costs" or value.dtype == wide[key].dtype == torch.float32
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_both_records_find_the_same(batch):
+    draw = torch.Generator().manual_seed(1)
+    host, device = HostRecord(batch), DeviceRecord()
+    for i in range(6):
+        costs, commands = torch.rand(batch, 9, generator=draw), torch.rand(batch, 9, 4, 2, generator=draw)
+        costs[-1] = torch.inf if i < 2 else costs[-1]
+        trajectory = {"state": commands.cumsum(dim=2), "array": commands.numpy()}
+        for record in (host, device):
+            record.add(Scores(costs, costs), commands, trajectory, None if i < 4 else [b > 0 for b in range(batch)])
+    assert host.costs() == device.costs()
+    ours, theirs = host.best(), device.best()
+    assert torch.equal(ours.commands, theirs.commands) and ours.commands.shape == (batch, 1, 4, 2)
+    assert torch.equal(ours.trajectory["state"], theirs.trajectory["state"])
+    assert np.array_equal(ours.trajectory["array"], theirs.trajectory["array"])
+    assert np.array_equal(ours.trajectory["array"], ours.commands.numpy())
 
 
 def test_spread_per_action_dimension():

@@ -123,8 +123,10 @@ def test_costs_may_be_any_numbers(name, kind):
             "list": lambda: costs.tolist(),
         }.get(kind, lambda: costs)()
 
-    plans = small(name).plan(problem(Scored(function), 2), streams(2))
-    assert all(np.isfinite(p.cost) for p in plans)
+    types = set()
+    watched = Scored(lambda a: (types.add(a.dtype), function(a))[1])
+    plans = small(name).plan(problem(watched, 2), streams(2))
+    assert all(np.isfinite(p.cost) for p in plans) and types == {torch.float32}
 
 
 class BatchlessTrajectory:
