@@ -43,7 +43,7 @@ def page(folder: Path) -> str:
             lines.append(_provenance(ceiling))
     if found:
         about = found[0][1]["machine"]
-        lines += ["", f"All on {about['processor']}, {about['cores']} cores, {about['system']}, no GPU."]
+        lines += ["", f"All on {about['processor']}, {about['cores']} cores, {about['system']}."]
     return "\n".join(lines) + "\n"
 
 
