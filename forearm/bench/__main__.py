@@ -1,6 +1,7 @@
 """`python -m forearm.bench [--quick] [--only SECTION ...] [--out PAGE] [--json FOLDER]`: measure and write the page."""
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -60,24 +61,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         "machine": machine(),
         "peers": versions(),
     }
-    done: dict[str, Section] = {}
+    done: list[str] = []
     for name, measure in wanted.items():
         if arguments.only and name not in arguments.only:
             continue
         _say(f"bench: {name} ...")
         started = time.perf_counter()
-        done[name] = measure()
+        about["machine"] = machine()  # how busy it is changes
+        section = measure()
         _say(f" {time.perf_counter() - started:.0f} s\n")
         # A section that is done is not lost when a later one fails.
-        write_json(results / f"{name}.json", {**about, "section": name, "data": done[name].data})
+        text = {"title": section.title, "lines": section.lines}
+        write_json(results / f"{name}.json", {**about, "section": name, "data": section.data, "text": text})
+        done.append(name)
+        kept = [name for name in wanted if name in done or (arguments.only and not arguments.quick)]
         with replacing(page) as temporary:
-            temporary.write_text(text_of(about, list(done.values()), quick=arguments.quick), encoding="utf-8")
+            temporary.write_text(text_of(found_in(results, kept), quick=arguments.quick), encoding="utf-8")
     _say(f"bench: wrote {page} and {results}{os.sep}*.json\n")
     return 0
 
 
-def text_of(about: dict[str, Any], parts: Sequence[Section], quick: bool = False) -> str:
+def found_in(folder: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What was kept of those sections, as it is in their files; those without a file are left out."""
+    paths = [folder / f"{name}.json" for name in names]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+
+
+def text_of(parts: Sequence[dict[str, Any]], quick: bool = False) -> str:
     """The page."""
+    about = parts[0]
     found = about["machine"]
     peers = ", ".join(f"{name} {version}" for name, version in about["peers"].items()) or "none installed"
     lines = [
@@ -86,21 +98,28 @@ def text_of(about: dict[str, Any], parts: Sequence[Section], quick: bool = False
         "Written by `make bench`; do not edit by hand. All ratios are of times taken in turns within one run.",
         "",
         *(["**A quick run: too few repetitions to quote.**", ""] if quick else []),
-        f"- command: `{about['command']}`, {about['date']}",
         f"- machine: {found['processor']}, {found['cores']} cores, {found['system']}"
-        + (f", {found['gpu']}" if found["gpu"] else ", no GPU")
-        + f"; load average at the start {found['load']}",
+        + (f", {found['gpu']}" if found["gpu"] else ", no GPU"),
         "- versions: Python {python}, torch {torch}, numpy {numpy}, MuJoCo {mujoco}".format(**found),
         f"- peers: {peers}",
         "",
     ]
-    return "\n".join(lines) + "\n" + "\n".join(part.markdown() for part in parts)
+    for part in parts:
+        section = Section(part["text"]["title"], [_run_of(part), "", *part["text"]["lines"]])
+        lines.append(section.markdown())
+    return "\n".join(lines) + "\n"
+
+
+def _run_of(part: dict[str, Any]) -> str:
+    return f"*`{part['command']}`, {part['date']}; load average when it began {part['machine']['load']}*"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure the planners, write the page.")
     parser.add_argument("--quick", action="store_true", help="about two minutes; writes outputs/bench/benchmarks.md")
-    parser.add_argument("--only", nargs="+", default=[], metavar="SECTION", help="these sections alone")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="SECTION", help="these sections alone; the page keeps the others"
+    )
     parser.add_argument("--out", default=None, metavar="PAGE", help="where the page goes")
     parser.add_argument("--json", default="outputs/bench", metavar="FOLDER", help="where the numbers go")
     return parser

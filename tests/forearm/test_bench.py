@@ -151,7 +151,7 @@ def test_tables_are_made_without_peers_and_without_a_renderer(tmp_path):
     for part in parts:
         json.dumps(part.data, allow_nan=False)
     about = {"date": "today", "command": "make bench", "machine": page.machine(), "peers": {}}
-    text = text_of(about, parts)
+    text = text_of([{**about, "text": {"title": part.title, "lines": part.lines}} for part in parts])
     assert text.count("\n## ") == 4 and "nan" not in text
     for name in runners.samplers():
         assert name in text
@@ -192,5 +192,10 @@ def test_the_command_writes_page_and_numbers(tmp_path, monkeypatch, capsys):
     assert "## Overhead" in (tmp_path / "page.md").read_text(encoding="utf-8")
     document = json.loads((tmp_path / "json" / "overhead.json").read_text(encoding="utf-8"))
     assert document["machine"]["cores"] >= 1 and "horizon 3, threads 1" in document["data"]
+    # A section alone joins those that were measured before it.
+    monkeypatch.setattr("forearm.bench.__main__.FULL", TINY)
+    assert main(["--only", "scaling", *words[3:]]) == 0
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert text.index("## Overhead") < text.index("## Scaling") and text.count("load average when it began") == 2
     assert main(["--only", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
