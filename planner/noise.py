@@ -60,7 +60,7 @@ class Noise:
     def uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Uniform numbers (B, *shape) in [0, 1), drawn afresh."""
         rows = [torch.rand(shape, generator=g, dtype=like.dtype) for g in self.generators]
-        return torch.stack(rows).to(like.device)
+        return (torch.stack(rows) if len(rows) > 1 else rows[0].unsqueeze(0)).to(like.device)
 
 
 def key_from(generator: Generator) -> int:
