@@ -93,15 +93,17 @@ def draw(found: dict[str, Curves], path: Path) -> None:
 
     figure = Figure(figsize=(5.2 * len(found), 4.0), layout="constrained")
     FigureCanvasAgg(figure)
+    # A planner has one colour, although not every panel has every planner.
+    names = list(dict.fromkeys(name for planners in found.values() for name in planners))
+    colours = {name: f"C{index}" for index, name in enumerate(names)}
     for index, (kind, planners) in enumerate(found.items()):
         axes = figure.add_subplot(1, len(found), index + 1)
         for name, points in planners.items():
             evaluations = np.array(list(points))
             quartiles = np.array([np.percentile(costs, [25, 50, 75]) for costs in points.values()])
-            (line,) = axes.plot(evaluations, quartiles[:, 1], marker="o", markersize=3, label=name)
-            axes.fill_between(
-                evaluations, quartiles[:, 0], quartiles[:, 2], color=line.get_color(), alpha=0.12, linewidth=0
-            )
+            colour = colours[name]
+            axes.plot(evaluations, quartiles[:, 1], marker="o", markersize=3, label=name, color=colour)
+            axes.fill_between(evaluations, quartiles[:, 0], quartiles[:, 2], color=colour, alpha=0.12, linewidth=0)
         axes.set_xscale("log")
         axes.set_xlabel("model evaluations (candidate sequences rolled out)")
         axes.set_ylabel("cost of the plan / cost of holding still")
