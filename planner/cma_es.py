@@ -7,6 +7,7 @@ transformation, which the search sees through.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,16 @@ from planner.noise import Noise
 from planner.search import Distribution, Planner, SearchConfig
 
 LEAST_POPULATION = 4
+
+
+@cache
+def blas() -> Any:
+    """NumPy's linear algebra. With matrices of a plan's size, more of its threads than one gain nothing, and wait in a
+    busy loop that takes the cores from the model's next rollout: with two threads, a plan took twice as long.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +65,11 @@ class Strategy:
     def __init__(self, mean: NDArray[np.float64], std: NDArray[np.float64], population: int, diagonal: bool) -> None:
         try:
             import cma
-        except ImportError:
-            raise ValueError("planner 'cma_es' needs the package cma: pip install cma") from None
+
+            self.blas = blas()
+        except ImportError as error:
+            name = error.name or "cma"
+            raise ValueError(f"planner 'cma_es' needs the package {name}: pip install {name}") from None
         self.generator: Generator | None = None
         self.size = len(mean)
         self.asked: list[NDArray[np.float64]] = []
@@ -83,13 +97,15 @@ class Strategy:
     def ask(self, generator: Generator) -> NDArray[np.float64]:
         """Candidates (population, N) within [-1, 1]."""
         self.generator = generator
-        self.asked = self.search.ask()
+        with self.blas.limit(limits=1):
+            self.asked = self.search.ask()
         return np.stack(self.asked)[:, : self.size]
 
     def tell(self, costs: NDArray[np.float64]) -> None:
         """Learn from the costs (population,) of what was asked; flat costs teach nothing."""
         if costs.min() < costs.max():
-            self.search.tell(self.asked, costs.tolist())
+            with self.blas.limit(limits=1):
+                self.search.tell(self.asked, costs.tolist())
 
     @property
     def mean(self) -> NDArray[np.float64]:

@@ -26,17 +26,18 @@ class GradientConfig(SearchConfig):
 
     `samples` counts the best sequence so far and the starts: the proposal, and perturbations of it with noise of
     `initial_std` and exponent `noise_beta`. After every `halve_every` iterations the worse half of them is given up
-    (None: never), as in successive halving (Jamieson and Talwalkar, AISTATS 2016): many starts find a good valley, few
-    are needed in it. `iterations` rollouts leave time for one step fewer. `learning_rate` is
-    Adam's, in halves of a command's range, and goes down to `final_rate` times itself along a cosine. `beta1` and
-    `beta2` are Adam's decays, of shorter memory than in training: on a quadratic with 40 variables, 31 steps then
-    leave less than a hundredth of the cost that 0.9 and 0.999 leave. `bounds`: `project` onto them after each step,
-    or `tanh` descends on what a hyperbolic tangent squashes between them.
+    (None: never), down to `halve_to` of them, as in successive halving (Jamieson and Talwalkar, AISTATS 2016): many
+    starts find a good valley, few are needed in it. `iterations` rollouts leave time for one step fewer.
+    `learning_rate` is Adam's, in halves of a command's range, and goes down to `final_rate` times itself along a
+    cosine. `beta1` and `beta2` are Adam's decays, of shorter memory than in training: on a quadratic with 40
+    variables, 31 steps then leave less than a hundredth of the cost that 0.9 and 0.999 leave. `bounds`: `project` onto
+    them after each step, or `tanh` descends on what a hyperbolic tangent squashes between them.
     """
 
     samples: int = 16
     iterations: int = 32
     halve_every: int | None = None
+    halve_to: int = 2
     learning_rate: float = 0.2
     final_rate: float = 0.1
     beta1: float = 0.7
@@ -54,6 +55,7 @@ class GradientConfig(SearchConfig):
             object.__setattr__(self, name, checks.real(name, getattr(self, name), least=0.0, below=1.0))
         if self.halve_every is not None:
             object.__setattr__(self, "halve_every", checks.integer("halve_every", self.halve_every, 1))
+        object.__setattr__(self, "halve_to", checks.integer("halve_to", self.halve_to, 1))
         checks.choice("bounds", self.bounds, ("project", "tanh"))
         object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
         object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
@@ -121,8 +123,9 @@ class GradientDescent(Planner[Descent, GradientConfig]):
     def _left(self, iteration: int) -> int:
         """How many descents take part in an iteration, counted from 0."""
         config = self.config
+        starts = config.samples - 1
         halvings = 0 if config.halve_every is None else iteration // config.halve_every
-        return max(1, (config.samples - 1) >> halvings)
+        return max(min(config.halve_to, starts), starts >> halvings)
 
     def _step(self, space: ActionSpace, dist: Descent, best: BestSeen, points: Tensor, slope: Tensor) -> Descent:
         """Adam's step from points (B, K - 1, V, A), given slopes by variables of half a range each.

@@ -117,15 +117,25 @@ def test_gradient_descends_through_a_model(bounds):
 
 def test_gradient_gives_up_the_worse_half_of_its_starts():
     seen: list[torch.Tensor] = []
-    planner = make_planner("gradient", horizon=3, samples=9, iterations=6, halve_every=2)
+    planner = make_planner("gradient", horizon=3, samples=9, iterations=8, halve_every=2)
     [plan] = planner.plan(watched(torch.full((1, 3, 2), 0.9), seen), streams(1))
-    assert [samples.shape[1] for samples in seen] == [9, 9, 5, 5, 3, 3]
+    assert [samples.shape[1] for samples in seen] == [9, 9, 5, 5, 3, 3, 3, 3]
     assert plan.model_evals == sum(samples.shape[1] for samples in seen)
     # Those that go on are those with the lowest costs: a descent moves little, so they are still the nearest.
     before, after = (((samples[0, 1:] - 0.9) ** 2).sum(dim=(1, 2)) for samples in (seen[1], seen[2]))
     assert after.max() < before.median()
     with pytest.raises(ValueError, match="halve_every"):
         make_planner("gradient", horizon=3, halve_every=0)
+    with pytest.raises(ValueError, match="halve_to"):
+        make_planner("gradient", horizon=3, halve_to=0)
+
+
+@pytest.mark.parametrize(("halve_to", "left"), [(1, [9, 5, 3, 2, 2]), (4, [9, 5, 5, 5, 5]), (20, [9] * 5)])
+def test_gradient_keeps_as_many_descents_as_it_is_told_to(halve_to: int, left: list[int]):
+    seen: list[torch.Tensor] = []
+    planner = make_planner("gradient", horizon=3, samples=9, iterations=5, halve_every=1, halve_to=halve_to)
+    planner.plan(watched(torch.full((1, 3, 2), 0.9), seen), streams(1))
+    assert [samples.shape[1] for samples in seen] == left
 
 
 def test_gradient_steps_are_adams():
