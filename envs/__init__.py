@@ -9,7 +9,7 @@ from envs.catalog import BENCHMARKS
 from envs.contract import Environment, Policy
 from envs.env import CAMERAS, ArmEnv
 from envs.mujoco_env import MujocoEnvironment
-from envs.registry import MissingExtra, make, names, register_environments
+from envs.registry import MissingExtra, check_installed, make, names, register_environments
 from envs.rendering import RenderingUnavailable, View, working_backend
 from envs.simulator import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
 from envs.tasks import TASKS, Scene, Task
@@ -31,6 +31,7 @@ __all__ = [
     "Task",
     "TrueDynamics",
     "View",
+    "check_installed",
     "expert",
     "explorer",
     "make",

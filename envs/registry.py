@@ -76,6 +76,16 @@ def register_environments(prefix: str, factory: Factory, tasks: Sequence[str]) -
     _OWN[prefix] = (factory, tuple(tasks))
 
 
+def check_installed(task: str) -> None:
+    """Raise `MissingExtra` for a task of a benchmark that cannot run here; nothing is imported or built.
+
+    Told before anything else is looked for: what a task's world model or data lack matters only where it can run.
+    """
+    prefix, slash, _ = task.partition("/")
+    if slash and prefix in _ADAPTERS and prefix not in _OWN and (reason := obstacle(prefix)) is not None:
+        raise MissingExtra(reason)
+
+
 def obstacle(benchmark: str) -> str | None:
     """Why the tasks of `benchmark`, one of `BENCHMARKS`, cannot run here and what to do about it; None if they can.
 

@@ -19,6 +19,7 @@ def main(overrides: Sequence[str]) -> int:
     chosen = settings.load("collect", overrides)
     import_modules(chosen["use"])
     task = chosen.one("task")
+    envs.check_installed(task["name"])
     steps, episodes = task["collect"]["steps"], task["collect"]["episodes"]
     collection = Collection(
         task=task["name"],

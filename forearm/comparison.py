@@ -52,10 +52,14 @@ class Comparison:
 def rows_of(comparison: Comparison) -> list[Row]:
     """The rows, task by task: planners on the learned model, the same on the simulator, then the baselines.
 
-    Raises `ForearmError`, ValueError or a checkpoint's own error for anything that would stop a row later.
+    Raises `ForearmError`, ValueError, `envs.MissingExtra` or a checkpoint's own error for anything that would stop a
+    row later.
     """
+    from envs import check_installed
+
     rows = []
     for task in comparison.tasks:
+        check_installed(task["name"])
         fingerprint = None
         if comparison.learned and comparison.planners:
             from forearm.latent import fingerprint_of

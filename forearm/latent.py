@@ -212,11 +212,12 @@ def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":
 
 def check_horizon(task: Mapping[str, Any], horizon: int) -> None:
     """Raise `ForearmError` unless the model's steps divide `horizon`, in control steps."""
-    frameskip = load_for(task)[0].config.frameskip
+    frameskip, usual = load_for(task)[0].config.frameskip, task["frameskip"]
     if horizon % frameskip:
+        unusual = "" if frameskip == usual else f" (task {task['name']} has {task['name']}.frameskip={usual})"
         raise ForearmError(
             f"horizon={horizon} is no multiple of {frameskip}, the control steps in one step of "
-            f"checkpoint '{task['checkpoint']}'; try planner.horizon={-(-horizon // frameskip) * frameskip}"
+            f"checkpoint '{task['checkpoint']}'{unusual}; try planner.horizon={-(-horizon // frameskip) * frameskip}"
         )
 
 

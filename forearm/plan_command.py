@@ -34,6 +34,7 @@ def main(overrides: Sequence[str]) -> int:
     chosen = settings.load("plan", overrides)
     import_modules(chosen["use"])
     task = chosen.one("task")
+    envs.check_installed(task["name"])
     planner = fitted(chosen.one("planner"), task)
     seed, episode = chosen.whole("seed", 0), chosen.whole("episode", 0)
     out = output.file("out", chosen["out"])
@@ -56,6 +57,7 @@ def main(overrides: Sequence[str]) -> int:
     if given:  # read before the simulator is built: a wrong file is told at once
         start = brain.frame(Path(chosen["start"]), "start")
         goal = brain.frame(Path(chosen["goal"]), "goal")
+    envs.working_backend()  # before a benchmark's packages look for one themselves, and complain of what they find
     env = environment(task["name"], task["camera"], task["resolution"])
     check_rate(task, env)
     if given:

@@ -1,5 +1,6 @@
 """One plan from two frames: the shortest way through the house."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,8 @@ def load(task_or_checkpoint: str = "reach", *, task: str | None = None) -> Brain
 
         if task_or_checkpoint not in shipped():
             task_config(task_or_checkpoint)  # says which names there are
+    elif _is_meant_for_a_task(task_or_checkpoint):
+        task_config(task_or_checkpoint)
     from world_model.checkpoint import load_checkpoint
 
     made_for = str(
@@ -117,6 +120,14 @@ def load(task_or_checkpoint: str = "reach", *, task: str | None = None) -> Brain
         ].get("task")
     )
     return Brain({**task_config(task or made_for), "checkpoint": task_or_checkpoint})
+
+
+def _is_meant_for_a_task(name: str) -> bool:
+    """Whether a name with a slash is a benchmark's task written wrongly, and not a path."""
+    from envs.catalog import BENCHMARKS
+
+    near = difflib.get_close_matches(name.partition("/")[0], BENCHMARKS, n=1)
+    return bool(near) and not Path(name).suffix and not Path(name).exists()
 
 
 def plan(

@@ -101,8 +101,7 @@ def check_rate(task: Mapping[str, Any], env: "Environment") -> None:
     model, document = load_for(task)
     period, size = float(document["control_period"]), len(env.action_names)
     differing = []
-    # A data set's frame rate is a whole number, so a period may have been rounded.
-    if abs(period - env.control_period) > 0.03 * env.control_period:
+    if not same_period(period, env.control_period):
         differing.append(f"one command every {1e3 * period:.4g} ms, not every {1e3 * env.control_period:.4g} ms")
     if model.config.action_dim != size:
         differing.append(f"commands of {model.config.action_dim} numbers, not {size}")
@@ -111,6 +110,12 @@ def check_rate(task: Mapping[str, Any], env: "Environment") -> None:
             f"checkpoint '{task['checkpoint']}' was trained on {' and '.join(differing)} as {env.name} takes them: "
             f"give another {task['name']}.checkpoint= or train one"
         )
+
+
+def same_period(one: float, other: float) -> bool:
+    """Whether two control periods (s) are meant to be the same."""
+    # A data set's frame rate is a whole number, so a period may have been rounded.
+    return abs(one - other) <= 0.03 * other
 
 
 def fitted(planner: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,21 +30,25 @@ def main(overrides: Sequence[str]) -> int:
         raise ForearmError("serving needs two more packages: pip install 'forearm[serve]'") from None
     import torch
 
+    from forearm.latent import check_horizon
     from forearm.planning import Brain
     from forearm.rows import build_planner, fitted
     from forearm.serve.server import Server
     from forearm.serve.session import Goals
+    from forearm.views import views_for
 
     config = config_of(chosen)
     config.tls()
     planner = fitted(chosen.one("planner"), chosen.one("task"))
-    build_planner(planner)  # contradictory settings are told before anything is loaded
+    horizon = build_planner(planner).config.horizon  # contradictory settings are told before anything is loaded
     brain = Brain(chosen.one("task"))
-    goals = Goals(None if chosen["goals"] is None else Path(chosen["goals"]).expanduser(), brain)
+    check_horizon(brain.task, horizon)
+    views = views_for(brain) if chosen["check_goals"] else None
+    goals = Goals(None if chosen["goals"] is None else Path(chosen["goals"]).expanduser(), brain, views)
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("websockets").setLevel(logging.WARNING)
-    server = Server(brain, planner, config, goals)
+    server = Server(brain, planner, config, goals, views)
     asyncio.run(_until_told(server, Console()))
     return 0
 

@@ -4,6 +4,7 @@ A file says nothing about its camera, and the latent of a frame from elsewhere m
 data. What gives it away is the scene: each camera shows it in a way of its own, whatever the arm does.
 """
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,9 @@ from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
     from envs import Environment
+    from forearm.planning import Brain
+
+logger = logging.getLogger(__name__)
 
 STARTS, MOMENTS = 6, 3
 """Episodes from which typical frames are taken, and how many from each, a second apart."""
@@ -30,10 +34,11 @@ class Views:
 
     Args:
         env: whose cameras are meant; it is reset and moved about.
+        camera: one of them, that frames should be of; null: the one that `env` is seen by.
     """
 
-    def __init__(self, env: "Environment") -> None:
-        self._name, self._camera, self._cameras = env.name, env.camera, env.cameras
+    def __init__(self, env: "Environment", camera: str | None = None) -> None:
+        self._name, self._camera, self._cameras = env.name, camera or env.camera, env.cameras
         frames: dict[str, list[np.ndarray]] = {camera: [] for camera in env.cameras}
         for seed in range(STARTS):
             env.reset(seed=seed, options={"goal": False})
@@ -72,3 +77,26 @@ class Views:
     def _difference(self, frame: np.ndarray, camera: str) -> float:
         """Mean difference from what `camera` shows, in units of how much that varies."""
         return float(np.mean(np.abs(frame - self._typical[camera]) / self._spread[camera]))
+
+
+def views_for(brain: "Brain") -> Views | None:
+    """What the cameras of the task show that a world model was made for, in the frames that it takes.
+
+    None where that cannot be said here: a task without a simulator, a camera that it does not have, a benchmark that is
+    not installed, no GL back end. Takes 0.2 to 3 s, most of it for building the simulator.
+    """
+    import envs
+
+    name, camera = str(brain.task["name"]), str(brain.document.get("camera", "")).rpartition(".")[2]
+    if name not in envs.names():
+        return None
+    try:
+        envs.working_backend()
+        env = envs.make(name, None, brain.resolution)
+        try:
+            return Views(env, camera) if camera in env.cameras else None
+        finally:
+            env.close()
+    except (envs.MissingExtra, envs.RenderingUnavailable) as error:
+        logger.info("whether goals are of camera '%s' of %s is not checked: %s", camera, name, error)
+        return None

@@ -50,7 +50,7 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
 
     Raises:
         CheckpointError: a world model that cannot be read.
-        DatasetError: data that cannot be read, or of another camera or another number of commands.
+        DatasetError: data that cannot be read, or of another camera, rate or number of commands.
         ValueError: a validation share that leaves nothing to train or to test on.
         FloatingPointError: a loss that is no longer finite.
     """
@@ -62,6 +62,14 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         raise DatasetError(
             f"{training.data}: was filmed by {cache.camera_key}, but checkpoint '{training.checkpoint}' was trained on "
             f"{document.get('camera')}"
+        )
+    period = document.get("control_period")
+    # Frame rates are whole numbers, so a period that is none may have been rounded.
+    if period is not None and abs(period * cache.fps - 1.0) > 0.03:
+        raise DatasetError(
+            f"{training.data}: has one command every {1e3 / cache.fps:.4g} ms, but checkpoint "
+            f"'{training.checkpoint}' was trained on one every {1e3 * period:.4g} ms: give data of that rate, "
+            "or train a world model on these"
         )
     fitting, held_out = split_episodes(cache.episodes, training.validation, training.seed)
     data, tests = (

@@ -56,6 +56,8 @@ class Controller:
         clock: s; what `act` takes for now when it is not told, and what a plan's take-over is timed by in `thread`
             mode. `now` must be of the same clock.
 
+    Raises ValueError for an unknown mode, `ForearmError` for a mind that plans at another rate than the body's.
+
     Attributes:
         plan: the last plan that was followed, None before the first of a goal.
         report: what that plan's own curve would have broken, with times from its beginning.
@@ -73,6 +75,7 @@ class Controller:
     ) -> None:
         if mode not in ("thread", "inline", "manual"):
             raise ValueError(f"mode is '{mode}': expected thread, inline or manual")
+        _check_rate(mind, body)
         self.mind, self.robot, self.body = mind, robot, body
         self.timing = timing or Timing()
         self.mode, self.clock = mode, clock
@@ -109,9 +112,13 @@ class Controller:
         planner: str | Mapping[str, Any] = "cem",
         robot: "str | Robot" = "panda",
         seed: int = 0,
+        check_goals: bool = True,
         **settings: Any,
     ) -> "Controller":
         """A controller with the checkpoint of a task of the built-in arm; `settings` are `mode`, `clock` and `timing`.
+
+        `check_goals`: refuse a goal that another of the task's cameras took, or that is upside down, as far as the
+        simulator can be drawn here.
 
         Raises what `forearm.load` raises, and `ForearmError` for an unknown robot or planner.
         """
@@ -119,10 +126,13 @@ class Controller:
         from forearm.control.mind import LatentMind
         from forearm.control.robot import load_robot
         from forearm.planning import load
+        from forearm.views import views_for
 
         arm = load_robot(robot) if isinstance(robot, str) else robot
         brain = load(task)
-        return cls(LatentMind(brain, planner, seed), arm, ToolBody(str(brain.task["name"])), **settings)
+        body = ToolBody(str(brain.task["name"]))
+        views = views_for(brain) if check_goals else None
+        return cls(LatentMind(brain, planner, seed, views), arm, body, **settings)
 
     # -- what the caller does ------------------------------------------------------------------------------------
 
@@ -449,3 +459,15 @@ class Controller:
     def _count(self, name: str) -> None:
         with self._lock:
             self._counts[name] += 1
+
+
+def _check_rate(mind: Mind, body: Body) -> None:
+    """Raise `ForearmError` where a mind says how often it commands, and the body is commanded at another rate."""
+    from forearm.rows import same_period
+
+    period = getattr(mind, "period", None)  # a mind of one's own, or a server that is not ours, need not say
+    if period is not None and not same_period(period, body.period):
+        raise ForearmError(
+            f"the world model was trained on one command every {1e3 * period:.4g} ms, but the arm's body takes one "
+            f"every {1e3 * body.period:.4g} ms: give a checkpoint trained at that rate, or a body of the checkpoint's"
+        )

@@ -16,6 +16,7 @@ from forearm.control.trajectory import Array
 
 if TYPE_CHECKING:
     from forearm.planning import Brain
+    from forearm.views import Views
     from planner.plan import Plan
 
 Observation = Mapping[str, Any]
@@ -43,7 +44,8 @@ class Mind(Protocol):
     """Anything that can plan: the world model of this process, or one behind a socket.
 
     frame_shape: of the frames it takes. ahead_steps: a whole multiple of this many periods may lie between a frame and
-    a plan. past_steps: how many past commands it wants to know.
+    a plan. past_steps: how many past commands it wants to know. One that also has a `period`, in s from one command to
+    the next, is refused by a controller whose body has another.
     """
 
     frame_shape: tuple[int, ...]
@@ -72,17 +74,23 @@ class LatentMind:
         brain: the world model.
         planner: a name in configs/planner, or such a config.
         seed: of the search's random numbers; every `begin` starts them anew.
+        views: what goals should look like; None: any goal of the right size is taken.
+
+    Raises ForearmError for a planner whose horizon is no multiple of the model's steps.
     """
 
-    def __init__(self, brain: "Brain", planner: str | Mapping[str, Any] = "cem", seed: int = 0) -> None:
-        from forearm.latent import fingerprint, imagination_for
+    def __init__(
+        self, brain: "Brain", planner: str | Mapping[str, Any] = "cem", seed: int = 0, views: "Views | None" = None
+    ) -> None:
+        from forearm.latent import check_horizon, fingerprint, imagination_for
         from forearm.planning import planner_config
         from forearm.rows import build_planner, fitted
         from world_model.latent_dynamics import LatentDynamics
 
-        self.brain, self.seed = brain, seed
+        self.brain, self.seed, self.views = brain, seed, views
         self.config = fitted(planner_config(planner) if isinstance(planner, str) else planner, brain.task)
         self.planner = build_planner(self.config)
+        check_horizon(brain.task, self.planner.config.horizon)
         model = brain.model.config
         self.frame_shape: tuple[int, ...] = (model.resolution, model.resolution, 3)
         self.ahead_steps = model.frameskip
@@ -97,8 +105,14 @@ class LatentMind:
         self._generator = torch.Generator()
 
     def begin(self, goal: Any) -> None:
-        """Encode the goal frame (R, R, 3) uint8, or the file of one; raises ForearmError for another size."""
+        """Encode the goal frame (R, R, 3) uint8, or the file of one.
+
+        Raises ForearmError for another size, and for one of another camera or upside down where there are `views`; what
+        was begun before then still holds.
+        """
         frame = self.brain.frame(goal, "goal")
+        if self.views is not None:
+            self.views.check(frame, "goal")
         self._imagination.begin([frame])
         self._begun = True
         self._seen.clear()

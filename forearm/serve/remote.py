@@ -42,11 +42,13 @@ class RemoteMind:
         self.frame_shape: tuple[int, ...] = (side, side, 3)
         self.ahead_steps = int(metadata["ahead_steps"])
         self.past_steps = int(metadata["past_steps"])
+        period = metadata.get("control_period")
+        self.period: float | None = None if period is None else float(period)
         self._goal: Any = None
         self._told = False
         # As many as a request may bring along, and as far back as the model looks.
         self._seen: deque[tuple[float, Observation]] = deque(maxlen=EARLIER + 1)
-        self._closest = self.past_steps * float(metadata.get("control_period", 0.0)) / (EARLIER - 1)
+        self._closest = self.past_steps * (self.period or 0.0) / (EARLIER - 1)
         self._new = 0
         self._planned = False
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Response
 
     from forearm.planning import Brain
+    from forearm.views import Views
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +36,19 @@ class Server:
         planner: the config of the search.
         config: where and how to listen.
         goals: goal frames that can be asked for by name.
+        views: what goals should look like; None: any goal of the right size is taken.
     """
 
-    def __init__(self, brain: "Brain", planner: Mapping[str, Any], config: ServeConfig, goals: Goals) -> None:
+    def __init__(
+        self,
+        brain: "Brain",
+        planner: Mapping[str, Any],
+        config: ServeConfig,
+        goals: Goals,
+        views: "Views | None" = None,
+    ) -> None:
         self.brain, self.planner, self.config, self.goals = brain, fitted(planner, brain.task), config, goals
+        self.views = views
         self.metrics = Metrics()
         self.port = config.port
         model = brain.model.config
@@ -135,7 +145,7 @@ class Server:
         connection = None
         try:
             execute = min(self.config.execute, int(self.planner["horizon"]))
-            session = Session(self.brain, self.planner, self.goals, execute, self.config.seed)
+            session = Session(self.brain, self.planner, self.goals, execute, self.config.seed, self.views)
             connection = Connection(socket, session, self._shape, self.config, self._executor, self.metrics)
             task = asyncio.current_task()
             assert task is not None

@@ -13,19 +13,26 @@ from forearm.serve.request import PROTOCOL, Request, RequestError
 
 if TYPE_CHECKING:
     from forearm.planning import Brain
+    from forearm.views import Views
 
 
 class Goals:
-    """Goal frames by name: the PNG files of a folder, read once. Raises ForearmError for one that does not fit."""
+    """Goal frames by name: the PNG files of a folder, read once.
 
-    def __init__(self, folder: Path | None, brain: "Brain") -> None:
+    Raises ForearmError for one that does not fit the model, or does not look as `views` say.
+    """
+
+    def __init__(self, folder: Path | None, brain: "Brain", views: "Views | None" = None) -> None:
         self._frames: dict[str, np.ndarray] = {}
         if folder is None:
             return
         if not folder.is_dir():
             raise ForearmError(f"goals={folder}: no such folder; give one with a PNG for each goal")
         for path in sorted(folder.glob("*.png")):
-            self._frames[path.stem] = brain.frame(path, "goals")
+            frame = brain.frame(path, "goals")
+            if views is not None:
+                views.check(frame, f"goals={path}")
+            self._frames[path.stem] = frame
 
     @property
     def names(self) -> list[str]:
@@ -48,10 +55,19 @@ class Session:
         goals: by name.
         execute: commands of a chunk that a client is taken to have carried out by its next request, unless it says.
         seed: of the search's random numbers.
+        views: what goals should look like; None: any goal of the right size is taken.
     """
 
-    def __init__(self, brain: "Brain", planner: Mapping[str, Any], goals: Goals, execute: int, seed: int = 0) -> None:
-        self.mind = LatentMind(brain, planner, seed)
+    def __init__(
+        self,
+        brain: "Brain",
+        planner: Mapping[str, Any],
+        goals: Goals,
+        execute: int,
+        seed: int = 0,
+        views: "Views | None" = None,
+    ) -> None:
+        self.mind = LatentMind(brain, planner, seed, views)
         self.goals, self.execute = goals, execute
         self._goal: np.ndarray | None = None
         self._time = 0.0
@@ -63,12 +79,15 @@ class Session:
         begun = time.perf_counter()
         goal = self.goals[request.goal] if isinstance(request.goal, str) else request.goal
         other = goal is not None and (self._goal is None or not np.array_equal(goal, self._goal))
-        if goal is not None:
-            self._goal = goal
+        wanted = self._goal if goal is None else goal
         if request.reset or other:
-            if self._goal is not None:
-                self.mind.begin(self._goal)
+            if wanted is not None:
+                try:
+                    self.mind.begin(wanted)
+                except ForearmError as error:
+                    raise RequestError(str(error)) from None
             self._actions, self._time = None, 0.0
+        self._goal = wanted
         if request.pixels is None:
             return {"reset": True, "protocol": PROTOCOL}
         if self._goal is None:

@@ -9,6 +9,7 @@ import forearm
 from forearm.control import Command, Controller, Status, Timing
 from forearm.control.body import ToolBody
 from forearm.control.robot import Robot
+from forearm.errors import ForearmError
 
 from .conftest import START, Script, observed
 
@@ -356,6 +357,38 @@ def test_settings_that_cannot_be_are_refused(robot: Robot, body: ToolBody) -> No
         Timing(ahead=-1)
     with pytest.raises(ValueError, match="mode"):
         Controller(Script(FORWARD), robot, body, mode="sometimes")  # type: ignore[arg-type]
+
+
+def test_a_mind_of_another_rate_is_refused_with_both_rates(robot: Robot, body: ToolBody) -> None:
+    mind = Script(FORWARD)
+    mind.period = 0.05  # type: ignore[attr-defined]
+    with pytest.raises(ForearmError, match="one command every 50 ms, but the arm's body takes one every 100 ms"):
+        Controller(mind, robot, body)
+    mind.period = 0.1  # type: ignore[attr-defined]
+    Controller(mind, robot, body, mode="manual")
+
+
+def test_a_goal_of_another_camera_upside_down_or_of_another_size_is_refused_with_the_reason() -> None:
+    import envs
+
+    env = envs.make("push")
+    seen, info = env.reset(seed=3)
+    bad = [
+        (info["goal"][::-1], "upside down for camera 'front' of push: turn it"),
+        (env.render("side"), "like camera 'side' of push, not like 'front', which the checkpoint knows"),
+        (env.render(resolution=96), "goal is uint8 (96, 96, 3), but the model expects uint8 (64, 64, 3)"),
+    ]
+    env.close()
+    with forearm.Controller.load("push", mode="inline", clock=lambda: 0.0) as control:
+        for beat, (goal, says) in enumerate(bad):
+            control.reset(goal)
+            command = control.act({**seen, "time": 0.1 * beat}, 0.1 * beat)
+            assert command.status is Status.REFUSED and says in command.reason
+        control.reset(info["goal"])
+        assert control.act({**seen, "time": 0.3}, 0.3).status is not Status.REFUSED and control.counts["plans"] == 1
+    with forearm.Controller.load("push", mode="inline", clock=lambda: 0.0, check_goals=False) as control:
+        control.reset(bad[1][0])
+        assert control.act({**seen, "time": 0.0}, 0.0).status is not Status.REFUSED
 
 
 def test_the_shipped_model_reaches_its_goal_through_the_controller() -> None:

@@ -39,11 +39,19 @@ def fitting(monkeypatch):
 @pytest.mark.parametrize(("task", "package", "extra"), BENCHMARKS)
 def test_an_extra_that_is_not_installed_is_named(monkeypatch, fitting, task, package, extra):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(envs.MissingExtra) as told:
-        envs.make(task)
-    assert str(told.value) == (
-        f"tasks '{extra}/...' need the extra '{extra}', which is not installed: pip install 'forearm[{extra}]'"
-    )
+    for ask in (envs.make, envs.check_installed):
+        with pytest.raises(envs.MissingExtra) as told:
+            ask(task)
+        assert str(told.value) == (
+            f"tasks '{extra}/...' need the extra '{extra}', which is not installed: pip install 'forearm[{extra}]'"
+        )
+
+
+def test_tasks_that_need_no_extra_are_never_in_want_of_one(monkeypatch, fitting):
+    monkeypatch.setitem(sys.modules, "ogbench", None)
+    monkeypatch.setitem(registry._OWN, "ogbench", (lambda *_: None, ("mine",)))
+    for task in ("push", "own", "mine/stack", "ogbench/mine"):
+        envs.check_installed(task)
 
 
 @pytest.mark.parametrize(("task", "package", "extra"), BENCHMARKS)

@@ -1,6 +1,7 @@
 """A benchmark's task through the whole house: settings, collection, training, planning, comparison."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+import envs
+import forearm
 from forearm import settings
 from forearm.cli import main
 from forearm.errors import ForearmError
-from world_model.checkpoint import save_checkpoint
+from forearm.planning import task_config
+from world_model.checkpoint import CheckpointError, save_checkpoint
 from world_model.config import ModelConfig
 from world_model.dataset.reader import read_dataset
 from world_model.jepa import JEPA
@@ -107,12 +111,123 @@ def test_a_checkpoint_of_another_rate_or_command_is_refused(fetch: Path, tmp_pat
     torch.manual_seed(0)
 
 
-def test_an_extra_that_is_missing_is_one_line(failing: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
+BENCHMARKS = [
+    ("ogbench/cube-single", "ogbench", "ogbench"),
+    ("metaworld/push-v3", "metaworld", "metaworld"),
+    ("fetch/push", "gymnasium_robotics", "fetch"),
+]
+
+
+@pytest.mark.parametrize(("task", "package", "extra"), BENCHMARKS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["plan", "out=it/plan.json"],
+        ["plan", "task.checkpoint=it/none.json", "start=it/no.png", "goal=it/no.png", "out=it/plan.json"],
+        ["run", "out=it"],
+        ["run", "dynamics=oracle", "out=it"],
+        ["compare", "out=it"],
+        ["compare", "learned=false", "workers=1", "out=it"],
+        ["collect", "workers=1", "out=it"],
+    ],
+    ids=" ".join,
+)
+def test_an_extra_that_is_not_installed_is_one_line_before_anything_else(
+    words: list[str], task: str, package: str, extra: str, failing: Failing, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("envs.registry.mujoco.__version__", "3.3.0")
+    monkeypatch.setitem(sys.modules, package, None)
+    said = failing(words[0], f"task={task}", *words[1:])
+    expected = f"tasks '{extra}/...' need the extra '{extra}', which is not installed: pip install 'forearm[{extra}]'"
+    assert said == f"forearm: {expected}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_extra_that_is_missing_where_a_worker_finds_out_is_one_line(
+    failing: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from envs import registry
 
+    monkeypatch.setattr(registry, "obstacle", lambda benchmark: None)
     monkeypatch.setitem(registry._ADAPTERS, "ogbench", ("envs.no_such_adapter", "OGBench"))
     said = failing("collect", "task=ogbench/puzzle-3x3", "episodes=1", "workers=1", "out=unused")
     assert "need the extra 'ogbench'" in said and "pip install 'forearm[ogbench]'" in said
+
+
+@pytest.mark.parametrize(
+    ("task", "near"),
+    [
+        ("ogbench/cube-singel", "ogbench/cube-single"),
+        ("metaworld/push", "metaworld/push-v3"),
+        ("fetch/pushh", "fetch/push"),
+        ("fetsh/push", "fetch/push"),
+    ],
+)
+def test_an_unknown_task_of_a_benchmark_is_told_with_the_nearest_by_every_door(
+    task: str, near: str, failing: Failing, tmp_path: Path
+) -> None:
+    for command in ("plan", "run", "compare", "collect", "train", "serve"):
+        said = failing(command, f"task={task}", *([] if command == "serve" else [f"out={tmp_path / 'it'}"]))
+        assert f"unknown task '{task}'; did you mean" in said and near in said
+    for load in (forearm.load, lambda name: forearm.load("reach", task=name), task_config):
+        with pytest.raises(ForearmError, match=f"unknown task '{task}'; did you mean .*{near}"):
+            load(task)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_that_is_not_there_is_no_task(tmp_path: Path) -> None:
+    for path in ("outputs/pusj", str(tmp_path / "push"), "ogbench/mine.json"):
+        with pytest.raises(CheckpointError, match="no checkpoint"):
+            forearm.load(path)
+
+
+@pytest.mark.parametrize("which", ["start", "goal"])
+@pytest.mark.parametrize(("task", "package", "extra"), BENCHMARKS)
+def test_a_picture_of_another_camera_upside_down_or_of_another_size_is_refused(
+    task: str, package: str, extra: str, which: str, failing: Failing, tmp_path: Path
+) -> None:
+    from envs import registry
+
+    if reason := registry.obstacle(extra):
+        pytest.skip(reason)
+    env = envs.make(task)
+    seen = env.reset(seed=3, options={"goal": False})[0]["pixels"]
+    own, other = env.cameras[:2]
+    pictures = [
+        (seen[::-1], f"looks upside down for camera '{own}' of {task}: turn it, first row at the top"),
+        (env.render(other), f"looks like camera '{other}' of {task}, not like '{own}', which the checkpoint knows"),
+        (env.render(resolution=96), "is 96 x 96 pixels, but the model expects 64 x 64"),
+    ]
+    env.close()
+    Image.fromarray(seen).save(tmp_path / "good.png")
+    good = [f"{key}={tmp_path / 'good.png'}" for key in ("start", "goal")]
+    for pixels, says in pictures:
+        bad = f"{which}={tmp_path / 'bad.png'}"
+        Image.fromarray(pixels).save(tmp_path / "bad.png")
+        said = failing("plan", f"task={task}", *good, bad, f"out={tmp_path / 'out' / 'plan.json'}")
+        assert bad in said and says in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_with_a_checkpoint_of_another_rate_or_step_is_refused(failing: Failing, tmp_path: Path) -> None:
+    from envs import registry
+
+    if reason := registry.obstacle("fetch"):
+        pytest.skip(reason)
+    out = f"out={tmp_path / 'out' / 'plan.json'}"
+    for period, frameskip, says in (
+        (0.1, 4, "one command every 100 ms, not every 40 ms as fetch/push takes them"),
+        (0.04, 5, "horizon=24 is no multiple of 5, the control steps in one step of checkpoint"),
+        (0.04, 5, "(task fetch/push has fetch/push.frameskip=4); try planner.horizon=25"),
+    ):
+        model = JEPA(ModelConfig(width=8, latent_dim=16, predictor_width=32, frameskip=frameskip))
+        about = {"task": "fetch/push", "camera": "observation.images.front", "control_period": period}
+        save_checkpoint(model.eval(), tmp_path / f"other{frameskip}", about)
+        said = failing("plan", "task=fetch/push", f"task.checkpoint={tmp_path / f'other{frameskip}.json'}", out)
+        assert says in said and f"other{frameskip}.json" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_list_names_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,6 +154,7 @@ def test_a_frame_of_another_camera_or_upside_down_is_one_line_and_writes_nothing
         ({"control_period": 0.05}, {}, "one command every 50 ms, not every 100 ms as push takes them"),
         ({}, {"action_dim": 5}, "commands of 5 numbers, not 4 as push takes them"),
         ({}, {"frameskip": 4}, "horizon=10 is no multiple of 4, the control steps in one step of checkpoint"),
+        ({}, {"frameskip": 4}, "(task push has push.frameskip=2); try planner.horizon=12"),
         ({"camera": "observation.images.side"}, {}, "was made for camera side, not front"),
         ({}, {"resolution": 96}, "was made for resolution 96, not 64"),
     ],

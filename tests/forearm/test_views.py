@@ -1,10 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import envs
 from envs import registry
 from forearm.errors import ForearmError
-from forearm.views import Views
+from forearm.views import Views, views_for
 
 TASKS = ["reach", "push", "ogbench/cube-single", "metaworld/reach-v3", "fetch/push"]
 
@@ -56,3 +58,31 @@ def test_frames_upside_down_are_told(env):
 
 def test_what_is_like_nothing_here_passes(env):
     Views(env).check(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8), "goal")
+
+
+def brain_of(task, camera, side=64):
+    return SimpleNamespace(task={"name": task}, document={"camera": f"observation.images.{camera}"}, resolution=side)
+
+
+def test_views_are_those_of_the_checkpoints_own_camera_and_resolution():
+    env = envs.make("push", "side", 48)
+    frame = env.reset(seed=3, options={"goal": False})[0]["pixels"]
+    other = env.render("front")
+    env.close()
+    views = views_for(brain_of("push", "side", 48))
+    views.check(frame, "goal")
+    with pytest.raises(ForearmError, match="like camera 'front' of push, not like 'side'"):
+        views.check(other, "goal")
+
+
+def test_no_views_where_there_is_nothing_to_look_at(monkeypatch):
+    assert views_for(brain_of("own", "wrist")) is None
+    assert views_for(brain_of("push", "wrist")) is None
+    monkeypatch.setattr(registry, "obstacle", lambda benchmark: "not installed")
+    assert views_for(brain_of("fetch/push", "front")) is None
+
+    def none_draws():
+        raise envs.RenderingUnavailable("none")
+
+    monkeypatch.setattr(envs, "working_backend", none_draws)
+    assert views_for(brain_of("push", "front")) is None

@@ -123,6 +123,19 @@ class Recorder:
         return {"actions": np.zeros((12, 4))}
 
 
+def test_a_server_whose_model_commands_at_another_rate_is_refused() -> None:
+    from forearm.control import Controller
+    from forearm.control.body import ToolBody
+    from forearm.control.robot import load_robot
+    from forearm.errors import ForearmError
+
+    robot, body = load_robot("panda"), ToolBody("push")
+    with pytest.raises(ForearmError, match="one command every 40 ms, but the arm's body takes one every 100 ms"):
+        Controller(RemoteMind(lambda: Recorder(control_period=0.04)), robot, body, mode="manual")
+    for known in (0.1, None):  # a server that does not say is taken at its word
+        Controller(RemoteMind(lambda period=known: Recorder(control_period=period)), robot, body, mode="manual")
+
+
 @pytest.mark.parametrize("rate", [15, 30, 60, 200])
 def test_frames_of_a_fast_camera_reach_back_as_far_as_the_model_looks(rate: int) -> None:
     client = Recorder()

@@ -349,3 +349,65 @@ def test_goals_come_from_a_folder_that_is_there(brain: Any, tmp_path: Any) -> No
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "small.png")
     with pytest.raises(ForearmError, match="9 x 9"):
         Goals(tmp_path, brain)
+
+
+def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes_on(brain: Any, tmp_path: Any) -> None:
+    import envs
+    from forearm.serve.running import running
+    from forearm.serve.session import Goals
+    from forearm.views import views_for
+
+    env = envs.make("push")
+    seen, info = env.reset(seed=3)
+    side, start, goal = env.render("side"), seen["pixels"], info["goal"]
+    env.close()
+    views = views_for(brain)
+    assert views is not None
+    bad = [
+        (np.ascontiguousarray(goal[::-1]), "goal looks upside down for camera 'front' of push: turn it"),
+        (side, "goal looks like camera 'side' of push, not like 'front'"),
+        (np.zeros((96, 96, 3), np.uint8), r"goal is uint8 \(96, 96, 3\): expected uint8 \(64, 64, 3\)"),
+    ]
+    server = Server(brain, planner(), ServeConfig(port=0), Goals(None, brain), views)
+    with running(server), Client(server.url) as client:
+        first = client.plan(start, goal, want_plan=True)
+        for pixels, says in bad:
+            for _ in range(2):  # what was refused is not kept, and is refused again
+                with pytest.raises(ServerError, match=says):
+                    client.plan(start, pixels)
+        # Neither its goal nor its warm start was lost to what was refused.
+        second = client.plan(start, want_plan=True)
+    other = Server(brain, planner(), ServeConfig(port=0), Goals(None, brain), views)
+    with running(other), Client(other.url) as client:
+        client.plan(start, goal)
+        undisturbed = client.plan(start, want_plan=True)
+    assert first.actions.shape == (HORIZON, 4) and np.array_equal(second.actions, undisturbed.actions)
+
+
+def test_named_goals_are_looked_at_when_the_server_starts(brain: Any, tmp_path: Any) -> None:
+    from PIL import Image
+
+    import envs
+    from forearm.serve.session import Goals
+    from forearm.views import views_for
+
+    env = envs.make("push")
+    goal = env.reset(seed=3)[1]["goal"]
+    env.close()
+    Image.fromarray(goal).save(tmp_path / "good.png")
+    assert Goals(tmp_path, brain, views_for(brain)).names == ["good"]
+    Image.fromarray(goal[::-1]).save(tmp_path / "turned.png")
+    with pytest.raises(ForearmError, match=r"goals=.*turned.png looks upside down for camera 'front' of push"):
+        Goals(tmp_path, brain, views_for(brain))
+    assert Goals(tmp_path, brain).names == ["good", "turned"]  # where nobody asked for it
+
+
+def test_a_horizon_that_the_model_cannot_step_is_told_before_anything_is_served(
+    brain: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from forearm.cli import main
+
+    words = [f"task.checkpoint={brain.task['checkpoint']}", "planner.horizon=11", "port=0"]
+    assert main(["serve", "task=push", *words]) == 2
+    said = capsys.readouterr()
+    assert "horizon=11 is no multiple of 2" in said.err and said.err.count("\n") == 1 and not said.out

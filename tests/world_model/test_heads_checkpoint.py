@@ -132,6 +132,10 @@ def test_data_that_does_not_fit_is_refused(squares, tmp_path):
     save_checkpoint(JEPA(MODEL).eval(), tmp_path / "model", {"camera": "observation.images.side"})
     with pytest.raises(DatasetError, match=r"filmed by observation.images.front.*trained on observation.images.side"):
         train_heads(HeadsTraining(tmp_path, squares, heads_path(tmp_path)))
+    slower = {"camera": "observation.images.front", "control_period": 0.25}
+    save_checkpoint(JEPA(MODEL).eval(), tmp_path / "model", slower)
+    with pytest.raises(DatasetError, match=r"one command every 100 ms, but checkpoint .* on one every 250 ms"):
+        train_heads(HeadsTraining(tmp_path, squares, heads_path(tmp_path)))
     other = ModelConfig(width=8, latent_dim=6, predictor_width=16, resolution=32, action_dim=3)
     save_checkpoint(JEPA(other).eval(), tmp_path / "model", {"camera": "observation.images.front"})
     with pytest.raises(DatasetError, match="actions have 4 numbers, the model expects 3"):
