@@ -54,9 +54,9 @@ class Shaper:
     def follow(self, start: State, time: float, curve: Trajectory) -> Trajectory | None:
         """From `start` at `time` onto `curve` and along it to its end, where it must be at rest.
 
-        The curve is followed to the letter where it keeps the limits. Where it does not, it is left, and joined again
-        as soon as the limits allow. What cannot be caught up ends later than the curve, at its last position. None
-        where even that would leave the position limits.
+        The curve is followed to the letter where it keeps the limits. Where it does not, it is left, while there is
+        still a way to leave it by, and joined again as soon as the limits allow. What cannot be caught up ends later
+        than the curve, at its last position. None where even that would leave the position limits.
         """
         steps = int(np.ceil((curve.end - time) / self.grid))
         moments = time + self.grid * np.arange(1, steps, dtype=np.float64)
@@ -67,9 +67,8 @@ class Shaper:
         while True:
             piece = int(np.searchsorted(curve.times, now + SHORTEST, side="right")) - 1
             on_curve = 0 <= piece < len(fits) and abs(curve.times[piece] - now) < 1e-6 and _same(here, curve.at(now))
-            if on_curve and fits[piece]:
-                broken = np.flatnonzero(~fits[piece:])
-                last = piece + int(broken[0]) if len(broken) else len(fits)
+            last = self._last(curve, piece, fits) if on_curve else piece
+            if last > piece:
                 part = curve.pieces(piece, last)
                 parts.append(part)
                 if last == len(fits):
@@ -79,21 +78,48 @@ class Shaper:
                 continue
             path = self._joining(here, now, curve, fits)
             if path is None:
-                path = self.bridge(here, now, State.at_rest(curve.at(curve.end).position), None)
-                return None if path is None else joined([*parts, path])
+                end = self._ending(here, now, State.at_rest(curve.at(curve.end).position))
+                return None if end is None else joined([*parts, *end])
             parts.append(path)
             now = path.end
             here = curve.at(now)
             if now >= curve.end - 1e-6:
                 return joined(parts)
 
+    def _last(self, curve: Trajectory, piece: int, fits: np.ndarray) -> int:
+        """Before which piece to leave the curve when it is followed from `piece` on: before the first that breaks a
+        limit, or so much earlier that the arm can still stop there.
+
+        A piece may keep every limit and yet end where any continuation breaks one: near the highest velocity with an
+        acceleration that cannot be taken back in time.
+        """
+        broken = np.flatnonzero(~fits[piece:])
+        if not len(broken):
+            return len(fits)
+        last = piece + int(broken[0])
+        while last > piece and not self._can_stop(curve.at(float(curve.times[last]))):
+            last -= 1
+        return last
+
+    def _can_stop(self, state: State) -> bool:
+        return not (state.velocity.any() or state.acceleration.any()) or self.stop(state, 0.0) is not None
+
+    def _ending(self, here: State, now: float, target: State) -> list[Trajectory] | None:
+        """To `target`, at rest, as fast as can be; by way of a stop where the fastest way leaves the limits."""
+        if (path := self.bridge(here, now, target, None)) is not None:
+            return [path]
+        stop = self.stop(here, now)
+        rest = None if stop is None else self.bridge(stop.at(stop.end), stop.end, target, None)
+        return None if stop is None or rest is None else [stop, rest]
+
     def _joining(self, here: State, now: float, curve: Trajectory, fits: np.ndarray) -> Trajectory | None:
         """The bridge to the earliest moment of the curve that can be reached and followed."""
         for piece, moment in enumerate(curve.times):
             if moment < now + self.gentlest - SHORTEST or (piece < len(fits) and not fits[piece]):
                 continue
-            path = self.bridge(here, now, curve.at(float(moment)), float(moment))
-            if path is not None:
+            target = curve.at(float(moment))
+            path = self.bridge(here, now, target, float(moment))
+            if path is not None and self._can_stop(target):
                 return path
         return None
 

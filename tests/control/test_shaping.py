@@ -27,7 +27,7 @@ def continuous(path: Trajectory) -> bool:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(arrays(np.float64, (8, 2), elements=st.floats(-1, 1, width=32)))
 def test_any_curve_becomes_a_motion_within_the_limits_that_ends_where_it_ends(points: np.ndarray) -> None:
     curve = rest_to_rest(points)
@@ -38,6 +38,15 @@ def test_any_curve_becomes_a_motion_within_the_limits_that_ends_where_it_ends(po
     assert path.start == 0.0
     assert np.allclose(path.at(path.end).position, points[-1], atol=1e-6)
     assert np.allclose(path.at(path.end - 1e-9).velocity, 0, atol=1e-4)
+
+
+def test_a_curve_is_left_before_its_limits_cannot_be_kept_any_more() -> None:
+    """Just before the jump it has 0.997 of the highest velocity, and an acceleration that would take it beyond."""
+    points = np.full((8, 2), -0.16015625)
+    points[4, 0], points[7, 0] = 0.0, -0.025390625
+    path = SHAPER.follow(State.at_rest(points[0]), 0.0, rest_to_rest(points))
+    assert path is not None and check(path, LIMITS).ok and continuous(path)
+    assert np.allclose(path.at(path.end).position, points[-1], atol=1e-6)
 
 
 def test_a_curve_within_the_limits_is_followed_to_the_letter() -> None:
