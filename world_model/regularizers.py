@@ -5,18 +5,9 @@ differentiable all-reduce, so that N processes with a batch of B each give the l
 """
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
-
-def batch_mean(values: Tensor) -> Tensor:
-    """Mean over the first dimension and over all processes, with gradients to every process's share."""
-    mean = values.mean(dim=0)
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        from torch.distributed.nn.functional import all_reduce
-
-        mean = all_reduce(mean) / dist.get_world_size()
-    return mean
+from world_model.distributed import average, batch_mean, count
 
 
 def sigreg(latents: Tensor, directions: Tensor, knots: int = 17, span: float = 3.0) -> Tensor:
@@ -32,22 +23,25 @@ def sigreg(latents: Tensor, directions: Tensor, knots: int = 17, span: float = 3
     Returns:
         scalar, about 1 for a Gaussian sample whatever N is.
     """
-    count = latents.shape[0] * (dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1)
     projected = latents @ directions.T  # (N, T, M)
-    t = torch.linspace(0.0, span, knots, device=latents.device, dtype=latents.dtype)
+    t = torch.linspace(0.0, span, knots, device=latents.device, dtype=latents.dtype)[1:]
+    # Knots of the trapezoid rule; t = 0 contributes nothing, as both functions are 1 there.
     weight = torch.full_like(t, span / (knots - 1))
-    weight[0] = weight[-1] = span / (knots - 1) / 2
+    weight[-1] /= 2
     gaussian = torch.exp(-(t**2) / 2)
     # cos and sin of k * angle by the angle-addition recurrence: two transcendental calls instead of 2 * knots.
     angle = projected * (span / (knots - 1))
     cos1, sin1 = torch.cos(angle), torch.sin(angle)
     cos, sin = cos1, sin1
-    total = latents.new_zeros(())
-    for k in range(1, knots):  # t = 0 contributes nothing: both functions are 1 there
-        distance = (batch_mean(cos) - gaussian[k]) ** 2 + batch_mean(sin) ** 2
-        total = total + weight[k] * gaussian[k] * distance.mean()
+    real, imaginary = [cos.mean(0)], [sin.mean(0)]
+    for _ in range(2, knots):
         cos, sin = cos * cos1 - sin * sin1, sin * cos1 + cos * sin1
-    return 2.0 * count * total
+        real.append(cos.mean(0))
+        imaginary.append(sin.mean(0))
+    # One exchange between the processes for all knots.
+    empirical = average(torch.stack([torch.stack(real), torch.stack(imaginary)]))  # (2, knots - 1, T, M)
+    distance = (empirical[0] - gaussian[:, None, None]) ** 2 + empirical[1] ** 2
+    return 2.0 * latents.shape[0] * count() * (weight * gaussian * distance.mean((1, 2))).sum()
 
 
 def vicreg(latents: Tensor) -> Tensor:
