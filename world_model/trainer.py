@@ -152,8 +152,8 @@ class Trainer:
             FloatingPointError: a gradient was not finite.
         """
         names = list(self._sums)
-        values = self._sums_of_all()
-        found = {name: float(value) / self._summed for name, value in zip(names, values, strict=True)}
+        values = self._sums_of_all().tolist()
+        found = {name: value / self._summed for name, value in zip(names, values, strict=True)}
         self._sums, self._summed = {}, 0
         return found
 
@@ -194,12 +194,12 @@ class Trainer:
         path = self.training.out / STATE_FILE
         if path.exists():
             self._load(path)
-        seen = [self.step, self.sampler.cache.fingerprint]
-        of_first = distributed.from_first(seen, self.device)
-        if seen != of_first:
+        step, data = self.step, self.sampler.cache.fingerprint
+        of_first = distributed.from_first([step, data], self.device)
+        if [step, data] != of_first:
             raise DatasetError(
-                f"{self.training.out}: process {distributed.rank()} is at step {seen[0]} of data {seen[1][:8]}, the "
-                f"first one at step {of_first[0]} of data {of_first[1][:8]}: give folders that all processes share"
+                f"{self.training.out}: process {distributed.rank()} is at step {step} of data {data[:8]}, the first "
+                f"one at step {of_first[0]} of data {of_first[1][:8]}: give folders that all processes share"
             )
 
     def _load(self, path: Path) -> None:

@@ -42,9 +42,10 @@ def test_training_makes_a_checkpoint_that_plans_for_its_task(data: Path, tmp_pat
 
 def test_several_processes_train_one_model_and_speak_once(data: Path, tmp_path: Path, capsys: Any) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    assert main(words(data, one)) == 0
+    more = ("device=cpu", "world_model.train.precision=float32")
+    assert main(words(data, one, *more)) == 0
     alone = capsys.readouterr().out
-    shown = finish(start(*TORCHRUN, "forearm", *words(data, two, "device=cpu")))
+    shown = finish(start(*TORCHRUN, "forearm", *words(data, two, *more)))
     for phrase in ("copy last", "held-out report", "model.json"):
         assert shown.count(phrase) == alone.count(phrase) > 0
     for row, expected in zip(rows(two), rows(one), strict=True):

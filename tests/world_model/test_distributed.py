@@ -27,9 +27,9 @@ def assert_same_curve(ours, theirs):
     for one, other in zip(ours, theirs, strict=True):
         for key, value in one.items():
             if key == "validation":
-                assert other[key]["error"] == pytest.approx(value["error"], rel=1e-3, abs=1e-4)
+                assert other[key]["error"] == pytest.approx(value["error"], rel=2e-3)
             else:
-                assert other[key] == pytest.approx(value, rel=1e-4, abs=1e-6), f"{key} at step {one['step']}"
+                assert other[key] == pytest.approx(value, rel=3e-5), f"{key} at step {one['step']}"
 
 
 def test_two_processes_give_the_loss_curve_of_one_step_by_step(squares, tmp_path):
@@ -70,7 +70,10 @@ def test_every_process_needs_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("LOCAL_RANK", "3")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    for device, complaint in (("cuda", r"process 3 .* there are 2: .* --nproc_per_node=2"), ("cuda:1", "is one GPU")):
+    for device, complaint in (
+        ("cuda", r"process 3 .* there are 2: .* --nproc_per_node=2"),
+        ("cuda:1", "names one GPU for several"),
+    ):
         with pytest.raises(ValueError, match=complaint), distributed.joined(device):
             pass
 

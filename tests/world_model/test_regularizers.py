@@ -5,7 +5,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from world_model import JEPA, LossConfig, ModelConfig
+from world_model import JEPA, LossConfig, ModelConfig, regularizers
 from world_model.batch_norm import WholeBatchNorm
 from world_model.losses import JepaLoss
 from world_model.regularizers import random_directions, sigreg, vicreg
@@ -26,6 +26,22 @@ def reference(latents, dirs, knots=17, span=3.0):
 def test_the_recurrence_equals_the_formula():
     latents = torch.randn(50, 3, 8, generator=torch.Generator().manual_seed(1))
     assert sigreg(latents, directions(8)).item() == pytest.approx(reference(latents, directions(8)).item(), rel=1e-4)
+
+
+def everything_at_once(angle, knots):
+    """As on a GPU."""
+    angles = angle * torch.arange(1, knots + 1)[:, None, None, None]
+    yield angles.cos(), angles.sin()
+
+
+@pytest.mark.parametrize("multiples", [regularizers._multiples, everything_at_once])
+def test_its_gradient_is_that_of_the_formula(monkeypatch, multiples):
+    monkeypatch.setattr(regularizers, "_multiples", multiples)
+    latents = torch.randn(20, 3, 8, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    ours, theirs = latents.clone().requires_grad_(), latents.clone().requires_grad_()
+    sigreg(ours, directions(8).double()).backward()
+    reference(theirs, directions(8)).backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 @pytest.mark.parametrize("count", [64, 512])
