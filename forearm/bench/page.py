@@ -57,7 +57,7 @@ class Budget:
     deadline_plans: int = 500
     lewm_iterations: int = 30
     lewm_rounds: int = 3
-    training_rounds: int = 15
+    training_rounds: int = 11
     training_steps: int = 10
 
 

@@ -20,7 +20,7 @@ from world_model.trainer import Trainer, Training
 from world_model.training import export
 
 EPISODES, FRAMES = 240, 60
-ON_CPU = ("world_model=conv",)
+ON_CPU = tuple(f"world_model=conv world_model.train.precision={name}" for name in ("float32", "bfloat16"))
 ON_GPU = (
     "world_model=conv world_model.train.precision=float32",
     "world_model=conv",
