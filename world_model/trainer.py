@@ -16,7 +16,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from world_model import distributed
 from world_model.checkpoint import write_whole
@@ -87,7 +86,6 @@ class Trainer:
         self.step = 0
         self.waited = 0.0
         """Seconds that `steps` has waited for batches."""
-        self._whole: nn.Module = _Whole(self.model, self.loss)
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
         self._exact = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no float64
@@ -95,15 +93,12 @@ class Trainer:
         self._broken = torch.full((), -1, device=device)
 
     def begin(self) -> None:
-        """Settle the precision and join the other processes; to be called once, after `load`."""
+        """Settle the precision, the same in all processes; to be called once, after `load`."""
         config = self.training.train
         part = (distributed.rank(), distributed.count())
         if self.precision == "auto":
             pixels = self.sampler.batch(0, config.batch, config.seed, part)["pixels"]
             self.precision = distributed.from_first(faster_precision(self.model, pixels, self.device), self.device)
-        if distributed.count() > 1:
-            # The buffers need no broadcast: the batch norm's statistics are those of all processes.
-            self._whole = DistributedDataParallel(self._whole, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def steps(self, until: int) -> Iterator[int]:
         """Trains up to step `until`, and yields after each step how many are done."""
@@ -133,9 +128,10 @@ class Trainer:
         self.model.train()
         batch = {key: batch[key].to(self.device, non_blocking=True) for key in ("pixels", "actions", "state")}
         with autocast(self.device, self.precision):
-            terms = self._whole(batch, self.step)
+            terms = self.loss(self.model, batch, self.step)
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
+        distributed.average_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, config.clip)
         self._broken = torch.where((self._broken < 0) & ~torch.isfinite(norm), self.step, self._broken)
         self.optimizer.step()
@@ -232,18 +228,6 @@ class Trainer:
         # States of earlier versions have no sums.
         self._sums = {name: tensors[f"sum.{name}"].to(self.device) for name in json.loads(meta.get("terms", "[]"))}
         self._summed = int(meta.get("summed", "0"))
-
-
-class _Whole(nn.Module):
-    """Network and objective as one module, for `DistributedDataParallel` to average the gradients of."""
-
-    def __init__(self, model: JEPA, loss: JepaLoss) -> None:
-        super().__init__()
-        self.model, self.loss = model, loss
-
-    def forward(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        terms: dict[str, Tensor] = self.loss(self.model, batch, step)
-        return terms
 
 
 def _set_normalisation(model: JEPA, cache: FrameCache) -> None:
