@@ -4,6 +4,7 @@
 process on its own every function here is the identity. What goes over the wire is tensors and JSON, never a pickle.
 """
 
+import importlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -64,8 +65,8 @@ def batch_mean(values: Tensor) -> Tensor:
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     """Replace every gradient by its mean over all processes, in one exchange.
 
-    Not `DistributedDataParallel`: that saves the waiting where networks are large, and these have a few million
-    weights; done in the open it is one line of the step, and nothing of it lives on when the processes part.
+    `DistributedDataParallel` overlaps the exchange with the backward pass, which pays where networks are large; these
+    have a few million weights.
     """
     if count() == 1:
         return
@@ -113,6 +114,9 @@ def joined(device: str | None = None) -> Iterator[torch.device]:
     if not several or count() > 1:
         yield where
         return
+    # An optimiser imports this, and it keeps the group that it finds as a default argument: the group's threads would
+    # outlive it, and one that lets go of a tensor while the interpreter ends aborts the process.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
     yield where
     # After an error the others may be waiting for this one, and leaving in good order would wait for them.

@@ -35,7 +35,8 @@ def assert_same_curve(ours, theirs):
 def test_two_processes_give_the_loss_curve_of_one_step_by_step(squares, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     run(squares, one, STEPS)
-    finish(start(*TORCHRUN, "tests.world_model.trainee", squares, two, STEPS, "sigreg"))
+    out = finish(start(*TORCHRUN, "tests.world_model.trainee", squares, two, STEPS, "sigreg"))
+    assert out.count("threads of gloo: 0") == 2
     assert len(rows(two)) == STEPS
     assert_same_curve(rows(one), rows(two))
     assert load_checkpoint(two)[1]["train"] == load_checkpoint(one)[1]["train"]
