@@ -86,6 +86,7 @@ COMMANDS: dict[str, Command] = {
             "forearm train task=push data=data/push out=outputs/push",
             "forearm train task=push data=data/push out=outputs/push resume=true",
             "forearm train task=own data=FOLDER camera_key=observation.images.wrist",
+            "torchrun --standalone --nproc_per_node=2 -m forearm train task=push data=data/push out=outputs/push",
         ),
         "train",
     ),

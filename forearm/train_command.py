@@ -26,7 +26,9 @@ def main(overrides: Sequence[str]) -> int:
             f"data={training.data}: no such folder; make it with "
             f"'forearm collect task={task['name']} out={training.data}'"
         )
-    console = Console()
+    from world_model.distributed import rank_told
+
+    console = Console(quiet=rank_told() != 0)  # under torchrun the first process speaks for all
     try:
         report = _train(training, bool(chosen["resume"]), chosen["device"], console)
     except FloatingPointError as error:

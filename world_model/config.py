@@ -78,7 +78,7 @@ class TrainConfig:
 
     Attributes:
         steps: optimiser steps.
-        batch: windows per step.
+        batch: windows per step; several processes share them evenly.
         learning_rate: AdamW's peak rate, after `warmup` steps, then a cosine down to a hundredth.
         weight_decay, clip: AdamW's decay; largest gradient norm.
         validation: share of episodes held out.

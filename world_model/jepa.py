@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from world_model.batch_norm import WholeBatchNorm
 from world_model.config import ModelConfig
 from world_model.encoders import make_encoder
 from world_model.predictors import ResidualPredictor
@@ -34,7 +35,7 @@ class JEPA(nn.Module):
         self.encoder = make_encoder(config)
         self.project = nn.Linear(self.encoder.features, config.latent_dim)
         # A batch norm, not a layer norm: the latter confines latents to a sphere, which no Gaussian fits.
-        self.norm = nn.BatchNorm1d(config.latent_dim, affine=False)
+        self.norm = WholeBatchNorm(config.latent_dim)
         block = config.frameskip * config.action_dim
         self.predictor = ResidualPredictor(
             self.state_dim, block, config.history, config.predictor_width, config.predictor_depth

@@ -32,23 +32,40 @@ class JepaLoss(nn.Module):
             batch: `pixels` (N, T, R, R, 3) uint8, `actions` (N, T-1, block), `state` (N, T, P).
             step: optimiser step, for fresh directions.
         """
-        windows, length = batch["pixels"].shape[:2]
-        history = model.config.history
-        latents = model.encode(batch["pixels"].flatten(0, 1)).unflatten(0, (windows, length))
-        actions = batch["actions"].unflatten(-1, (model.config.frameskip, model.config.action_dim))
-        blocks = model.blocks(actions.flatten(1, 2))
-        states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
-        predicted = model.rollout(states[:, :history], blocks[:, : history - 1], blocks[:, history - 1 :])
-        terms = {"prediction": (predicted - states[:, history:]).pow(2).mean()}
-        if self.config.regularizer == "sigreg":
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-            directions = random_directions(self.config.directions, latents.shape[-1], generator, latents.device)
-            terms["regularizer"] = sigreg(latents, directions)
-        else:
-            terms["regularizer"] = vicreg(latents)
+        latents, blocks, prediction = unrolled(model, batch)
+        terms = {"prediction": prediction}
+        # In full precision: the mean of many rounded cosines is further off than the mean of the cosines is from zero.
+        with torch.autocast(latents.device.type, enabled=False):
+            terms["regularizer"] = self._regularizer(latents.float(), step)
         loss = terms["prediction"] + self.config.regularizer_weight * terms["regularizer"]
         if self.inverse is not None:
             guess = self.inverse(latents[:, :-1], latents[:, 1:])
             terms["inverse_dynamics"] = (guess - blocks).pow(2).mean()
             loss = loss + self.config.inverse_dynamics * terms["inverse_dynamics"]
         return {"loss": loss, **terms}
+
+    def _regularizer(self, latents: Tensor, step: int) -> Tensor:
+        if self.config.regularizer == "vicreg":
+            return vicreg(latents)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        return sigreg(latents, random_directions(self.config.directions, latents.shape[-1], generator, latents.device))
+
+
+def unrolled(model: JEPA, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """A batch of windows through the network.
+
+    Args:
+        batch: as for `JepaLoss.forward`.
+
+    Returns:
+        latents (N, T, D), normalised action blocks (N, T-1, block), and the mean squared error, a scalar, of the states
+        that the predictor reaches on its own path from the history.
+    """
+    windows, length = batch["pixels"].shape[:2]
+    history = model.config.history
+    latents = model.encode(batch["pixels"].flatten(0, 1)).unflatten(0, (windows, length))
+    actions = batch["actions"].unflatten(-1, (model.config.frameskip, model.config.action_dim))
+    blocks = model.blocks(actions.flatten(1, 2))
+    states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
+    predicted = model.rollout(states[:, :history], blocks[:, : history - 1], blocks[:, history - 1 :])
+    return latents, blocks, (predicted - states[:, history:]).pow(2).mean()

@@ -1,139 +1,45 @@
-"""Training: from a folder of video to a checkpoint, resumable at any moment."""
+"""Training: from a folder of video to a checkpoint, by one process or several, resumable at any moment."""
 
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import safe_open
-from safetensors.torch import save as save_tensors
-from torch import Tensor
-
+from world_model import distributed
 from world_model.checkpoint import save_checkpoint, write_whole
-from world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
+from world_model.config import to_mapping
 from world_model.dataset import ACTION_KEY, DatasetError, FrameCache, WindowSampler, open_cache, split_episodes
+from world_model.dataset.atomic import TEMPORARY
 from world_model.evaluation import embed, report
-from world_model.jepa import JEPA
-from world_model.losses import JepaLoss
 from world_model.metric import step_covariance
+from world_model.trainer import STATE_FILE, Trainer, Training
 
-STATE_FILE = "training.safetensors"
+__all__ = ["STATE_FILE", "TrainProgress", "Training", "export", "train"]
+
 LOG_FILE = "log.jsonl"
 METRIC_WINDOWS = 1024
 """Windows from which the covariance of one-step changes is taken."""
 
 
 @dataclass(frozen=True)
-class Training:
-    """One training run: its data, its settings, and where it goes.
+class TrainProgress:
+    """Where a run is.
 
     Attributes:
-        data: LeRobotDataset v3 folder.
-        out: folder of the run; `model.json`, `model.safetensors`, the log and the resumable state go there.
-        description: task, camera, control period and so on, for the checkpoint's JSON.
-        camera_key: which of the data's cameras is seen; None for the only one, or `observation.images.front`.
+        step: optimiser steps done.
+        terms: means of the loss terms since the last report.
+        frames_per_s: of all processes together, since the run was begun or resumed; validations and saves count.
+        waiting: share of that time in which the first process waited for the data loader.
+        validation: figures on held-out episodes, where they were just taken.
     """
-
-    data: Path
-    out: Path
-    model: ModelConfig = field(default_factory=ModelConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
-    description: dict[str, Any] = field(default_factory=dict)
-    camera_key: str | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """What must agree for a run to go on where it stopped."""
-        return {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
-
-
-@dataclass(frozen=True)
-class TrainProgress:
-    """Where a run is: step, means of the loss terms since the last report, frames/s."""
 
     step: int
     terms: dict[str, float]
     frames_per_s: float
+    waiting: float = 0.0
     validation: dict[str, Any] | None = None
-
-
-class _Run:
-    """The mutable half of a training run: weights, optimiser and step."""
-
-    def __init__(self, training: Training, cache: FrameCache, device: torch.device) -> None:
-        self.training, self.device = training, device
-        torch.manual_seed(training.train.seed)
-        self.model = JEPA(training.model)
-        _set_normalisation(self.model, cache)
-        self.loss = JepaLoss(self.model, training.loss, training.train.seed).to(device)
-        self.model.to(device)
-        parameters = [*self.model.parameters(), *self.loss.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            parameters, lr=training.train.learning_rate, weight_decay=training.train.weight_decay
-        )
-        self.parameters = parameters
-        self.precision = training.train.precision
-        self.step = 0
-
-    def advance(self, batch: dict[str, Tensor], autocast: torch.autocast) -> dict[str, float]:
-        config = self.training.train
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule(self.step, config)
-        self.model.train()
-        with autocast:
-            terms = self.loss(self.model, {k: v.to(self.device) for k, v in batch.items()}, self.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        terms["loss"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.clip)
-        if not torch.isfinite(norm):
-            raise FloatingPointError(
-                f"the gradient is not finite at step {self.step}: lower learning_rate, or set precision=float32"
-            )
-        self.optimizer.step()
-        self.step += 1
-        return {name: float(term.detach()) for name, term in terms.items()}
-
-    def save(self) -> None:
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"loss.{k}": v for k, v in self.loss.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
-        plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-        settings = json.dumps(self.training.settings(), sort_keys=True)
-        meta = {"step": str(self.step), "precision": self.precision, "settings": settings}
-        write_whole(self.training.out / STATE_FILE, save_tensors(plain, meta))
-
-    def load(self) -> None:
-        path = self.training.out / STATE_FILE
-        try:
-            with safe_open(str(path), "pt", device="cpu") as file:
-                meta = file.metadata() or {}
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
-        except Exception as error:  # safetensors raises its own and OSErrors alike
-            raise DatasetError(f"{path}: cannot be resumed from ({error}); start anew with resume=false") from error
-        theirs, ours = json.loads(meta["settings"]), self.training.settings()
-        differing = [
-            f"{kind}.{key} was {theirs[kind].get(key)}, is {value}"
-            for kind, values in ours.items()
-            for key, value in values.items()
-            if theirs.get(kind, {}).get(key) != value
-        ]
-        if differing:
-            raise DatasetError(
-                f"{path}: is a run with other settings ({'; '.join(differing)}): give another out= or resume=false"
-            )
-        self.model.load_state_dict(_under("model.", tensors))
-        self.loss.load_state_dict(_under("loss.", tensors))
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in _under("optimizer.", tensors).items():
-            index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        self.step, self.precision = int(meta["step"]), meta["precision"]
 
 
 def train(
@@ -150,10 +56,14 @@ def train(
     Batches and random directions are functions of (seed, step), so a run that was stopped and resumed ends in the
     same weights as one that was not: to the bit on one thread, to rounding on several, whose sums vary in order.
 
+    Under `torchrun` all processes train one model: each takes its share of every batch, and gradients and the
+    statistics of the batch are taken over all, so that the losses are those of one process, to rounding. The first
+    process validates and writes.
+
     Args:
         resume: go on from `out` if a run is there; otherwise it is an error that one is.
-        device: torch device; None picks CUDA where there is one.
-        on_progress: called every `every` steps and after validations.
+        device: torch device; None picks CUDA where there is one. Each process takes a GPU of its own.
+        on_progress: called every `every` steps and after validations, in the first process.
         on_decoded: called with (frames done, frames in all) while the video is decoded, which happens once.
 
     Returns:
@@ -161,81 +71,54 @@ def train(
 
     Raises:
         DatasetError: unusable data, or a run in `out` with other settings.
+        ValueError: a batch that the processes cannot share evenly, or fewer GPUs than processes.
         FloatingPointError: the loss became infinite or NaN.
     """
     config = training.train
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    resolution = training.model.resolution
-    cache = open_cache(training.data, resolution, camera_key=training.camera_key, progress=on_decoded)
-    if cache.action.shape[1] != training.model.action_dim:
-        raise DatasetError(
-            f"{training.data}: actions have {cache.action.shape[1]} numbers, the model expects "
-            f"{training.model.action_dim}: set world_model.action_dim={cache.action.shape[1]}"
-        )
-    fitting, held_out = split_episodes(cache.episodes, config.validation, config.seed)
-    shape = (training.model.history, training.loss.rollout, training.model.frameskip)
-    sampler, validation = WindowSampler(cache, *shape, fitting), WindowSampler(cache, *shape, held_out)
-    run = _Run(training, cache, where)
-    if (training.out / STATE_FILE).exists():
-        if not resume:
+    with distributed.joined(device) as where:
+        distributed.share(config.batch)
+        if not resume and (training.out / STATE_FILE).exists():
             raise DatasetError(
                 f"{training.out}: a run is already there: continue it with resume=true, or give another out="
             )
-        run.load()
-    if run.precision == "auto":
-        run.precision = faster_precision(run.model, sampler.batch(0, config.batch, config.seed)["pixels"], where)
-    autocast = torch.autocast(where.type, torch.bfloat16, enabled=run.precision == "bfloat16")
-    sums, began = dict[str, float](), time.perf_counter()
-    frames = summed = 0
-    for step, batch in sampler.prefetch(run.step, config.steps, config.batch, config.seed):
-        terms = run.advance(batch, autocast)
-        frames += batch["pixels"].shape[0] * batch["pixels"].shape[1]
-        sums = {name: sums.get(name, 0.0) + value for name, value in terms.items()}
-        summed += 1
-        done = step + 1
-        checked = None
-        if done % config.validate_every == 0 or done == config.steps:
-            checked = report(run.model, validation, fitting=None, where=where).numbers()
-        if done % every == 0 or checked:
-            means = {name: value / summed for name, value in sums.items()}
-            progress = TrainProgress(done, means, frames / (time.perf_counter() - began), checked)
-            on_progress(progress)
-            _log(training.out, progress)
-            sums, summed = {}, 0
-        if done % config.save_every == 0 or done == config.steps:
-            run.save()
-            if done < config.steps:  # the last export follows, with the full report
-                _export(run, cache, sampler, checked or {})
-    final = report(run.model, validation, fitting=sampler, where=where).numbers()
-    _export(run, cache, sampler, final)
-    return final
+        sampler, validation = _samplers(training, on_decoded)
+        trainer = Trainer(training, sampler, where)
+        trainer.load()
+        trainer.begin()
+        first = distributed.is_first()
+        if first:
+            _tidy(training.out, trainer.step)
+        began, start = time.perf_counter(), trainer.step
+        for done in trainer.steps(config.steps):
+            last = done == config.steps
+            validating = done % config.validate_every == 0 or last
+            metrics: dict[str, Any] | None = None
+            if done % every == 0 or validating:
+                means = trainer.means()  # raises before a report could stumble over weights that are not finite
+                if first and validating:
+                    metrics = report(trainer.model, validation, fitting=None, where=where).numbers()
+                seconds = time.perf_counter() - began
+                frames = (done - start) * config.batch * sampler.window
+                if first:
+                    progress = TrainProgress(done, means, frames / seconds, trainer.waited / seconds, metrics)
+                    on_progress(progress)
+                    _log(training.out, progress)
+            if done % config.save_every == 0 or last:
+                trainer.save()
+                if first and not last:  # the last export follows, with the full report
+                    export(trainer, metrics or {})
+        final: dict[str, Any] = {}
+        if first:
+            final = report(trainer.model, validation, fitting=sampler, where=where).numbers()
+            export(trainer, final)
+        return dict(distributed.from_first(final, where))
 
 
-def faster_precision(model: JEPA, pixels: Tensor, where: torch.device) -> str:
-    """`bfloat16` on a GPU; on a CPU whichever of `float32` and `bfloat16` encodes and learns from frames faster here.
-
-    Processors without matrix instructions for bfloat16 are often slower with it.
-    """
-    if where.type != "cpu":
-        return "bfloat16"
-    frames = pixels.flatten(0, 1)[:256]
-    seconds: dict[str, float] = {}
-    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    for precision in ("float32", "bfloat16") * 2:
-        began = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            model.train().encode(frames).pow(2).mean().backward()
-        seconds[precision] = min(seconds.get(precision, float("inf")), time.perf_counter() - began)
-    model.zero_grad(set_to_none=True)
-    for name, buffer in model.named_buffers():  # the trial must leave no trace, or it would change the run
-        buffer.copy_(kept[name])
-    return min(seconds, key=lambda name: seconds[name])
-
-
-def _export(run: _Run, cache: FrameCache, sampler: WindowSampler, metrics: dict[str, Any]) -> None:
-    training = run.training
-    latents = embed(run.model, sampler, METRIC_WINDOWS, run.device)["latents"]
-    run.model.step_covariance.copy_(step_covariance(latents))
+def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
+    """Writes the checkpoint of a run as it is now, with `metrics` in its JSON; raises `DatasetError` if it cannot."""
+    training, cache = trainer.training, trainer.sampler.cache
+    latents = embed(trainer.model, trainer.sampler, METRIC_WINDOWS, trainer.device)["latents"]
+    trainer.model.step_covariance.copy_(step_covariance(latents))
     description = {
         **training.description,
         "camera": cache.camera_key,
@@ -248,10 +131,24 @@ def _export(run: _Run, cache: FrameCache, sampler: WindowSampler, metrics: dict[
             "episodes": cache.episodes,
         },
         "loss": to_mapping(training.loss),
-        "train": {**to_mapping(training.train), "done": run.step},
+        "train": {**to_mapping(training.train), "done": trainer.step},
         "metrics": metrics,
     }
-    save_checkpoint(run.model, training.out / "model", description)
+    save_checkpoint(trainer.model, training.out / "model", description)
+
+
+def _samplers(training: Training, on_decoded: Callable[[int, int], None] | None) -> tuple[WindowSampler, WindowSampler]:
+    """Windows to train on, and windows of the episodes held out."""
+    config = training.train
+    cache = open_cache(training.data, training.model.resolution, camera_key=training.camera_key, progress=on_decoded)
+    if cache.action.shape[1] != training.model.action_dim:
+        raise DatasetError(
+            f"{training.data}: actions have {cache.action.shape[1]} numbers, the model expects "
+            f"{training.model.action_dim}: set world_model.action_dim={cache.action.shape[1]}"
+        )
+    fitting, held_out = split_episodes(cache.episodes, config.validation, config.seed)
+    shape = (training.model.history, training.loss.rollout, training.model.frameskip)
+    return WindowSampler(cache, *shape, fitting), WindowSampler(cache, *shape, held_out)
 
 
 def _bounds(cache: FrameCache) -> dict[str, list[float]]:
@@ -262,33 +159,28 @@ def _bounds(cache: FrameCache) -> dict[str, list[float]]:
     return {"action_low": low.tolist(), "action_high": high.tolist()}
 
 
-def _set_normalisation(model: JEPA, cache: FrameCache) -> None:
-    model.action_mean.copy_(torch.from_numpy(cache.action.mean(0)))
-    model.action_std.copy_(torch.from_numpy(cache.action.std(0)).clamp_min(1e-3))
-    if model.config.proprio_dim:
-        if cache.state.shape[1] != model.config.proprio_dim:
-            raise DatasetError(
-                f"{cache.path}: has {cache.state.shape[1]} joint readings, the model expects {model.config.proprio_dim}"
-            )
-        model.proprio_mean.copy_(torch.from_numpy(cache.state.mean(0)))
-        model.proprio_std.copy_(torch.from_numpy(cache.state.std(0)).clamp_min(1e-3))
-
-
-def _schedule(step: int, config: TrainConfig) -> float:
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    share = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return 0.01 + 0.99 * 0.5 * (1.0 + float(torch.cos(torch.tensor(share * torch.pi))))
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
-
 def _log(out: Path, progress: TrainProgress) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    row: dict[str, Any] = {"step": progress.step, "frames_per_s": round(progress.frames_per_s, 1), **progress.terms}
+    speed = {"frames_per_s": round(progress.frames_per_s, 1), "waiting": round(progress.waiting, 4)}
+    row: dict[str, Any] = {"step": progress.step, **speed, **progress.terms}
     if progress.validation:
         row["validation"] = progress.validation
     with (out / LOG_FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
+
+
+def _tidy(out: Path, step: int) -> None:
+    """Removes what a kill left behind: half-written files, and rows of the log that come after `step`."""
+    for path in out.glob(f".*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
+    path = out / LOG_FILE
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        write_whole(path, "".join(f"{line}\n" for line in lines if _is_until(line, step)).encode())
+
+
+def _is_until(line: str, step: int) -> bool:
+    try:
+        return int(json.loads(line)["step"]) <= step
+    except (ValueError, KeyError, TypeError):  # half a line
+        return False

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from forearm.bench import curves, deadlines, lewm, overhead, quality, scaling
+from forearm.bench import curves, deadlines, lewm, overhead, quality, scaling, training
 from forearm.bench.page import FULL, QUICK, Budget, Section, machine
 from forearm.bench.peers import PACKAGES, versions
 from forearm.files import replacing, write_json
@@ -29,8 +29,10 @@ def sections(budget: Budget, folder: Path) -> dict[str, Callable[[], Section]]:
         "deadlines": partial(deadlines.deadlines, budget),
         "scaling": partial(scaling.scaling, budget),
         "lewm": partial(lewm.lewm, budget),
+        "training": partial(training.training, budget),
     }
     if torch.cuda.is_available():
+        found["training-gpu"] = partial(training.training, budget, torch.device("cuda"))
         found["scaling-gpu"] = partial(scaling.scaling, budget, device=torch.device("cuda"))
     found["curves"] = partial(curves.cost_curves, budget, folder)  # last, as what else runs then does not matter
     return found

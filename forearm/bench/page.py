@@ -57,6 +57,8 @@ class Budget:
     deadline_plans: int = 500
     lewm_iterations: int = 30
     lewm_rounds: int = 3
+    training_rounds: int = 11
+    training_steps: int = 10
 
 
 FULL = Budget(rounds=21, problems=50, tuning=8, threads=(1, 2), horizons=(5, 15))
@@ -75,6 +77,8 @@ QUICK = Budget(
     deadline_plans=5,
     lewm_iterations=1,
     lewm_rounds=1,
+    training_rounds=2,
+    training_steps=3,
 )
 
 

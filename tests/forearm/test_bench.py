@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from forearm.bench import deadlines, lewm, overhead, page, peers, quality, runners, scaling, timing
+from forearm.bench import deadlines, lewm, overhead, page, peers, quality, runners, scaling, timing, training
 from forearm.bench.__main__ import main, text_of
 from forearm.bench.bootstrap import mean_ratio, median, ratio_of_medians
 from forearm.bench.cases import empty_case, mlp_case
@@ -24,6 +24,8 @@ TINY = page.Budget(
     peer_iterations=2,
     lewm_iterations=1,
     lewm_rounds=1,
+    training_rounds=2,
+    training_steps=2,
 )
 
 
@@ -163,6 +165,24 @@ def test_deadlines_are_counted():
     for measured in section.data.values():
         assert len(measured["wall_ms"]) == 2 and min(measured["iterations"]) >= 1
     assert section.markdown().count("| 200 |") == len(deadlines.PLANNERS)
+
+
+def test_training_stands_beside_its_floor():
+    small = {
+        "width": 8, "latent_dim": 8, "predictor_width": 16, "train.precision": "float32", "train.batch": 8,
+        "train.validate_every": 4, "train.save_every": 8,
+    }  # fmt: skip
+    words = " ".join(f"world_model.{key}={value}" for key, value in small.items())
+    section = training.training(TINY, runs=[words], episodes=4)
+    measured = section.data[f"CPU, {words}"]
+    seconds, speeds = measured["seconds"], measured["frames_per_s"]
+    assert all(len(taken) == 2 for taken in seconds.values()) and min(speeds.values()) > 0
+    # Two steps take half of a validation and a quarter of a save with them, and 8 windows have 9 frames each.
+    parts = (seconds[key] for key in ("steps", "validation", "saving"))
+    loops = [a + b / 2 + c / 4 for a, b, c in zip(*parts, strict=True)]
+    assert speeds["loop"] == pytest.approx(2 * 8 * 9 / np.median(loops))
+    assert measured["share"]["value"] == pytest.approx(np.median(seconds["bare"]) / np.median(loops))
+    assert words in section.markdown()
 
 
 def test_curves_are_drawn(tmp_path):

@@ -9,6 +9,7 @@ from forearm.cli import main
 from forearm.collect import Collection, collect
 from forearm.latent import heads_for, load_for
 from forearm.planning import task_config
+from tests.world_model.processes import TORCHRUN, finish, rows, start
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,18 @@ def test_training_makes_a_checkpoint_that_plans_for_its_task(data: Path, tmp_pat
     assert document["task"] == "push" and document["control_period"] == pytest.approx(0.1)
     model, _ = load_for({**task_config("push"), "checkpoint": str(tmp_path / "run")})
     assert model.config.latent_dim == 8
+
+
+def test_several_processes_train_one_model_and_speak_once(data: Path, tmp_path: Path, capsys: Any) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    more = ("device=cpu", "world_model.train.precision=float32")
+    assert main(words(data, one, *more)) == 0
+    alone = capsys.readouterr().out
+    shown = finish(start(*TORCHRUN, "forearm", *words(data, two, *more)))
+    for phrase in ("copy last", "held-out report", "model.json"):
+        assert shown.count(phrase) == alone.count(phrase) > 0
+    for row, expected in zip(rows(two), rows(one), strict=True):
+        assert row["loss"] == pytest.approx(expected["loss"], rel=1e-4)
 
 
 def test_heads_are_trained_beside_their_checkpoint(data: Path, tmp_path: Path, capsys: Any, failing: Any) -> None:

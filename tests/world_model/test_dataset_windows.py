@@ -148,8 +148,26 @@ def test_prefetching_changes_nothing() -> None:
     assert steps == list(range(4, 15))
 
 
+def test_the_parts_of_a_batch_are_the_whole() -> None:
+    sampler = WindowSampler(fake([40, 25]), 2, 2, 3)
+    whole = sampler.batch(3, 12, seed=1)
+    parts = [sampler.batch(3, 12, 1, (index, 3)) for index in range(3)]
+    assert all(torch.equal(torch.cat([part[key] for part in parts]), whole[key]) for key in whole)
+    for part in ((0, 5), (3, 3), (-1, 3)):
+        with pytest.raises(ValueError, match="no such equal part"):
+            sampler.batch(3, 12, 1, part)
+
+
+def test_many_threads_keep_the_order() -> None:
+    sampler = WindowSampler(fake([40, 25]), 2, 2, 3)
+    found = list(sampler.prefetch(2, 30, 16, 1, part=(1, 2), depth=8, threads=4))
+    assert [step for step, _ in found] == list(range(2, 30))
+    for step, batch in found:
+        assert torch.equal(batch["time"], sampler.batch(step, 16, 1, (1, 2))["time"])
+
+
 def workers() -> int:
-    return sum(thread.name == "window-prefetch" for thread in threading.enumerate())
+    return sum(thread.name.startswith("window-prefetch") for thread in threading.enumerate())
 
 
 def test_prefetching_stops_and_fails_in_the_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from world_model.regularizers import batch_mean, random_directions, sigreg, vicreg
+from world_model import JEPA, LossConfig, ModelConfig, regularizers
+from world_model.batch_norm import WholeBatchNorm
+from world_model.losses import JepaLoss
+from world_model.regularizers import random_directions, sigreg, vicreg
 
 
 def directions(dim, count=64):
@@ -23,6 +26,22 @@ def reference(latents, dirs, knots=17, span=3.0):
 def test_the_recurrence_equals_the_formula():
     latents = torch.randn(50, 3, 8, generator=torch.Generator().manual_seed(1))
     assert sigreg(latents, directions(8)).item() == pytest.approx(reference(latents, directions(8)).item(), rel=1e-4)
+
+
+def everything_at_once(angle, knots):
+    """As on a GPU."""
+    angles = angle * torch.arange(1, knots + 1)[:, None, None, None]
+    yield angles.cos(), angles.sin()
+
+
+@pytest.mark.parametrize("multiples", [regularizers._multiples, everything_at_once])
+def test_its_gradient_is_that_of_the_formula(monkeypatch, multiples):
+    monkeypatch.setattr(regularizers, "_multiples", multiples)
+    latents = torch.randn(20, 3, 8, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    ours, theirs = latents.clone().requires_grad_(), latents.clone().requires_grad_()
+    sigreg(ours, directions(8).double()).backward()
+    reference(theirs, directions(8)).backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 @pytest.mark.parametrize("count", [64, 512])
@@ -53,26 +72,46 @@ def test_vicreg_punishes_collapse_and_correlation():
     assert vicreg(gaussian) < vicreg(gaussian[..., :1].expand(-1, -1, 8))
 
 
+def objective(latents):
+    norm = WholeBatchNorm(6)
+    normal = norm(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
+    return sigreg(normal, directions(6)) + vicreg(latents) + (normal**3).mean(), norm
+
+
 def _share(rank, world, path, latents, results):
     dist.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=world)
     mine = latents.chunk(world)[rank].clone().requires_grad_()
-    loss = sigreg(mine, directions(6)) + vicreg(mine)
+    loss, norm = objective(mine)
     loss.backward()
-    results[rank] = (loss.item(), mine.grad.tolist(), batch_mean(mine.detach()).tolist())
+    results[rank] = (loss.item(), mine.grad.tolist(), norm.running_mean.tolist(), norm.running_var.tolist())
     dist.destroy_process_group()
 
 
 def test_two_processes_give_the_statistics_of_one(tmp_path):
     latents = torch.randn(64, 2, 6, generator=torch.Generator().manual_seed(5))
     whole = latents.clone().requires_grad_()
-    loss = sigreg(whole, directions(6)) + vicreg(whole)
+    loss, norm = objective(whole)
     loss.backward()
     with mp.Manager() as manager:
         results = manager.dict()
         mp.spawn(_share, (2, tmp_path / "rendezvous", latents, results), nprocs=2)
         found = dict(results)
+    assert math.isclose(sum(found[rank][0] for rank in range(2)) / 2, loss.item(), rel_tol=1e-5)
     for rank in range(2):
-        assert math.isclose(found[rank][0], loss.item(), rel_tol=1e-4)
         gradient = torch.tensor(found[rank][1])
-        # The all-reduce sums the gradients of both processes' equal losses; averaging them, as DDP does, gives one's.
+        # Each share has an effect on both processes' losses; averaging, as of the parameters' gradients, gives one's.
         torch.testing.assert_close(gradient / 2, whole.grad.chunk(2)[rank], rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(torch.tensor(found[rank][2]), norm.running_mean)
+        torch.testing.assert_close(torch.tensor(found[rank][3]), norm.running_var)
+
+
+def test_the_regularizer_is_taken_in_full_precision():
+    model = JEPA(ModelConfig(resolution=32, latent_dim=8, width=8, predictor_width=16, history=1, frameskip=1))
+    latents = torch.randn(64 * 2, 8, generator=torch.Generator().manual_seed(6))
+    model.encode = lambda frames: latents
+    batch = {"pixels": torch.zeros(64, 2, 32, 32, 3, dtype=torch.uint8), "actions": torch.zeros(64, 1, 4)}
+    for regularizer in ("sigreg", "vicreg"):
+        loss = JepaLoss(model, LossConfig(rollout=1, regularizer=regularizer), seed=0)
+        plain = loss(model, batch, 0)["regularizer"]
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(loss(model, batch, 0)["regularizer"], plain)

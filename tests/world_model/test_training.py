@@ -1,20 +1,17 @@
 import json
+import random
+import signal
+import time
 
 import pytest
 import torch
 
+from tests.world_model.processes import finish, rows, start
+from tests.world_model.trainee import LOSS, run, training_of
 from world_model import CheckpointError, LossConfig, ModelConfig, TrainConfig, load_checkpoint
 from world_model.dataset import DatasetError
+from world_model.losses import JepaLoss
 from world_model.training import STATE_FILE, Training, train
-
-MODEL = ModelConfig(resolution=32, latent_dim=8, width=8, predictor_width=64, history=2, frameskip=2)
-LOSS = LossConfig(rollout=3, directions=32)
-
-
-def training_of(squares, out, steps, loss=LOSS, **train_settings):
-    settings = {"batch": 16, "warmup": 5, "learning_rate": 2e-3, "save_every": 4, "precision": "float32"}
-    chosen = TrainConfig(steps=steps, **{**settings, **train_settings})
-    return Training(squares, out, MODEL, loss, chosen, {"task": "squares"})
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +66,36 @@ def test_a_killed_run_goes_on_to_the_same_weights(squares, tmp_path):
     assert not list((tmp_path / "killed").glob("*.tmp"))
 
 
+def kill_at(process, out, steps, delay):
+    """Kill the process `delay` seconds after its log has come to one of `steps`."""
+    log, marks = out / "log.jsonl", [f'"step": {step},' for step in steps]
+    while process.poll() is None and not (log.exists() and any(mark in log.read_text() for mark in marks)):
+        time.sleep(0.002)
+    time.sleep(delay)
+    process.kill()
+    _, err = process.communicate()
+    assert process.returncode == -signal.SIGKILL, err
+
+
+def test_a_process_killed_at_any_moment_goes_on_to_the_same_weights_and_log(squares, tmp_path):
+    steps, seed = 30, random.randrange(1 << 30)  # another moment in every run
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    words = ("tests.world_model.trainee", squares, killed, steps, "sigreg")
+    run(squares, whole, steps)
+    draw = random.Random(seed)
+    for low in (1, 12):
+        first = draw.randrange(low, low + 8)
+        kill_at(start(*words), killed, range(first, steps), draw.uniform(0.0, 0.1))
+    with (killed / "log.jsonl").open("a") as log:  # what a kill in the midst of a write leaves
+        log.write('{"step": 28, "lo')
+    (killed / f".{STATE_FILE}.0.tmp").write_bytes(b"half")
+    finish(start(*words))
+    one, other = (load_checkpoint(out)[0].state_dict() for out in (whole, killed))
+    assert [key for key in one if not torch.equal(one[key], other[key])] == [], f"seed {seed}"
+    assert rows(killed) == rows(whole), f"seed {seed}"
+    assert sorted(path.name for path in killed.iterdir()) == sorted(path.name for path in whole.iterdir())
+
+
 def test_reported_losses_are_means_whatever_the_intervals(squares, tmp_path):
     def losses(name, every, validate_every):
         seen = []
@@ -80,8 +107,8 @@ def test_reported_losses_are_means_whatever_the_intervals(squares, tmp_path):
     reported = losses("uneven", 4, 6)  # the validation at step 6 cuts an interval short
     assert [step for step, _ in reported] == [4, 6, 8, 12]
     starts = [0, 4, 6, 8]
-    for start, (step, loss) in zip(starts, reported, strict=True):
-        assert loss == pytest.approx(sum(single[start:step]) / (step - start), rel=1e-6)
+    for begin, (step, loss) in zip(starts, reported, strict=True):
+        assert loss == pytest.approx(sum(single[begin:step]) / (step - begin), rel=1e-6)
 
 
 def test_a_run_with_other_settings_is_not_mixed_in(squares, tmp_path):
@@ -104,6 +131,22 @@ def test_other_precisions_and_losses_train_too(squares, tmp_path, precision):
         on_progress=lambda progress: seen.append(progress.terms["loss"]),
     )  # fmt: skip
     assert seen[-1] < seen[0]
+
+
+@pytest.mark.parametrize("every", [7, 100])  # noticed by a report, or by a save
+def test_a_gradient_that_is_not_finite_ends_the_run_and_keeps_what_was_saved(squares, tmp_path, monkeypatch, every):
+    forward = JepaLoss.forward
+
+    def broken(self, model, batch, step):
+        terms = forward(self, model, batch, step)
+        return {**terms, "loss": terms["loss"] * float("nan")} if step == 6 else terms
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JepaLoss, "forward", broken)
+        with pytest.raises(FloatingPointError, match="not finite at step 6: lower learning_rate"):
+            train(training_of(squares, tmp_path / "broken", 12), every=every)
+    resumed = train(training_of(squares, tmp_path / "broken", 12), every=every)
+    assert resumed == train(training_of(squares, tmp_path / "whole", 12), every=every)
 
 
 def test_data_that_do_not_fit_the_model_are_refused(squares, tmp_path):

@@ -10,10 +10,11 @@ rollout. Where the history would begin before the episode does, the first frame 
 are zero: the arm is at rest then, and a planner's first call sees exactly this.
 """
 
-import queue
-import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -126,9 +127,17 @@ class WindowSampler:
             at += len(parts[-1])
         return np.concatenate(parts)
 
-    def batch(self, step: int, batch_size: int, seed: int) -> Batch:
-        """Batch number ``step``, a pure function of the arguments."""
-        return self.gather(self.order(step, batch_size, seed))
+    def batch(self, step: int, batch_size: int, seed: int, part: tuple[int, int] = (0, 1)) -> Batch:
+        """Batch number ``step``, a pure function of the arguments; with ``part`` (i, n), the i-th of its n equal parts.
+
+        Raises:
+            ValueError: ``batch_size`` does not divide into n, or there is no such part.
+        """
+        index, parts = part
+        if not 0 <= index < parts or batch_size % parts:
+            raise ValueError(f"part {index} of {parts} of a batch of {batch_size}: there is no such equal part")
+        size = batch_size // parts
+        return self.gather(self.order(step, batch_size, seed)[index * size : (index + 1) * size])
 
     def in_order(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
         """Every window once, as for validation; with ``limit``, that many spread evenly over all."""
@@ -138,44 +147,43 @@ class WindowSampler:
             yield self.gather(windows[at : at + batch_size])
 
     def prefetch(
-        self, start_step: int, stop_step: int, batch_size: int, seed: int, *, depth: int = 4
-    ) -> Iterator[tuple[int, Batch]]:
-        """Yield (step, batch) for the steps from start to stop, fetched ahead by a background thread.
+        self,
+        start_step: int,
+        stop_step: int,
+        batch_size: int,
+        seed: int,
+        *,
+        part: tuple[int, int] = (0, 1),
+        depth: int = 4,
+        threads: int = 1,
+        pin: bool = False,
+    ) -> Generator[tuple[int, Batch], None, None]:
+        """Yield (step, batch) for the steps from start to stop, fetched ahead by background threads.
 
-        At most ``depth`` batches wait. The thread ends when the iterator is used up or closed; an error
-        in it is raised here.
+        At most ``depth`` batches are fetched or wait; how many threads fetch changes nothing but the time. The threads
+        end when the iterator is used up or closed; an error in one is raised here.
+
+        Args:
+            part: which part of each batch, as for ``batch``.
+            pin: into page-locked memory, from which copies to a GPU need not be waited for.
         """
-        ready: queue.Queue[tuple[int, Batch] | BaseException | None] = queue.Queue(maxsize=max(1, depth))
-        stopped = threading.Event()
 
-        def put(item: tuple[int, Batch] | BaseException | None) -> bool:
-            while not stopped.is_set():
-                try:
-                    ready.put(item, timeout=0.1)
-                    return True
-                except queue.Full:
-                    continue
-            return False
+        def fetch(step: int) -> Batch:
+            batch = self.batch(step, batch_size, seed, part)
+            return {key: values.pin_memory() for key, values in batch.items()} if pin else batch
 
-        def fetch() -> None:
-            try:
-                for step in range(start_step, stop_step):
-                    if not put((step, self.batch(step, batch_size, seed))):
-                        return
-                put(None)
-            except BaseException as error:
-                put(error)
-
-        thread = threading.Thread(target=fetch, name="window-prefetch", daemon=True)
-        thread.start()
+        steps = iter(range(start_step, stop_step))
+        ahead: deque[tuple[int, Future[Batch]]] = deque()
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="window-prefetch")
         try:
-            while (item := ready.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
+            ahead.extend((step, pool.submit(fetch, step)) for step in islice(steps, max(1, depth)))
+            while ahead:
+                step, found = ahead.popleft()
+                batch = found.result()
+                ahead.extend((following, pool.submit(fetch, following)) for following in islice(steps, 1))
+                yield step, batch
         finally:
-            stopped.set()
-            thread.join()
+            pool.shutdown(cancel_futures=True)
 
 
 @lru_cache(maxsize=4)

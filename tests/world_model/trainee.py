@@ -1,0 +1,35 @@
+"""A small training run; `python -m tests.world_model.trainee DATA OUT STEPS LOSS` is one to kill, or to start twice."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from world_model import LossConfig, ModelConfig, TrainConfig
+from world_model.training import Training, train
+
+MODEL = ModelConfig(resolution=32, latent_dim=8, width=8, predictor_width=64, history=2, frameskip=2)
+LOSS = LossConfig(rollout=3, directions=32)
+LOSSES = {
+    "sigreg": LOSS,
+    "vicreg": LossConfig(rollout=2, regularizer="vicreg", regularizer_weight=1.0, inverse_dynamics=0.1),
+}
+
+
+def training_of(data, out, steps, loss=LOSS, **train_settings):
+    settings = {"batch": 16, "warmup": 5, "learning_rate": 2e-3, "save_every": 4, "precision": "float32"}
+    chosen = TrainConfig(steps=steps, **{**settings, **train_settings})
+    return Training(Path(data), Path(out), MODEL, loss, chosen, {"task": "squares"})
+
+
+def run(data, out, steps, loss="sigreg", **more):
+    """Trains with a report after each step, saving every third."""
+    return train(training_of(data, out, steps, LOSSES[loss], save_every=3, validate_every=10), every=1, **more)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    # One that outlives its process group can abort the process when it ends.
+    names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+    sys.stdout.write(f"threads of gloo: {sum('gloo' in name for name in names)}\n")

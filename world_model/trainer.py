@@ -1,0 +1,253 @@
+"""One training run in one process: weights, optimiser, step, and the state from which it goes on after a kill.
+
+Where several processes train together, each has a trainer of its own. All hold the same weights, as each takes its
+share of every batch and the gradients are averaged.
+"""
+
+import json
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from world_model import distributed
+from world_model.checkpoint import write_whole
+from world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
+from world_model.dataset import Batch, DatasetError, FrameCache, WindowSampler
+from world_model.jepa import JEPA
+from world_model.losses import JepaLoss
+from world_model.precision import autocast, faster_precision
+
+STATE_FILE = "training.safetensors"
+LOADERS = 4
+"""Threads that fetch batches for a GPU; one keeps a processor busy."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training run: its data, its settings, and where it goes.
+
+    Attributes:
+        data: LeRobotDataset v3 folder.
+        out: folder of the run; `model.json`, `model.safetensors`, the log and the resumable state go there.
+        description: task, camera, control period and so on, for the checkpoint's JSON.
+        camera_key: which of the data's cameras is seen; None for the only one, or `observation.images.front`.
+    """
+
+    data: Path
+    out: Path
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    description: dict[str, Any] = field(default_factory=dict)
+    camera_key: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What must agree for a run to go on where it stopped."""
+        return {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
+
+
+class Trainer:
+    """The mutable half of a training run.
+
+    Args:
+        training: the settings.
+        sampler: the windows to train on.
+        device: where the weights are.
+
+    Raises:
+        DatasetError: the data's joint readings are not those of the model.
+        ValueError: the batch cannot be shared evenly by all processes.
+    """
+
+    def __init__(self, training: Training, sampler: WindowSampler, device: torch.device) -> None:
+        self.training, self.sampler, self.device = training, sampler, device
+        distributed.share(training.train.batch)
+        torch.manual_seed(training.train.seed)
+        self.model = JEPA(training.model)
+        _set_normalisation(self.model, sampler.cache)
+        self.loss = JepaLoss(self.model, training.loss, training.train.seed).to(device)
+        self.model.to(device)
+        self.parameters = [*self.model.parameters(), *self.loss.parameters()]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=training.train.learning_rate,
+            weight_decay=training.train.weight_decay,
+            fused=True if device.type == "cuda" else None,
+        )
+        self.precision = training.train.precision
+        self.step = 0
+        self.waited = 0.0
+        """Seconds that `steps` has waited for batches."""
+        self._sums: dict[str, Tensor] = {}
+        self._summed = 0
+        self._exact = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+        # The first step whose gradient was not finite. It stays on the device, so that no step waits for a GPU.
+        self._broken = torch.full((), -1, device=device)
+
+    def begin(self) -> None:
+        """Settle the precision, the same in all processes; to be called once, after `load`."""
+        config = self.training.train
+        part = (distributed.rank(), distributed.count())
+        if self.precision == "auto":
+            pixels = self.sampler.batch(0, config.batch, config.seed, part)["pixels"]
+            self.precision = distributed.from_first(faster_precision(self.model, pixels, self.device), self.device)
+
+    def steps(self, until: int) -> Iterator[int]:
+        """Trains up to step `until`, and yields after each step how many are done."""
+        with closing(self.batches(self.step, until)) as batches:
+            while True:
+                began = time.perf_counter()
+                found = next(batches, None)
+                self.waited += time.perf_counter() - began
+                if found is None:
+                    return
+                self._advance(found[1])
+                yield self.step
+
+    def batches(self, start: int, until: int) -> Generator[tuple[int, Batch], None, None]:
+        """The share of this process in the batches of the steps from `start` to `until`, fetched ahead."""
+        config, on_gpu = self.training.train, self.device.type == "cuda"
+        part = (distributed.rank(), distributed.count())
+        depth, threads = (2 * LOADERS, LOADERS) if on_gpu else (4, 1)
+        return self.sampler.prefetch(
+            start, until, config.batch, config.seed, part=part, depth=depth, threads=threads, pin=on_gpu
+        )
+
+    def _advance(self, batch: dict[str, Tensor]) -> None:
+        config = self.training.train
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * _schedule(self.step, config)
+        self.model.train()
+        batch = {key: batch[key].to(self.device, non_blocking=True) for key in ("pixels", "actions", "state")}
+        with autocast(self.device, self.precision):
+            terms = self.loss(self.model, batch, self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        distributed.average_gradients(self.parameters)
+        norm = nn.utils.clip_grad_norm_(self.parameters, config.clip)
+        self._broken = torch.where((self._broken < 0) & ~torch.isfinite(norm), self.step, self._broken)
+        self.optimizer.step()
+        self.step += 1
+        for name, term in terms.items():
+            value = term.detach().to(self._exact)
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._summed += 1
+
+    def means(self) -> dict[str, float]:
+        """Means of the loss terms, over all processes, since the last call; all processes must call it together.
+
+        Raises:
+            FloatingPointError: a gradient was not finite.
+        """
+        names = list(self._sums)
+        values = self._sums_of_all().tolist()
+        found = {name: value / self._summed for name, value in zip(names, values, strict=True)}
+        self._sums, self._summed = {}, 0
+        return found
+
+    def _sums_of_all(self) -> Tensor:
+        if (step := int(self._broken)) >= 0:
+            raise FloatingPointError(
+                f"the gradient is not finite at step {step}: lower learning_rate, or set precision=float32"
+            )
+        return distributed.average(torch.stack(list(self._sums.values()))) if self._sums else torch.zeros(0)
+
+    def save(self) -> None:
+        """Writes the state from which `load` goes on, in the first process; all processes must call it together.
+
+        Raises:
+            FloatingPointError: a gradient was not finite; what was saved before stays.
+            DatasetError: the file cannot be written.
+        """
+        sums = self._sums_of_all()
+        if not distributed.is_first():
+            return
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"loss.{k}": v for k, v in self.loss.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+        tensors |= {f"sum.{name}": value for name, value in zip(self._sums, sums, strict=True)}
+        plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+        settings = json.dumps(self.training.settings(), sort_keys=True)
+        meta = {"step": str(self.step), "summed": str(self._summed), "precision": self.precision, "settings": settings}
+        meta["terms"] = json.dumps(list(self._sums))
+        write_whole(self.training.out / STATE_FILE, save_tensors(plain, meta))
+
+    def load(self) -> None:
+        """Takes up the state in the run's folder, where there is one.
+
+        Raises:
+            DatasetError: it cannot be read, is that of a run with other settings, or is not what the others found.
+        """
+        path = self.training.out / STATE_FILE
+        if path.exists():
+            self._load(path)
+        step, data = self.step, self.sampler.cache.fingerprint
+        of_first = distributed.from_first([step, data], self.device)
+        if [step, data] != of_first:
+            raise DatasetError(
+                f"{self.training.out}: process {distributed.rank()} is at step {step} of data {data[:8]}, the first "
+                f"one at step {of_first[0]} of data {of_first[1][:8]}: give folders that all processes share"
+            )
+
+    def _load(self, path: Path) -> None:
+        try:
+            with safe_open(str(path), "pt", device="cpu") as file:
+                meta = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
+            theirs, ours = json.loads(meta["settings"]), self.training.settings()
+        except Exception as error:  # safetensors raises its own and OSErrors alike; a foreign file has no settings
+            raise DatasetError(
+                f"{path}: cannot be resumed from ({error}); remove it to start anew, or give another out="
+            ) from error
+        differing = [
+            f"{kind}.{key} was {theirs[kind].get(key)}, is {value}"
+            for kind, values in ours.items()
+            for key, value in values.items()
+            if theirs.get(kind, {}).get(key) != value
+        ]
+        if differing:
+            raise DatasetError(f"{path}: is a run with other settings ({'; '.join(differing)}): give another out=")
+        self.model.load_state_dict(_under("model.", tensors))
+        self.loss.load_state_dict(_under("loss.", tensors))
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in _under("optimizer.", tensors).items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self.step, self.precision = int(meta["step"]), meta["precision"]
+        # States of earlier versions have no sums.
+        self._sums = {name: tensors[f"sum.{name}"].to(self.device) for name in json.loads(meta.get("terms", "[]"))}
+        self._summed = int(meta.get("summed", "0"))
+
+
+def _set_normalisation(model: JEPA, cache: FrameCache) -> None:
+    model.action_mean.copy_(torch.from_numpy(cache.action.mean(0)))
+    model.action_std.copy_(torch.from_numpy(cache.action.std(0)).clamp_min(1e-3))
+    if model.config.proprio_dim:
+        if cache.state.shape[1] != model.config.proprio_dim:
+            raise DatasetError(
+                f"{cache.path}: has {cache.state.shape[1]} joint readings, the model expects {model.config.proprio_dim}"
+            )
+        model.proprio_mean.copy_(torch.from_numpy(cache.state.mean(0)))
+        model.proprio_std.copy_(torch.from_numpy(cache.state.std(0)).clamp_min(1e-3))
+
+
+def _schedule(step: int, config: TrainConfig) -> float:
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    share = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return 0.01 + 0.99 * 0.5 * (1.0 + float(torch.cos(torch.tensor(share * torch.pi))))
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
