@@ -1,7 +1,7 @@
 """How many control steps it takes from a latent to a goal latent, learned from unlabelled episodes.
 
 A distance in latent space says how alike two frames look; this says how soon one can become the other, also where the
-way leads round something, as round a puck to its far side. Two heads that answer the same call:
+way leads round something, as round a puck to its far side. Three heads that answer the same call:
 
 - `ReachabilityDistance` classifies, by hindsight, how many steps later a goal was seen, or that it was not, and takes
   the discounted chance of arriving as a distance. Steps as labels: Hartikainen et al., "Dynamical Distance Learning",
@@ -10,6 +10,7 @@ way leads round something, as round a puck to its far side. Two heads that answe
 - `QuasimetricDistance` is the largest quasimetric in which no single step is longer than 1: Wang et al., "Optimal
   Goal-Reaching Reinforcement Learning via Quasimetric Learning", ICML 2023, on the embedding of Wang and Isola,
   "Interval Quasimetric Embeddings", 2022.
+- `ValueDistance`, in `world_model/value.py`, is the value of the best ways that parts of episodes make together.
 """
 
 from dataclasses import dataclass
@@ -21,17 +22,19 @@ from world_model.fitting import Fitting, OnStep, check_fitting, fit
 from world_model.heads import network
 from world_model.trajectories import Trajectories
 
-KINDS = ("reachability", "quasimetric")
+KINDS = ("reachability", "quasimetric", "value")
 
 
 @dataclass(frozen=True)
 class DistanceConfig(Fitting):
     """Sizes of a distance and of its training.
 
-    `kind`: `reachability` or `quasimetric`. `farthest`: control steps beyond which everything is far. `width`,
+    `kind`: `reachability`, `quasimetric` or `value`. `farthest`: control steps beyond which everything is far. `width`,
     `depth`: of the network. `elsewhere`: share of goals from other episodes. `noise`: standard deviation added to
     latents in training, for planning asks about predicted ones. `patience`: steps after which the chance of arriving
-    counts for 1/e, in `reachability`. `steps`, `batch`, `rate`: of the training.
+    counts for 1/e, in `reachability`, or a step costs 1/e, in `value`; the latter goes from moment to moment in strides
+    of `stride` steps and takes the share `expectile` of what follows for the best. `steps`, `batch`, `rate`: of the
+    training.
     """
 
     kind: str = "reachability"
@@ -41,16 +44,20 @@ class DistanceConfig(Fitting):
     elsewhere: float = 0.3
     noise: float = 0.15
     patience: float = 5.0
+    stride: int = 1
+    expectile: float = 0.9
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that cannot be."""
-        check_fitting(self, "farthest", "width", "depth")
+        check_fitting(self, "farthest", "width", "depth", "stride")
         if self.kind not in KINDS:
             raise ValueError(f"kind is '{self.kind}': expected one of {', '.join(KINDS)}")
         if not 0.0 < self.elsewhere < 1.0:
             raise ValueError(f"elsewhere must be a share between 0 and 1, got {self.elsewhere}")
         if self.noise < 0.0 or self.patience <= 0.0:
             raise ValueError(f"noise must not be negative and patience positive, got {self.noise} and {self.patience}")
+        if not 0.5 <= self.expectile < 1.0:
+            raise ValueError(f"expectile must lie between 0.5 and 1, got {self.expectile}")
 
 
 class Distance(nn.Module):
@@ -155,7 +162,9 @@ def noisy(latents: Tensor, std: float, draw: Generator) -> Tensor:
 
 def make_distance(latent_dim: int, config: DistanceConfig) -> Distance:
     """The untrained distance of a config."""
-    kinds = {"reachability": ReachabilityDistance, "quasimetric": QuasimetricDistance}
+    from world_model.value import ValueDistance
+
+    kinds = {"reachability": ReachabilityDistance, "quasimetric": QuasimetricDistance, "value": ValueDistance}
     return kinds[config.kind](latent_dim, config)
 
 

@@ -3,10 +3,13 @@
 Trained on the data that the world model was trained on, by hindsight: whatever an episode came to was a goal that its
 commands led to (Andrychowicz et al., "Hindsight Experience Replay", NeurIPS 2017; goal-conditioned imitation: Lynch et
 al., "Learning Latent Plans from Play", CoRL 2019). A planner that draws a share of its candidates from it searches
-where behaviour is plausible: PRISM, arXiv 2606.07974.
+where behaviour is plausible: PRISM, arXiv 2606.07974. Behaviour that wanders teaches wandering, so commands may be
+weighed by how much nearer they brought the goal: advantage-weighted regression (Peng et al., arXiv 1910.00177), with a
+learned distance for the value.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +19,11 @@ from torch import Tensor, nn
 from world_model.fitting import Fitting, OnStep, check_fitting, fit
 from world_model.trajectories import Trajectories
 
+StepsTo = Callable[[Tensor, Tensor], Tensor]
+"""Control steps (N,) from latents (N, D) to goals (N, D)."""
+LARGEST = 4.0
+"""Of the exponent of a moment's weight, either way."""
+
 
 @dataclass(frozen=True)
 class PriorConfig(Fitting):
@@ -23,7 +31,8 @@ class PriorConfig(Fitting):
 
     `horizon`: H, control steps of commands that it proposes. `farthest`: control steps to the goals that it is
     trained for. `width`, `depth`: of the network. `least_std`: no command is ever predicted more surely than this, in
-    command units. `steps`, `batch`, `rate`: of the training.
+    command units. `advantage`: commands after which the goal is one control step nearer than usual, by the learned
+    distance, weigh e to the power of this more; 0: all alike. `steps`, `batch`, `rate`: of the training.
     """
 
     horizon: int = 20
@@ -31,12 +40,15 @@ class PriorConfig(Fitting):
     width: int = 256
     depth: int = 2
     least_std: float = 0.02
+    advantage: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise ValueError for a size that cannot be."""
         check_fitting(self, "horizon", "farthest", "width", "depth")
         if self.least_std <= 0:
             raise ValueError(f"least_std must be positive, got {self.least_std}")
+        if not 0.0 <= self.advantage < math.inf:
+            raise ValueError(f"advantage must be a number from 0 up, got {self.advantage}")
 
 
 def network(inputs: int, outputs: int, width: int, depth: int) -> nn.Sequential:
@@ -81,39 +93,72 @@ class ActionPrior(nn.Module):
         return torch.stack(rows)
 
 
-def prior_loss(prior: ActionPrior, data: Trajectories, rows: Tensor, ahead: Tensor) -> Tensor:
+def prior_loss(
+    prior: ActionPrior, data: Trajectories, rows: Tensor, ahead: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Mean negative log-likelihood, in nats, of one dimension of a command.
 
     Of the commands given from the moments `rows` (N,) on, up to the goals `ahead` (N,) control steps later: what comes
-    after a goal is not its way there.
+    after a goal is not its way there. `weights` (N,) say how much each moment counts; None: all alike.
     """
     offsets = torch.arange(prior.config.horizon)
     counts = (offsets < ahead[:, None]).to(data.latents)[..., None]
+    if weights is not None:
+        counts = counts * weights[:, None, None]
     actions = data.actions[torch.where(offsets < ahead[:, None], rows[:, None] + offsets, rows[:, None])]
     mean, std = prior(data.latents[rows], data.latents[rows + ahead])
     nats = 0.5 * ((actions - mean) / std).square() + std.log() + 0.5 * math.log(2 * math.pi)
     return (nats * counts).sum() / (counts.sum() * actions.shape[-1])
 
 
+@torch.no_grad()
+def advantage_weights(
+    distance: StepsTo, data: Trajectories, rows: Tensor, ahead: Tensor, horizon: int, advantage: float
+) -> Tensor:
+    """How much each of the moments `rows` (N,) with goals `ahead` steps later counts, 1 on average.
+
+    What a moment's commands gained is how much nearer the goal is half a `horizon` later, or at the goal, less the
+    steps that this took.
+    """
+    taken = ahead.clamp(max=max(1, horizon // 2))
+    goals = data.latents[rows + ahead]
+    gained = distance(data.latents[rows], goals) - distance(data.latents[rows + taken], goals) - taken
+    # Bounded, so that no moment outweighs a batch.
+    return torch.softmax((advantage * gained).clamp(-LARGEST, LARGEST), dim=0) * len(rows)
+
+
 def train_prior(
-    data: Trajectories, config: PriorConfig, seed: int = 0, on_step: OnStep = lambda step: None
+    data: Trajectories,
+    config: PriorConfig,
+    seed: int = 0,
+    on_step: OnStep = lambda step: None,
+    distance: StepsTo | None = None,
 ) -> tuple[ActionPrior, list[float]]:
-    """A prior fitted by maximum likelihood.
+    """A prior fitted by maximum likelihood, weighed by advantage if the config says so.
 
     Args:
         data: encoded episodes.
         config: sizes.
         seed: of the initial weights and of what is seen when.
         on_step: called after each step.
+        distance: learned on the same latents, needed for an `advantage` above 0.
 
     Returns:
         The prior, in evaluation mode, and the loss of each step, see `prior_loss`.
+
+    Raises ValueError for an advantage without a distance.
     """
+    if config.advantage and distance is None:
+        raise ValueError(f"advantage={config.advantage} needs a distance; none was given")
 
     def make() -> ActionPrior:
         return ActionPrior(data.latents.shape[1], data.actions.shape[1], config)
 
     def loss(prior: ActionPrior, draw: torch.Generator) -> Tensor:
-        return prior_loss(prior, data, *data.pairs(config.batch, config.farthest, draw))
+        rows, ahead = data.pairs(config.batch, config.farthest, draw)
+        weights = None
+        if config.advantage and distance is not None:
+            weights = advantage_weights(distance, data, rows, ahead, config.horizon, config.advantage)
+        return prior_loss(prior, data, rows, ahead, weights)
 
     return fit(make, loss, config, seed, on_step)

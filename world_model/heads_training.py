@@ -97,8 +97,10 @@ def fit_heads(
     progress: Progress = lambda what, done, of: None,
 ) -> tuple[Heads, dict[str, Any]]:
     """The heads fitted to `data`, and their report on `held_out`, see `report`."""
-    trained_prior, _ = train_prior(data, prior, seed, lambda step: progress("action prior", step, prior.steps))
     trained_distance, _ = train_distance(data, distance, seed, lambda step: progress("distance", step, distance.steps))
+    trained_prior, _ = train_prior(
+        data, prior, seed, lambda step: progress("action prior", step, prior.steps), trained_distance
+    )
     covariance = torch.cov(data.latents.double().T).float()
     heads = Heads(trained_prior, trained_distance, data.latents.double().mean(0).float(), covariance)
     return heads, report(heads.prior, heads.distance, data, held_out)

@@ -1,5 +1,7 @@
 """The learned distance tells near from far, also where the way leads round a wall."""
 
+import math
+
 import pytest
 import torch
 
@@ -23,9 +25,10 @@ def at(along):
     return torch.stack([torch.minimum(along, 5.5 - along).clamp(max=2.5), (along - 2.5).clamp(0.0, 0.5)], dim=-1)
 
 
-@pytest.fixture(scope="module", params=["reachability", "quasimetric"])
+@pytest.fixture(scope="module", params=["reachability", "quasimetric", "value"])
 def trained(request):
-    config = DistanceConfig(kind=request.param, farthest=30, width=64, steps=500, batch=128, noise=0.02)
+    more = {"steps": 2000, "patience": 30.0, "stride": 2} if request.param == "value" else {"steps": 500}
+    config = DistanceConfig(kind=request.param, farthest=30, width=64, batch=128, noise=0.02, **more)
     return train_distance(hairpin(300, 0), config)
 
 
@@ -77,13 +80,40 @@ def test_interval_lengths_by_hand():
     assert distance.between(start, end).item() == pytest.approx(0.5 * 3.0 + 0.5 * 2.0)
 
 
+def test_value_is_that_of_the_shortest_way_also_where_nobody_went_all_of_it():
+    """Walks to and fro on a line of 13 places, 6 steps each: none comes from one end to the other."""
+    draw = torch.Generator().manual_seed(0)
+    first = torch.randint(13, (600, 1), generator=draw)
+    moves = torch.randint(2, (600, 6), generator=draw) * 2 - 1
+    places = torch.cat([first, first + moves.cumsum(1)], dim=1).clamp(0, 12)
+    latents = torch.nn.functional.one_hot(places, 13).float()
+    data = Trajectories.of(latents, torch.zeros(600, 6, 1))
+    settings = {"farthest": 20, "width": 64, "batch": 256, "noise": 0.0, "rate": 2e-3}
+    config = DistanceConfig(kind="value", patience=30.0, expectile=0.9, steps=2500, **settings)
+    distance, _ = train_distance(data, config)
+    place = torch.eye(13)
+    with torch.no_grad():
+        steps = distance(place[:1].expand(13, -1), place)
+    discounted = (1 - torch.exp(-torch.arange(13) / 30.0)) / (1 - math.exp(-1 / 30.0))
+    assert (steps.diff() > 0).all()
+    assert (steps[1:] / discounted[1:]).min() > 0.8 and (steps[1:] / discounted[1:]).max() < 1.6
+
+
+def test_episodes_shorter_than_a_stride_are_refused():
+    data = Trajectories.of(torch.zeros(2, 3, 2), torch.zeros(2, 2, 1))
+    with pytest.raises(ValueError, match="no episode is longer than stride=5"):
+        train_distance(data, DistanceConfig(kind="value", stride=5, steps=1))
+
+
 def test_bad_settings():
     for settings, message in (
-        ({"kind": "euclid"}, "kind is 'euclid': expected one of reachability, quasimetric"),
+        ({"kind": "euclid"}, "kind is 'euclid': expected one of reachability, quasimetric, value"),
         ({"farthest": 0}, "farthest must be at least 1"),
         ({"elsewhere": 1.0}, "elsewhere must be a share"),
         ({"noise": -1.0}, "noise must not be negative"),
         ({"steps": 0}, "steps must be at least 1"),
+        ({"stride": 0}, "stride must be at least 1"),
+        ({"expectile": 1.0}, "expectile must lie between 0.5 and 1"),
     ):
         with pytest.raises(ValueError, match=message):
             DistanceConfig(**settings)

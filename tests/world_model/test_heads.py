@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from world_model.heads import ActionPrior, PriorConfig, prior_loss, train_prior
+from world_model.heads import ActionPrior, PriorConfig, advantage_weights, prior_loss, train_prior
 from world_model.trajectories import Trajectories
 
 
@@ -68,6 +68,29 @@ def test_what_comes_after_the_goal_does_not_count(trained):
     assert prior_loss(prior, data, rows, ahead) == prior_loss(prior, other, rows, ahead)
     changed[1] = 100.0
     assert prior_loss(prior, data, rows, ahead) < prior_loss(prior, other, rows, ahead)
+
+
+def test_commands_that_bring_the_goal_nearer_weigh_more():
+    """From 0, a quarter of the episodes step right at once, the others left first: all come to 2 in the end."""
+    straight, detour = torch.tensor([1.0, 1.0, 0.0, 0.0]), torch.tensor([-1.0, 0.5, 1.2, 1.3])
+    actions = torch.stack([straight, detour, detour, detour]).repeat(25, 1)[..., None]
+    latents = torch.cat([torch.zeros(100, 1, 1), actions.cumsum(1)], dim=1)
+    data = Trajectories.of(latents, actions)
+    rows, ahead = torch.tensor([0, 5]), torch.tensor([4, 4])
+    weights = advantage_weights(lambda z, g: (g - z).abs().squeeze(-1), data, rows, ahead, 4, 1.0)
+    assert weights.mean() == pytest.approx(1.0)
+    # Two steps later the goal is 2 nearer for the one, half a step further away for the other.
+    assert (weights[0] / weights[1]).log() == pytest.approx(2.5)
+
+    def first(advantage):
+        config = PriorConfig(horizon=4, farthest=4, width=32, steps=300, batch=128, advantage=advantage)
+        prior, _ = train_prior(data, config, distance=lambda z, g: (g - z).abs().squeeze(-1))
+        return prior(torch.zeros(1, 1), torch.full((1, 1), 2.0))[0][0, 0, 0].item()
+
+    usual, better = first(0.0), first(2.0)
+    assert usual < 0.6 and better > 0.85
+    with pytest.raises(ValueError, match="needs a distance"):
+        train_prior(data, PriorConfig(advantage=1.0, steps=1))
 
 
 def test_same_seed_same_prior():
