@@ -29,12 +29,12 @@ class JepaLoss(nn.Module):
         """Loss terms of a batch of windows; `loss` is what to minimise.
 
         Args:
-            batch: `pixels` (N, T, R, R, 3) uint8, `actions` (N, T-1, block), `state` (N, T, P).
+            batch: `pixels` (N, T, R, R, 3) uint8 or `features` (N, T, C, h, w) float16, `actions` (N, T-1, block),
+                `state` (N, T, P).
             step: optimiser step, for fresh directions.
         """
-        windows, length = batch["pixels"].shape[:2]
         history = model.config.history
-        latents = model.encode(batch["pixels"].flatten(0, 1)).unflatten(0, (windows, length))
+        latents = model.latents(batch)
         actions = batch["actions"].unflatten(-1, (model.config.frameskip, model.config.action_dim))
         blocks = model.blocks(actions.flatten(1, 2))
         states = model.state(latents, batch["state"] if model.config.proprio_dim else None)

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ from torch import Tensor
 
 from world_model.checkpoint import save_checkpoint, write_whole
 from world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
-from world_model.dataset import ACTION_KEY, DatasetError, FrameCache, WindowSampler, open_cache, split_episodes
+from world_model.dataset import (
+    ACTION_KEY,
+    DatasetError,
+    FrameCache,
+    WindowSampler,
+    open_cache,
+    split_episodes,
+    with_features,
+)
 from world_model.evaluation import embed, report
 from world_model.jepa import JEPA
 from world_model.losses import JepaLoss
@@ -47,7 +55,10 @@ class Training:
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""
-        return {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
+        settings = {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
+        if self.model.backbone is not None:
+            del settings["model"]["backbone"]["weights_file"]  # its hash is what counts
+        return settings
 
 
 @dataclass(frozen=True)
@@ -63,11 +74,11 @@ class TrainProgress:
 class _Run:
     """The mutable half of a training run: weights, optimiser and step."""
 
-    def __init__(self, training: Training, cache: FrameCache, device: torch.device) -> None:
-        self.training, self.device = training, device
+    def __init__(self, training: Training, device: torch.device) -> None:
+        self.device = device
         torch.manual_seed(training.train.seed)
         self.model = JEPA(training.model)
-        _set_normalisation(self.model, cache)
+        self.training = replace(training, model=self.model.config)
         self.loss = JepaLoss(self.model, training.loss, training.train.seed).to(device)
         self.model.to(device)
         parameters = [*self.model.parameters(), *self.loss.parameters()]
@@ -114,12 +125,10 @@ class _Run:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
         except Exception as error:  # safetensors raises its own and OSErrors alike
             raise DatasetError(f"{path}: cannot be resumed from ({error}); start anew with resume=false") from error
-        theirs, ours = json.loads(meta["settings"]), self.training.settings()
+        theirs = dict(_leaves(json.loads(meta["settings"])))
+        ours = dict(_leaves(json.loads(json.dumps(self.training.settings()))))
         differing = [
-            f"{kind}.{key} was {theirs[kind].get(key)}, is {value}"
-            for kind, values in ours.items()
-            for key, value in values.items()
-            if theirs.get(kind, {}).get(key) != value
+            f"{key} was {theirs.get(key)}, is {value}" for key, value in ours.items() if theirs.get(key) != value
         ]
         if differing:
             raise DatasetError(
@@ -143,6 +152,7 @@ def train(
     device: str | None = None,
     on_progress: Callable[[TrainProgress], None] = lambda progress: None,
     on_decoded: Callable[[int, int], None] | None = None,
+    on_features: Callable[[int, int], None] | None = None,
     every: int = 20,
 ) -> dict[str, Any]:
     """Runs or continues a training run and writes its checkpoint.
@@ -155,16 +165,19 @@ def train(
         device: torch device; None picks CUDA where there is one.
         on_progress: called every `every` steps and after validations.
         on_decoded: called with (frames done, frames in all) while the video is decoded, which happens once.
+        on_features: the same while a frozen backbone looks at the frames, which happens once as well.
 
     Returns:
         the final report (see `evaluation.report`), which the checkpoint's JSON holds too.
 
     Raises:
         DatasetError: unusable data, or a run in `out` with other settings.
+        BackboneError: a frozen backbone that cannot be had.
         FloatingPointError: the loss became infinite or NaN.
     """
     config = training.train
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    run = _Run(training, where)  # first, because a backbone that is missing should be told before the video is decoded
     resolution = training.model.resolution
     cache = open_cache(training.data, resolution, camera_key=training.camera_key, progress=on_decoded)
     if cache.action.shape[1] != training.model.action_dim:
@@ -175,21 +188,26 @@ def train(
     fitting, held_out = split_episodes(cache.episodes, config.validation, config.seed)
     shape = (training.model.history, training.loss.rollout, training.model.frameskip)
     sampler, validation = WindowSampler(cache, *shape, fitting), WindowSampler(cache, *shape, held_out)
-    run = _Run(training, cache, where)
+    _set_normalisation(run.model, cache)
     if (training.out / STATE_FILE).exists():
         if not resume:
             raise DatasetError(
                 f"{training.out}: a run is already there: continue it with resume=true, or give another out="
             )
         run.load()
+    if run.model.backbone is not None:
+        # Only now: what else is wrong with data and settings is told before hours of encoding.
+        backbone = run.model.backbone
+        cache = with_features(cache, backbone.identity(), backbone.shape, run.model.features, on_features)
+        sampler.cache = validation.cache = cache
     if run.precision == "auto":
-        run.precision = faster_precision(run.model, sampler.batch(0, config.batch, config.seed)["pixels"], where)
+        run.precision = faster_precision(run.model, sampler.batch(0, config.batch, config.seed), where)
     autocast = torch.autocast(where.type, torch.bfloat16, enabled=run.precision == "bfloat16")
     sums, began = dict[str, float](), time.perf_counter()
     frames = summed = 0
     for step, batch in sampler.prefetch(run.step, config.steps, config.batch, config.seed):
         terms = run.advance(batch, autocast)
-        frames += batch["pixels"].shape[0] * batch["pixels"].shape[1]
+        frames += batch["state"].shape[0] * batch["state"].shape[1]
         sums = {name: sums.get(name, 0.0) + value for name, value in terms.items()}
         summed += 1
         done = step + 1
@@ -211,20 +229,21 @@ def train(
     return final
 
 
-def faster_precision(model: JEPA, pixels: Tensor, where: torch.device) -> str:
-    """`bfloat16` on a GPU; on a CPU whichever of `float32` and `bfloat16` encodes and learns from frames faster here.
+def faster_precision(model: JEPA, batch: dict[str, Tensor], where: torch.device) -> str:
+    """`bfloat16` on a GPU; on a CPU whichever of `float32` and `bfloat16` encodes and learns from a batch faster here.
 
     Processors without matrix instructions for bfloat16 are often slower with it.
     """
     if where.type != "cpu":
         return "bfloat16"
-    frames = pixels.flatten(0, 1)[:256]
+    windows = max(1, 256 // batch["state"].shape[1])
+    few = {key: value[:windows] for key, value in batch.items()}
     seconds: dict[str, float] = {}
     kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
     for precision in ("float32", "bfloat16") * 2:
         began = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            model.train().encode(frames).pow(2).mean().backward()
+            model.train().latents(few).pow(2).mean().backward()
         seconds[precision] = min(seconds.get(precision, float("inf")), time.perf_counter() - began)
     model.zero_grad(set_to_none=True)
     for name, buffer in model.named_buffers():  # the trial must leave no trace, or it would change the run
@@ -279,6 +298,14 @@ def _schedule(step: int, config: TrainConfig) -> float:
         return (step + 1) / config.warmup
     share = (step - config.warmup) / max(1, config.steps - config.warmup)
     return 0.01 + 0.99 * 0.5 * (1.0 + float(torch.cos(torch.tensor(share * torch.pi))))
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
