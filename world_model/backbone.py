@@ -49,10 +49,11 @@ class Backbone:
         path = Path(config.weights_file).expanduser()
         tensors, sha256 = read_weights(path, config)
         load_weights(model, tensors, config.name, path)
-        colours = {name: tuple(model.pretrained_cfg[name]) for name in ("mean", "std") if getattr(config, name) is None}
-        self.config = replace(config, weights_sha256=sha256, **colours)
+        usual = model.pretrained_cfg
+        mean, std = config.mean or tuple(usual["mean"]), config.std or tuple(usual["std"])
+        self.config = replace(config, weights_sha256=sha256, mean=mean, std=std)
         self._model = model.eval().requires_grad_(False)
-        self._mean, self._std = (torch.tensor(c).view(3, 1, 1) for c in (self.config.mean, self.config.std))
+        self._mean, self._std = (torch.tensor(colour).view(3, 1, 1) for colour in (mean, std))
         size = config.input_size
         try:
             # Models with position embeddings have them for one size, and resample them for another.

@@ -98,8 +98,8 @@ class JEPA(nn.Module):
         if self.backbone is None:
             raise ValueError(f"encoder is '{self.config.encoder}': features are made by encoder=frozen alone")
         where = self.action_mean.device
-        # Few at a time, so that what lies between two layers stays in a processor's caches: 1.7 times as fast as 128.
-        parts = torch.from_numpy(frames).split(32 if where.type == "cpu" else len(frames))
+        # Few at a time, so that what lies between two layers stays in a processor's caches: twice as fast as many.
+        parts = torch.from_numpy(frames).split(8 if where.type == "cpu" else len(frames))
         return torch.cat([self.backbone(_pixels(part.to(where))).cpu() for part in parts]).numpy()
 
     def _latents(self, encoded: Tensor) -> Tensor:
