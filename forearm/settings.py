@@ -25,7 +25,7 @@ LIST_GROUPS = ("task", "planner")
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
 _FOLDERS_AND_PICTURES = {"out", "start", "goal", "data", "checkpoint", "heads", "picture", "configs", "goals"}
-PATHS = frozenset({*_FOLDERS_AND_PICTURES, "model", "token_file", "tls_cert", "tls_key"})
+PATHS = frozenset({*_FOLDERS_AND_PICTURES, "model", "weights_file", "token_file", "tls_cert", "tls_key"})
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,10 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
         def decoded(done: int, frames: int) -> None:
             bar.update(line, description=f"decoding the video: {done} of {frames} frames")
 
-        return train(training, resume=resume, device=device, on_progress=show, on_decoded=decoded)
+        def seen(done: int, frames: int) -> None:
+            bar.update(line, description=f"the backbone looks at the video: {done} of {frames} frames")
+
+        return train(training, resume=resume, device=device, on_progress=show, on_decoded=decoded, on_features=seen)
 
 
 def report_table(report: Mapping[str, Any]) -> Table:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.resources
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from world_model.backbone import BackboneError
 from world_model.config import ModelConfig, from_mapping, to_mapping
 from world_model.dataset.atomic import replacing
 from world_model.jepa import JEPA
@@ -59,6 +61,8 @@ def locate(name: str | Path) -> Path:
 def save_checkpoint(model: JEPA, path: Path, description: dict[str, Any]) -> None:
     """Writes `path`.safetensors and `path`.json; each is whole or not there, and the JSON names the weights' hash.
 
+    The weights of a frozen backbone stay in their own file: the JSON names that and its hash.
+
     Args:
         model: the weights and architecture.
         path: without suffix.
@@ -87,7 +91,8 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
         device: where the weights go.
 
     Raises:
-        CheckpointError: missing, damaged, of another format, or weights and JSON that do not belong together.
+        CheckpointError: missing, damaged, of another format, or weights and JSON that do not belong together; or a
+            frozen backbone whose own weights are neither where they were in training nor beside the checkpoint.
     """
     path = locate(name)
     document = read_document(path, "a forearm checkpoint", FORMAT)
@@ -95,9 +100,22 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
         config = from_mapping(ModelConfig, document["model"])
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: is not a forearm checkpoint ({error})") from error
-    model = JEPA(config)
+    try:
+        model = JEPA(_with_weights_beside(config, path.parent))
+    except BackboneError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     fill(model, read_weights(path, document), path)
     return model.to(device).eval().requires_grad_(False), document
+
+
+def _with_weights_beside(config: ModelConfig, folder: Path) -> ModelConfig:
+    """`config`, with the backbone's weights taken from `folder` where they are not in their place."""
+    if config.backbone is None or config.backbone.weights_file is None:
+        return config
+    place = Path(config.backbone.weights_file).expanduser()
+    if place.exists() or not (folder / place.name).exists():
+        return config
+    return replace(config, backbone=replace(config.backbone, weights_file=str(folder / place.name)))
 
 
 def read_document(path: Path, kind: str, version: int) -> dict[str, Any]:

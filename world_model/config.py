@@ -3,10 +3,58 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-ENCODERS = ("conv", "vit")
+ENCODERS = ("conv", "vit", "frozen")
+TOKENS = ("patch", "pooled")
 REGULARIZERS = ("sigreg", "vicreg")
 
 Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """An image model of the `timm` library with pretrained weights that stay as they are.
+
+    Attributes:
+        weights_file: safetensors file of the weights, under timm's names.
+        name: timm's name of the architecture.
+        weights_sha256: of that file; None before it was read.
+        tokens: `patch` for a map of features, `pooled` for the one vector that the model itself makes of an image.
+        layer: which map, counted as timm does: stages of a convolutional model, blocks of a ViT; None for the last.
+        input_size: side in pixels to which frames are resized.
+        mean, std: of red, green and blue in [0, 1], taken off and divided by; None for those of the architecture.
+    """
+
+    weights_file: str | None = None
+    name: str = "vit_small_patch14_dinov2"
+    weights_sha256: str | None = None
+    tokens: str = "patch"
+    layer: int | None = None
+    input_size: int = 112
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("backbone.tokens", self.tokens, TOKENS)
+        if not self.weights_file:
+            raise ValueError(
+                f"backbone.weights_file is not set: give the safetensors file with the weights of {self.name}, "
+                "world_model.backbone.weights_file=FILE"
+            )
+        if self.input_size < 16:
+            raise ValueError(f"backbone.input_size is {self.input_size}: expected at least 16 pixels")
+        if self.tokens == "pooled" and self.layer is not None:
+            raise ValueError(
+                f"backbone.layer is {self.layer}: with tokens=pooled the model's own output is used, set null"
+            )
+        for name in ("mean", "std"):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            numbers = isinstance(given, (list, tuple)) and all(isinstance(value, (int, float)) for value in given)
+            if not numbers or len(given) != 3 or (name == "std" and min(given) <= 0):
+                above = " above 0" if name == "std" else ""
+                raise ValueError(f"backbone.{name} is {given}: expected three numbers{above}, for red, green and blue")
+            object.__setattr__(self, name, tuple(map(float, given)))  # a list when it comes from JSON or YAML
 
 
 @dataclass(frozen=True)
@@ -14,17 +62,18 @@ class ModelConfig:
     """Architecture of a JEPA.
 
     Attributes:
-        encoder: `conv` or `vit`.
+        encoder: `conv`, `vit` or `frozen`.
         resolution: side of the square input frames in pixels.
         latent_dim: D, size of the latent of one frame.
-        width: channels of the encoder's first stage (conv) or of every token (vit).
-        depth: residual blocks per stage (conv) or transformer blocks (vit).
+        width: channels of the encoder's first stage (conv), of every token (vit) or of the projected map (frozen).
+        depth: residual blocks per stage (conv) or on the projected map (frozen), or transformer blocks (vit).
         history: latents that the predictor sees, the present one included.
         frameskip: control steps from one latent to the next; their actions enter as one block.
         action_dim: A, numbers in one command.
         proprio_dim: joint readings that the predictor sees and predicts beside the latent; 0 for camera only.
         predictor_width: units of the predictor's hidden layers.
         predictor_depth: residual blocks of the predictor.
+        backbone: what the encoder `frozen` builds on, or its settings as a mapping; None for the others.
     """
 
     encoder: str = "conv"
@@ -38,9 +87,19 @@ class ModelConfig:
     proprio_dim: int = 0
     predictor_width: int = 384
     predictor_depth: int = 2
+    backbone: BackboneConfig | None = None
 
     def __post_init__(self) -> None:
         _one_of("encoder", self.encoder, ENCODERS)
+        if isinstance(self.backbone, dict):
+            object.__setattr__(self, "backbone", from_mapping(BackboneConfig, self.backbone))
+        if (self.encoder == "frozen") != (self.backbone is not None):
+            given = "none are given" if self.backbone is None else "they are given"
+            raise ValueError(
+                f"encoder is '{self.encoder}', but {given}: backbone settings belong to encoder=frozen alone"
+            )
+        if self.encoder == "frozen" and self.width % 8:
+            raise ValueError(f"width is {self.width}: the projection of encoder=frozen needs a multiple of 8")
         _at_least(self, 1, "latent_dim", "width", "depth", "history", "frameskip", "action_dim")
         _at_least(self, 1, "predictor_width", "predictor_depth")
         _at_least(self, 0, "proprio_dim")

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from world_model.backbone import Backbone
 from world_model.config import ModelConfig
 
 
@@ -69,6 +70,38 @@ class VitEncoder(nn.Module):
         return self.blocks(tokens)[:, 0]
 
 
-def make_encoder(config: ModelConfig) -> ConvEncoder | VitEncoder:
-    """The encoder that `config` names."""
+class FrozenEncoder(nn.Module):
+    """A pretrained backbone that stays as it is, and a small projection of its map that is trained.
+
+    After DINO-WM (arXiv 2411.04983), which predicts the patch features themselves; here they are brought down to one
+    latent, so that everything after the encoder is the same as with the others.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        assert config.backbone is not None
+        self.backbone = Backbone(config.backbone)
+        channels, height, width = self.backbone.shape
+        layers: list[nn.Module] = [nn.BatchNorm2d(channels, affine=False), nn.Conv2d(channels, config.width, 1)]
+        layers += [_ResidualBlock(config.width) for _ in range(config.depth)]
+        layers += [nn.GroupNorm(8, config.width), nn.SiLU()]
+        self.projection = nn.Sequential(*layers)
+        self.features = config.width * height * width
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(N, 3, R, R) in [-0.5, 0.5] to (N, features)."""
+        return self.reduce(self.backbone(frames))
+
+    def reduce(self, maps: Tensor) -> Tensor:
+        """Maps (N, C, h, w) float16 that the backbone has made to (N, features)."""
+        return self.projection(maps.float()).flatten(1)
+
+
+Encoder = ConvEncoder | VitEncoder | FrozenEncoder
+
+
+def make_encoder(config: ModelConfig) -> Encoder:
+    """The encoder that `config` names; raises `BackboneError` for a frozen one whose backbone cannot be had."""
+    if config.encoder == "frozen":
+        return FrozenEncoder(config)
     return ConvEncoder(config) if config.encoder == "conv" else VitEncoder(config)

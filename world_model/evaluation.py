@@ -51,7 +51,7 @@ def embed(model: JEPA, sampler: WindowSampler, limit: int, where: torch.device) 
     gathered: dict[str, list[Tensor]] = {}
     for batch in sampler.in_order(BATCH, limit):
         batch = {k: v.to(where) for k, v in batch.items()}
-        latents = model.encode(batch["pixels"].flatten(0, 1)).unflatten(0, batch["pixels"].shape[:2])
+        latents = model.latents(batch)
         actions = batch["actions"].unflatten(-1, (model.config.frameskip, model.config.action_dim)).flatten(1, 2)
         blocks = model.blocks(actions)
         states = model.state(latents, batch["state"] if model.config.proprio_dim else None)

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from world_model.checkpoint import load_checkpoint
-from world_model.dataset import DatasetError, open_cache, split_episodes
+from world_model.dataset import DatasetError, open_cache, split_episodes, with_features
 from world_model.distance import Distance, DistanceConfig, train_distance
 from world_model.heads import ActionPrior, PriorConfig, prior_loss, train_prior
 from world_model.heads_checkpoint import Heads, save_heads
@@ -72,6 +72,10 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
             "or train a world model on these"
         )
     fitting, held_out = split_episodes(cache.episodes, training.validation, training.seed)
+    if (backbone := model.backbone) is not None:
+        cache = with_features(
+            cache, backbone.identity(), backbone.shape, model.features, lambda done, of: progress("backbone", done, of)
+        )
     data, tests = (
         encode_episodes(model, cache, episodes, lambda done, of: progress("encoding frames", done, of))
         for episodes in (fitting, held_out)

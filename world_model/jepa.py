@@ -5,14 +5,17 @@ joint readings (optional) ───┼─▶ state ── predict(state, action 
 action block ────────────────┘
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from world_model.backbone import Backbone
 from world_model.batch_norm import WholeBatchNorm
 from world_model.config import ModelConfig
-from world_model.encoders import make_encoder
+from world_model.encoders import FrozenEncoder, make_encoder
 from world_model.predictors import ResidualPredictor
 
 
@@ -31,8 +34,9 @@ class JEPA(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.config = config
         self.encoder = make_encoder(config)
+        # What the settings of a backbone had left open is known now, and belongs into the checkpoint.
+        self.config = config if self.backbone is None else replace(config, backbone=self.backbone.config)
         self.project = nn.Linear(self.encoder.features, config.latent_dim)
         # A batch norm, not a layer norm: the latter confines latents to a sphere, which no Gaussian fits.
         self.norm = WholeBatchNorm(config.latent_dim)
@@ -52,6 +56,11 @@ class JEPA(nn.Module):
         """S, numbers per state."""
         return self.config.latent_dim + self.config.proprio_dim
 
+    @property
+    def backbone(self) -> Backbone | None:
+        """The pretrained image model that is not trained, where the encoder is `frozen`."""
+        return self.encoder.backbone if isinstance(self.encoder, FrozenEncoder) else None
+
     def encode(self, frames: Tensor | NDArray[np.uint8]) -> Tensor:
         """Latents (N, D) of frames (N, R, R, 3) uint8.
 
@@ -65,10 +74,37 @@ class JEPA(nn.Module):
                 f"frames are {str(frames.dtype).removeprefix('torch.')} {tuple(frames.shape)}: "
                 f"this model expects uint8 (N, {side}, {side}, 3)"
             )
-        frames = frames.to(self.action_mean.device)
-        # A permuted view of NHWC bytes already is channels-last memory; the convolutions want it so.
-        pixels = frames.permute(0, 3, 1, 2).float() / 255.0 - 0.5
-        return self.norm(self.project(self.encoder(pixels)).float())
+        return self._latents(self.encoder(_pixels(frames.to(self.action_mean.device))))
+
+    def latents(self, batch: dict[str, Tensor]) -> Tensor:
+        """Latents (N, T, D) of the windows of a batch: of `pixels`, or of `features` that the backbone has made.
+
+        Raises:
+            ValueError: the batch has features, but this model has no backbone, or they are of another shape.
+        """
+        if "features" not in batch:
+            return self.encode(batch["pixels"].flatten(0, 1)).unflatten(0, batch["pixels"].shape[:2])
+        maps = batch["features"]
+        if not isinstance(self.encoder, FrozenEncoder) or maps.shape[2:] != self.encoder.backbone.shape:
+            expected = None if self.backbone is None else self.backbone.shape
+            raise ValueError(f"features are {tuple(maps.shape[2:])} a frame: this model expects {expected or 'pixels'}")
+        return self._latents(self.encoder.reduce(maps.flatten(0, 1))).unflatten(0, maps.shape[:2])
+
+    def features(self, frames: NDArray[np.uint8]) -> NDArray[np.float16]:
+        """What the backbone makes of frames (N, R, R, 3) uint8, (N, C, h, w), for data sets to keep.
+
+        Raises:
+            ValueError: this model has no backbone.
+        """
+        if self.backbone is None:
+            raise ValueError(f"encoder is '{self.config.encoder}': features are made by encoder=frozen alone")
+        where = self.action_mean.device
+        # Few at a time, so that what lies between two layers stays in a processor's caches: twice as fast as many.
+        parts = torch.from_numpy(frames).split(8 if where.type == "cpu" else len(frames))
+        return torch.cat([self.backbone(_pixels(part.to(where))).cpu() for part in parts]).numpy()
+
+    def _latents(self, encoded: Tensor) -> Tensor:
+        return self.norm(self.project(encoded).float())
 
     def state(self, latents: Tensor, proprio: Tensor | None) -> Tensor:
         """States (…, S) of latents (…, D) and joint readings (…, P).
@@ -113,3 +149,9 @@ class JEPA(nn.Module):
             predicted.append(following)
             window = torch.cat([window, following[:, None]], dim=1)[:, -history:]
         return torch.stack(predicted, dim=1)
+
+
+def _pixels(frames: Tensor) -> Tensor:
+    """(N, 3, R, R) in [-0.5, 0.5] of frames (N, R, R, 3) uint8."""
+    # A permuted view of NHWC bytes already is channels-last memory; the convolutions want it so.
+    return frames.permute(0, 3, 1, 2).float() / 255.0 - 0.5

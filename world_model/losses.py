@@ -29,7 +29,8 @@ class JepaLoss(nn.Module):
         """Loss terms of a batch of windows; `loss` is what to minimise.
 
         Args:
-            batch: `pixels` (N, T, R, R, 3) uint8, `actions` (N, T-1, block), `state` (N, T, P).
+            batch: `pixels` (N, T, R, R, 3) uint8 or `features` (N, T, C, h, w) float16, `actions` (N, T-1, block),
+                `state` (N, T, P).
             step: optimiser step, for fresh directions.
         """
         latents, blocks, prediction = unrolled(model, batch)
@@ -61,9 +62,8 @@ def unrolled(model: JEPA, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Ten
         latents (N, T, D), normalised action blocks (N, T-1, block), and the mean squared error, a scalar, of the states
         that the predictor reaches on its own path from the history.
     """
-    windows, length = batch["pixels"].shape[:2]
     history = model.config.history
-    latents = model.encode(batch["pixels"].flatten(0, 1)).unflatten(0, (windows, length))
+    latents = model.latents(batch)
     actions = batch["actions"].unflatten(-1, (model.config.frameskip, model.config.action_dim))
     blocks = model.blocks(actions.flatten(1, 2))
     states = model.state(latents, batch["state"] if model.config.proprio_dim else None)

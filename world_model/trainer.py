@@ -6,9 +6,9 @@ share of every batch and the gradients are averaged.
 
 import json
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from world_model.losses import JepaLoss
 from world_model.precision import autocast, faster_precision
 
 STATE_FILE = "training.safetensors"
+USED = ("pixels", "features", "actions", "state")
+"""What of a batch is learned from."""
 LOADERS = 4
 """Threads that fetch batches for a GPU; one keeps a processor busy."""
 
@@ -51,7 +53,10 @@ class Training:
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""
-        return {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
+        settings = {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
+        if self.model.backbone is not None:
+            del settings["model"]["backbone"]["weights_file"]  # its hash is what counts
+        return settings
 
 
 class Trainer:
@@ -68,10 +73,11 @@ class Trainer:
     """
 
     def __init__(self, training: Training, sampler: WindowSampler, device: torch.device) -> None:
-        self.training, self.sampler, self.device = training, sampler, device
+        self.sampler, self.device = sampler, device
         distributed.share(training.train.batch)
         torch.manual_seed(training.train.seed)
         self.model = JEPA(training.model)
+        self.training = replace(training, model=self.model.config)
         _set_normalisation(self.model, sampler.cache)
         self.loss = JepaLoss(self.model, training.loss, training.train.seed).to(device)
         self.model.to(device)
@@ -97,8 +103,8 @@ class Trainer:
         config = self.training.train
         part = (distributed.rank(), distributed.count())
         if self.precision == "auto":
-            pixels = self.sampler.batch(0, config.batch, config.seed, part)["pixels"]
-            self.precision = distributed.from_first(faster_precision(self.model, pixels, self.device), self.device)
+            batch = self.sampler.batch(0, config.batch, config.seed, part)
+            self.precision = distributed.from_first(faster_precision(self.model, batch, self.device), self.device)
 
     def steps(self, until: int) -> Iterator[int]:
         """Trains up to step `until`, and yields after each step how many are done."""
@@ -126,7 +132,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * _schedule(self.step, config)
         self.model.train()
-        batch = {key: batch[key].to(self.device, non_blocking=True) for key in ("pixels", "actions", "state")}
+        batch = {key: batch[key].to(self.device, non_blocking=True) for key in USED if key in batch}
         with autocast(self.device, self.precision):
             terms = self.loss(self.model, batch, self.step)
         self.optimizer.zero_grad(set_to_none=True)
@@ -203,16 +209,14 @@ class Trainer:
             with safe_open(str(path), "pt", device="cpu") as file:
                 meta = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
-            theirs, ours = json.loads(meta["settings"]), self.training.settings()
+            theirs = dict(_leaves(json.loads(meta["settings"])))
+            ours = dict(_leaves(json.loads(json.dumps(self.training.settings()))))
         except Exception as error:  # safetensors raises its own and OSErrors alike; a foreign file has no settings
             raise DatasetError(
                 f"{path}: cannot be resumed from ({error}); remove it to start anew, or give another out="
             ) from error
         differing = [
-            f"{kind}.{key} was {theirs[kind].get(key)}, is {value}"
-            for kind, values in ours.items()
-            for key, value in values.items()
-            if theirs.get(kind, {}).get(key) != value
+            f"{key} was {theirs.get(key)}, is {value}" for key, value in ours.items() if theirs.get(key) != value
         ]
         if differing:
             raise DatasetError(f"{path}: is a run with other settings ({'; '.join(differing)}): give another out=")
@@ -247,6 +251,14 @@ def _schedule(step: int, config: TrainConfig) -> float:
         return (step + 1) / config.warmup
     share = (step - config.warmup) / max(1, config.steps - config.warmup)
     return 0.01 + 0.99 * 0.5 * (1.0 + float(torch.cos(torch.tensor(share * torch.pi))))
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

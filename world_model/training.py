@@ -8,9 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from world_model import distributed
+from world_model.backbone import Backbone
 from world_model.checkpoint import save_checkpoint, write_whole
 from world_model.config import to_mapping
-from world_model.dataset import ACTION_KEY, DatasetError, FrameCache, WindowSampler, open_cache, split_episodes
+from world_model.dataset import (
+    ACTION_KEY,
+    DatasetError,
+    FrameCache,
+    WindowSampler,
+    open_cache,
+    split_episodes,
+    with_features,
+)
 from world_model.dataset.atomic import TEMPORARY
 from world_model.evaluation import embed, report
 from world_model.metric import step_covariance
@@ -49,6 +58,7 @@ def train(
     device: str | None = None,
     on_progress: Callable[[TrainProgress], None] = lambda progress: None,
     on_decoded: Callable[[int, int], None] | None = None,
+    on_features: Callable[[int, int], None] | None = None,
     every: int = 20,
 ) -> dict[str, Any]:
     """Runs or continues a training run and writes its checkpoint.
@@ -65,12 +75,14 @@ def train(
         device: torch device; None picks CUDA where there is one. Each process takes a GPU of its own.
         on_progress: called every `every` steps and after validations, in the first process.
         on_decoded: called with (frames done, frames in all) while the video is decoded, which happens once.
+        on_features: the same while a frozen backbone looks at the frames, which happens once as well.
 
     Returns:
         the final report (see `evaluation.report`), which the checkpoint's JSON holds too.
 
     Raises:
         DatasetError: unusable data, or a run in `out` with other settings.
+        BackboneError: a frozen backbone that cannot be had.
         ValueError: a batch that the processes cannot share evenly, or fewer GPUs than processes.
         FloatingPointError: the loss became infinite or NaN.
     """
@@ -81,9 +93,16 @@ def train(
             raise DatasetError(
                 f"{training.out}: a run is already there: continue it with resume=true, or give another out="
             )
+        if training.model.backbone is not None:
+            Backbone(training.model.backbone)  # that it is missing should be told before the video is decoded
         sampler, validation = _samplers(training, on_decoded)
         trainer = Trainer(training, sampler, where)
         trainer.load()
+        if (backbone := trainer.model.backbone) is not None:
+            # Only now: what else is wrong with data and settings is told before hours of encoding.
+            look = trainer.model.features
+            sampler.cache = with_features(sampler.cache, backbone.identity(), backbone.shape, look, on_features)
+            validation.cache = sampler.cache
         trainer.begin()
         first = distributed.is_first()
         if first:

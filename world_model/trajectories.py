@@ -82,11 +82,16 @@ def encode_episodes(
     frames = np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
     parts = []
     for at in range(0, len(frames), CHUNK):
-        parts.append(model.encode(np.ascontiguousarray(cache.frames[frames[at : at + CHUNK]])).cpu())
+        rows = frames[at : at + CHUNK]
+        if cache.features is None:
+            latents = model.encode(np.ascontiguousarray(cache.frames[rows]))
+        else:
+            latents = model.latents({"features": torch.from_numpy(cache.features[rows])[None]})[0]
+        parts.append(latents.cpu())
         if progress is not None:
             progress(min(at + CHUNK, len(frames)), len(frames))
     left = np.concatenate([np.arange(length - 1, -1, -1) for length in lengths])
     # Copies made outside of inference mode may be trained on.
     with torch.inference_mode(False):
-        latents = torch.cat(parts).clone()
-        return Trajectories(latents, torch.from_numpy(cache.action[frames]), torch.from_numpy(left))
+        together = torch.cat(parts).clone()
+        return Trajectories(together, torch.from_numpy(cache.action[frames]), torch.from_numpy(left))

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import save_file
 
 from forearm import collect as engine
 from forearm.cli import main
@@ -10,6 +11,7 @@ from forearm.collect import Collection, collect
 from forearm.latent import heads_for, load_for
 from forearm.planning import task_config
 from tests.world_model.processes import TORCHRUN, finish, rows, start
+from world_model.timm_import import import_timm
 
 
 @pytest.fixture(scope="module")
@@ -80,4 +82,26 @@ def test_bad_training(data: Path, tmp_path: Path, failing: Any) -> None:
     assert "frameskip is 0" in failing(*words(data, out, "world_model.frameskip=0"))
     assert "did you mean 'conv'" in failing(*words(data, out, "world_model=con"))
     assert "did you mean 'world_model.train.steps'" in failing(*words(data, out, "world_model.train.step=3"))
+    assert "world_model.backbone.weights_file=FILE" in failing(*words(data, out, "world_model=frozen"))
     assert not out.exists()
+
+
+def test_training_on_a_frozen_backbone(data: Path, tmp_path: Path, capsys: Any, failing: Any) -> None:
+    try:
+        timm = import_timm()
+    except ImportError:
+        pytest.skip("needs the extra 'frozen'")
+    weights, run = tmp_path / "vit weights.safetensors", tmp_path / "run"
+    save_file(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
+    chosen = ["world_model=frozen", "world_model.backbone.name=test_vit", "world_model.backbone.input_size=64"]
+    missing = failing(*words(data, run, *chosen, f"world_model.backbone.weights_file={tmp_path / 'none'}"))
+    assert "the weights of backbone test_vit cannot be read" in missing and not run.exists()
+    chosen.append(f"world_model.backbone.weights_file={weights}")
+    assert main(words(data, run, *chosen)) == 0
+    model, _ = load_for({**task_config("push"), "checkpoint": str(run)})
+    assert model.backbone is not None and model.backbone.shape[1:] == (4, 4)
+    small = [f"{head}.{key}={value}" for head in ("prior", "distance") for key, value in (("width", 8), ("steps", 5))]
+    assert main(["train-heads", "task=push", f"data={data}", f"task.checkpoint={run}", "validation=0.2", *small]) == 0
+    plan = ["plan", "task=push", f"task.checkpoint={run}", "seed=1", "planner.samples=8", "planner.iterations=1"]
+    assert main([*plan, "planner.elites=2", f"out={tmp_path / 'plan.json'}"]) == 0
+    assert json.loads((tmp_path / "plan.json").read_text())["actions"]

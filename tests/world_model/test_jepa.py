@@ -113,7 +113,7 @@ def test_joint_readings_that_a_model_wants_must_be_given():
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"encoder": "convnet"}, "encoder is 'convnet': expected one of conv, vit"),
+        ({"encoder": "convnet"}, "encoder is 'convnet': expected one of conv, vit, frozen"),
         ({"resolution": 50}, "resolution is 50: expected a multiple of 16"),
         ({"history": 0}, "history is 0: expected at least 1"),
     ],

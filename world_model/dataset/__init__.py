@@ -1,10 +1,11 @@
 """Video data: LeRobotDataset v3.0 folders written and read, decoded once, sampled in windows.
 
-DatasetWriter ──▶ folder ──▶ read_dataset ──▶ open_cache ──▶ WindowSampler ──▶ batches
+DatasetWriter ──▶ folder ──▶ read_dataset ──▶ open_cache (──▶ with_features) ──▶ WindowSampler ──▶ batches
 """
 
 from .cache import FrameCache, dataset_fingerprint, open_cache
 from .episode import Episode
+from .features import with_features
 from .images import resize_frame
 from .layout import ACTION_KEY, CAMERA_KEY, STATE_KEY, DatasetError
 from .lerobot import DatasetWriter
@@ -28,4 +29,5 @@ __all__ = [
     "read_dataset",
     "resize_frame",
     "split_episodes",
+    "with_features",
 ]

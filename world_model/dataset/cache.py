@@ -67,6 +67,8 @@ class FrameCache:
     """What the components of each numeric column are called."""
     source_resolution: tuple[int, int]
     """(H, W) before resizing."""
+    features: npt.NDArray[np.float16] | None = None
+    """(N, C, h, w), what a frozen image model sees in each frame, see ``with_features``; a memory map."""
 
     @property
     def resolution(self) -> tuple[int, int]:
@@ -111,7 +113,7 @@ def open_cache(
         return cache
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(target.with_suffix(".lock")):
+        with locked(target.with_suffix(".lock")):
             cache = _load(target)  # somebody else may have made it while we waited
             if cache is None:
                 _build(data, target, (height, width), fingerprint, progress)
@@ -237,7 +239,7 @@ def _load(target: Path) -> FrameCache | None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``; the system lets go of it when the process dies."""
     with path.open("w") as file:
         if fcntl is not None:

@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,8 @@ from .layout import DatasetError
 
 Indices = npt.NDArray[np.int64]
 Batch = dict[str, torch.Tensor]
-"""``pixels`` (N, T, H, W, 3) uint8, ``actions`` (N, T-1, frameskip*A), ``state`` (N, T, S), every extra
+"""``pixels`` (N, T, H, W, 3) uint8, or in their place ``features`` (N, T, C, h, w) float16 where the cache has them,
+``actions`` (N, T-1, frameskip*A), ``state`` (N, T, S), every extra
 column (N, T, D) float32 under its own name, ``episode`` (N,) and ``time`` (N,) int64: the control step of
 the present frame."""
 
@@ -104,7 +106,11 @@ class WindowSampler:
         steps = present[:, None] + np.arange(offsets[0], offsets[-1])
         actions = self._action[np.where(steps < 0, len(self._action) - 1, first + steps)]
         cache = self.cache
-        arrays = {"pixels": cache.frames[frames], "state": cache.state[frames]}
+        arrays: dict[str, npt.NDArray[Any]] = {"state": cache.state[frames]}
+        if cache.features is None:
+            arrays["pixels"] = cache.frames[frames]
+        else:
+            arrays["features"] = cache.features[frames]
         arrays["actions"] = actions.reshape(len(episode), self.window - 1, -1)
         arrays |= {key: values[frames] for key, values in cache.extra.items()}
         arrays |= {"episode": episode, "time": present}
