@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
-from world_model.config import BackboneConfig
+from world_model.config import BackboneConfig, to_mapping
 from world_model.timm_import import import_timm
 
 NAMED = 4
@@ -86,16 +86,7 @@ class Backbone:
 
     def identity(self) -> dict[str, Any]:
         """What decides the maps: all settings but the place of the file."""
-        config = self.config
-        return {
-            "name": config.name,
-            "weights_sha256": config.weights_sha256,
-            "tokens": config.tokens,
-            "layer": config.layer,
-            "input_size": config.input_size,
-            "mean": config.mean,
-            "std": config.std,
-        }
+        return {key: value for key, value in to_mapping(self.config).items() if key != "weights_file"}
 
     def _map(self, images: Tensor) -> Tensor:
         model: Any = self._model

@@ -62,23 +62,26 @@ class Training:
 class Trainer:
     """The mutable half of a training run.
 
+    It is made before any data are there, so that what it lacks is told before the video is decoded; then `use` gives it
+    the windows to train on.
+
     Args:
         training: the settings.
-        sampler: the windows to train on.
         device: where the weights are.
 
     Raises:
-        DatasetError: the data's joint readings are not those of the model.
+        BackboneError: a frozen backbone that cannot be had.
         ValueError: the batch cannot be shared evenly by all processes.
     """
 
-    def __init__(self, training: Training, sampler: WindowSampler, device: torch.device) -> None:
-        self.sampler, self.device = sampler, device
+    sampler: WindowSampler
+
+    def __init__(self, training: Training, device: torch.device) -> None:
+        self.device = device
         distributed.share(training.train.batch)
         torch.manual_seed(training.train.seed)
         self.model = JEPA(training.model)
         self.training = replace(training, model=self.model.config)
-        _set_normalisation(self.model, sampler.cache)
         self.loss = JepaLoss(self.model, training.loss, training.train.seed).to(device)
         self.model.to(device)
         self.parameters = [*self.model.parameters(), *self.loss.parameters()]
@@ -97,6 +100,13 @@ class Trainer:
         self._exact = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no float64
         # The first step whose gradient was not finite. It stays on the device, so that no step waits for a GPU.
         self._broken = torch.full((), -1, device=device)
+
+    def use(self, sampler: WindowSampler) -> None:
+        """Train on these windows, normalised as their data are; raises `DatasetError` for other joint readings than the
+        model's.
+        """
+        self.sampler = sampler
+        _set_normalisation(self.model, sampler.cache)
 
     def begin(self) -> None:
         """Settle the precision, the same in all processes; to be called once, after `load`."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from world_model import distributed
-from world_model.backbone import Backbone
 from world_model.checkpoint import save_checkpoint, write_whole
 from world_model.config import to_mapping
 from world_model.dataset import (
@@ -88,15 +87,13 @@ def train(
     """
     config = training.train
     with distributed.joined(device) as where:
-        distributed.share(config.batch)
         if not resume and (training.out / STATE_FILE).exists():
             raise DatasetError(
                 f"{training.out}: a run is already there: continue it with resume=true, or give another out="
             )
-        if training.model.backbone is not None:
-            Backbone(training.model.backbone)  # that it is missing should be told before the video is decoded
+        trainer = Trainer(training, where)
         sampler, validation = _samplers(training, on_decoded)
-        trainer = Trainer(training, sampler, where)
+        trainer.use(sampler)
         trainer.load()
         if (backbone := trainer.model.backbone) is not None:
             # Only now: what else is wrong with data and settings is told before hours of encoding.

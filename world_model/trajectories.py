@@ -1,7 +1,7 @@
 """Encoded episodes, and pairs of moments in them: what heads on a frozen encoder are trained on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ class Trajectories:
     latents: Tensor
     actions: Tensor
     left: Tensor
+    _starts: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the shapes."""
@@ -54,14 +55,25 @@ class Trajectories:
         left = torch.arange(length - 1, -1, -1).repeat(episodes)
         return cls(latents.flatten(0, 1), padded.flatten(0, 1), left)
 
+    def moments(self, count: int, stride: int, draw: Generator) -> Tensor:
+        """Rows (count,) of `latents` after which an episode goes on for `stride` control steps at least.
+
+        Raises ValueError where none does.
+        """
+        if stride not in self._starts:  # they stay the same, and a training asks in every step
+            self._starts[stride] = torch.nonzero(self.left >= stride)[:, 0]
+        starts = self._starts[stride]
+        if not len(starts):
+            raise ValueError(f"no episode is longer than stride={stride} control steps")
+        return starts[torch.randint(len(starts), (count,), generator=draw)]
+
     def pairs(self, count: int, farthest: int, draw: Generator) -> tuple[Tensor, Tensor]:
         """`count` moments that are not the last of their episode, and for each how far ahead a later one of it is.
 
         Returns:
             Rows (count,) of `latents` and steps (count,), each between 1 and `farthest`, or as far as there are.
         """
-        starts = torch.nonzero(self.left)[:, 0]
-        rows = starts[torch.randint(len(starts), (count,), generator=draw)]
+        rows = self.moments(count, 1, draw)
         room = self.left[rows].clamp(max=farthest)
         return rows, 1 + (torch.rand(count, generator=draw) * room).long().clamp(max=room - 1)
 

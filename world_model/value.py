@@ -39,7 +39,7 @@ class ValueDistance(Distance):
         """Expectile regression of both networks on a stride and what the slow copies say of where it led."""
         config = self.config
         self._follow()
-        rows = self._starts(data, draw)
+        rows = data.moments(config.batch, config.stride, draw)
         goals = self._goals(data, rows, draw)
         there = ((goals - rows >= 0) & (goals - rows < config.stride)).to(data.latents)
         here = noisy(data.latents[rows], config.noise, draw)
@@ -64,13 +64,6 @@ class ValueDistance(Distance):
         """Discounted strides (N,), as each of the networks sees it."""
         seen = torch.cat([latents, goals, goals - latents], dim=-1)
         return [one(seen)[:, 0] for one in networks]
-
-    def _starts(self, data: Trajectories, draw: Generator) -> Tensor:
-        """Moments (batch,) after which an episode goes on for a stride at least."""
-        rows = torch.nonzero(data.left >= self.config.stride)[:, 0]
-        if not len(rows):
-            raise ValueError(f"no episode is longer than stride={self.config.stride} control steps")
-        return rows[torch.randint(len(rows), (self.config.batch,), generator=draw)]
 
     def _goals(self, data: Trajectories, rows: Tensor, draw: Generator) -> Tensor:
         """Where one is, later moments of the same episode, the nearer the likelier, and moments from anywhere."""

@@ -134,7 +134,8 @@ def _trainer(words: Sequence[str], episodes: int, where: torch.device) -> Iterat
         cache = _noise(Path(folder), episodes, made.model.resolution, made.model.action_dim)
         shape = (made.model.history, made.loss.rollout, made.model.frameskip)
         fitting, held_out = split_episodes(episodes, made.train.validation, made.train.seed)
-        trainer = Trainer(made, WindowSampler(cache, *shape, fitting), where)
+        trainer = Trainer(made, where)
+        trainer.use(WindowSampler(cache, *shape, fitting))
         trainer.begin()
         yield trainer, WindowSampler(cache, *shape, held_out)
 

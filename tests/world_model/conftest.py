@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from world_model.dataset import DatasetWriter, Episode
 
@@ -23,6 +24,15 @@ def filmed(rng, steps=24):
     return Episode(
         pixels=np.stack(frames), state=places[:, :2] / 10, action=actions, extra={"object_position": places / 1000}
     )
+
+
+@pytest.fixture
+def one_thread():
+    """Torch on one thread, for what must come out the same to the bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,8 @@ from tests.world_model.processes import TORCHRUN, finish, rows, start
 from tests.world_model.trainee import run
 from world_model import distributed, load_checkpoint
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 STEPS = 20
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Stopped(Exception):

@@ -10,18 +10,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from world_model import JEPA, CheckpointError, LossConfig, ModelConfig, TrainConfig, load_checkpoint
+from tests.world_model import trainee
+from world_model import JEPA, CheckpointError, ModelConfig, load_checkpoint
 from world_model.backbone import Backbone, BackboneError
 from world_model.config import BackboneConfig, from_mapping, to_mapping
 from world_model.dataset import DatasetError, open_cache, with_features
 from world_model.timm_import import import_timm
-from world_model.training import Training, train
+from world_model.training import train
 from world_model.trajectories import encode_episodes
 
 try:
     timm = import_timm()
 except ImportError:
     pytest.skip("needs the extra 'frozen'", allow_module_level=True)
+pytestmark = pytest.mark.usefixtures("one_thread")
 VIT, CNN = "test_vit", "test_efficientnet"
 
 
@@ -51,21 +53,11 @@ def model_of(weights, **changes):
 
 
 def training_of(weights, squares, out, steps, **settings):
-    defaults = {"batch": 16, "warmup": 5, "learning_rate": 2e-3, "save_every": 4, "precision": "float32"}
-    chosen = TrainConfig(steps=steps, **{**defaults, **settings})
-    return Training(squares, out, model_of(weights), LossConfig(rollout=3, directions=32), chosen, {"task": "squares"})
+    return replace(trainee.training_of(squares, out, steps, **settings), model=model_of(weights))
 
 
 def pixels(count, side, seed=0):
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed)) - 0.5
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_patch_tokens_of_a_vit_are_timms_own(weights, tmp_path):

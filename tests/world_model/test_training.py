@@ -13,13 +13,7 @@ from world_model.dataset import DatasetError
 from world_model.losses import JepaLoss
 from world_model.training import STATE_FILE, Training, train
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
