@@ -18,7 +18,7 @@ from forearm.errors import ForearmError
 from forearm.files import remove_leftovers, write_json
 from forearm.parallel import run_jobs
 from forearm.protocol import rules_of
-from forearm.rows import LEARNED, NONE, ORACLE, Row, check_row, fitted, pace_of
+from forearm.rows import LEARNED, NONE, ORACLE, PRIOR, Row, check_row, fitted, imitating, pace_of
 from forearm.statistics import compare_pairs, wilson
 from forearm.workers import ChunkJob, ManifestJob, film_path, finished, make_manifest, run_chunk
 
@@ -82,9 +82,8 @@ def rows_of(comparison: Comparison) -> list[Row]:
                     )
                 )
         for name in comparison.baselines:
-            rows.append(
-                Row(task, {"name": name}, NONE, comparison.seed, use=comparison.use, protocol=comparison.protocol)
-            )
+            row = Row(task, {"name": name}, NONE, comparison.seed, use=comparison.use, protocol=comparison.protocol)
+            rows.append(imitating(row, comparison.replan_every) if name == PRIOR else row)
     if not rows:
         raise ForearmError("nothing to compare: choose a planner or a baseline")
     for task in comparison.tasks:

@@ -45,7 +45,6 @@ class LatentImagination:
     ) -> None:
         from planner import UnlikelyLatents, checks
         from world_model.latent_dynamics import LatentDynamics
-        from world_model.metric import slow_map
 
         reason = reason_for_heads(objective, proposals)
         if reason is not None and heads is None:
@@ -53,7 +52,7 @@ class LatentImagination:
         self.fingerprint = fingerprint
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._dynamics = LatentDynamics(model)
-        self._metric = slow_map(model.step_covariance, float(objective["slowness"]))
+        self._metric = self._map()
         self._unlikely: UnlikelyLatents | None = None
         if heads is not None and weight_of(objective, "unlikely"):
             free = checks.real("unlikely_free", objective.get("unlikely_free", 2.0), least=0.0)
@@ -61,6 +60,19 @@ class LatentImagination:
         self._goals: list[torch.Tensor] = []
         self._trackers: list[LatentTracker] = []
         self._last_actions: list[np.ndarray] = []
+
+    def _map(self) -> torch.Tensor:
+        """(D, K), under which latents are compared."""
+        from world_model.metric import slow_map
+
+        if not self._objective.get("features"):
+            return slow_map(self._model.step_covariance, float(self._objective["slowness"]))
+        slow = None if self._heads is None else self._heads.prior.slow
+        if slow is None:
+            raise ValueError(
+                "objective.features=true needs heads whose prior has slow features: train with prior.slow=4"
+            )
+        return slow.directions
 
     @torch.inference_mode()
     def begin(self, goals: Sequence[np.ndarray]) -> None:
@@ -149,6 +161,8 @@ def reason_for_heads(objective: Mapping[str, Any], proposals: Sequence[str]) -> 
     for key in ("terminal", "unlikely"):
         if weight := weight_of(objective, key):
             return f"objective.{key}={weight:g}"
+    if objective.get("features"):
+        return "objective.features=true"
     return "the proposal 'prior'" if "prior" in proposals else None
 
 

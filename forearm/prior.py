@@ -35,11 +35,15 @@ class LatentPrior:
         noise: "Noise",
         count: int,
     ) -> torch.Tensor:
-        """`count` candidates (B, count, V, A) of each problem; raises ValueError unless there is a goal for each."""
+        """What the prior thinks likeliest first, then samples: (B, count, V, A).
+
+        Raises ValueError unless there is a goal for each problem.
+        """
         if len(self.goals) != space.batch:
             raise ValueError(f"{len(self.goals)} goals for {space.batch} problems; give one to each")
         latents = problem.state.states[:, -1, : self.goals.shape[-1]]
-        numbers = noise.normal(count, self.prior.config.horizon, space.dims, NOISE_BETA, like=space.low)
+        numbers = noise.normal(count, self.prior.config.horizon, space.dims, NOISE_BETA, like=space.low).clone()
+        numbers[:, 0] = 0.0
         commands = self.prior.sample(latents, self.goals, numbers).to(space.low)[:, :, : space.horizon]
         missing = space.horizon - commands.shape[2]
         if missing > 0:

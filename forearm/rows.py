@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from envs import Environment
 
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
+PRIOR = "prior"
+"""The policy that looks through the world model's eyes, and follows its prior without a search."""
 PACE = {"horizon": 12, "action_repeat": 2, "replan_every": 4}
 """Of tasks that say nothing."""
-POLICIES = ("random", "hold", "expert")
+POLICIES = ("random", "hold", "expert", PRIOR)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,22 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
+def imitating(row: Row, replan_every: int | None = None) -> Row:
+    """The same for the policy `prior`, which needs heads of the task's world model: raises like `fingerprint_of`."""
+    from forearm.latent import fingerprint_of
+
+    task = {**row.task, "proposals": [PRIOR]}
+    every = replan_every or pace_of(task)["replan_every"]
+    return replace(
+        row,
+        task=task,
+        planner={"name": PRIOR, "horizon": every},
+        dynamics=LEARNED,
+        replan_every=every,
+        checkpoint=fingerprint_of(task),
+    )
+
+
 def check_row(row: Row) -> None:
     """Raise `ForearmError` or ValueError for settings that contradict each other, before any episode is
     run.
@@ -90,7 +108,8 @@ def check_row(row: Row) -> None:
     if row.dynamics == LEARNED:
         from forearm.latent import check_horizon
 
-        check_horizon(row.task, horizon)
+        if row.planner_name != PRIOR:  # which rolls nothing out
+            check_horizon(row.task, horizon)
         check_rate(row.task, environment(row.task["name"], row.task["camera"], row.task["resolution"]))
 
 
@@ -135,11 +154,11 @@ def pace_of(task: Mapping[str, Any]) -> dict[str, int]:
 
 
 def build_planner(config: Mapping[str, Any]) -> Any:
-    """The planner that a config describes; raises ValueError for settings that contradict each other."""
-    from planner import make_planner
+    """The planner, or `prior`, that a config describes; raises ValueError for settings that contradict each other."""
+    from planner import make_planner, make_policy
 
     settings = {key: value for key, value in config.items() if key != "name"}
-    return make_planner(config["name"], **settings)
+    return (make_policy if config["name"] == PRIOR else make_planner)(config["name"], **settings)
 
 
 def build_agent(row: Row, envs: "Sequence[Environment]") -> Acting:

@@ -25,7 +25,7 @@ from planner.icem import ICEM, ICEMConfig
 from planner.mppi import MPPI, MPPIConfig
 from planner.objectives import ActionCost, LatentDistance, WeightedSum
 from planner.plan import Plan, PlanError
-from planner.policies import HoldConfig, HoldPolicy, Policy, PolicyConfig, RandomPolicy
+from planner.policies import HoldConfig, HoldPolicy, Policy, PolicyConfig, PriorPolicy, RandomPolicy
 from planner.predictive_sampling import PredictiveSampling, PredictiveSamplingConfig
 from planner.problem import Dynamics, Objective, Problem
 from planner.proposals import Past, PreviousPlan, Proposal
@@ -37,7 +37,7 @@ PLANNERS: dict[str, tuple[type[Planner[Any, Any]], type[SearchConfig]]] = {
     for cls in (CEM, ICEM, MPPI, PredictiveSampling, DIAL, GradientDescent, GaussNewton, CMAES, RandomShooting)
 }
 POLICIES: dict[str, tuple[type[Policy[Any]], type[PolicyConfig]]] = {
-    cls.name: (cls, cls.config_type) for cls in (RandomPolicy, HoldPolicy)
+    cls.name: (cls, cls.config_type) for cls in (RandomPolicy, HoldPolicy, PriorPolicy)
 }
 
 

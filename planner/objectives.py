@@ -20,7 +20,7 @@ class LatentDistance:
     last predicted step alone (the usual choice, e.g. DINO-WM, arXiv 2411.04983, eq. 4); `sum` all steps
     alike (better than the last alone in EB-JEPA); `exp` each step `decay` times as much as the next; or
     explicit weights, one per predicted step. The named choices sum to one, so that costs have the same
-    scale at any horizon. `metric` (D, D), if given, maps differences of latents before they are squared, so that
+    scale at any horizon. `metric` (D, K), if given, maps differences of latents before they are squared, so that
     directions can count differently.
     """
 
@@ -29,8 +29,8 @@ class LatentDistance:
     ) -> None:
         if goal.ndim < 2:
             raise ValueError(f"goal must have shape (B, D), got {tuple(goal.shape)}")
-        if metric is not None and (goal.ndim != 2 or metric.shape != (goal.shape[1], goal.shape[1])):
-            raise ValueError(f"metric has shape {tuple(metric.shape)}; the goal {tuple(goal.shape)} asks for (D, D)")
+        if metric is not None and (goal.ndim != 2 or metric.ndim != 2 or len(metric) != goal.shape[1]):
+            raise ValueError(f"metric has shape {tuple(metric.shape)}; the goal {tuple(goal.shape)} asks for (D, K)")
         self.goal = goal
         self.metric = metric
         self.decay = checks.real("decay", decay, above=0.0, most=1.0)

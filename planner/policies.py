@@ -1,4 +1,4 @@
-"""Two policies that do not plan: random commands, and holding still. Floors to compare planners with.
+"""Policies that do not plan: random commands and holding still, floors to compare planners with, and imitation.
 
 They answer the same call as a planner, so that whatever runs a planner runs them.
 """
@@ -13,10 +13,12 @@ import torch
 from torch import Generator, Tensor
 
 from planner import checks
+from planner.actions import ActionSpace
 from planner.gaussian import per_dimension
 from planner.noise import Noise
 from planner.plan import Plan, command_times
 from planner.problem import Problem
+from planner.proposals import no_past, propose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,3 +125,18 @@ class HoldPolicy(Policy[HoldConfig]):
             raise ValueError(f"command has {len(command)} numbers but an action has {dims} dimensions")
         row = torch.tensor(command, dtype=problem.low.dtype, device=problem.low.device)
         return row.expand(problem.batch, self.config.horizon, dims)
+
+
+class PriorPolicy(Policy[PolicyConfig]):
+    """What the learned prior proposes first, without a search: imitation, beside which a search must show its worth."""
+
+    name = "prior"
+    config_type = PolicyConfig
+
+    def act(self, problem: Problem, generators: Sequence[Generator]) -> Tensor:
+        """The first candidate (B, H, A) of the problem's proposals; raises `ValueError` where there are none."""
+        if not problem.proposals:
+            raise ValueError("policy 'prior' follows the problem's proposals, but the problem has none: give it some")
+        space = ActionSpace(problem.low, problem.high, self.config.horizon, 1, problem.batch)
+        first = propose(problem.proposals, problem, space, no_past(space), Noise(generators), 1)
+        return space.commands(space.clip(first))[:, 0]

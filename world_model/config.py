@@ -116,7 +116,9 @@ class LossConfig:
         regularizer: `sigreg` (LeJEPA, arXiv 2511.08544) or `vicreg` (arXiv 2105.04906).
         regularizer_weight: its weight beside the prediction loss.
         directions: random unit directions of SIGReg per step.
-        inverse_dynamics: weight of predicting the actions between two latents; VICReg needs it.
+        inverse_dynamics: weight of predicting the action block that leads from one latent to a later one; VICReg needs
+            it.
+        inverse_steps: how many latent steps later that one may be, at most.
     """
 
     rollout: int = 6
@@ -124,10 +126,11 @@ class LossConfig:
     regularizer_weight: float = 0.1
     directions: int = 256
     inverse_dynamics: float = 0.0
+    inverse_steps: int = 1
 
     def __post_init__(self) -> None:
         _one_of("regularizer", self.regularizer, REGULARIZERS)
-        _at_least(self, 1, "rollout", "directions")
+        _at_least(self, 1, "rollout", "directions", "inverse_steps")
         _at_least(self, 0, "regularizer_weight", "inverse_dynamics")
 
 

@@ -2,10 +2,11 @@
 
 Trained on the data that the world model was trained on, by hindsight: whatever an episode came to was a goal that its
 commands led to (Andrychowicz et al., "Hindsight Experience Replay", NeurIPS 2017; goal-conditioned imitation: Lynch et
-al., "Learning Latent Plans from Play", CoRL 2019). A planner that draws a share of its candidates from it searches
-where behaviour is plausible: PRISM, arXiv 2606.07974. Behaviour that wanders teaches wandering, so commands may be
-weighed by how much nearer they brought the goal: advantage-weighted regression (Peng et al., arXiv 1910.00177), with a
-learned distance for the value.
+al., "Learning Latent Plans from Play", CoRL 2019). Of a goal it may see only what is slow, the object's place: shown
+the arm's as well, it learns to bring the arm there, which is what most moments of a recording are about. A planner that
+draws a share of its candidates from it searches where behaviour is plausible: PRISM, arXiv 2606.07974. Behaviour that
+wanders teaches wandering, so commands may be weighed by how much nearer they brought the goal: advantage-weighted
+regression (Peng et al., arXiv 1910.00177), with a learned distance for the value.
 """
 
 import math
@@ -14,15 +15,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from world_model.fitting import Fitting, OnStep, check_fitting, fit
+from world_model.slow_features import SlowFeatures
 from world_model.trajectories import Trajectories
 
 StepsTo = Callable[[Tensor, Tensor], Tensor]
 """Control steps (N,) from latents (N, D) to goals (N, D)."""
 LARGEST = 4.0
 """Of the exponent of a moment's weight, either way."""
+OVERDRAWN = 5
+"""Pairs of moments that are drawn for one that is used, where some are not."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,19 @@ class PriorConfig(Fitting):
     """Sizes of the prior and of its training.
 
     `horizon`: H, control steps of commands that it proposes. `farthest`: control steps to the goals that it is
-    trained for. `width`, `depth`: of the network. `least_std`: no command is ever predicted more surely than this, in
-    command units. `advantage`: commands after which the goal is one control step nearer than usual, by the learned
-    distance, weigh e to the power of this more; 0: all alike. `steps`, `batch`, `rate`: of the training.
+    trained for. `slow`: how many slow features it sees of a goal; 0: the whole latent. `moved`: it is trained for goals
+    whose slow features are at least this far from the present ones, in standard deviations. `noise`: added to latents
+    in training, as a standard deviation. `width`, `depth`: of the network. `least_std`: no command is ever predicted
+    more surely than this, in command units. `advantage`: commands after which the goal is one control step nearer than
+    usual, by the learned distance, weigh e to the power of this more; 0: all alike. `steps`, `batch`, `rate`: of the
+    training.
     """
 
     horizon: int = 20
     farthest: int = 40
+    slow: int = 0
+    moved: float = 0.0
+    noise: float = 0.0
     width: int = 256
     depth: int = 2
     least_std: float = 0.02
@@ -47,6 +57,12 @@ class PriorConfig(Fitting):
         check_fitting(self, "horizon", "farthest", "width", "depth")
         if self.least_std <= 0:
             raise ValueError(f"least_std must be positive, got {self.least_std}")
+        if self.slow < 0 or not 0.0 <= self.moved < math.inf or not 0.0 <= self.noise < math.inf:
+            raise ValueError(
+                f"slow, moved and noise must be numbers from 0 up, got {self.slow}, {self.moved} and {self.noise}"
+            )
+        if self.moved and not self.slow:
+            raise ValueError(f"moved={self.moved} needs slow features to measure by: set slow above 0")
         if not 0.0 <= self.advantage < math.inf:
             raise ValueError(f"advantage must be a number from 0 up, got {self.advantage}")
 
@@ -66,12 +82,39 @@ class ActionPrior(nn.Module):
     def __init__(self, latent_dim: int, action_dim: int, config: PriorConfig) -> None:
         super().__init__()
         self.config, self.action_dim = config, action_dim
-        self.body = network(2 * latent_dim, 2 * config.horizon * action_dim, config.width, config.depth)
+        self.slow = SlowFeatures(latent_dim, config.slow) if config.slow else None
+        inputs = latent_dim + (2 * config.slow if config.slow else latent_dim)
+        self.body = network(inputs, 2 * config.horizon * action_dim, config.width, config.depth)
 
     def forward(self, latents: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, both (N, H, A), of latents (N, D) and goals (N, D)."""
-        out = self.body(torch.cat([latents, goals], dim=-1)).view(len(latents), 2, self.config.horizon, self.action_dim)
+        out = self.body(torch.cat([latents, *self._seen(latents, goals)], dim=-1))
+        out = out.view(len(latents), 2, self.config.horizon, self.action_dim)
         return out[:, 0], self.config.least_std + nn.functional.softplus(out[:, 1])
+
+    def _seen(self, latents: Tensor, goals: Tensor) -> list[Tensor]:
+        """What is seen of the goals, beside the latents."""
+        if self.slow is None:
+            return [goals]
+        wanted = self.slow(goals)
+        return [wanted, wanted - self.slow(latents)]
+
+    def pairs(self, data: Trajectories, count: int, draw: Generator) -> tuple[Tensor, Tensor]:
+        """`count` moments or fewer, and how far ahead their goals are: pairs as it is to be trained for.
+
+        Raises ValueError where nothing moves as far as `moved` says.
+        """
+        if self.slow is None or not self.config.moved:
+            return data.pairs(count, self.config.farthest, draw)
+        rows, ahead = data.pairs(OVERDRAWN * count, self.config.farthest, draw)
+        change = self.slow(data.latents[rows + ahead]) - self.slow(data.latents[rows])
+        moved = torch.nonzero(change.norm(dim=-1) >= self.config.moved)[:count, 0]
+        if not len(moved):
+            raise ValueError(
+                f"moved={self.config.moved}: of {len(rows)} pairs of moments none is that far apart in its slow "
+                f"features, up to {self.config.farthest} control steps later: lower moved or raise farthest"
+            )
+        return rows[moved], ahead[moved]
 
     @torch.no_grad()
     def sample(self, latents: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
@@ -94,19 +137,26 @@ class ActionPrior(nn.Module):
 
 
 def prior_loss(
-    prior: ActionPrior, data: Trajectories, rows: Tensor, ahead: Tensor, weights: Tensor | None = None
+    prior: ActionPrior,
+    data: Trajectories,
+    rows: Tensor,
+    ahead: Tensor,
+    weights: Tensor | None = None,
+    blur: Tensor | None = None,
 ) -> Tensor:
     """Mean negative log-likelihood, in nats, of one dimension of a command.
 
     Of the commands given from the moments `rows` (N,) on, up to the goals `ahead` (N,) control steps later: what comes
-    after a goal is not its way there. `weights` (N,) say how much each moment counts; None: all alike.
+    after a goal is not its way there. `weights` (N,) say how much each moment counts; None: all alike. `blur` (N, D) is
+    added to the latents there.
     """
     offsets = torch.arange(prior.config.horizon)
     counts = (offsets < ahead[:, None]).to(data.latents)[..., None]
     if weights is not None:
         counts = counts * weights[:, None, None]
     actions = data.actions[torch.where(offsets < ahead[:, None], rows[:, None] + offsets, rows[:, None])]
-    mean, std = prior(data.latents[rows], data.latents[rows + ahead])
+    latents = data.latents[rows] if blur is None else data.latents[rows] + blur
+    mean, std = prior(latents, data.latents[rows + ahead])
     nats = 0.5 * ((actions - mean) / std).square() + std.log() + 0.5 * math.log(2 * math.pi)
     return (nats * counts).sum() / (counts.sum() * actions.shape[-1])
 
@@ -133,6 +183,7 @@ def train_prior(
     seed: int = 0,
     on_step: OnStep = lambda step: None,
     distance: StepsTo | None = None,
+    stride: int = 1,
 ) -> tuple[ActionPrior, list[float]]:
     """A prior fitted by maximum likelihood, weighed by advantage if the config says so.
 
@@ -142,23 +193,28 @@ def train_prior(
         seed: of the initial weights and of what is seen when.
         on_step: called after each step.
         distance: learned on the same latents, needed for an `advantage` above 0.
+        stride: control steps in which slow features change little.
 
     Returns:
         The prior, in evaluation mode, and the loss of each step, see `prior_loss`.
 
-    Raises ValueError for an advantage without a distance.
+    Raises ValueError for an advantage without a distance, and for data in which nothing moves.
     """
     if config.advantage and distance is None:
         raise ValueError(f"advantage={config.advantage} needs a distance; none was given")
 
     def make() -> ActionPrior:
-        return ActionPrior(data.latents.shape[1], data.actions.shape[1], config)
+        prior = ActionPrior(data.latents.shape[1], data.actions.shape[1], config)
+        if prior.slow is not None:
+            prior.slow.fit(data, stride)
+        return prior
 
-    def loss(prior: ActionPrior, draw: torch.Generator) -> Tensor:
-        rows, ahead = data.pairs(config.batch, config.farthest, draw)
+    def loss(prior: ActionPrior, draw: Generator) -> Tensor:
+        rows, ahead = prior.pairs(data, config.batch, draw)
         weights = None
         if config.advantage and distance is not None:
             weights = advantage_weights(distance, data, rows, ahead, config.horizon, config.advantage)
-        return prior_loss(prior, data, rows, ahead, weights)
+        blur = config.noise * torch.randn(len(rows), data.latents.shape[1], generator=draw) if config.noise else None
+        return prior_loss(prior, data, rows, ahead, weights, blur)
 
     return fit(make, loss, config, seed, on_step)

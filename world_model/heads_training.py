@@ -80,7 +80,9 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         encode_episodes(model, cache, episodes, lambda done, of: progress("encoding frames", done, of))
         for episodes in (fitting, held_out)
     )
-    heads, metrics = fit_heads(data, tests, training.prior, training.distance, training.seed, progress)
+    heads, metrics = fit_heads(
+        data, tests, training.prior, training.distance, training.seed, progress, model.config.frameskip
+    )
     description = {
         **training.description,
         "dataset": {"fingerprint": cache.fingerprint, "frames": len(cache.frames), "episodes": cache.episodes},
@@ -99,11 +101,12 @@ def fit_heads(
     distance: DistanceConfig,
     seed: int = 0,
     progress: Progress = lambda what, done, of: None,
+    stride: int = 1,
 ) -> tuple[Heads, dict[str, Any]]:
-    """The heads fitted to `data`, and their report on `held_out`, see `report`."""
+    """The heads fitted to `data`, and their report on `held_out`, see `report`; `stride` as for `train_prior`."""
     trained_distance, _ = train_distance(data, distance, seed, lambda step: progress("distance", step, distance.steps))
     trained_prior, _ = train_prior(
-        data, prior, seed, lambda step: progress("action prior", step, prior.steps), trained_distance
+        data, prior, seed, lambda step: progress("action prior", step, prior.steps), trained_distance, stride
     )
     covariance = torch.cov(data.latents.double().T).float()
     heads = Heads(trained_prior, trained_distance, data.latents.double().mean(0).float(), covariance)
@@ -119,7 +122,7 @@ def report(prior: ActionPrior, distance: Distance, data: Trajectories, held_out:
     that came later is judged further away; `latent_ordered`: the same for the plain distance between latents.
     """
     draw = Generator().manual_seed(0)
-    rows, ahead = held_out.pairs(HELD_OUT_PAIRS, prior.config.farthest, draw)
+    rows, ahead = prior.pairs(held_out, HELD_OUT_PAIRS, draw)
     own, others = (d.actions[d.left > 0] for d in (data, held_out))
     mean, std = own.mean(0), own.std(0).clamp_min(prior.config.least_std)
     marginal = -torch.distributions.Normal(mean, std).log_prob(others).mean()

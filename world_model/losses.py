@@ -40,8 +40,7 @@ class JepaLoss(nn.Module):
             terms["regularizer"] = self._regularizer(latents.float(), step)
         loss = terms["prediction"] + self.config.regularizer_weight * terms["regularizer"]
         if self.inverse is not None:
-            guess = self.inverse(latents[:, :-1], latents[:, 1:])
-            terms["inverse_dynamics"] = (guess - blocks).pow(2).mean()
+            terms["inverse_dynamics"] = inverse_error(self.inverse, latents, blocks, self.config.inverse_steps)
             loss = loss + self.config.inverse_dynamics * terms["inverse_dynamics"]
         return {"loss": loss, **terms}
 
@@ -50,6 +49,22 @@ class JepaLoss(nn.Module):
             return vicreg(latents)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         return sigreg(latents, random_directions(self.config.directions, latents.shape[-1], generator, latents.device))
+
+
+def inverse_error(inverse: InverseDynamics, latents: Tensor, blocks: Tensor, steps: int) -> Tensor:
+    """Mean squared error of the first block on the way from a latent to each of up to `steps` later ones.
+
+    From a latent and the next one alone, only what moves at once need be told apart. What a command was for shows
+    later: where the object was, and where it came to. Multi-step inverse models, Lamb et al., arXiv 2207.08229.
+
+    Args:
+        latents: (N, T, D).
+        blocks: (N, T-1, block), between them.
+    """
+    first, last = torch.triu_indices(latents.shape[1], latents.shape[1], offset=1, device=latents.device)
+    near = last - first <= steps
+    first, last = first[near], last[near]
+    return (inverse(latents[:, first], latents[:, last]) - blocks[:, first]).pow(2).mean()
 
 
 def unrolled(model: JEPA, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

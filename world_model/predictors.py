@@ -46,12 +46,14 @@ class ResidualPredictor(nn.Module):
 
 
 class InverseDynamics(nn.Module):
-    """Guesses the action block between two latents; a training aid against forgetting what can be controlled."""
+    """Guesses the first action block on the way from one latent to another; a training aid against forgetting what can
+    be controlled.
+    """
 
     def __init__(self, latent_dim: int, block_dim: int, width: int = 256) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.Linear(2 * latent_dim, width), nn.SiLU(), nn.Linear(width, block_dim))
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
-        """(N, D), (N, D) to (N, block)."""
+        """(…, D), (…, D) to (…, block)."""
         return self.body(torch.cat([before, after], dim=-1))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from forearm.agent import Agent
 from forearm.latent import fingerprint_of, heads_for, imagination_for
 from forearm.planning import task_config
 from forearm.prior import LatentPrior
-from planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_planner
+from planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_planner, make_policy
 from world_model.checkpoint import load_checkpoint
 from world_model.distance import DistanceConfig, make_distance
 from world_model.heads import ActionPrior, PriorConfig
@@ -57,6 +58,13 @@ def test_the_learned_prior_proposes_from_latents(model, state):
             "mppi", horizon=8, samples=16, prior_share=0.5, action_repeat=2, proposals=[LatentPrior(prior, goals[rows])]
         )
         return planner.plan(task, [torch.Generator().manual_seed(b) for b in rows])
+
+    likeliest = prior(state.states[:, -1, : goals.shape[1]], goals)[0].clamp(-1.0, 1.0)
+    task = latent_problem(model, LatentDistance(goals), state)
+    alone = make_policy("prior", horizon=6).plan(
+        replace(task, proposals=(LatentPrior(prior, goals),)), [torch.Generator() for _ in range(3)]
+    )
+    assert all(np.allclose(a.actions, m.detach().numpy(), atol=1e-6) for a, m in zip(alone, likeliest, strict=True))
 
     together = plan([0, 1, 2])
     for b in range(3):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import planner as room
-from planner import PLANNERS, POLICIES, make_planner, make_policy
+from planner import PLANNERS, POLICIES, PreviousPlan, make_planner, make_policy
 from tests.planner.toys import Nearness, content, problem, streams
 
 KNOWN = f"(known: {', '.join(sorted(PLANNERS))})"
@@ -92,7 +92,8 @@ def test_settings_may_come_as_any_sequence_or_numpy_number():
 @pytest.mark.parametrize("name", sorted(POLICIES))
 def test_policies_answer_like_planners(name):
     policy = make_policy(name, horizon=4)
-    task = problem(Nearness(torch.zeros(3, 4, 2)), 3, low=[-1, 2], high=[1, 5])
+    given = {"low": [-1, 2], "high": [1, 5], "proposals": (PreviousPlan(),)}
+    task = problem(Nearness(torch.zeros(3, 4, 2)), 3, **given)
     plans = policy.plan(task, streams(3), encode_ms=2.0)
     again = policy.plan(task, streams(3), plans, 2)
     assert [content(p) for p in again] == [content(p) for p in plans]
@@ -100,10 +101,23 @@ def test_policies_answer_like_planners(name):
         assert plan.actions.shape == (4, 2) and plan.planner == name and plan.iterations == plan.model_evals == 0
         assert (plan.actions >= [-1, 2]).all() and (plan.actions <= [1, 5]).all()
         assert plan.timings_ms["total"] == 2.0 and plan.cost == math.inf
-        one = problem(Nearness(torch.zeros(1, 4, 2)), low=[-1, 2], high=[1, 5])
+        one = problem(Nearness(torch.zeros(1, 4, 2)), **given)
         assert content(policy.plan(one, streams(3)[b : b + 1])[0]) == content(plan)
     with pytest.raises(ValueError, match="1 generators for 3 problems"):
         policy.plan(task, streams(1))
+
+
+def test_the_prior_alone_does_what_its_proposal_says_first_within_the_bounds():
+    class Ladder:
+        def sample(self, problem, space, past, noise, count):
+            steps = torch.arange(float(space.variables))[:, None].expand(-1, space.dims)
+            return steps.expand(space.batch, count, -1, -1)
+
+    task = problem(Nearness(torch.zeros(2, 4, 2)), 2, low=[0, 0], high=[2, 9], proposals=(Ladder(),))
+    for plan in make_policy("prior", horizon=4).plan(task, streams(2)):
+        assert plan.actions.tolist() == [[0, 0], [1, 1], [2, 2], [2, 3]]
+    with pytest.raises(ValueError, match="has none: give it some"):
+        make_policy("prior").plan(problem(Nearness(torch.zeros(1, 4, 2))), streams(1))
 
 
 def test_hold_holds_and_random_does_not():

@@ -10,7 +10,7 @@ from tests.world_model.processes import finish, rows, start
 from tests.world_model.trainee import LOSS, run, training_of
 from world_model import CheckpointError, LossConfig, ModelConfig, TrainConfig, load_checkpoint
 from world_model.dataset import DatasetError
-from world_model.losses import JepaLoss
+from world_model.losses import JepaLoss, inverse_error
 from world_model.training import STATE_FILE, Training, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -184,3 +184,21 @@ def test_damaged_and_foreign_checkpoints_are_named(trained, tmp_path):
     (tmp_path / "model.json").write_text('{"weights": "pickle"}')
     with pytest.raises(CheckpointError, match="is not a forearm checkpoint"):
         load_checkpoint(tmp_path)
+
+
+def test_the_inverse_model_looks_as_far_ahead_as_it_is_told():
+    latents, blocks = torch.randn(3, 5, 4), torch.randn(3, 4, 2)
+    asked = []
+
+    def inverse(first, last):
+        asked.append((first, last))
+        return torch.zeros(3, first.shape[1], 2)
+
+    next_alone = inverse_error(inverse, latents, blocks, 1)
+    assert next_alone == pytest.approx(float(blocks.square().mean()))
+    assert torch.equal(asked[0][0], latents[:, :-1]) and torch.equal(asked[0][1], latents[:, 1:])
+    further = inverse_error(inverse, latents, blocks, 99)
+    pairs = [(i, j) for i in range(5) for j in range(i + 1, 5)]
+    assert torch.equal(asked[1][0], latents[:, [i for i, _ in pairs]])
+    assert torch.equal(asked[1][1], latents[:, [j for _, j in pairs]])
+    assert further == pytest.approx(float(blocks[:, [i for i, _ in pairs]].square().mean()))
