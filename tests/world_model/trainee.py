@@ -34,7 +34,12 @@ def run(data, out, steps, loss="sigreg", **more):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     folders = sys.argv[1].split(",")
-    run(folders[0] if len(folders) == 1 else dict(zip("ab", folders, strict=True)), sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    run(
+        folders[0] if len(folders) == 1 else dict(zip("ab", folders, strict=True)),
+        sys.argv[2],
+        int(sys.argv[3]),
+        sys.argv[4],
+    )
     # One that outlives its process group can abort the process when it ends.
     names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
     sys.stdout.write(f"threads of gloo: {sum('gloo' in name for name in names)}\n")
