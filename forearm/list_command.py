@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from envs.catalog import SETS
 from forearm import settings
 from forearm.rows import POLICIES
 
@@ -34,6 +35,8 @@ def tables() -> Iterable[Table]:
     for prefix, names in shared.items():
         about = settings.describe("task", f"{prefix}/{settings.ANY}")
         tasks.add_row(f"{prefix}/...", f"{about} {', '.join(names)}")
+    for name, several in SETS.items():
+        tasks.add_row(name, f"{', '.join(several)}: to train one model on, or to compare")
     yield tasks
     yield _options("planner", "planners")
     policies = _table("policies that do not plan", "baselines=")
