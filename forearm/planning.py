@@ -100,8 +100,8 @@ def load(task_or_checkpoint: str = "reach", *, task: str | None = None) -> Brain
 
     A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several.
 
-    Raises `CheckpointError` for a checkpoint that cannot be read, `ForearmError` for an unknown task, one
-    that differs from the checkpoint's, or none where the checkpoint has several.
+    Raises `CheckpointError` for a checkpoint that cannot be read, `ForearmError` for an unknown task, one that
+    differs from the checkpoint's, or none where the checkpoint has several.
     """
     if task is None and task_or_checkpoint in settings.options("task"):
         return Brain(task_config(task_or_checkpoint))
@@ -121,7 +121,7 @@ def load(task_or_checkpoint: str = "reach", *, task: str | None = None) -> Brain
             f"checkpoint '{task_or_checkpoint}' was made for several tasks ({', '.join(made_for)}): "
             f"say which, load('{task_or_checkpoint}', task='{made_for[0]}')"
         )
-    return Brain({**task_config(task or "".join(made_for)), "checkpoint": task_or_checkpoint})
+    return Brain({**task_config(task or "".join(made_for) or "None"), "checkpoint": task_or_checkpoint})
 
 
 def _is_meant_for_a_task(name: str) -> bool:
