@@ -56,12 +56,12 @@ class Training:
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""
-        settings = {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
+        settings: dict[str, Any] = {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
         if self.model.backbone is not None:
             del settings["model"]["backbone"]["weights_file"]  # its hash is what counts
         if isinstance(self.data, Mapping):
             weights = self.weights or [1.0] * len(self.data)
-            settings["tasks"] = dict(zip(self.data, weights, strict=True))
+            settings["tasks"] = list(zip(self.data, weights, strict=True))  # their order decides the batches
         return settings
 
 
