@@ -72,4 +72,6 @@ METAWORLD = (
     "window-open-v3",
     "window-close-v3",
 )
+SETS = {"built-in": ("reach", "push", "pick_place")}
+"""Tasks that go by one name together; one model can be trained on them, as the same camera films the same arm."""
 BENCHMARKS = {"ogbench": OGBENCH, "metaworld": METAWORLD, "fetch": FETCH}

@@ -203,14 +203,18 @@ def heads_for(task: Mapping[str, Any]) -> "Heads | None":
 
 
 def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":
-    """Model and description of a task's checkpoint, after checking that it was made for this task and camera.
+    """Model and description of a task's checkpoint, after checking that it was made for this task (it may be one of
+    several) and this camera.
 
     Raises `CheckpointError` for one that cannot be read, `ForearmError` that says what differs for a wrong
     one.
     """
+    from world_model.checkpoint import tasks_of
+
     model, document = _load(str(task["checkpoint"]))
+    tasks = tasks_of(document)
     found = {
-        "task": document.get("task"),
+        "task": task["name"] if task["name"] in tasks else " and ".join(tasks) or None,
         "camera": str(document.get("camera", "")).rpartition(".")[2],
         "resolution": model.config.resolution,
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from envs.catalog import SETS
 from forearm import settings
 from forearm.rows import POLICIES
 
@@ -34,6 +35,8 @@ def tables() -> Iterable[Table]:
     for prefix, names in shared.items():
         about = settings.describe("task", f"{prefix}/{settings.ANY}")
         tasks.add_row(f"{prefix}/...", f"{about} {', '.join(names)}")
+    for name, several in SETS.items():
+        tasks.add_row(name, f"{', '.join(several)}: to train one model on, or to compare")
     yield tasks
     yield _options("planner", "planners")
     policies = _table("policies that do not plan", "baselines=")
@@ -55,19 +58,21 @@ def _options(group: str, title: str) -> Table:
 
 
 def _checkpoints() -> Table:
-    from world_model.checkpoint import load_checkpoint, shipped
+    from world_model.checkpoint import load_checkpoint, shipped, tasks_of
     from world_model.heads_checkpoint import heads_path
 
     table = _table("checkpoints", "task.checkpoint=")
     for name in shipped():
         model, document = load_checkpoint(name)
+        tasks = tasks_of(document)
+        what = "tasks" if len(tasks) > 1 else "task"
         size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
         data = document.get("dataset", {})
         frames = f", {data['frames']} frames" if "frames" in data else ""
         heads = ", with heads" if heads_path(name).is_file() else ""
         table.add_row(
             name,
-            f"task {document.get('task')}, {model.config.encoder} encoder, {size:.1f} M parameters{frames}{heads}",
+            f"{what} {', '.join(tasks)}, {model.config.encoder} encoder, {size:.1f} M parameters{frames}{heads}",
         )
     if not table.row_count:
         table.add_row("none shipped", "make one with 'forearm collect' and 'forearm train'")

@@ -98,10 +98,10 @@ class Brain:
 def load(task_or_checkpoint: str = "reach", *, task: str | None = None) -> Brain:
     """The world model of a task, by the task's name or the path of a checkpoint.
 
-    A checkpoint says itself for which task it was made; `task` insists on one.
+    A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several.
 
-    Raises `CheckpointError` for a checkpoint that cannot be read, `ForearmError` for an unknown task or one
-    that differs from the checkpoint's.
+    Raises `CheckpointError` for a checkpoint that cannot be read, `ForearmError` for an unknown task, one that
+    differs from the checkpoint's, or none where the checkpoint has several.
     """
     if task is None and task_or_checkpoint in settings.options("task"):
         return Brain(task_config(task_or_checkpoint))
@@ -112,14 +112,16 @@ def load(task_or_checkpoint: str = "reach", *, task: str | None = None) -> Brain
             task_config(task_or_checkpoint)  # says which names there are
     elif _is_meant_for_a_task(task_or_checkpoint):
         task_config(task_or_checkpoint)
-    from world_model.checkpoint import load_checkpoint
+    from world_model.checkpoint import load_checkpoint, tasks_of
 
-    made_for = str(
-        load_checkpoint(Path(task_or_checkpoint).expanduser() if "/" in task_or_checkpoint else task_or_checkpoint)[
-            1
-        ].get("task")
-    )
-    return Brain({**task_config(task or made_for), "checkpoint": task_or_checkpoint})
+    path = Path(task_or_checkpoint).expanduser() if "/" in task_or_checkpoint else task_or_checkpoint
+    made_for = tasks_of(load_checkpoint(path)[1])
+    if task is None and len(made_for) > 1:
+        raise ForearmError(
+            f"checkpoint '{task_or_checkpoint}' was made for several tasks ({', '.join(made_for)}): "
+            f"say which, load('{task_or_checkpoint}', task='{made_for[0]}')"
+        )
+    return Brain({**task_config(task or "".join(made_for) or "None"), "checkpoint": task_or_checkpoint})
 
 
 def _is_meant_for_a_task(name: str) -> bool:

@@ -172,11 +172,15 @@ def _split(word: str) -> tuple[str, str]:
 
 
 def _names(group: str, value: str) -> list[str]:
-    """`push`, `[reach,push]` or `reach,push` as a list without repetition."""
+    """`push`, `[reach,push]` or `reach,push` as a list without repetition; `built-in` stands for several tasks."""
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     names = [name.strip().strip("'\"") for name in inner.split(",")]
     if not all(names):
         raise ForearmError(f"{group}= needs a name; choose from {', '.join(_options(group))}")
+    if group == "task":
+        from envs.catalog import SETS
+
+        names = [task for name in names for task in SETS.get(name, (name,))]
     if len(set(names)) < len(names):
         raise ForearmError(f"{group}={value} names something twice")
     if len(names) > 1 and group not in LIST_GROUPS:

@@ -1,7 +1,7 @@
 """`forearm train`: train a world model, with loss, throughput and time left, and a report at the end."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,20 @@ from forearm import output, settings
 from forearm.errors import ForearmError
 from forearm.parallel import import_modules
 
+Tasks = Mapping[str, Mapping[str, Any]]
+"""Configs as in configs/task, by name."""
+
 
 def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("train", overrides)
     import_modules(chosen["use"])
-    task, world_model = chosen.one("task"), chosen.one("world_model")
-    training = training_of(chosen, task, world_model)
-    if not training.data.is_dir():
-        raise ForearmError(
-            f"data={training.data}: no such folder; make it with "
-            f"'forearm collect task={task['name']} out={training.data}'"
-        )
+    training = training_of(chosen, chosen.all("task"), chosen.one("world_model"))
+    for name, folder in _by_task(training.data, chosen.all("task")).items():
+        if not folder.is_dir():
+            raise ForearmError(
+                f"data={folder}: no such folder; make it with 'forearm collect task={name} out={folder}'"
+            )
     from world_model.distributed import rank_told
 
     console = Console(quiet=rank_told() != 0)  # under torchrun the first process speaks for all
@@ -38,32 +40,86 @@ def main(overrides: Sequence[str]) -> int:
     return 0
 
 
-def training_of(chosen: settings.Settings, task: Mapping[str, Any], world_model: Mapping[str, Any]) -> Any:
-    """The `world_model.training.Training` that the settings describe; raises ValueError if they make no
-    sense.
+def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[str, Any]) -> Any:
+    """The `world_model.training.Training` that the settings describe: of one task, or of several together.
+
+    Raises ValueError or `ForearmError` if they make no sense.
     """
     from world_model.config import LossConfig, ModelConfig, TrainConfig, from_mapping
     from world_model.training import Training
 
     parts = {key: value for key, value in world_model.items() if key not in ("name", "loss", "train")}
-    data = Path(chosen["data"] or f"data/{task['name']}").expanduser()
+    folders = _folders(chosen["data"], list(tasks))
     if parts["frameskip"] is None:
-        parts["frameskip"] = task["frameskip"]
+        parts["frameskip"] = _same(tasks, "frameskip", "world_model.frameskip")
     if parts["action_dim"] is None:
-        parts["action_dim"] = _action_size(data)
-    known = envs.TASKS.get(task["name"])
-    description = {"task": task["name"], "name": world_model["name"]}
-    if known is not None:
-        description["task_description"] = known.description
+        parts["action_dim"] = _action_size(folders[0])
+    _same(tasks, "camera", "task.camera")
     return Training(
-        data=data,
-        out=output.folder(chosen["out"], f"outputs/{task['name']}"),
-        model=from_mapping(ModelConfig, {**parts, "resolution": task["resolution"]}),
+        data=folders[0] if len(tasks) == 1 else dict(zip(tasks, folders, strict=True)),
+        out=output.folder(chosen["out"], f"outputs/{'+'.join(tasks)}"),
+        model=from_mapping(ModelConfig, {**parts, "resolution": _same(tasks, "resolution", "task.resolution")}),
         loss=from_mapping(LossConfig, dict(world_model["loss"])),
         train=from_mapping(TrainConfig, {**world_model["train"], "seed": chosen.whole("seed", 0)}),
-        description=description,
+        description={**_description(list(tasks)), "name": world_model["name"]},
         camera_key=None if chosen["camera_key"] is None else str(chosen["camera_key"]),
+        weights=_weights(chosen["weights"], list(tasks)),
     )
+
+
+def _by_task(data: Path | Mapping[str, Path], tasks: Iterable[str]) -> dict[str, Path]:
+    return dict(data) if isinstance(data, Mapping) else dict.fromkeys(tasks, data)
+
+
+def _folders(given: str | None, tasks: Sequence[str]) -> list[Path]:
+    """One folder a task, of `data=FOLDER`, `data=[FOLDER,FOLDER]` or what is usual; raises `ForearmError` otherwise."""
+    text = given or ",".join(f"data/{task}" for task in tasks)
+    if given and given.startswith("[") and given.endswith("]"):
+        text = given[1:-1]
+    elif len(tasks) == 1:
+        return [Path(text).expanduser()]
+    folders = [Path(name.strip().strip("'\"")).expanduser() for name in text.split(",") if name.strip()]
+    if len(folders) != len(tasks):
+        raise ForearmError(
+            f"data={given} names {len(folders)} folder{'s' * (len(folders) != 1)} for {len(tasks)} task"
+            f"{'s' * (len(tasks) != 1)} ({', '.join(tasks)}): give one each, in this order, data=[FOLDER,FOLDER,...]"
+        )
+    return folders
+
+
+def _weights(given: Any, tasks: Sequence[str]) -> tuple[float, ...]:
+    """How often each task is drawn, empty for evenly; raises `ForearmError` unless it is a number above 0 a task."""
+    if given is None:
+        return ()
+    numbers = given if isinstance(given, list) else [given]
+    right = all(isinstance(n, (int, float)) and not isinstance(n, bool) and 0 < n < float("inf") for n in numbers)
+    if len(tasks) == 1 or len(numbers) != len(tasks) or not right:
+        raise ForearmError(
+            f"weights={given}: expected a number above 0 for each of several tasks, in their order "
+            f"({', '.join(tasks)}), or null to draw them evenly"
+        )
+    return tuple(map(float, numbers))
+
+
+def _same(tasks: Tasks, key: str, remedy: str) -> Any:
+    """What all tasks have under `key`; raises `ForearmError` where they differ."""
+    (first, wanted), *others = ((name, task[key]) for name, task in tasks.items())
+    for name, found in others:
+        if found != wanted:
+            raise ForearmError(
+                f"tasks of one model need the same {key}, but {first} has {wanted} and {name} has {found}: "
+                f"set {remedy}= for all, or train a model each"
+            )
+    return wanted
+
+
+def _description(tasks: Sequence[str]) -> dict[str, Any]:
+    """What the checkpoint says about its tasks."""
+    known = {task: envs.TASKS[task].description for task in tasks if task in envs.TASKS}
+    if len(tasks) > 1:
+        return {"tasks": list(tasks), "task_descriptions": known}
+    (task,) = tasks
+    return {"task": task} | ({"task_description": known[task]} if known else {})
 
 
 def _action_size(data: Path) -> int:
@@ -96,14 +152,16 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
                 description=f"loss {progress.terms['loss']:.4f}  {progress.frames_per_s:.0f} frames/s",
             )
             if held_out := progress.validation:
-                errors = f"{held_out['error'][0]:.4f} to {held_out['error'][-1]:.4f}"
-                copies = f"{held_out['copy_last'][0]:.4f} to {held_out['copy_last'][-1]:.4f}"
-                bar.console.print(
-                    f"step {progress.step}: held-out error {errors} (copy last: {copies}), "
-                    f"effective rank {held_out['effective_rank']:.1f}",
-                    soft_wrap=True,
-                    highlight=False,
-                )
+                each = {f"step {progress.step}": held_out} | {f"  {k}": v for k, v in held_out.get("tasks", {}).items()}
+                for name, found in each.items():
+                    errors = f"{found['error'][0]:.4f} to {found['error'][-1]:.4f}"
+                    copies = f"{found['copy_last'][0]:.4f} to {found['copy_last'][-1]:.4f}"
+                    bar.console.print(
+                        f"{name}: held-out error {errors} (copy last: {copies}), "
+                        f"effective rank {found['effective_rank']:.1f}",
+                        soft_wrap=True,
+                        highlight=False,
+                    )
 
         def decoded(done: int, frames: int) -> None:
             bar.update(line, description=f"decoding the video: {done} of {frames} frames")

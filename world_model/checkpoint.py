@@ -3,6 +3,7 @@
 import hashlib
 import importlib.resources
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,12 @@ def locate(name: str | Path) -> Path:
     return path
 
 
+def tasks_of(document: Mapping[str, Any]) -> list[str]:
+    """The tasks that a checkpoint was trained on, as its description names them; several where it is one for many."""
+    several, one = document.get("tasks"), document.get("task")
+    return [str(task) for task in several or ([] if one is None else [one])]
+
+
 def save_checkpoint(model: JEPA, path: Path, description: dict[str, Any]) -> None:
     """Writes `path`.safetensors and `path`.json; each is whole or not there, and the JSON names the weights' hash.
 
@@ -66,7 +73,8 @@ def save_checkpoint(model: JEPA, path: Path, description: dict[str, Any]) -> Non
     Args:
         model: the weights and architecture.
         path: without suffix.
-        description: task, camera, control_period, action_names, dataset fingerprint, metrics, training settings.
+        description: task, or tasks where there are several, camera, control_period, action_names, dataset
+            fingerprint, metrics, training settings.
     """
     write_pair(path, model.state_dict(), {"format": FORMAT, "model": to_mapping(model.config), **description})
 

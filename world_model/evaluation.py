@@ -11,10 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from world_model.dataset import WindowSampler
+from world_model.dataset import WindowMixture, Windows
 from world_model.jepa import JEPA
 
 BATCH = 64
+WINDOWS = 512
+"""Of held-out episodes, for one report."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Report:
 
 
 @torch.no_grad()
-def embed(model: JEPA, sampler: WindowSampler, limit: int, where: torch.device) -> dict[str, Tensor]:
+def embed(model: JEPA, sampler: Windows, limit: int, where: torch.device) -> dict[str, Tensor]:
     """Latents (N, T, D), predictions (N, M, D) and positions (N, T, 3) of `limit` windows spread over the episodes."""
     model.eval()
     history = model.config.history
@@ -65,10 +67,10 @@ def embed(model: JEPA, sampler: WindowSampler, limit: int, where: torch.device) 
 
 def report(
     model: JEPA,
-    validation: WindowSampler,
-    fitting: WindowSampler | None,
+    validation: Windows,
+    fitting: Windows | None,
     where: torch.device,
-    windows: int = 512,
+    windows: int = WINDOWS,
 ) -> Report:
     """Figures on windows of held-out episodes; probes are fitted on windows of `fitting`, and left out without it."""
     held_out = embed(model, validation, windows, where)
@@ -95,6 +97,24 @@ def report(
         effective_rank=effective_rank(latents.flatten(0, 1)),
         probe_mm=probes,
     )
+
+
+def numbers(model: JEPA, validation: Windows, fitting: Windows | None, where: torch.device) -> dict[str, Any]:
+    """The report as plain values for JSON; where windows are of several tasks, of all and under `tasks` of each.
+
+    Probes are fitted to each task by itself, so that their errors compare with those of a model of that task alone.
+    """
+    if not isinstance(validation, WindowMixture):
+        return report(model, validation, fitting, where).numbers()
+    found = report(model, validation, None, where).numbers()
+    del found["probe_mm"]
+    # While training goes on, all tasks together are looked at as long as one; in the end, each.
+    windows = WINDOWS if fitting is not None else WINDOWS // len(validation.parts)
+    of_task: dict[str, Any] = {}
+    for index, name in enumerate(validation.names):
+        known = None if fitting is None else fitting.parts[index]
+        of_task[name] = report(model, validation.parts[index], known, where, windows).numbers()
+    return {**found, "tasks": of_task}
 
 
 def effective_rank(latents: Tensor) -> float:

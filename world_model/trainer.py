@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from world_model import distributed
 from world_model.checkpoint import write_whole
 from world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
-from world_model.dataset import Batch, DatasetError, FrameCache, WindowSampler
+from world_model.dataset import Batch, DatasetError, Windows
+from world_model.dataset.statistics import combine, vector_statistics
 from world_model.jepa import JEPA
 from world_model.losses import JepaLoss
 from world_model.precision import autocast, faster_precision
@@ -37,25 +38,30 @@ class Training:
     """One training run: its data, its settings, and where it goes.
 
     Attributes:
-        data: LeRobotDataset v3 folder.
+        data: LeRobotDataset v3 folder, or by task the folders of several that one model is trained on.
         out: folder of the run; `model.json`, `model.safetensors`, the log and the resumable state go there.
         description: task, camera, control period and so on, for the checkpoint's JSON.
         camera_key: which of the data's cameras is seen; None for the only one, or `observation.images.front`.
+        weights: how often windows of each task are drawn, where there are several; empty for evenly.
     """
 
-    data: Path
+    data: Path | Mapping[str, Path]
     out: Path
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     description: dict[str, Any] = field(default_factory=dict)
     camera_key: str | None = None
+    weights: tuple[float, ...] = ()
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""
-        settings = {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
+        settings: dict[str, Any] = {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
         if self.model.backbone is not None:
             del settings["model"]["backbone"]["weights_file"]  # its hash is what counts
+        if isinstance(self.data, Mapping):
+            weights = self.weights or [1.0] * len(self.data)
+            settings["tasks"] = list(zip(self.data, weights, strict=True))  # their order decides the batches
         return settings
 
 
@@ -74,7 +80,7 @@ class Trainer:
         ValueError: the batch cannot be shared evenly by all processes.
     """
 
-    sampler: WindowSampler
+    sampler: Windows
 
     def __init__(self, training: Training, device: torch.device) -> None:
         self.device = device
@@ -101,12 +107,12 @@ class Trainer:
         # The first step whose gradient was not finite. It stays on the device, so that no step waits for a GPU.
         self._broken = torch.full((), -1, device=device)
 
-    def use(self, sampler: WindowSampler) -> None:
+    def use(self, sampler: Windows) -> None:
         """Train on these windows, normalised as their data are; raises `DatasetError` for other joint readings than the
         model's.
         """
         self.sampler = sampler
-        _set_normalisation(self.model, sampler.cache)
+        _set_normalisation(self.model, sampler)
 
     def begin(self) -> None:
         """Settle the precision, the same in all processes; to be called once, after `load`."""
@@ -206,7 +212,7 @@ class Trainer:
         path = self.training.out / STATE_FILE
         if path.exists():
             self._load(path)
-        step, data = self.step, self.sampler.cache.fingerprint
+        step, data = self.step, self.sampler.fingerprint
         of_first = distributed.from_first([step, data], self.device)
         if [step, data] != of_first:
             raise DatasetError(
@@ -226,7 +232,9 @@ class Trainer:
                 f"{path}: cannot be resumed from ({error}); remove it to start anew, or give another out="
             ) from error
         differing = [
-            f"{key} was {theirs.get(key)}, is {value}" for key, value in ours.items() if theirs.get(key) != value
+            f"{key} was {theirs.get(key)}, is {ours.get(key)}"
+            for key in {**ours, **theirs}
+            if theirs.get(key) != ours.get(key)
         ]
         if differing:
             raise DatasetError(f"{path}: is a run with other settings ({'; '.join(differing)}): give another out=")
@@ -244,16 +252,22 @@ class Trainer:
         self._summed = int(meta.get("summed", "0"))
 
 
-def _set_normalisation(model: JEPA, cache: FrameCache) -> None:
-    model.action_mean.copy_(torch.from_numpy(cache.action.mean(0)))
-    model.action_std.copy_(torch.from_numpy(cache.action.std(0)).clamp_min(1e-3))
-    if model.config.proprio_dim:
-        if cache.state.shape[1] != model.config.proprio_dim:
-            raise DatasetError(
-                f"{cache.path}: has {cache.state.shape[1]} joint readings, the model expects {model.config.proprio_dim}"
-            )
-        model.proprio_mean.copy_(torch.from_numpy(cache.state.mean(0)))
-        model.proprio_std.copy_(torch.from_numpy(cache.state.std(0)).clamp_min(1e-3))
+def _set_normalisation(model: JEPA, windows: Windows) -> None:
+    parts, wanted = windows.parts, model.config.proprio_dim
+    tables = [("action", [part.cache.action for part in parts])]
+    if wanted:
+        for cache in (part.cache for part in parts):
+            if cache.state.shape[1] != wanted:
+                raise DatasetError(
+                    f"{cache.path}: has {cache.state.shape[1]} joint readings, the model expects {wanted}"
+                )
+        tables.append(("proprio", [part.cache.state for part in parts]))
+    for name, columns in tables:
+        # Of what is drawn, not of what there is: a task with few data and a large weight counts for its weight.
+        known = zip(columns, windows.shares, strict=True)
+        found = combine([{**vector_statistics(values), "count": [share]} for values, share in known])
+        model.get_buffer(f"{name}_mean").copy_(torch.tensor(found["mean"]))
+        model.get_buffer(f"{name}_std").copy_(torch.tensor(found["std"]).clamp_min(1e-3))
 
 
 def _schedule(step: int, config: TrainConfig) -> float:

@@ -2,10 +2,12 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from world_model import distributed
 from world_model.checkpoint import save_checkpoint, write_whole
@@ -13,14 +15,15 @@ from world_model.config import to_mapping
 from world_model.dataset import (
     ACTION_KEY,
     DatasetError,
-    FrameCache,
+    WindowMixture,
+    Windows,
     WindowSampler,
     open_cache,
     split_episodes,
     with_features,
 )
 from world_model.dataset.atomic import TEMPORARY
-from world_model.evaluation import embed, report
+from world_model.evaluation import embed, numbers
 from world_model.metric import step_covariance
 from world_model.trainer import STATE_FILE, Trainer, Training
 
@@ -77,7 +80,7 @@ def train(
         on_features: the same while a frozen backbone looks at the frames, which happens once as well.
 
     Returns:
-        the final report (see `evaluation.report`), which the checkpoint's JSON holds too.
+        the final report (see `evaluation.numbers`), which the checkpoint's JSON holds too.
 
     Raises:
         DatasetError: unusable data, or a run in `out` with other settings.
@@ -97,9 +100,10 @@ def train(
         trainer.load()
         if (backbone := trainer.model.backbone) is not None:
             # Only now: what else is wrong with data and settings is told before hours of encoding.
-            look = trainer.model.features
-            sampler.cache = with_features(sampler.cache, backbone.identity(), backbone.shape, look, on_features)
-            validation.cache = sampler.cache
+            look, identity = trainer.model.features, backbone.identity()
+            for part, held_out in zip(sampler.parts, validation.parts, strict=True):
+                part.cache = with_features(part.cache, identity, backbone.shape, look, on_features)
+                held_out.cache = part.cache
         trainer.begin()
         first = distributed.is_first()
         if first:
@@ -112,7 +116,7 @@ def train(
             if done % every == 0 or validating:
                 means = trainer.means()  # raises before a report could stumble over weights that are not finite
                 if first and validating:
-                    metrics = report(trainer.model, validation, fitting=None, where=where).numbers()
+                    metrics = numbers(trainer.model, validation, None, where)
                 seconds = time.perf_counter() - began
                 frames = (done - start) * config.batch * sampler.window
                 if first:
@@ -125,14 +129,15 @@ def train(
                     export(trainer, metrics or {})
         final: dict[str, Any] = {}
         if first:
-            final = report(trainer.model, validation, fitting=sampler, where=where).numbers()
+            final = numbers(trainer.model, validation, sampler, where)
             export(trainer, final)
         return dict(distributed.from_first(final, where))
 
 
 def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
     """Writes the checkpoint of a run as it is now, with `metrics` in its JSON; raises `DatasetError` if it cannot."""
-    training, cache = trainer.training, trainer.sampler.cache
+    training, windows = trainer.training, trainer.sampler
+    cache = windows.parts[0].cache  # what is said of it here is true of all
     latents = embed(trainer.model, trainer.sampler, METRIC_WINDOWS, trainer.device)["latents"]
     trainer.model.step_covariance.copy_(step_covariance(latents))
     description = {
@@ -140,12 +145,8 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
         "camera": cache.camera_key,
         "action_names": cache.names.get(ACTION_KEY),
         "control_period": 1.0 / cache.fps,
-        **_bounds(cache),
-        "dataset": {
-            "fingerprint": cache.fingerprint,
-            "frames": len(cache.frames),
-            "episodes": cache.episodes,
-        },
+        **_bounds(windows),
+        "dataset": _dataset(windows),
         "loss": to_mapping(training.loss),
         "train": {**to_mapping(training.train), "done": trainer.step},
         "metrics": metrics,
@@ -153,13 +154,26 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
     save_checkpoint(trainer.model, training.out / "model", description)
 
 
-def _samplers(training: Training, on_decoded: Callable[[int, int], None] | None) -> tuple[WindowSampler, WindowSampler]:
-    """Windows to train on, and windows of the episodes held out."""
+def _samplers(training: Training, on_decoded: Callable[[int, int], None] | None) -> tuple[Windows, Windows]:
+    """Windows to train on, and windows of the episodes held out: of each task its own share."""
+    if not isinstance(training.data, Mapping):
+        return _split(training, training.data, on_decoded)
+    if len(training.data) < 2:
+        raise ValueError(f"data are of {', '.join(training.data) or 'no task'} alone: expected a folder, or several")
+    found = {task: _split(training, folder, on_decoded) for task, folder in training.data.items()}
+    fitting, held_out = ({task: both[side] for task, both in found.items()} for side in (0, 1))
+    weights = training.weights or None
+    return WindowMixture(fitting, weights), WindowMixture(held_out, weights)
+
+
+def _split(
+    training: Training, data: Path, on_decoded: Callable[[int, int], None] | None
+) -> tuple[WindowSampler, WindowSampler]:
     config = training.train
-    cache = open_cache(training.data, training.model.resolution, camera_key=training.camera_key, progress=on_decoded)
+    cache = open_cache(data, training.model.resolution, camera_key=training.camera_key, progress=on_decoded)
     if cache.action.shape[1] != training.model.action_dim:
         raise DatasetError(
-            f"{training.data}: actions have {cache.action.shape[1]} numbers, the model expects "
+            f"{data}: actions have {cache.action.shape[1]} numbers, the model expects "
             f"{training.model.action_dim}: set world_model.action_dim={cache.action.shape[1]}"
         )
     fitting, held_out = split_episodes(cache.episodes, config.validation, config.seed)
@@ -167,9 +181,26 @@ def _samplers(training: Training, on_decoded: Callable[[int, int], None] | None)
     return WindowSampler(cache, *shape, fitting), WindowSampler(cache, *shape, held_out)
 
 
-def _bounds(cache: FrameCache) -> dict[str, list[float]]:
+def _dataset(windows: Windows) -> dict[str, Any]:
+    """What the checkpoint says about its data; of several tasks together, and of each under `tasks`."""
+    each: list[dict[str, Any]] = [
+        {"fingerprint": part.fingerprint, "frames": len(part.cache.frames), "episodes": part.cache.episodes}
+        for part in windows.parts
+    ]
+    if not isinstance(windows, WindowMixture):
+        return each[0]
+    tasks = {
+        name: {**one, "share": round(share, 6)}
+        for name, one, share in zip(windows.names, each, windows.shares, strict=True)
+    }
+    sums = {key: sum(part[key] for part in tasks.values()) for key in ("frames", "episodes")}
+    return {"fingerprint": windows.fingerprint, **sums, "tasks": tasks}
+
+
+def _bounds(windows: Windows) -> dict[str, list[float]]:
     """Between which commands to plan: those of the data, where they are not in [-1, 1], which goes without saying."""
-    low, high = cache.action.min(0), cache.action.max(0)
+    low = np.min([part.cache.action.min(0) for part in windows.parts], axis=0)
+    high = np.max([part.cache.action.max(0) for part in windows.parts], axis=0)
     if (abs(low) <= 1.0).all() and (abs(high) <= 1.0).all():
         return {}
     return {"action_low": low.tolist(), "action_high": high.tolist()}

@@ -130,7 +130,7 @@ def _trainer(words: Sequence[str], episodes: int, where: torch.device) -> Iterat
 
     with tempfile.TemporaryDirectory(prefix="forearm-bench-") as folder:
         chosen = settings.load("train", ["task=push", f"data={folder}", f"out={folder}/run", *words])
-        made: Training = training_of(chosen, chosen.one("task"), chosen.one("world_model"))
+        made: Training = training_of(chosen, chosen.all("task"), chosen.one("world_model"))
         cache = _noise(Path(folder), episodes, made.model.resolution, made.model.action_dim)
         shape = (made.model.history, made.loss.rollout, made.model.frameskip)
         fitting, held_out = split_episodes(episodes, made.train.validation, made.train.seed)

@@ -109,6 +109,7 @@ class Controller:
         cls,
         task: str = "reach",
         *,
+        checkpoint: str | None = None,
         planner: str | Mapping[str, Any] = "cem",
         robot: "str | Robot" = "panda",
         seed: int = 0,
@@ -117,6 +118,7 @@ class Controller:
     ) -> "Controller":
         """A controller with the checkpoint of a task of the built-in arm; `settings` are `mode`, `clock` and `timing`.
 
+        `checkpoint`: another than the task's own, by name or path, such as one of several tasks.
         `check_goals`: refuse a goal that another of the task's cameras took, or that is upside down, as far as the
         simulator can be drawn here.
 
@@ -129,7 +131,7 @@ class Controller:
         from forearm.views import views_for
 
         arm = load_robot(robot) if isinstance(robot, str) else robot
-        brain = load(task)
+        brain = load(task) if checkpoint is None else load(checkpoint, task=task)
         body = ToolBody(str(brain.task["name"]))
         views = views_for(brain) if check_goals else None
         return cls(LatentMind(brain, planner, seed, views), arm, body, **settings)

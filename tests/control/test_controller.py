@@ -391,6 +391,14 @@ def test_a_goal_of_another_camera_upside_down_or_of_another_size_is_refused_with
         assert control.act({**seen, "time": 0.0}, 0.0).status is not Status.REFUSED
 
 
+def test_a_checkpoint_may_be_named_beside_its_task() -> None:
+    with forearm.Controller.load("push", checkpoint="push", mode="inline", clock=lambda: 0.0) as control:
+        brain = control.mind.brain  # type: ignore[attr-defined]
+        assert (brain.task["name"], brain.task["checkpoint"]) == ("push", "push")
+    with pytest.raises(ForearmError, match="was made for task push, not reach"):
+        forearm.Controller.load("reach", checkpoint="push")
+
+
 def test_the_shipped_model_reaches_its_goal_through_the_controller() -> None:
     import envs
 

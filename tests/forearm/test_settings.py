@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+import envs
+from envs.catalog import SETS
 from forearm import settings
 from forearm.errors import ForearmError
 
@@ -16,6 +18,16 @@ def test_lists_of_tasks_and_planners() -> None:
 def test_a_list_may_be_written_without_brackets_and_one_name_is_enough() -> None:
     assert list(settings.load("compare", ["task=push,reach"]).all("task")) == ["push", "reach"]
     assert settings.load("compare", ["task=push"]).one("task")["name"] == "push"
+
+
+def test_tasks_that_go_by_one_name_are_all_of_that_kind() -> None:
+    assert list(settings.load("train", ["task=built-in"]).all("task")) == list(SETS["built-in"])
+    assert set(SETS["built-in"]) <= set(envs.TASKS)
+    assert list(settings.load("compare", ["task=[own,built-in]"]).all("task")) == ["own", *SETS["built-in"]]
+    with pytest.raises(ForearmError, match="names something twice"):
+        settings.load("train", ["task=[reach,built-in]"])
+    with pytest.raises(ForearmError, match="'plan' takes one task, not 3 \\(reach, push, pick_place\\)"):
+        settings.load("plan", ["task=built-in"]).one("task")
 
 
 def test_a_group_override_goes_to_all_that_have_the_key() -> None:

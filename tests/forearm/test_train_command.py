@@ -8,18 +8,28 @@ from safetensors.torch import save_file
 from forearm import collect as engine
 from forearm.cli import main
 from forearm.collect import Collection, collect
+from forearm.errors import ForearmError
 from forearm.latent import heads_for, load_for
-from forearm.planning import task_config
+from forearm.planning import load, task_config
 from tests.world_model.processes import TORCHRUN, finish, rows, start
 from world_model.timm_import import import_timm
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("data") / "push"
+    return film("push", tmp_path_factory.mktemp("data"), 12)
+
+
+@pytest.fixture(scope="module")
+def reach(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return film("reach", tmp_path_factory.mktemp("data"), 6)
+
+
+def film(task: str, folder: Path, episodes: int) -> Path:
+    out = folder / task
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "run_jobs", lambda function, jobs, workers: map(function, jobs))
-        list(collect(Collection("push", out, episodes=12, steps=20, shard_episodes=12), 1))
+        list(collect(Collection(task, out, episodes=episodes, steps=20, shard_episodes=episodes), 1))
     return out
 
 
@@ -52,6 +62,49 @@ def test_several_processes_train_one_model_and_speak_once(data: Path, tmp_path: 
         assert shown.count(phrase) == alone.count(phrase) > 0
     for row, expected in zip(rows(two), rows(one), strict=True):
         assert row["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+
+
+def test_one_checkpoint_of_several_tasks_plans_for_each(
+    data: Path, reach: Path, tmp_path: Path, capsys: Any, failing: Any
+) -> None:
+    run = tmp_path / "both"
+    assert main(words(data, run, "task=[push,reach]", f"data=[{data},{reach}]", "weights=[3,1]")) == 0
+    shown = capsys.readouterr().out
+    assert "  push: held-out error" in shown and "tasks: reach: probe mm: ee position: linear" in shown
+    document = json.loads((run / "model.json").read_text())
+    assert document["tasks"] == ["push", "reach"] and set(document["task_descriptions"]) == {"push", "reach"}
+    assert document["dataset"]["tasks"]["push"]["share"] == 0.75
+    small = ["planner.samples=8", "planner.iterations=1", "planner.elites=2"]
+    for task in ("push", "reach"):
+        plan = ["plan", f"task={task}", f"task.checkpoint={run}", "seed=1", *small, f"out={tmp_path / task}.json"]
+        assert main(plan) == 0
+        assert json.loads((tmp_path / f"{task}.json").read_text())["actions"]
+    assert "made for task push and reach, not pick_place" in failing(
+        "plan", "task=pick_place", f"task.checkpoint={run}"
+    )
+    with pytest.raises(ForearmError, match=r"several tasks \(push, reach\): say which, load\(.*task='push'\)"):
+        load(str(run))
+    assert load(str(run), task="reach").task["name"] == "reach"
+    heads = [f"{head}.{key}={value}" for head in ("prior", "distance") for key, value in (("width", 8), ("steps", 5))]
+    assert main(["train-heads", "task=reach", f"data={reach}", f"task.checkpoint={run}", "validation=0.2", *heads]) == 0
+
+
+def test_several_tasks_that_make_no_model_are_refused(data: Path, reach: Path, tmp_path: Path, failing: Any) -> None:
+    def refused(*more: str) -> str:
+        return str(failing(*words(data, tmp_path / "run", "task=[push,reach]", *more)))
+
+    both = f"data=[{data},{reach}]"
+    assert "names 1 folder for 2 tasks (push, reach): give one each, in this order" in refused()
+    assert f"data={tmp_path / 'no'}: no such folder; make it with 'forearm collect task=reach" in refused(
+        f"data=[{data},{tmp_path / 'no'}]"
+    )
+    assert "weights=[1]: expected a number above 0 for each" in refused(both, "weights=[1]")
+    assert "weights=[1,-1]: expected a number above 0" in refused(both, "weights=[1,-1]").replace(", ", ",", 1)
+    assert "need the same frameskip, but push has 2 and reach has 3" in refused(both, "reach.frameskip=3")
+    assert "need the same resolution, but push has 64 and reach has 32" in refused(both, "reach.resolution=32")
+    assert "world_model.frameskip= for all" in refused(both, "reach.frameskip=3")
+    assert "weights=[1,2]" in failing(*words(data, tmp_path / "run", "weights=[1,2]")).replace(", ", ",", 1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_heads_are_trained_beside_their_checkpoint(data: Path, tmp_path: Path, capsys: Any, failing: Any) -> None:

@@ -38,12 +38,21 @@ def one_thread():
 @pytest.fixture(scope="session")
 def squares(tmp_path_factory):
     """A LeRobot folder of 40 episodes of the moving square."""
-    root = tmp_path_factory.mktemp("squares")
+    return film(tmp_path_factory.mktemp("squares"), 40, 1)
+
+
+@pytest.fixture(scope="session")
+def more_squares(tmp_path_factory):
+    """Another 20 of them: a second task."""
+    return film(tmp_path_factory.mktemp("more-squares"), 20, 2)
+
+
+def film(root, episodes, seed):
     writer = DatasetWriter(
         root, fps=10, resolution=RESOLUTION, state_names=["row", "column"], action_names=["down", "right", "x", "y"],
-        task="squares", total_episodes=40, fingerprint={"seed": 0}, extra={"object_position": ("x", "y", "z")},
+        task="squares", total_episodes=episodes, fingerprint={"seed": 0}, extra={"object_position": ("x", "y", "z")},
     )  # fmt: skip
     for shard in writer.missing_shards():
-        writer.write_shard(shard, [filmed(np.random.default_rng([1, e])) for e in writer.shard_range(shard)])
+        writer.write_shard(shard, [filmed(np.random.default_rng([seed, e])) for e in writer.shard_range(shard)])
     writer.finalise()
     return root

@@ -1,4 +1,7 @@
-"""A small training run; `python -m tests.world_model.trainee DATA OUT STEPS LOSS` is one to kill, or to start twice."""
+"""A small training run; `python -m tests.world_model.trainee DATA OUT STEPS LOSS` is one to kill, or to start twice.
+
+DATA may be two folders, separated by a comma, for two tasks.
+"""
 
 import sys
 from pathlib import Path
@@ -19,7 +22,8 @@ LOSSES = {
 def training_of(data, out, steps, loss=LOSS, **train_settings):
     settings = {"batch": 16, "warmup": 5, "learning_rate": 2e-3, "save_every": 4, "precision": "float32"}
     chosen = TrainConfig(steps=steps, **{**settings, **train_settings})
-    return Training(Path(data), Path(out), MODEL, loss, chosen, {"task": "squares"})
+    data = {task: Path(one) for task, one in data.items()} if isinstance(data, dict) else Path(data)
+    return Training(data, Path(out), MODEL, loss, chosen, {"task": "squares"})
 
 
 def run(data, out, steps, loss="sigreg", **more):
@@ -29,7 +33,13 @@ def run(data, out, steps, loss="sigreg", **more):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    folders = sys.argv[1].split(",")
+    run(
+        folders[0] if len(folders) == 1 else dict(zip("ab", folders, strict=True)),
+        sys.argv[2],
+        int(sys.argv[3]),
+        sys.argv[4],
+    )
     # One that outlives its process group can abort the process when it ends.
     names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
     sys.stdout.write(f"threads of gloo: {sum('gloo' in name for name in names)}\n")

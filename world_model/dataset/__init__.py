@@ -1,6 +1,8 @@
 """Video data: LeRobotDataset v3.0 folders written and read, decoded once, sampled in windows.
 
 DatasetWriter ──▶ folder ──▶ read_dataset ──▶ open_cache (──▶ with_features) ──▶ WindowSampler ──▶ batches
+
+Several WindowSamplers, one a task, are drawn from together by a WindowMixture.
 """
 
 from .cache import FrameCache, dataset_fingerprint, open_cache
@@ -9,8 +11,9 @@ from .features import with_features
 from .images import resize_frame
 from .layout import ACTION_KEY, CAMERA_KEY, STATE_KEY, DatasetError
 from .lerobot import DatasetWriter
+from .mixture import WindowMixture
 from .reader import EpisodeEntry, LeRobotData, read_dataset
-from .windows import Batch, WindowSampler, split_episodes
+from .windows import Batch, Windows, WindowSampler, split_episodes
 
 __all__ = [
     "ACTION_KEY",
@@ -23,7 +26,9 @@ __all__ = [
     "EpisodeEntry",
     "FrameCache",
     "LeRobotData",
+    "WindowMixture",
     "WindowSampler",
+    "Windows",
     "dataset_fingerprint",
     "open_cache",
     "read_dataset",

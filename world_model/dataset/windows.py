@@ -10,6 +10,7 @@ rollout. Where the history would begin before the episode does, the first frame 
 are zero: the arm is at rest then, and a planner's first call sees exactly this.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,7 +33,82 @@ column (N, T, D) float32 under its own name, ``episode`` (N,) and ``time`` (N,) 
 the present frame."""
 
 
-class WindowSampler:
+class Windows(ABC):
+    """Windows of one data set or of several, in batches that a seed and a step number fix."""
+
+    @property
+    @abstractmethod
+    def window(self) -> int:
+        """T, the frames of a window."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> Sequence["WindowSampler"]:
+        """The windows of each data set."""
+
+    @property
+    @abstractmethod
+    def shares(self) -> Sequence[float]:
+        """Which share of all windows drawn is of each of ``parts``; they sum to 1."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """sha256 of the data, 64 hexadecimal digits."""
+
+    @abstractmethod
+    def batch(self, step: int, batch_size: int, seed: int, part: tuple[int, int] = (0, 1)) -> Batch:
+        """Batch number ``step``, a pure function of the arguments; with ``part`` (i, n), the i-th of its n equal parts.
+
+        Raises:
+            ValueError: ``batch_size`` does not divide into n, or there is no such part.
+        """
+
+    @abstractmethod
+    def in_order(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+        """Every window once, as for validation; with ``limit``, that many spread evenly over all."""
+
+    def prefetch(
+        self,
+        start_step: int,
+        stop_step: int,
+        batch_size: int,
+        seed: int,
+        *,
+        part: tuple[int, int] = (0, 1),
+        depth: int = 4,
+        threads: int = 1,
+        pin: bool = False,
+    ) -> Generator[tuple[int, Batch], None, None]:
+        """Yield (step, batch) for the steps from start to stop, fetched ahead by background threads.
+
+        At most ``depth`` batches are fetched or wait; how many threads fetch changes nothing but the time. The threads
+        end when the iterator is used up or closed; an error in one is raised here.
+
+        Args:
+            part: which part of each batch, as for ``batch``.
+            pin: into page-locked memory, from which copies to a GPU need not be waited for.
+        """
+
+        def fetch(step: int) -> Batch:
+            batch = self.batch(step, batch_size, seed, part)
+            return {key: values.pin_memory() for key, values in batch.items()} if pin else batch
+
+        steps = iter(range(start_step, stop_step))
+        ahead: deque[tuple[int, Future[Batch]]] = deque()
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="window-prefetch")
+        try:
+            ahead.extend((step, pool.submit(fetch, step)) for step in islice(steps, max(1, depth)))
+            while ahead:
+                step, found = ahead.popleft()
+                batch = found.result()
+                ahead.extend((following, pool.submit(fetch, following)) for following in islice(steps, 1))
+                yield step, batch
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class WindowSampler(Windows):
     """All windows of some episodes of a cache, and batches of them in an order fixed by a seed.
 
     ``episodes`` are indices into the cache's episodes, None for all. With ``pad_start`` False no window
@@ -88,6 +164,21 @@ class WindowSampler:
         """T, the frames of a window."""
         return self.history + self.rollout
 
+    @property
+    def parts(self) -> Sequence["WindowSampler"]:
+        """Only this one."""
+        return (self,)
+
+    @property
+    def shares(self) -> Sequence[float]:
+        """All of it."""
+        return (1.0,)
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the data set."""
+        return self.cache.fingerprint
+
     def locate(self, windows: Indices) -> tuple[Indices, Indices]:
         """Episode and control step of the present frame of each of ``windows`` (N,) in [0, len)."""
         windows = np.asarray(windows, np.int64)
@@ -124,9 +215,12 @@ class WindowSampler:
         """
         if batch_size < 1 or step < 0:
             raise ValueError(f"step is {step} and batch_size {batch_size}; they must be at least 0 and 1")
+        return self.stretch(step * batch_size, (step + 1) * batch_size, seed)
+
+    def stretch(self, at: int, end: int, seed: int) -> Indices:
+        """Numbers (end - at,) of the windows from place ``at`` to before ``end`` in the endless row of epochs."""
         count = len(self)
-        at, end = step * batch_size, (step + 1) * batch_size
-        parts = []
+        parts = [np.zeros(0, np.int64)]
         while at < end:
             epoch, offset = divmod(at, count)
             parts.append(_permutation(count, seed, epoch)[offset : offset + end - at])
@@ -134,65 +228,31 @@ class WindowSampler:
         return np.concatenate(parts)
 
     def batch(self, step: int, batch_size: int, seed: int, part: tuple[int, int] = (0, 1)) -> Batch:
-        """Batch number ``step``, a pure function of the arguments; with ``part`` (i, n), the i-th of its n equal parts.
-
-        Raises:
-            ValueError: ``batch_size`` does not divide into n, or there is no such part.
-        """
-        index, parts = part
-        if not 0 <= index < parts or batch_size % parts:
-            raise ValueError(f"part {index} of {parts} of a batch of {batch_size}: there is no such equal part")
-        size = batch_size // parts
-        return self.gather(self.order(step, batch_size, seed)[index * size : (index + 1) * size])
+        """As in ``Windows``: the batch's windows in ``order``."""
+        return self.gather(self.order(step, batch_size, seed)[equal_part(batch_size, part)])
 
     def in_order(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
-        """Every window once, as for validation; with ``limit``, that many spread evenly over all."""
+        """As in ``Windows``, episode by episode."""
         count = len(self) if limit is None else min(limit, len(self))
         windows = np.arange(count) * len(self) // max(count, 1)
         for at in range(0, count, batch_size):
             yield self.gather(windows[at : at + batch_size])
 
-    def prefetch(
-        self,
-        start_step: int,
-        stop_step: int,
-        batch_size: int,
-        seed: int,
-        *,
-        part: tuple[int, int] = (0, 1),
-        depth: int = 4,
-        threads: int = 1,
-        pin: bool = False,
-    ) -> Generator[tuple[int, Batch], None, None]:
-        """Yield (step, batch) for the steps from start to stop, fetched ahead by background threads.
 
-        At most ``depth`` batches are fetched or wait; how many threads fetch changes nothing but the time. The threads
-        end when the iterator is used up or closed; an error in one is raised here.
+def equal_part(batch_size: int, part: tuple[int, int]) -> slice:
+    """Which windows of a batch belong to ``part`` (i, n), the i-th of n equal parts.
 
-        Args:
-            part: which part of each batch, as for ``batch``.
-            pin: into page-locked memory, from which copies to a GPU need not be waited for.
-        """
-
-        def fetch(step: int) -> Batch:
-            batch = self.batch(step, batch_size, seed, part)
-            return {key: values.pin_memory() for key, values in batch.items()} if pin else batch
-
-        steps = iter(range(start_step, stop_step))
-        ahead: deque[tuple[int, Future[Batch]]] = deque()
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="window-prefetch")
-        try:
-            ahead.extend((step, pool.submit(fetch, step)) for step in islice(steps, max(1, depth)))
-            while ahead:
-                step, found = ahead.popleft()
-                batch = found.result()
-                ahead.extend((following, pool.submit(fetch, following)) for following in islice(steps, 1))
-                yield step, batch
-        finally:
-            pool.shutdown(cancel_futures=True)
+    Raises:
+        ValueError: ``batch_size`` does not divide into n, or there is no such part.
+    """
+    index, parts = part
+    if not 0 <= index < parts or batch_size % parts:
+        raise ValueError(f"part {index} of {parts} of a batch of {batch_size}: there is no such equal part")
+    size = batch_size // parts
+    return slice(index * size, (index + 1) * size)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _permutation(count: int, seed: int, epoch: int) -> Indices:
     order = np.random.default_rng([seed, epoch]).permutation(count)
     order.flags.writeable = False  # it is shared by all who ask
