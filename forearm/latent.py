@@ -31,6 +31,7 @@ class LatentImagination:
         fingerprint: of the model's checkpoint, if it has one.
         heads: of the model, needed for `terminal`, `unlikely` and the proposal `prior`.
         proposals: names out of `PROPOSALS`.
+        spread: of the prior's candidates, as a share of its standard deviation.
 
     Raises ValueError for a weight that is none, a proposal that is unknown, and heads that are missing.
     """
@@ -42,6 +43,7 @@ class LatentImagination:
         fingerprint: str | None = None,
         heads: "Heads | None" = None,
         proposals: Sequence[str] = PROPOSALS[:1],
+        spread: float = 1.0,
     ) -> None:
         from planner import UnlikelyLatents, checks
         from world_model.latent_dynamics import LatentDynamics
@@ -51,6 +53,7 @@ class LatentImagination:
             raise ValueError(f"{reason} needs heads of the world model; none were given")
         self.fingerprint = fingerprint
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
+        self._spread = checks.real("prior_spread", spread, least=0.0)
         self._dynamics = LatentDynamics(model)
         self._metric = self._map()
         self._unlikely: UnlikelyLatents | None = None
@@ -121,7 +124,7 @@ class LatentImagination:
         for name in self._sources:
             if name == "prior":
                 assert self._heads is not None
-                chosen.append(LatentPrior(self._heads.prior, self._goals_of(episodes)))
+                chosen.append(LatentPrior(self._heads.prior, self._goals_of(episodes), self._spread))
             else:
                 chosen.append(PreviousPlan())
         return tuple(chosen)
@@ -172,7 +175,10 @@ def imagination_for(task: Mapping[str, Any]) -> LatentImagination:
     Raises `CheckpointError` for what cannot be read, `ForearmError` for what does not fit.
     """
     model, document = load_for(task)
-    return LatentImagination(model, task["objective"], fingerprint(document), heads_for(task), proposals_of(task))
+    spread = task.get("prior_spread", 1.0)
+    return LatentImagination(
+        model, task["objective"], fingerprint(document), heads_for(task), proposals_of(task), spread
+    )
 
 
 def proposals_of(task: Mapping[str, Any]) -> Sequence[str]:

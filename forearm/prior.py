@@ -20,12 +20,13 @@ class LatentPrior:
     Args:
         prior: of commands, given a latent and a goal.
         goals: (B, D), in the order of the problems.
+        spread: share of the prior's standard deviation that candidates have: it holds the noise of the recordings too.
 
     Where the planner looks further ahead than the prior, the middle of the bounds fills the end.
     """
 
-    def __init__(self, prior: "ActionPrior", goals: torch.Tensor) -> None:
-        self.prior, self.goals = prior, goals
+    def __init__(self, prior: "ActionPrior", goals: torch.Tensor, spread: float = 1.0) -> None:
+        self.prior, self.goals, self.spread = prior, goals, spread
 
     def sample(
         self,
@@ -42,7 +43,7 @@ class LatentPrior:
         if len(self.goals) != space.batch:
             raise ValueError(f"{len(self.goals)} goals for {space.batch} problems; give one to each")
         latents = problem.state.states[:, -1, : self.goals.shape[-1]]
-        numbers = noise.normal(count, self.prior.config.horizon, space.dims, NOISE_BETA, like=space.low).clone()
+        numbers = noise.normal(count, self.prior.config.horizon, space.dims, NOISE_BETA, like=space.low) * self.spread
         numbers[:, 0] = 0.0
         commands = self.prior.sample(latents, self.goals, numbers).to(space.low)[:, :, : space.horizon]
         missing = space.horizon - commands.shape[2]

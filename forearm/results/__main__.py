@@ -11,7 +11,7 @@ from forearm.compare_command import comparison_of, run_and_show
 from forearm.errors import ForearmError
 from forearm.files import replacing
 from forearm.parallel import default_workers
-from forearm.results.cells import CELLS, FOLDER, Cell
+from forearm.results.cells import CELLS, FOLDER, Cell, WithPrior
 from forearm.results.page import page
 
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for cell in cells:
             if options.episodes:
                 _run(cell, options.episodes, options)
-            if options.oracle_episodes and cell.protocol == "rest":
+            if options.oracle_episodes and cell.protocol == "rest" and not isinstance(cell, WithPrior):
                 _run(cell.ceiling, options.oracle_episodes, options)
             write_page(options.out)
         write_page(options.out)
@@ -35,9 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def write_page(out: Path) -> None:
-    """The page of all comparisons in `outputs/results`."""
+    """The page of all comparisons in `outputs/results`; rows that were measured elsewhere stay as they are."""
+    before = out.read_text(encoding="utf-8") if out.is_file() else ""
     with replacing(out) as temporary:
-        temporary.write_text(page(FOLDER), encoding="utf-8")
+        temporary.write_text(page(FOLDER, before), encoding="utf-8")
 
 
 def _run(cell: Cell, episodes: int, options: argparse.Namespace) -> None:

@@ -7,6 +7,8 @@ BUILT_IN = ("reach", "push")
 CUBE = "ogbench/cube-single"
 SAWYER = ("metaworld/reach-v3", "metaworld/push-v3")
 FETCH = ("fetch/reach", "fetch/push")
+WITH_PRIOR = ("fetch/push",)
+"""Those whose heads ship with a prior that sees slow features of a goal."""
 FOLDER = Path("outputs/results")
 """Where the comparisons' results lie."""
 
@@ -17,6 +19,11 @@ class Cell:
 
     task: str
     protocol: str
+
+    @property
+    def title(self) -> str:
+        """Of its row."""
+        return f"`{self.task}`"
 
     @property
     def folder(self) -> Path:
@@ -34,6 +41,38 @@ class Cell:
     def ceiling(self) -> "Ceiling":
         """The same planner on the simulator itself."""
         return Ceiling(self.task, self.protocol)
+
+
+@dataclass(frozen=True)
+class WithPrior(Cell):
+    """The same with the learned prior of the task's heads: the best of what it proposes, and what it does alone.
+
+    `horizon`: control steps, as many as the prior proposes.
+    """
+
+    horizon: int = 16
+
+    @property
+    def title(self) -> str:
+        """Of its row."""
+        return f"{super().title} with its prior"
+
+    @property
+    def folder(self) -> Path:
+        """Of its comparison."""
+        return FOLDER / f"{self.task.replace('/', '-')}-{self.protocol}-prior"
+
+    def words(self, episodes: int, seed: int, planner: str) -> list[str]:
+        """What follows `forearm compare`; the planner is random shooting, as all candidates are the prior's."""
+        candidates = [
+            "planner.samples=64",
+            "planner.prior_share=1",
+            "planner.warm_start=false",
+            "task.prior_spread=0.3",
+        ]
+        pace = [f"planner.horizon={self.horizon}", "planner.action_repeat=1", "replan_every=2"]
+        seen = ["task.proposals=[prior]", "task.objective.features=true", "task.objective.weights=last"]
+        return [*super().words(episodes, seed, "random_shooting"), *candidates, *pace, *seen, "baselines=[prior]"]
 
 
 @dataclass(frozen=True)
@@ -57,9 +96,11 @@ class Ceiling(Cell):
 
 CELLS = (
     *(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH)),
+    *(WithPrior(task, "rest") for task in WITH_PRIOR),
     Cell(CUBE, "strict"),
     Cell(CUBE, "ogbench"),
     *(Cell(task, "jepa-wms") for task in SAWYER),
     *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH)),
+    *(WithPrior(task, "lewm") for task in WITH_PRIOR),
 )
 """In the order of the page."""

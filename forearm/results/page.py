@@ -1,14 +1,17 @@
 """docs/results.md, from the results of comparisons."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from forearm.results.cells import CELLS, Cell
+from forearm.results.cells import CELLS, Cell, WithPrior
 from forearm.rows import NONE, PRIOR
 
 NOTHING = ""
+COLUMNS = ("task", "world model", "prior alone", "true dynamics", "random", "hold", "expert", "solved at the start")
+PROVENANCE = "## How each was measured"
 HEADING = """# Results
 
 Success in % with 95 % Wilson intervals, on held-out episodes, seen only through a 64-pixel camera and planned only in
@@ -25,28 +28,55 @@ latent space. Written by `make results` from what `forearm compare` measured; do
 """
 
 
-def page(folder: Path) -> str:
-    """The page of all comparisons that lie in `folder`."""
+def page(folder: Path, before: str = "") -> str:
+    """The page of all comparisons that lie in `folder`, with the rows of the page `before` for those that do not."""
+    rows, told = _kept(before)
     lines = [HEADING]
-    found = [(cell, document) for cell in CELLS if (document := _read(cell.folder)) is not None]
-    for protocol in dict.fromkeys(cell.protocol for cell, _ in found):
-        lines += [f"## `{protocol}`", ""]
-        lines += ["| task | world model | prior alone | true dynamics | random | hold | expert | solved at the start |"]
-        lines += ["|---|---|---|---|---|---|---|---|"]
-        lines += [
-            _row(cell, document, _read(cell.ceiling.folder)) for cell, document in found if cell.protocol == protocol
-        ]
+    for cell in CELLS:
+        if (document := _read(cell.folder)) is not None:
+            ceiling = None if isinstance(cell, WithPrior) else _read(cell.ceiling.folder)
+            old = rows.get((cell.protocol, cell.title), {})
+            rows[cell.protocol, cell.title] = _row(cell, document, ceiling) | _ceiling_kept(old, ceiling)
+            told[str(cell.folder)] = _provenance(document)
+            if ceiling is not None:
+                told[str(cell.ceiling.folder)] = _provenance(ceiling)
+    known = [cell for cell in CELLS if (cell.protocol, cell.title) in rows]
+    for protocol in dict.fromkeys(cell.protocol for cell in known):
+        lines += [f"## `{protocol}`", "", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+        for cell in known:
+            if cell.protocol == protocol:
+                row = rows[protocol, cell.title]
+                lines.append(f"| {' | '.join(row.get(column, NOTHING) for column in COLUMNS)} |")
         lines.append("")
-    lines += ["## How each was measured", ""]
-    lines += ["| command | n | date | checkpoint | episodes' hash | versions |", "|---|---|---|---|---|---|"]
-    for cell, document in found:
-        lines.append(_provenance(document))
-        if (ceiling := _read(cell.ceiling.folder)) is not None:
-            lines.append(_provenance(ceiling))
-    if found:
-        about = found[0][1]["machine"]
-        lines += ["", f"All on {about['processor']}, {about['cores']} cores, {about['system']}."]
+    lines += [
+        PROVENANCE,
+        "",
+        "| command | n | date | checkpoint | episodes' hash | versions | machine |",
+        "|---" * 7 + "|",
+    ]
+    for cell in known:
+        lines += [told[key] for key in (str(cell.folder), str(cell.ceiling.folder)) if key in told]
     return "\n".join(lines) + "\n"
+
+
+def _kept(before: str) -> tuple[dict[tuple[str, str], dict[str, str]], dict[str, str]]:
+    """Of a page: its rows by protocol and title, each by column, and its commands' lines by the folder they fill."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    told: dict[str, str] = {}
+    results, _, commands = before.partition(PROVENANCE)
+    protocol, columns = "", list[str]()
+    for line in results.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if line.startswith("## "):
+            protocol = line.removeprefix("## ").strip("`")
+        elif line.startswith("| task"):
+            columns = cells
+        elif line.startswith("| `"):
+            rows[protocol, cells[0]] = dict(zip(columns, cells, strict=False))
+    for line in commands.splitlines():
+        if found := re.search(r" out=([^ `]+)", line):
+            told[found[1]] = line
+    return rows, told
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
@@ -54,15 +84,22 @@ def _read(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _row(cell: Cell, document: Mapping[str, Any], ceiling: Mapping[str, Any] | None) -> str:
+def _row(cell: Cell, document: Mapping[str, Any], ceiling: Mapping[str, Any] | None) -> dict[str, str]:
     rows = {_column(row): row for row in document["rows"]}
     if ceiling is not None:
         rows |= {row["dynamics"]: row for row in ceiling["rows"]}
     usual = document["rows"][0]["episodes"]
-    cells = [_success(rows.get(key), usual) for key in ("learned", PRIOR, "oracle", "random", "hold", "expert")]
+    keys = ("learned", PRIOR, "oracle", "random", "hold", "expert")
+    cells = [_success(rows.get(key), usual) for key in keys]
     start = document["solved_at_start"][cell.task]
     cells[0] = f"**{cells[0]}**" if cells[0] else cells[0]
-    return f"| `{cell.task}` | {' | '.join(cells)} | {start['solved']} of {start['drawn']} |"
+    return dict(zip(COLUMNS, [cell.title, *cells, f"{start['solved']} of {start['drawn']}"], strict=True))
+
+
+def _ceiling_kept(old: Mapping[str, str], ceiling: Mapping[str, Any] | None) -> dict[str, str]:
+    """The ceiling of the page before, where it was not measured again: the simulator is the same."""
+    oracle = COLUMNS[3]
+    return {oracle: old[oracle]} if ceiling is None and old.get(oracle) else {}
 
 
 def _column(row: Mapping[str, Any]) -> str:
@@ -82,5 +119,6 @@ def _provenance(document: Mapping[str, Any]) -> str:
     hashes: Sequence[str] = sorted({row["checkpoint"][:8] for row in rows if row.get("checkpoint")})
     versions = f"torch {about['torch']}, mujoco {about['mujoco']}"
     count = max(row["episodes"] for row in rows)
+    machine = f"{about['processor']}, {about['cores']} cores, {about['system']}"
     cells = [f"`{document['command']}`", str(count), document["created"][:10], ", ".join(hashes)]
-    return "| " + " | ".join([*cells, document["manifest_sha256"][:8], versions]) + " |"
+    return "| " + " | ".join([*cells, document["manifest_sha256"][:8], versions, machine]) + " |"

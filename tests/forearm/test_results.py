@@ -40,3 +40,18 @@ def test_a_cell_that_cannot_be_measured_is_told_in_one_line(
 def test_nothing_measured_is_an_empty_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "| `" not in page(cells.FOLDER)
+
+
+def test_rows_that_were_measured_elsewhere_stay(tmp_path: Path) -> None:
+    before = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    lines = [line for line in before.splitlines() if line.startswith("| `")]
+    assert len(lines) > 20
+    assert page(tmp_path, before) == before
+    older = before.replace(" | prior alone", "").replace(
+        "|---|---|---|---|---|---|---|---|", "|---|---|---|---|---|---|---|"
+    )
+    start = older.index("| `push`")
+    line = older[start : older.index("\n", start)]
+    without = line.replace(" |  |", " |", 1)
+    [row] = [row for row in page(tmp_path, older.replace(line, without)).splitlines() if row.startswith("| `push`")]
+    assert row == line
