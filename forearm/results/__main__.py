@@ -18,7 +18,7 @@ from forearm.results.page import page
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the cells one after the other and write the page after each; returns the exit code."""
     options = _parser().parse_args(sys.argv[1:] if argv is None else argv)
-    cells = [cell for cell in CELLS if all(part in f"{cell.task} {cell.protocol}" for part in options.only)]
+    cells = [cell for cell in CELLS if all(part in f"{cell.task} {cell.folder.name}" for part in options.only)]
     try:
         envs.working_backend()
         for cell in cells:
@@ -49,7 +49,7 @@ def _run(cell: Cell, episodes: int, options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make results", description=__doc__)
     parser.add_argument(
-        "--only", nargs="+", default=[], metavar="WORD", help="only cells with these in task or protocol"
+        "--only", nargs="+", default=[], metavar="WORD", help="only cells with these in task, protocol or 'prior'"
     )
     parser.add_argument("--episodes", type=int, default=100, help="of each cell; 0: none")
     parser.add_argument("--oracle-episodes", type=int, default=0, help="of the ceiling under 'rest'; 0: none")

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-BUILT_IN = ("reach", "push")
+BUILT_IN = ("reach", "push", "pick_place")
 CUBE = "ogbench/cube-single"
 SAWYER = ("metaworld/reach-v3", "metaworld/push-v3")
 FETCH = ("fetch/reach", "fetch/push")
-WITH_PRIOR = ("fetch/push",)
-"""Those whose heads ship with a prior that sees slow features of a goal."""
+WITH_PRIOR = ("fetch/reach", "fetch/push")
+"""Those of Fetch whose heads ship with a prior that sees slow features of a goal."""
 FOLDER = Path("outputs/results")
 """Where the comparisons' results lie."""
 
@@ -47,10 +47,11 @@ class Cell:
 class WithPrior(Cell):
     """The same with the learned prior of the task's heads: the best of what it proposes, and what it does alone.
 
-    `horizon`: control steps, as many as the prior proposes.
+    `horizon`: control steps, as many as the prior proposes. `spread`: of its candidates, chosen on other seeds.
     """
 
     horizon: int = 16
+    spread: float = 0.3
 
     @property
     def title(self) -> str:
@@ -96,6 +97,7 @@ class Ceiling(Cell):
 
 CELLS = (
     *(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH)),
+    WithPrior("pick_place", "rest", horizon=12, spread=0.1),
     *(WithPrior(task, "rest") for task in WITH_PRIOR),
     Cell(CUBE, "strict"),
     Cell(CUBE, "ogbench"),
