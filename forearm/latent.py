@@ -72,9 +72,7 @@ class LatentImagination:
             return slow_map(self._model.step_covariance, float(self._objective["slowness"]))
         slow = None if self._heads is None else self._heads.prior.slow
         if slow is None:
-            raise ValueError(
-                "objective.features=true needs heads whose prior has slow features: train with prior.slow=4"
-            )
+            raise ValueError("objective.features=true needs a prior with slow features: train it with prior.slow=4")
         return slow.directions
 
     @torch.inference_mode()
@@ -205,7 +203,19 @@ def heads_for(task: Mapping[str, Any]) -> "Heads | None":
             f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
             f"train them with 'forearm train-heads task={task['name']}'"
         )
-    return _load_heads(path, str(load_for(task)[1]["weights_sha256"]))
+    heads = _load_heads(path, str(load_for(task)[1]["weights_sha256"]))
+    # Those of a checkpoint of several tasks know the goals of one.
+    if (made_for := heads.document.get("task", task["name"])) != task["name"]:
+        raise ForearmError(
+            f"{path}: heads were trained for task {made_for}, not {task['name']}: name others, task.heads=FILE, or "
+            f"train them with 'forearm train-heads task={task['name']}'"
+        )
+    if task["objective"].get("features") and heads.prior.slow is None:
+        raise ForearmError(
+            f"objective.features=true needs a prior with slow features, but that of {path} has none: train it with "
+            f"'forearm train-heads task={task['name']} prior.slow=4'"
+        )
+    return heads
 
 
 def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":

@@ -15,6 +15,9 @@ from forearm.latent import fingerprint_of, heads_for, imagination_for
 from forearm.planning import task_config
 from forearm.prior import LatentPrior
 from planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_planner, make_policy
+from planner.actions import ActionSpace
+from planner.noise import Noise
+from planner.proposals import no_past
 from world_model.checkpoint import load_checkpoint
 from world_model.distance import DistanceConfig, make_distance
 from world_model.heads import ActionPrior, PriorConfig
@@ -165,6 +168,36 @@ def test_the_weights_of_the_heads_reach_the_objective(with_heads):
     unlikely, _ = costs(problem_of(task_with(with_heads, {"unlikely": 0.1})))
     excused, _ = costs(problem_of(task_with(with_heads, {"unlikely": 0.1, "unlikely_free": 1e9})))
     assert (unlikely > plain).all() and torch.equal(excused, plain)
+
+
+def test_the_distance_may_be_that_of_slow_features_alone(checkpoints, with_heads, tmp_path):
+    document = load_checkpoint(checkpoints / "reach.json")[1]
+    heads = load_heads(heads_path(with_heads / "reach.json"), document["weights_sha256"])
+    torch.manual_seed(2)
+    prior = ActionPrior(16, 4, PriorConfig(horizon=6, width=8, slow=3))
+    prior.slow.directions.copy_(torch.randn(16, 3))
+    path = tmp_path / "slow.heads.json"
+    save_heads(replace(heads, prior=prior), path, document["weights_sha256"], {"task": "reach"})
+    settings = {"heads": str(path), "proposals": ["prior"]}
+    found, actions = costs(
+        problem := problem_of(task_with(checkpoints, {"features": True, "weights": "last"}, **settings))
+    )
+    last = problem.dynamics.rollout(problem.state, actions)[:, :, -1]
+    wanted = problem.objective.goal[:, None]
+    assert torch.allclose(found, (prior.slow(last) - prior.slow(wanted)).square().mean(-1), rtol=1e-3)
+    # Without spread all candidates are what the prior thinks likeliest.
+    still = problem_of(task_with(checkpoints, prior_spread=0.0, **settings))
+    space = ActionSpace(still.low, still.high, 6, 1, 2)
+    noise = Noise([torch.Generator().manual_seed(b) for b in range(2)])
+    drawn = still.proposals[0].sample(still, space, no_past(space), noise, 5)
+    likeliest = prior(still.state.states[:, -1, :16], still.proposals[0].goals)[0].clamp(-1, 1)
+    assert torch.allclose(drawn, likeliest[:, None].expand(-1, 5, -1, -1), atol=1e-5)
+    with pytest.raises(ForearmError, match=r"prior with slow features, but that of .* has none: .* prior.slow=4"):
+        heads_for(task_with(with_heads, {"features": True}))
+    other = tmp_path / "push.heads.json"
+    save_heads(heads, other, document["weights_sha256"], {"task": "push"})
+    with pytest.raises(ForearmError, match="heads were trained for task push, not reach"):
+        heads_for(task_with(checkpoints, heads=str(other), proposals=["prior"]))
 
 
 def test_every_planner_that_needs_gradients_gets_them_through_the_heads(with_heads):
