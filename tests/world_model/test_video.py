@@ -99,7 +99,7 @@ def test_an_encoder_that_is_kept_does_not_change_and_one_that_is_not_does(square
 def test_latents_that_are_kept_are_those_of_the_frames(squares, video, tmp_path):
     model = load_checkpoint(video[0])[0]
     model.fix_encoder()
-    frames = np.asarray(open_cache(squares, 32).frames[:40])
+    frames = np.array(open_cache(squares, 32).frames[:40])
     assert not model.train().norm.training and model.kept is not None and model.kept[1] == (8,)
     found = model.latents({"features": torch.from_numpy(model.features(frames))[None]})[0]
     assert torch.allclose(found, model.encode(frames), atol=2e-3)  # half precision
@@ -210,7 +210,7 @@ def test_what_cannot_be_begun_with_is_named(squares, silent, video, tmp_path):
     for share in (0.0, 1.5):
         with pytest.raises(ValueError, match=f"share is {share}"):
             TrainConfig(share=share)
-    with pytest.raises(ValueError, match="not one of 38 episodes; it must be at least 0.026"):
+    with pytest.raises(ValueError, match=r"not one of 38 episodes; it must be at least 0\.026"):
         train(training_of(squares, tmp_path, 4, share=0.005))
     assert not (tmp_path / STATE_FILE).exists()
 
