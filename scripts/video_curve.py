@@ -2,10 +2,11 @@
 
     python scripts/video_curve.py
 
-Trains an encoder on all frames without actions, then world models on shares of the episodes: on that encoder as it is
-(`frozen`), going on from it (`tuned`), and from random weights (`scratch`); each plans on the same held-out episodes.
-Every run is a `forearm` command, goes on where it was stopped, and is left out once it is done. After each, a JSON and
-a PNG of the curve are written.
+Trains encoders on all frames without actions: `video` with a predictor that sees the past alone, `inferred` with one
+that is told a few numbers inferred from two latents in a row. Then trains world models with actions on shares of
+the episodes: from random weights (`scratch`), on such an encoder as it is, and going on from one (`tuned`); each plans on
+the same held-out episodes. Every run is a `forearm` command, goes on where it was stopped, and is left out once done.
+After each, a JSON and a PNG of the curve are written.
 """
 
 import argparse
@@ -19,39 +20,51 @@ from typing import Any
 
 from forearm.files import replacing, write_json
 
-LABELS = {
-    "scratch": "without pretraining",
-    "frozen": "pretrained on video, encoder kept",
-    "tuned": "pretrained on video, encoder trained on",
+PRETRAINING = {
+    "video": ["world_model=video", "world_model.inferred_dim=0"],
+    "inferred": ["world_model=video", "world_model.inferred_dim=4"],
+}
+"""How encoders are learned without actions."""
+KINDS: dict[str, tuple[str | None, list[str]]] = {
+    "scratch": (None, []),
+    "video": ("video", ["freeze_encoder=true"]),
+    "inferred": ("inferred", ["freeze_encoder=true"]),
+    "tuned": ("inferred", []),
+}
+"""With which of those encoders, if any, a training with actions begins, and how."""
+LOOKS = {
+    "scratch": ("C7", "without pretraining"),
+    "video": ("C0", "pretrained on the past alone, encoder kept"),
+    "inferred": ("C2", "pretrained with inferred actions, encoder kept"),
+    "tuned": ("C1", "the same, encoder trained on"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing; returns the exit code of the first command that failed, or 0."""
     options = _parser().parse_args(argv)
-    runs = [("scratch", share) for share in options.shares] + [("frozen", share) for share in options.shares]
-    runs += [("tuned", share) for share in options.tuned]
+    runs = [(kind, share) for kind in options.kinds for share in options.shares]
     try:
-        pretrained = _train(options, "pretrained", ["world_model=video", *options.video], options.video_steps)
-        for kind, share in runs:
-            begin = (
-                [] if kind == "scratch" else [f"init={pretrained}", f"freeze_encoder={str(kind == 'frozen').lower()}"]
-            )
-            name = f"{kind}-{round(100 * share, 2):g}"
-            checkpoint = _train(options, name, [f"share={share}", *begin], options.steps)
-            _compare(options, name, checkpoint)
-            write(options, runs)
+        for kind, share in [*runs, *(("tuned", share) for share in options.tuned)]:
+            pretraining, words = KINDS[kind]
+            if pretraining is not None:
+                name = f"pretrained-{pretraining}"
+                folder = _train(options, name, PRETRAINING[pretraining], options.video_steps)
+                words = [f"init={folder}", *words]
+            name = _name(kind, share)
+            _compare(options, name, _train(options, name, [f"share={share}", *words], options.steps))
+            write(options)
     except subprocess.CalledProcessError as error:
         return int(error.returncode)
-    write(options, runs)
+    write(options)
     return 0
 
 
-def write(options: argparse.Namespace, runs: Sequence[tuple[str, float]]) -> None:
+def write(options: argparse.Namespace) -> None:
     """The JSON and the PNG of all runs that are done."""
     rows = []
-    for kind, share in runs:
-        name = f"{kind}-{round(100 * share, 2):g}"
+    for kind, share in [(kind, share) for kind in KINDS for share in sorted({*options.shares, *options.tuned})]:
+        name = _name(kind, share)
         model, results = options.out / name / "model.json", options.out / "compare" / name / "results.json"
         if not results.is_file():
             continue
@@ -59,11 +72,10 @@ def write(options: argparse.Namespace, runs: Sequence[tuple[str, float]]) -> Non
         row = found["rows"][0]
         rows.append(
             {
-                "kind": kind, "share": share, "episodes_with_actions": trained["dataset"].get("learned_from"),
+                "kind": kind, "share": share, "episodes_with_actions": trained["dataset"]["learned_from"],
                 "steps": trained["train"]["done"], "checkpoint": row["checkpoint"],
                 "episodes": row["episodes"], "successes": row["successes"], "ci95": row["ci95"],
-                "error": trained["metrics"]["error"], "copy_last": trained["metrics"]["copy_last"],
-                "effective_rank": trained["metrics"]["effective_rank"], "probe_mm": trained["metrics"]["probe_mm"],
+                **{key: trained["metrics"][key] for key in ("error", "copy_last", "effective_rank", "probe_mm")},
                 "command": found["command"],
             }
         )  # fmt: skip
@@ -79,20 +91,18 @@ def draw(rows: Sequence[dict[str, Any]], task: str, path: Path) -> None:
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for kind, label in LABELS.items():
+    for kind, (colour, label) in LOOKS.items():
         chosen = sorted((row for row in rows if row["kind"] == kind), key=lambda row: row["share"])
         if not chosen:
             continue
-        shares = [100 * row["share"] for row in chosen]
         success = [100 * row["successes"] / row["episodes"] for row in chosen]
-        bars = [
-            [abs(value - 100 * row["ci95"][end]) for value, row in zip(success, chosen, strict=True)] for end in (0, 1)
-        ]
-        style = {"scratch": "C7", "frozen": "C0", "tuned": "C1"}[kind]
-        axes.errorbar(shares, success, yerr=bars, marker="o", markersize=4, capsize=3, color=style, label=label)
+        ends = [[100 * row["ci95"][end] for row in chosen] for end in (0, 1)]
+        bars = [[abs(one - other) for one, other in zip(success, end, strict=True)] for end in ends]
+        shares = [100 * row["share"] for row in chosen]
+        axes.errorbar(shares, success, yerr=bars, marker="o", markersize=4, capsize=3, color=colour, label=label)
     axes.set_xscale("log")
     ticks = sorted({100 * row["share"] for row in rows})
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)
     axes.set_ylim(-3, 103)
     axes.set_xlabel("episodes with actions (% of those learned from)")
@@ -103,6 +113,10 @@ def draw(rows: Sequence[dict[str, Any]], task: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=130, format="png")
+
+
+def _name(kind: str, share: float) -> str:
+    return f"{kind}-{round(100 * share, 2):g}"
 
 
 def _train(options: argparse.Namespace, name: str, words: Sequence[str], steps: int) -> Path:
@@ -139,15 +153,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--task", default="push")
     parser.add_argument("--data", type=Path, default=Path("data/push"))
     parser.add_argument("--out", type=Path, default=Path("outputs/video"))
+    parser.add_argument("--kinds", nargs="*", default=["scratch", "video", "inferred"], choices=[*KINDS])
     parser.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.03, 0.1, 0.3, 1.0])
-    parser.add_argument(
-        "--tuned", type=float, nargs="*", default=[0.03], help="shares at which the encoder is trained on"
-    )
+    parser.add_argument("--tuned", type=float, nargs="*", default=[0.03], help="shares with the encoder trained on")
     parser.add_argument("--steps", type=int, default=1200, help="of every training with actions")
-    parser.add_argument("--video-steps", type=int, default=2200, help="of the training without")
-    parser.add_argument(
-        "--video", nargs="*", default=[], metavar="KEY=VALUE", help="more settings of the training without"
-    )
+    parser.add_argument("--video-steps", type=int, default=2200, help="of every training without")
     parser.add_argument("--width", type=int, default=16, help="channels of the encoder's first stage")
     parser.add_argument("--episodes", type=int, default=100, help="of every comparison")
     parser.add_argument("--seed", type=int, default=2, help="of the comparisons' episodes")
