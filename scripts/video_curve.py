@@ -4,8 +4,8 @@
 
 Trains encoders on all frames without actions: `video` with a predictor that sees the past alone, `inferred` with one
 that is told a few numbers inferred from two latents in a row. Then trains world models with actions on shares of
-the episodes: from random weights (`scratch`), on such an encoder as it is, and going on from one (`tuned`); each plans on
-the same held-out episodes. Every run is a `forearm` command, goes on where it was stopped, and is left out once done.
+the episodes: from random weights (`scratch`), on such an encoder as it is, and going on from one (`tuned`). Each plans
+on the same held-out episodes. Every run is a `forearm` command, goes on where it was stopped, and is not made twice.
 After each, a JSON and a PNG of the curve are written.
 """
 
