@@ -45,7 +45,8 @@ def test_the_curve_is_run_once_and_drawn(script: Any, tmp_path: Path) -> None:
     rows = json.loads(page.read_text())["rows"]
     wanted = [(kind, share) for kind in ("scratch", "video", "inferred") for share in (0.1, 1.0)]
     assert [(row["kind"], row["share"]) for row in rows] == [*wanted, ("tuned", 0.1)]
-    assert Image.open(picture).size[0] > 400
+    with Image.open(picture) as image:
+        assert image.size[0] > 400
     trained = [command for command in script.ran if command[0] == "train"]
     assert len(trained) == 2 + 7 and len(script.ran) == 2 + 2 * 7
     silent = [command for command in trained if "world_model=video" in command]
