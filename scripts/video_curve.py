@@ -29,23 +29,24 @@ KINDS: dict[str, tuple[str | None, list[str]]] = {
     "scratch": (None, []),
     "video": ("video", ["freeze_encoder=true"]),
     "inferred": ("inferred", ["freeze_encoder=true"]),
-    "tuned": ("inferred", []),
+    "tuned": ("video", []),
 }
 """With which of those encoders, if any, a training with actions begins, and how."""
 LOOKS = {
     "scratch": ("C7", "without pretraining"),
-    "video": ("C0", "pretrained on the past alone, encoder kept"),
+    "video": ("C0", "pretrained on video, encoder kept"),
+    "tuned": ("C1", "pretrained on video, encoder trained on"),
     "inferred": ("C2", "pretrained with inferred actions, encoder kept"),
-    "tuned": ("C1", "the same, encoder trained on"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing; returns the exit code of the first command that failed, or 0."""
     options = _parser().parse_args(argv)
-    runs = [(kind, share) for kind in options.kinds for share in options.shares]
+    runs = [(kind, share) for kind in ("scratch", "video") for share in options.shares]
+    runs += [(kind, share) for kind in ("tuned", "inferred") for share in getattr(options, kind)]
     try:
-        for kind, share in [*runs, *(("tuned", share) for share in options.tuned)]:
+        for kind, share in runs:
             pretraining, words = KINDS[kind]
             if pretraining is not None:
                 name = f"pretrained-{pretraining}"
@@ -63,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def write(options: argparse.Namespace) -> None:
     """The JSON and the PNG of all runs that are done."""
     rows = []
-    for kind, share in [(kind, share) for kind in KINDS for share in sorted({*options.shares, *options.tuned})]:
+    shares = sorted({*options.shares, *options.tuned, *options.inferred})
+    for kind, share in [(kind, share) for kind in KINDS for share in shares]:
         name = _name(kind, share)
         model, results = options.out / name / "model.json", options.out / "compare" / name / "results.json"
         if not results.is_file():
@@ -153,9 +155,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--task", default="push")
     parser.add_argument("--data", type=Path, default=Path("data/push"))
     parser.add_argument("--out", type=Path, default=Path("outputs/video"))
-    parser.add_argument("--kinds", nargs="*", default=["scratch", "video", "inferred"], choices=[*KINDS])
     parser.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.03, 0.1, 0.3, 1.0])
     parser.add_argument("--tuned", type=float, nargs="*", default=[0.03], help="shares with the encoder trained on")
+    parser.add_argument("--inferred", type=float, nargs="*", default=[1.0], help="shares with inferred actions")
     parser.add_argument("--steps", type=int, default=1200, help="of every training with actions")
     parser.add_argument("--video-steps", type=int, default=2200, help="of every training without")
     parser.add_argument("--width", type=int, default=16, help="channels of the encoder's first stage")

@@ -41,17 +41,17 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_curve_is_run_once_and_drawn(script: Any, tmp_path: Path) -> None:
     page, picture = tmp_path / "curve.json", tmp_path / "curve.png"
     words = ["--out", str(tmp_path / "runs"), "--json", str(page), "--picture", str(picture), "--episodes", "4"]
-    assert script.main([*words, "--shares", "0.1", "1.0", "--tuned", "0.1"]) == 0
+    assert script.main([*words, "--shares", "0.1", "1.0", "--tuned", "0.1", "--inferred", "1.0"]) == 0
     rows = json.loads(page.read_text())["rows"]
-    wanted = [(kind, share) for kind in ("scratch", "video", "inferred") for share in (0.1, 1.0)]
-    assert [(row["kind"], row["share"]) for row in rows] == [*wanted, ("tuned", 0.1)]
+    wanted = [(kind, share) for kind in ("scratch", "video") for share in (0.1, 1.0)]
+    assert [(row["kind"], row["share"]) for row in rows] == [*wanted, ("inferred", 1.0), ("tuned", 0.1)]
     with Image.open(picture) as image:
         assert image.size[0] > 400
     trained = [command for command in script.ran if command[0] == "train"]
-    assert len(trained) == 2 + 7 and len(script.ran) == 2 + 2 * 7
+    assert len(trained) == 2 + 6 and len(script.ran) == 2 + 2 * 6
     silent = [command for command in trained if "world_model=video" in command]
     assert len(silent) == 2 and not any(word.startswith(("share=", "init=")) for command in silent for word in command)
-    assert sum("freeze_encoder=true" in command for command in trained) == 4
+    assert sum("freeze_encoder=true" in command for command in trained) == 3
     before = len(script.ran)
-    assert script.main([*words, "--shares", "0.1", "--tuned"]) == 0
+    assert script.main([*words, "--shares", "0.1", "--tuned", "--inferred"]) == 0
     assert len(script.ran) == before
