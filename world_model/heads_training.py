@@ -58,11 +58,6 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
     cache = open_cache(
         training.data, model.config.resolution, progress=lambda done, of: progress("decoding frames", done, of)
     )
-    if cache.action.shape[1] != model.config.action_dim:
-        raise DatasetError(
-            f"{training.data}: actions have {cache.action.shape[1]} numbers, but checkpoint '{training.checkpoint}' "
-            f"knows {model.config.action_dim}: give data with its actions"
-        )
     if cache.camera_key != document.get("camera"):
         raise DatasetError(
             f"{training.data}: was filmed by {cache.camera_key}, but checkpoint '{training.checkpoint}' was trained on "
