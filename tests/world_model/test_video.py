@@ -78,6 +78,15 @@ def test_actions_are_ignored_where_there_are_some(squares, silent, tmp_path, inf
     assert document["action_names"] is None and "action_low" not in document
 
 
+def test_video_with_and_without_actions_is_learned_from_together(squares, silent, tmp_path):
+    both = replace(filmed_alone(squares, tmp_path, 4), data={"moved": squares, "silent": silent})
+    train(both)
+    found = load_checkpoint(tmp_path)[1]["dataset"]
+    assert found["learned_from"] == 76 and set(found["tasks"]) == {"moved", "silent"}
+    with pytest.raises(DatasetError, match="has no actions"):
+        train(replace(both, model=MODEL, out=tmp_path / "other"))
+
+
 def test_what_was_done_between_two_frames_can_be_inferred(squares, tmp_path, video):
     report = train(filmed_alone(squares, tmp_path, 150, replace(SILENT, inferred_dim=2), batch=32))
     blind = video[1]["error"][0] / video[1]["copy_last"][0]
