@@ -6,7 +6,8 @@ Trains encoders on all frames without actions: `video` with a predictor that see
 that is told a few numbers inferred from two latents in a row. Then trains world models with actions on shares of
 the episodes: from random weights (`scratch`), on such an encoder as it is, and going on from one (`tuned`). Each plans
 on the same held-out episodes. Every run is a `forearm` command, goes on where it was stopped, and is not made twice.
-After each, a JSON and a PNG of the curve are written.
+After each, a JSON and a PNG of the curve are written. In the JSON, `pairs` has exact paired tests of every other kind
+against `scratch` at the same share.
 """
 
 import argparse
@@ -15,10 +16,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from forearm.files import replacing, write_json
+from forearm.statistics import compare_pairs
 
 PRETRAINING = {
     "video": ["world_model=video", "world_model.inferred_dim=0"],
@@ -63,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write(options: argparse.Namespace) -> None:
     """The JSON and the PNG of all runs that are done."""
-    rows = []
+    rows: list[dict[str, Any]] = []
+    solved: dict[tuple[str, float], list[bool]] = {}
     shares = sorted({*options.shares, *options.tuned, *options.inferred})
     for kind, share in [(kind, share) for kind in KINDS for share in shares]:
         name = _name(kind, share)
@@ -72,6 +76,7 @@ def write(options: argparse.Namespace) -> None:
             continue
         trained, found = json.loads(model.read_text()), json.loads(results.read_text())
         row = found["rows"][0]
+        solved[kind, share] = [outcome["success"] for outcome in row["outcomes"]]
         rows.append(
             {
                 "kind": kind, "share": share, "episodes_with_actions": trained["dataset"]["learned_from"],
@@ -81,7 +86,13 @@ def write(options: argparse.Namespace) -> None:
                 "command": found["command"],
             }
         )  # fmt: skip
-    write_json(options.json, {"task": options.task, "seed": options.seed, "rows": rows})
+    tested = [
+        (f"share {share:g}", "scratch", kind, solved["scratch", share], outcomes)
+        for (kind, share), outcomes in solved.items()
+        if kind != "scratch" and ("scratch", share) in solved
+    ]
+    pairs = [asdict(pair) for pair in compare_pairs(tested)]
+    write_json(options.json, {"task": options.task, "seed": options.seed, "rows": rows, "pairs": pairs})
     draw(rows, options.task, options.picture)
 
 

@@ -30,7 +30,14 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Any:
             model = {"train": done, "dataset": {"learned_from": 3}, "metrics": metrics}
             (out / "model.json").write_text(json.dumps(model))
         else:
-            row = {"checkpoint": "a", "episodes": int(given["episodes"]), "successes": 2, "ci95": [0.1, 0.9]}
+            outcomes = [{"success": number < 2} for number in range(int(given["episodes"]))]
+            row = {
+                "checkpoint": "a",
+                "episodes": len(outcomes),
+                "successes": 2,
+                "ci95": [0.1, 0.9],
+                "outcomes": outcomes,
+            }
             (out / "results.json").write_text(json.dumps({"rows": [row], "command": "forearm compare"}))
 
     monkeypatch.setattr(module, "_forearm", pretend)
@@ -42,7 +49,10 @@ def test_the_curve_is_run_once_and_drawn(script: Any, tmp_path: Path) -> None:
     page, picture = tmp_path / "curve.json", tmp_path / "curve.png"
     words = ["--out", str(tmp_path / "runs"), "--json", str(page), "--picture", str(picture), "--episodes", "4"]
     assert script.main([*words, "--shares", "0.1", "1.0", "--tuned", "0.1", "--inferred", "1.0"]) == 0
-    rows = json.loads(page.read_text())["rows"]
+    rows, pairs = (json.loads(page.read_text())[key] for key in ("rows", "pairs"))
+    assert [(pair["task"], pair["b"], pair["p"]) for pair in pairs][0] == ("share 0.1", "video", 1.0) and len(
+        pairs
+    ) == 4
     wanted = [(kind, share) for kind in ("scratch", "video") for share in (0.1, 1.0)]
     assert [(row["kind"], row["share"]) for row in rows] == [*wanted, ("inferred", 1.0), ("tuned", 0.1)]
     with Image.open(picture) as image:
