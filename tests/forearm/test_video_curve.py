@@ -50,9 +50,7 @@ def test_the_curve_is_run_once_and_drawn(script: Any, tmp_path: Path) -> None:
     words = ["--out", str(tmp_path / "runs"), "--json", str(page), "--picture", str(picture), "--episodes", "4"]
     assert script.main([*words, "--shares", "0.1", "1.0", "--tuned", "0.1", "--inferred", "1.0"]) == 0
     rows, pairs = (json.loads(page.read_text())[key] for key in ("rows", "pairs"))
-    assert [(pair["task"], pair["b"], pair["p"]) for pair in pairs][0] == ("share 0.1", "video", 1.0) and len(
-        pairs
-    ) == 4
+    assert pairs[0] | {"task": "share 0.1", "b": "video", "p": 1.0} == pairs[0] and len(pairs) == 4
     wanted = [(kind, share) for kind in ("scratch", "video") for share in (0.1, 1.0)]
     assert [(row["kind"], row["share"]) for row in rows] == [*wanted, ("inferred", 1.0), ("tuned", 0.1)]
     with Image.open(picture) as image:
