@@ -72,7 +72,7 @@ def write(options: argparse.Namespace) -> None:
     for kind, share in [(kind, share) for kind in KINDS for share in shares]:
         name = _name(kind, share)
         model, results = options.out / name / "model.json", options.out / "compare" / name / "results.json"
-        if not results.is_file():
+        if not (model.is_file() and results.is_file()):
             continue
         trained, found = json.loads(model.read_text()), json.loads(results.read_text())
         row = found["rows"][0]
