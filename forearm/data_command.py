@@ -54,6 +54,8 @@ def lines(found: "Inspection") -> list[str]:
     for camera in found.cameras:
         height, width = camera.size
         shown.append(f"camera: {escape(camera.key)}, {width} x {height} pixels, {camera.storage}")
+    if not any(column.feature == "action" for column in found.columns):
+        shown.append("no actions: an encoder can be learned from the frames alone, world_model=video")
     return shown if found.cameras else [*shown, "no camera"]
 
 

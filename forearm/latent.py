@@ -223,7 +223,7 @@ def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":
     several) and this camera.
 
     Raises `CheckpointError` for one that cannot be read, `ForearmError` that says what differs for a wrong
-    one.
+    one, or that knows no commands.
     """
     from world_model.checkpoint import tasks_of
 
@@ -240,6 +240,12 @@ def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":
         raise ForearmError(
             f"checkpoint '{task['checkpoint']}' was made for {'; '.join(differing)}: "
             f"give another {task['name']}.checkpoint="
+        )
+    if not model.config.action_dim:
+        raise ForearmError(
+            f"checkpoint '{task['checkpoint']}' was trained on frames alone and knows no commands, so it cannot plan: "
+            f"train one with actions from it, 'forearm train task={task['name']} init={task['checkpoint']} "
+            "freeze_encoder=true'"
         )
     return model, document
 

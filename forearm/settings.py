@@ -24,7 +24,7 @@ GROUPS = ("task", "planner", "world_model", "protocol", "robot")
 LIST_GROUPS = ("task", "planner")
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
-_FOLDERS_AND_PICTURES = {"out", "start", "goal", "data", "checkpoint", "heads", "picture", "configs", "goals"}
+_FOLDERS_AND_PICTURES = {"out", "start", "goal", "data", "checkpoint", "heads", "init", "picture", "configs", "goals"}
 PATHS = frozenset({*_FOLDERS_AND_PICTURES, "model", "weights_file", "token_file", "tls_cert", "tls_key"})
 
 

@@ -60,10 +60,13 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
         out=output.folder(chosen["out"], f"outputs/{'+'.join(tasks)}"),
         model=from_mapping(ModelConfig, {**parts, "resolution": _same(tasks, "resolution", "task.resolution")}),
         loss=from_mapping(LossConfig, dict(world_model["loss"])),
-        train=from_mapping(TrainConfig, {**world_model["train"], "seed": chosen.whole("seed", 0)}),
+        train=from_mapping(
+            TrainConfig, {**world_model["train"], "seed": chosen.whole("seed", 0), "share": chosen["share"]}
+        ),
         description={**_description(list(tasks)), "name": world_model["name"]},
         camera_key=None if chosen["camera_key"] is None else str(chosen["camera_key"]),
         weights=_weights(chosen["weights"], list(tasks)),
+        init=_init(chosen["init"], bool(chosen["freeze_encoder"])),
     )
 
 
@@ -122,6 +125,20 @@ def _description(tasks: Sequence[str]) -> dict[str, Any]:
     return {"task": task} | ({"task_description": known[task]} if known else {})
 
 
+def _init(checkpoint: str | None, freeze_encoder: bool) -> Any:
+    """The `world_model.initial.Init` that the settings describe; `ForearmError` for a fixed encoder from nowhere."""
+    from world_model.initial import Init
+
+    if checkpoint is not None:
+        return Init(str(Path(checkpoint).expanduser()), freeze_encoder)
+    if freeze_encoder:
+        raise ForearmError(
+            "freeze_encoder=true without init=: an encoder of random weights would stay one; say where it comes from, "
+            "init=CHECKPOINT"
+        )
+    return None
+
+
 def _action_size(data: Path) -> int:
     """How many numbers an action of the data set has; 4 where that cannot be read, which training will tell."""
     try:
@@ -167,7 +184,7 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
             bar.update(line, description=f"decoding the video: {done} of {frames} frames")
 
         def seen(done: int, frames: int) -> None:
-            bar.update(line, description=f"the backbone looks at the video: {done} of {frames} frames")
+            bar.update(line, description=f"looking at the video: {done} of {frames} frames")
 
         return train(training, resume=resume, device=device, on_progress=show, on_decoded=decoded, on_features=seen)
 

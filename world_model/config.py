@@ -69,7 +69,9 @@ class ModelConfig:
         depth: residual blocks per stage (conv) or on the projected map (frozen), or transformer blocks (vit).
         history: latents that the predictor sees, the present one included.
         frameskip: control steps from one latent to the next; their actions enter as one block.
-        action_dim: A, numbers in one command.
+        action_dim: A, numbers in one command; 0 to learn from frames alone, without any commands.
+        inferred_dim: with action_dim 0, numbers that are inferred from two latents in a row and tell the predictor what
+            happened between them; 0 for a predictor that sees the past alone.
         proprio_dim: joint readings that the predictor sees and predicts beside the latent; 0 for camera only.
         predictor_width: units of the predictor's hidden layers.
         predictor_depth: residual blocks of the predictor.
@@ -84,6 +86,7 @@ class ModelConfig:
     history: int = 3
     frameskip: int = 2
     action_dim: int = 4
+    inferred_dim: int = 0
     proprio_dim: int = 0
     predictor_width: int = 384
     predictor_depth: int = 2
@@ -100,11 +103,21 @@ class ModelConfig:
             )
         if self.encoder == "frozen" and self.width % 8:
             raise ValueError(f"width is {self.width}: the projection of encoder=frozen needs a multiple of 8")
-        _at_least(self, 1, "latent_dim", "width", "depth", "history", "frameskip", "action_dim")
+        _at_least(self, 1, "latent_dim", "width", "depth", "history", "frameskip")
         _at_least(self, 1, "predictor_width", "predictor_depth")
-        _at_least(self, 0, "proprio_dim")
+        _at_least(self, 0, "action_dim", "inferred_dim", "proprio_dim")
+        if self.action_dim and self.inferred_dim:
+            raise ValueError(
+                f"inferred_dim is {self.inferred_dim}, but action_dim is {self.action_dim}: what happens between two "
+                "frames is either told or inferred, set one of them to 0"
+            )
         if self.resolution < 32 or self.resolution % 16:
             raise ValueError(f"resolution is {self.resolution}: expected a multiple of 16 from 32 up")
+
+    @property
+    def block_dim(self) -> int:
+        """Numbers that the predictor is told about one latent step: its commands, or what stands in for them."""
+        return self.frameskip * self.action_dim or self.inferred_dim
 
 
 @dataclass(frozen=True)
@@ -144,6 +157,8 @@ class TrainConfig:
         learning_rate: AdamW's peak rate, after `warmup` steps, then a cosine down to a hundredth.
         weight_decay, clip: AdamW's decay; largest gradient norm.
         validation: share of episodes held out.
+        share: of the other episodes, the share that is learned from. Smaller shares are part of larger ones, and what
+            is held out does not depend on it.
         validate_every, save_every: in steps.
         seed: of initialisation and of the order of the windows.
         precision: `auto`, `float32` or `bfloat16`.
@@ -158,6 +173,7 @@ class TrainConfig:
     warmup: int = 200
     clip: float = 1.0
     validation: float = 0.05
+    share: float = 1.0
     validate_every: int = 500
     save_every: int = 500
     seed: int = 0
@@ -172,6 +188,8 @@ class TrainConfig:
             raise ValueError(f"learning_rate is {self.learning_rate}: expected a number above 0")
         if not 0 < self.validation < 1:
             raise ValueError(f"validation is {self.validation}: expected a share of episodes between 0 and 1")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share is {self.share}: expected a share of episodes above 0 and up to 1")
         if self.batch < 8:
             raise ValueError(f"batch is {self.batch}: the regulariser's statistics need at least 8 windows")
         if self.accumulate != 1:

@@ -54,8 +54,7 @@ def embed(model: JEPA, sampler: Windows, limit: int, where: torch.device) -> dic
     for batch in sampler.in_order(BATCH, limit):
         batch = {k: v.to(where) for k, v in batch.items()}
         latents = model.latents(batch)
-        actions = batch["actions"].unflatten(-1, (model.config.frameskip, model.config.action_dim)).flatten(1, 2)
-        blocks = model.blocks(actions)
+        blocks = model.blocks_between(latents, batch)
         states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
         predicted = model.rollout(states[:, :history], blocks[:, : history - 1], blocks[:, history - 1 :])
         found = {"latents": latents, "predicted": predicted[..., : latents.shape[-1]]}

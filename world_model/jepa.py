@@ -5,7 +5,10 @@ joint readings (optional) ───┼─▶ state ── predict(state, action 
 action block ────────────────┘
 """
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,14 +19,19 @@ from world_model.backbone import Backbone
 from world_model.batch_norm import WholeBatchNorm
 from world_model.config import ModelConfig
 from world_model.encoders import FrozenEncoder, make_encoder
-from world_model.predictors import ResidualPredictor
+from world_model.predictors import InverseDynamics, ResidualPredictor
+
+ENCODING = ("encoder.", "project.", "norm.")
+"""How the names of the weights begin that make latents of frames."""
 
 
 class JEPA(nn.Module):
     """Encoder and action-conditioned predictor, with the normalisation of its inputs inside.
 
     A *state* is the latent (D), followed by the normalised joint readings where the model uses them (S = D + P).
-    An *action block* is the `frameskip` commands between two latents, concatenated.
+    An *action block* is the `frameskip` commands between two latents, concatenated. A model of video without commands
+    (`action_dim` 0) has blocks of no numbers, or of the `inferred_dim` that it infers itself from the two latents,
+    after LAPO (arXiv 2312.10812): so few that they can tell what was done, but not what came of it.
     """
 
     action_mean: Tensor
@@ -40,10 +48,12 @@ class JEPA(nn.Module):
         self.project = nn.Linear(self.encoder.features, config.latent_dim)
         # A batch norm, not a layer norm: the latter confines latents to a sphere, which no Gaussian fits.
         self.norm = WholeBatchNorm(config.latent_dim)
-        block = config.frameskip * config.action_dim
         self.predictor = ResidualPredictor(
-            self.state_dim, block, config.history, config.predictor_width, config.predictor_depth
+            self.state_dim, config.block_dim, config.history, config.predictor_width, config.predictor_depth
         )
+        self.infer = InverseDynamics(config.latent_dim, config.inferred_dim) if config.inferred_dim else None
+        self.encoder_is_fixed = False
+        """Whether only the rest is trained, see `fix_encoder`."""
         self.register_buffer("action_mean", torch.zeros(config.action_dim))
         self.register_buffer("action_std", torch.ones(config.action_dim))
         self.register_buffer("proprio_mean", torch.zeros(config.proprio_dim))
@@ -61,6 +71,32 @@ class JEPA(nn.Module):
         """The pretrained image model that is not trained, where the encoder is `frozen`."""
         return self.encoder.backbone if isinstance(self.encoder, FrozenEncoder) else None
 
+    def fix_encoder(self) -> None:
+        """Keep encoder, projection and norm as they are; latents of a frame can then be made once and kept."""
+        self.encoder_is_fixed = True
+        for part in (self.encoder, self.project, self.norm):
+            part.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "JEPA":
+        """As for every module, but what is fixed stays in evaluation mode: a batch norm must not follow its batches."""
+        super().train(mode)
+        if self.encoder_is_fixed:
+            for part in (self.encoder, self.project, self.norm):
+                part.eval()
+        return self
+
+    @property
+    def kept(self) -> tuple[dict[str, Any], tuple[int, ...]] | None:
+        """What data sets can keep of a frame instead of looking at it again, see `features`: all that it depends on,
+        and its shape; None where everything that looks at frames is trained.
+        """
+        if self.encoder_is_fixed:
+            weights = {key: value for key, value in self.state_dict().items() if key.startswith(ENCODING)}
+            backbone = None if self.backbone is None else self.backbone.identity()
+            return {"latents": digest(weights), "backbone": backbone}, (self.config.latent_dim,)
+        return None if self.backbone is None else (self.backbone.identity(), self.backbone.shape)
+
     def encode(self, frames: Tensor | NDArray[np.uint8]) -> Tensor:
         """Latents (N, D) of frames (N, R, R, 3) uint8.
 
@@ -77,25 +113,31 @@ class JEPA(nn.Module):
         return self._latents(self.encoder(_pixels(frames.to(self.action_mean.device))))
 
     def latents(self, batch: dict[str, Tensor]) -> Tensor:
-        """Latents (N, T, D) of the windows of a batch: of `pixels`, or of `features` that the backbone has made.
+        """Latents (N, T, D) of the windows of a batch: of `pixels`, or of the `features` that were kept of them.
 
         Raises:
-            ValueError: the batch has features, but this model has no backbone, or they are of another shape.
+            ValueError: the batch has features, but this model makes none, or they are of another shape.
         """
         if "features" not in batch:
             return self.encode(batch["pixels"].flatten(0, 1)).unflatten(0, batch["pixels"].shape[:2])
         maps = batch["features"]
+        if self.encoder_is_fixed and maps.shape[2:] == (self.config.latent_dim,):
+            return maps.float()
         if not isinstance(self.encoder, FrozenEncoder) or maps.shape[2:] != self.encoder.backbone.shape:
             expected = None if self.backbone is None else self.backbone.shape
             raise ValueError(f"features are {tuple(maps.shape[2:])} a frame: this model expects {expected or 'pixels'}")
         return self._latents(self.encoder.reduce(maps.flatten(0, 1))).unflatten(0, maps.shape[:2])
 
     def features(self, frames: NDArray[np.uint8]) -> NDArray[np.float16]:
-        """What the backbone makes of frames (N, R, R, 3) uint8, (N, C, h, w), for data sets to keep.
+        """What is `kept` of frames (N, R, R, 3) uint8: the backbone's maps (N, C, h, w), or the latents (N, D) of a
+        fixed encoder.
 
         Raises:
-            ValueError: this model has no backbone.
+            ValueError: this model has neither.
         """
+        if self.encoder_is_fixed:
+            with torch.no_grad():
+                return self.encode(frames).half().cpu().numpy()
         if self.backbone is None:
             raise ValueError(f"encoder is '{self.config.encoder}': features are made by encoder=frozen alone")
         where = self.action_mean.device
@@ -122,8 +164,17 @@ class JEPA(nn.Module):
     def blocks(self, actions: Tensor) -> Tensor:
         """Normalised action blocks (…, M, frameskip·A) of actions (…, M·frameskip, A), one a control step."""
         normal = (actions - self.action_mean) / self.action_std
-        size = self.config.frameskip * self.config.action_dim
-        return normal.reshape(*actions.shape[:-2], -1, size)
+        skip, size = self.config.frameskip, self.config.frameskip * self.config.action_dim
+        return normal.reshape(*actions.shape[:-2], actions.shape[-2] // skip, size)
+
+    def blocks_between(self, latents: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Blocks (N, T-1, block) between the latents (N, T, D) of a batch of windows: of its `actions`, or inferred."""
+        if self.infer is not None:
+            return torch.tanh(self.infer(latents[:, :-1], latents[:, 1:]))
+        skip, size = self.config.frameskip, self.config.action_dim
+        if not size:
+            return latents.new_zeros(len(latents), latents.shape[1] - 1, 0)
+        return self.blocks(batch["actions"].unflatten(-1, (skip, size)).flatten(1, 2))
 
     def predict(self, states: Tensor, blocks: Tensor) -> Tensor:
         """Next state (N, S) after states (N, T, S) and normalised blocks (N, T, block)."""
@@ -149,6 +200,15 @@ class JEPA(nn.Module):
             predicted.append(following)
             window = torch.cat([window, following[:, None]], dim=1)[:, -history:]
         return torch.stack(predicted, dim=1)
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 of named tensors, 64 hexadecimal digits."""
+    found = hashlib.sha256()
+    for key in sorted(tensors):
+        found.update(f"{key}{tuple(tensors[key].shape)}".encode())
+        found.update(tensors[key].detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def _pixels(frames: Tensor) -> Tensor:

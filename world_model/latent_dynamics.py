@@ -23,9 +23,17 @@ class LatentDynamics:
 
     Each problem is rolled out on its own, as one row of matrix products over its candidates. Rounding then does not
     depend on how many problems share the call, and results not on the batch size.
+
+    Raises:
+        ValueError: the model knows no commands, so there is nothing to plan.
     """
 
     def __init__(self, model: JEPA) -> None:
+        if not model.config.action_dim:
+            raise ValueError(
+                "action_dim is 0: this model was trained on frames alone and cannot plan; expected one that was "
+                "trained with actions, for instance from this one (init=)"
+            )
         self.model = model.eval()
 
     @property

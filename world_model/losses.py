@@ -17,12 +17,20 @@ class JepaLoss(nn.Module):
         model: gives sizes for the inverse-dynamics head, where one is used.
         config: weights.
         seed: of SIGReg's random directions, which depend on (seed, step) alone.
+
+    Raises:
+        ValueError: actions shall be predicted, but the model knows none.
     """
 
     def __init__(self, model: JEPA, config: LossConfig, seed: int) -> None:
         super().__init__()
         self.config, self.seed = config, seed
-        block = model.config.frameskip * model.config.action_dim
+        if config.inverse_dynamics and not model.config.action_dim:
+            raise ValueError(
+                f"inverse_dynamics is {config.inverse_dynamics}, but there are no actions to predict (action_dim is "
+                "0): set it to 0"
+            )
+        block = model.config.block_dim
         self.inverse = InverseDynamics(model.config.latent_dim, block) if config.inverse_dynamics else None
 
     def forward(self, model: JEPA, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
@@ -34,11 +42,12 @@ class JepaLoss(nn.Module):
             step: optimiser step, for fresh directions.
         """
         latents, blocks, prediction = unrolled(model, batch)
-        terms = {"prediction": prediction}
-        # In full precision: the mean of many rounded cosines is further off than the mean of the cosines is from zero.
-        with torch.autocast(latents.device.type, enabled=False):
-            terms["regularizer"] = self._regularizer(latents.float(), step)
-        loss = terms["prediction"] + self.config.regularizer_weight * terms["regularizer"]
+        terms, loss = {"prediction": prediction}, prediction
+        if not model.encoder_is_fixed:  # else nothing could come of it
+            # In full precision: the mean of many rounded cosines is further off than that of the cosines is from zero.
+            with torch.autocast(latents.device.type, enabled=False):
+                terms["regularizer"] = self._regularizer(latents.float(), step)
+            loss = loss + self.config.regularizer_weight * terms["regularizer"]
         if self.inverse is not None:
             terms["inverse_dynamics"] = inverse_error(self.inverse, latents, blocks, self.config.inverse_steps)
             loss = loss + self.config.inverse_dynamics * terms["inverse_dynamics"]
@@ -79,8 +88,7 @@ def unrolled(model: JEPA, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Ten
     """
     history = model.config.history
     latents = model.latents(batch)
-    actions = batch["actions"].unflatten(-1, (model.config.frameskip, model.config.action_dim))
-    blocks = model.blocks(actions.flatten(1, 2))
+    blocks = model.blocks_between(latents, batch)
     states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
     predicted = model.rollout(states[:, :history], blocks[:, : history - 1], blocks[:, history - 1 :])
     return latents, blocks, (predicted - states[:, history:]).pow(2).mean()

@@ -22,6 +22,8 @@ def faster_precision(model: JEPA, batch: dict[str, Tensor], where: torch.device)
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if where.type != "cpu":
         return "bfloat16"
+    if model.encoder_is_fixed:  # the predictor alone is too small to gain
+        return "float32"
     windows = max(1, 256 // batch["state"].shape[1])
     few = {key: value[:windows] for key, value in batch.items()}
     seconds: dict[str, float] = {}

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
@@ -20,8 +22,9 @@ from torch import Tensor, nn
 from world_model import distributed
 from world_model.checkpoint import write_whole
 from world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
-from world_model.dataset import Batch, DatasetError, Windows
+from world_model.dataset import Batch, DatasetError, Windows, WindowSampler
 from world_model.dataset.statistics import combine, vector_statistics
+from world_model.initial import Init, start_from
 from world_model.jepa import JEPA
 from world_model.losses import JepaLoss
 from world_model.precision import autocast, faster_precision
@@ -29,6 +32,8 @@ from world_model.precision import autocast, faster_precision
 STATE_FILE = "training.safetensors"
 USED = ("pixels", "features", "actions", "state")
 """What of a batch is learned from."""
+DEFAULTS = {"train.share": 1.0, "model.inferred_dim": 0, "loss.inverse_steps": 1}
+"""What settings were before there were any, for states of earlier versions."""
 LOADERS = 4
 """Threads that fetch batches for a GPU; one keeps a processor busy."""
 
@@ -43,6 +48,7 @@ class Training:
         description: task, camera, control period and so on, for the checkpoint's JSON.
         camera_key: which of the data's cameras is seen; None for the only one, or `observation.images.front`.
         weights: how often windows of each task are drawn, where there are several; empty for evenly.
+        init: where the encoder comes from; None for random weights.
     """
 
     data: Path | Mapping[str, Path]
@@ -53,6 +59,7 @@ class Training:
     description: dict[str, Any] = field(default_factory=dict)
     camera_key: str | None = None
     weights: tuple[float, ...] = ()
+    init: Init | None = None
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""
@@ -62,6 +69,8 @@ class Training:
         if isinstance(self.data, Mapping):
             weights = self.weights or [1.0] * len(self.data)
             settings["tasks"] = list(zip(self.data, weights, strict=True))  # their order decides the batches
+        if self.init is not None:
+            settings["init"] = self.init.settings()
         return settings
 
 
@@ -77,7 +86,9 @@ class Trainer:
 
     Raises:
         BackboneError: a frozen backbone that cannot be had.
-        ValueError: the batch cannot be shared evenly by all processes.
+        CheckpointError: an encoder to begin with that cannot be read, or is another than the model's.
+        ValueError: the batch cannot be shared evenly by all processes, or actions shall be predicted and there are
+            none.
     """
 
     sampler: Windows
@@ -87,10 +98,12 @@ class Trainer:
         distributed.share(training.train.batch)
         torch.manual_seed(training.train.seed)
         self.model = JEPA(training.model)
-        self.training = replace(training, model=self.model.config)
+        init = None if training.init is None else start_from(self.model, training.init)
+        self.training = replace(training, model=self.model.config, init=init)
         self.loss = JepaLoss(self.model, training.loss, training.train.seed).to(device)
         self.model.to(device)
-        self.parameters = [*self.model.parameters(), *self.loss.parameters()]
+        every = [*self.model.parameters(), *self.loss.parameters()]
+        self.parameters = [parameter for parameter in every if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters,
             lr=training.train.learning_rate,
@@ -112,7 +125,7 @@ class Trainer:
         model's.
         """
         self.sampler = sampler
-        _set_normalisation(self.model, sampler)
+        _set_normalisation(self.model, sampler, self.training.train.share)
 
     def begin(self) -> None:
         """Settle the precision, the same in all processes; to be called once, after `load`."""
@@ -225,7 +238,7 @@ class Trainer:
             with safe_open(str(path), "pt", device="cpu") as file:
                 meta = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
-            theirs = dict(_leaves(json.loads(meta["settings"])))
+            theirs = {**DEFAULTS, **dict(_leaves(json.loads(meta["settings"])))}
             ours = dict(_leaves(json.loads(json.dumps(self.training.settings()))))
         except Exception as error:  # safetensors raises its own and OSErrors alike; a foreign file has no settings
             raise DatasetError(
@@ -252,20 +265,31 @@ class Trainer:
         self._summed = int(meta.get("summed", "0"))
 
 
-def _set_normalisation(model: JEPA, windows: Windows) -> None:
+def known_rows(part: WindowSampler, share: float) -> slice | NDArray[np.int64]:
+    """Rows of a cache whose numbers a run may know of: with a share of the episodes, those of the share alone."""
+    if share == 1.0:
+        return slice(None)
+    spans = zip(part.cache.starts[part.episodes], part.cache.lengths[part.episodes], strict=True)
+    return np.concatenate([np.arange(start, start + length) for start, length in spans])
+
+
+def _set_normalisation(model: JEPA, windows: Windows, share: float) -> None:
     parts, wanted = windows.parts, model.config.proprio_dim
-    tables = [("action", [part.cache.action for part in parts])]
+    rows = [known_rows(part, share) for part in parts]
+    tables = []
+    if model.config.action_dim:
+        tables.append(("action", [part.cache.action[known] for part, known in zip(parts, rows, strict=True)]))
     if wanted:
         for cache in (part.cache for part in parts):
             if cache.state.shape[1] != wanted:
                 raise DatasetError(
                     f"{cache.path}: has {cache.state.shape[1]} joint readings, the model expects {wanted}"
                 )
-        tables.append(("proprio", [part.cache.state for part in parts]))
+        tables.append(("proprio", [part.cache.state[known] for part, known in zip(parts, rows, strict=True)]))
     for name, columns in tables:
         # Of what is drawn, not of what there is: a task with few data and a large weight counts for its weight.
-        known = zip(columns, windows.shares, strict=True)
-        found = combine([{**vector_statistics(values), "count": [share]} for values, share in known])
+        shares = zip(columns, windows.shares, strict=True)
+        found = combine([{**vector_statistics(values), "count": [share]} for values, share in shares])
         model.get_buffer(f"{name}_mean").copy_(torch.tensor(found["mean"]))
         model.get_buffer(f"{name}_std").copy_(torch.tensor(found["std"]).clamp_min(1e-3))
 

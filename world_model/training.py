@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from world_model.dataset import (
     Windows,
     WindowSampler,
     open_cache,
+    read_dataset,
+    share_of,
     split_episodes,
     with_features,
 )
 from world_model.dataset.atomic import TEMPORARY
 from world_model.evaluation import embed, numbers
 from world_model.metric import step_covariance
-from world_model.trainer import STATE_FILE, Trainer, Training
+from world_model.trainer import STATE_FILE, Trainer, Training, known_rows
 
 __all__ = ["STATE_FILE", "TrainProgress", "Training", "export", "train"]
 
@@ -77,7 +79,8 @@ def train(
         device: torch device; None picks CUDA where there is one. Each process takes a GPU of its own.
         on_progress: called every `every` steps and after validations, in the first process.
         on_decoded: called with (frames done, frames in all) while the video is decoded, which happens once.
-        on_features: the same while a frozen backbone looks at the frames, which happens once as well.
+        on_features: the same while a backbone or encoder that is not trained looks at the frames, which happens once as
+            well.
 
     Returns:
         the final report (see `evaluation.numbers`), which the checkpoint's JSON holds too.
@@ -85,6 +88,7 @@ def train(
     Raises:
         DatasetError: unusable data, or a run in `out` with other settings.
         BackboneError: a frozen backbone that cannot be had.
+        CheckpointError: an encoder to begin with that cannot be read, or is another than the model's.
         ValueError: a batch that the processes cannot share evenly, or fewer GPUs than processes.
         FloatingPointError: the loss became infinite or NaN.
     """
@@ -98,11 +102,11 @@ def train(
         sampler, validation = _samplers(training, on_decoded)
         trainer.use(sampler)
         trainer.load()
-        if (backbone := trainer.model.backbone) is not None:
+        if (kept := trainer.model.kept) is not None:
             # Only now: what else is wrong with data and settings is told before hours of encoding.
-            look, identity = trainer.model.features, backbone.identity()
+            look = trainer.model.eval().features
             for part, held_out in zip(sampler.parts, validation.parts, strict=True):
-                part.cache = with_features(part.cache, identity, backbone.shape, look, on_features)
+                part.cache = with_features(part.cache, *kept, look, on_features)
                 held_out.cache = part.cache
         trainer.begin()
         first = distributed.is_first()
@@ -138,14 +142,16 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
     """Writes the checkpoint of a run as it is now, with `metrics` in its JSON; raises `DatasetError` if it cannot."""
     training, windows = trainer.training, trainer.sampler
     cache = windows.parts[0].cache  # what is said of it here is true of all
-    latents = embed(trainer.model, trainer.sampler, METRIC_WINDOWS, trainer.device)["latents"]
-    trainer.model.step_covariance.copy_(step_covariance(latents))
+    if not trainer.model.encoder_is_fixed:  # else the checkpoint that it came from had more video to take it from
+        latents = embed(trainer.model, windows, METRIC_WINDOWS, trainer.device)["latents"]
+        trainer.model.step_covariance.copy_(step_covariance(latents))
     description = {
         **training.description,
         "camera": cache.camera_key,
         "action_names": cache.names.get(ACTION_KEY),
         "control_period": 1.0 / cache.fps,
-        **_bounds(windows),
+        **(_bounds(windows, training.train.share) if training.model.action_dim else {}),
+        **({} if training.init is None else {"init": to_mapping(training.init)}),
         "dataset": _dataset(windows),
         "loss": to_mapping(training.loss),
         "train": {**to_mapping(training.train), "done": trainer.step},
@@ -170,13 +176,23 @@ def _split(
     training: Training, data: Path, on_decoded: Callable[[int, int], None] | None
 ) -> tuple[WindowSampler, WindowSampler]:
     config = training.train
-    cache = open_cache(data, training.model.resolution, camera_key=training.camera_key, progress=on_decoded)
-    if cache.action.shape[1] != training.model.action_dim:
+    size = read_dataset(data, training.camera_key).columns.get(ACTION_KEY, 0)
+    expected = training.model.action_dim
+    if expected and not size:
         raise DatasetError(
-            f"{data}: actions have {cache.action.shape[1]} numbers, the model expects "
-            f"{training.model.action_dim}: set world_model.action_dim={cache.action.shape[1]}"
+            f"{data}: has no actions (a feature called {ACTION_KEY} that is a vector), the model expects "
+            f"{expected} numbers: learn from its frames alone with world_model=video, or give data with actions"
         )
+    if expected not in (0, size):
+        raise DatasetError(
+            f"{data}: actions have {size} numbers, the model expects {expected}: set world_model.action_dim={size}"
+        )
+    cache = open_cache(data, training.model.resolution, camera_key=training.camera_key, progress=on_decoded)
+    if not expected:  # so that video with actions and video without can be learned from together
+        names = {key: value for key, value in cache.names.items() if key != ACTION_KEY}
+        cache = replace(cache, action=cache.action[:, :0], names=names)
     fitting, held_out = split_episodes(cache.episodes, config.validation, config.seed)
+    fitting = share_of(fitting, config.share, config.seed)
     shape = (training.model.history, training.loss.rollout, training.model.frameskip)
     return WindowSampler(cache, *shape, fitting), WindowSampler(cache, *shape, held_out)
 
@@ -184,7 +200,12 @@ def _split(
 def _dataset(windows: Windows) -> dict[str, Any]:
     """What the checkpoint says about its data; of several tasks together, and of each under `tasks`."""
     each: list[dict[str, Any]] = [
-        {"fingerprint": part.fingerprint, "frames": len(part.cache.frames), "episodes": part.cache.episodes}
+        {
+            "fingerprint": part.fingerprint,
+            "frames": len(part.cache.frames),
+            "episodes": part.cache.episodes,
+            "learned_from": len(part.episodes),
+        }
         for part in windows.parts
     ]
     if not isinstance(windows, WindowMixture):
@@ -193,14 +214,15 @@ def _dataset(windows: Windows) -> dict[str, Any]:
         name: {**one, "share": round(share, 6)}
         for name, one, share in zip(windows.names, each, windows.shares, strict=True)
     }
-    sums = {key: sum(part[key] for part in tasks.values()) for key in ("frames", "episodes")}
+    sums = {key: sum(part[key] for part in tasks.values()) for key in ("frames", "episodes", "learned_from")}
     return {"fingerprint": windows.fingerprint, **sums, "tasks": tasks}
 
 
-def _bounds(windows: Windows) -> dict[str, list[float]]:
+def _bounds(windows: Windows, share: float) -> dict[str, list[float]]:
     """Between which commands to plan: those of the data, where they are not in [-1, 1], which goes without saying."""
-    low = np.min([part.cache.action.min(0) for part in windows.parts], axis=0)
-    high = np.max([part.cache.action.max(0) for part in windows.parts], axis=0)
+    known = [part.cache.action[known_rows(part, share)] for part in windows.parts]
+    low = np.min([commands.min(0) for commands in known], axis=0)
+    high = np.max([commands.max(0) for commands in known], axis=0)
     if (abs(low) <= 1.0).all() and (abs(high) <= 1.0).all():
         return {}
     return {"action_low": low.tolist(), "action_high": high.tolist()}

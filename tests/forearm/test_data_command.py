@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,16 @@ def test_it_says_what_is_in_a_data_set(capsys: Any) -> None:
     assert "camera: observation.images.wrist, 64 x 48 pixels, video" in said
     assert "action gripper" in said and "no problems found" in said
     assert main(["data", "inspect", str(DATA / "images")]) == 0
+
+
+def test_it_says_what_video_without_actions_is_good_for(tmp_path: Path, capsys: Any) -> None:
+    shutil.copytree(DATA / "images", tmp_path / "silent")
+    path = tmp_path / "silent" / "meta" / "info.json"
+    info = json.loads(path.read_text())
+    del info["features"]["action"]
+    path.write_text(json.dumps(info))
+    assert main(["data", "inspect", str(tmp_path / "silent")]) == 0
+    assert "no actions: an encoder can be learned from the frames alone" in capsys.readouterr().out
 
 
 def test_mistakes_are_one_line(tmp_path: Path, failing: Any) -> None:

@@ -128,6 +128,36 @@ def test_heads_are_trained_beside_their_checkpoint(data: Path, tmp_path: Path, c
     assert "was made for task push, not reach" in failing("train-heads", f"data={data}", f"task.checkpoint={run}")
 
 
+def test_an_encoder_from_video_alone_and_a_share_of_the_commands(
+    data: Path, tmp_path: Path, capsys: Any, failing: Any
+) -> None:
+    video, one, two = (str(tmp_path / name) for name in ("video", "one", "two"))
+    assert main(words(data, Path(video), "world_model=video")) == 0
+    refused = failing("plan", "task=push", f"task.checkpoint={video}", "seed=1")
+    assert "knows no commands, so it cannot plan" in refused and f"init={video} freeze_encoder=true" in refused
+    assert "cannot plan" in failing("compare", "task=push", f"task.checkpoint={video}", f"out={tmp_path / 'compare'}")
+    assert "cannot plan" in failing("train-heads", f"data={data}", "task=push", f"task.checkpoint={video}")
+    begin = (f"init={video}", "freeze_encoder=true", "share=0.5", "device=cpu")
+    assert main(words(data, Path(one), *begin)) == 0
+    document = json.loads((tmp_path / "one" / "model.json").read_text())
+    assert document["train"]["share"] == 0.5 and document["dataset"]["learned_from"] == 5
+    assert document["init"]["freeze_encoder"] is True
+    model, _ = load_for({**task_config("push"), "checkpoint": one})
+    assert model.config.action_dim == 4
+    finish(start(*TORCHRUN, "forearm", *words(data, Path(two), *begin)))
+    for row, expected in zip(rows(Path(two)), rows(Path(one)), strict=True):
+        assert row["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+    capsys.readouterr()
+    other = tmp_path / "other"
+    assert "width 8, not 16" in failing(*words(data, other, f"init={video}", "world_model.width=16"))
+    assert "no checkpoint 'nosuch'" in failing(*words(data, other, "init=nosuch"))
+    assert "freeze_encoder=true without init=" in failing(*words(data, other, "freeze_encoder=true"))
+    assert "share is 0.0: expected" in failing(*words(data, other, "share=0"))
+    assert "share must be a number" in failing(*words(data, other, "share=all"))
+    assert "not one of 10 episodes" in failing(*words(data, other, "share=0.01"))
+    assert not other.exists()
+
+
 def test_bad_training(data: Path, tmp_path: Path, failing: Any) -> None:
     out = tmp_path / "run"
     assert "forearm collect" in failing(*words(tmp_path / "nothing", out))

@@ -6,14 +6,14 @@ Several WindowSamplers, one a task, are drawn from together by a WindowMixture.
 """
 
 from .cache import FrameCache, dataset_fingerprint, open_cache
-from .episode import Episode
+from .episode import Episode, Floats
 from .features import with_features
 from .images import resize_frame
 from .layout import ACTION_KEY, CAMERA_KEY, STATE_KEY, DatasetError
 from .lerobot import DatasetWriter
 from .mixture import WindowMixture
 from .reader import EpisodeEntry, LeRobotData, read_dataset
-from .windows import Batch, Windows, WindowSampler, split_episodes
+from .windows import Batch, Windows, WindowSampler, share_of, split_episodes
 
 __all__ = [
     "ACTION_KEY",
@@ -24,6 +24,7 @@ __all__ = [
     "DatasetWriter",
     "Episode",
     "EpisodeEntry",
+    "Floats",
     "FrameCache",
     "LeRobotData",
     "WindowMixture",
@@ -33,6 +34,7 @@ __all__ = [
     "open_cache",
     "read_dataset",
     "resize_frame",
+    "share_of",
     "split_episodes",
     "with_features",
 ]

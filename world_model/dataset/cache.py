@@ -54,7 +54,7 @@ class FrameCache:
     state: Floats
     """(N, S); S is 0 where the dataset has none."""
     action: Floats
-    """(N, A)."""
+    """(N, A); A is 0 where the dataset has none."""
     extra: dict[str, Floats]
     """Further numeric columns (N, D) by feature name."""
     starts: npt.NDArray[np.int64]
@@ -177,9 +177,9 @@ def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: 
                     done += 1
                 if progress is not None:
                     progress(done, total)
-        state = columns.pop(layout.STATE_KEY, [np.zeros((total, 0), np.float32)])
-        arrays: dict[str, npt.NDArray[Any]] = {"state": np.concatenate(state)}
-        arrays["action"] = np.concatenate(columns.pop(layout.ACTION_KEY))
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for name, key in (("state", layout.STATE_KEY), ("action", layout.ACTION_KEY)):
+            arrays[name] = np.concatenate(columns.pop(key, [np.zeros((total, 0), np.float32)]))
         extra = {key: f"extra{number}" for number, key in enumerate(columns)}
         arrays |= {name: np.concatenate(columns[key]) for key, name in extra.items()}
         lengths = np.array([entry.length for entry in data.episodes], np.int64)

@@ -78,10 +78,7 @@ class LeRobotData:
             for key, feature in features.items()
             if feature.get("dtype") in NUMERIC and len(feature["shape"]) == 1 and key not in layout.INDEX_FEATURES
         }
-        """Width of every numeric column: action, state and others."""
-        if layout.ACTION_KEY not in self.columns:
-            path = root / layout.INFO_PATH
-            raise DatasetError(f"{path}: has no feature called {layout.ACTION_KEY} that is a vector")
+        """Width of every numeric column: action (not in video that was recorded without), state and others."""
         self._tables: dict[Path, pa.Table] = {}
         self._group: tuple[Path, int, pa.ChunkedArray] | None = None
 
@@ -150,8 +147,9 @@ class LeRobotData:
     def episode(self, episode: int) -> Episode:
         """A whole episode in memory, with L action rows."""
         numbers = self.numbers(episode)
-        action = numbers.pop(layout.ACTION_KEY)
-        state = numbers.pop(layout.STATE_KEY, np.zeros((len(action), 0), np.float32))
+        empty = np.zeros((self.episodes[episode].length, 0), np.float32)
+        action = numbers.pop(layout.ACTION_KEY, empty)
+        state = numbers.pop(layout.STATE_KEY, empty)
         return Episode(np.stack(list(self.frames(episode))), state, action, numbers)
 
     def _video(self, entry: EpisodeEntry) -> Iterator[Pixels]:

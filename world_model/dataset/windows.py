@@ -202,7 +202,7 @@ class WindowSampler(Windows):
             arrays["pixels"] = cache.frames[frames]
         else:
             arrays["features"] = cache.features[frames]
-        arrays["actions"] = actions.reshape(len(episode), self.window - 1, -1)
+        arrays["actions"] = actions.reshape(len(episode), self.window - 1, self.frameskip * actions.shape[-1])
         arrays |= {key: values[frames] for key, values in cache.extra.items()}
         arrays |= {"episode": episode, "time": present}
         return {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in arrays.items()}
@@ -257,6 +257,24 @@ def _permutation(count: int, seed: int, epoch: int) -> Indices:
     order = np.random.default_rng([seed, epoch]).permutation(count)
     order.flags.writeable = False  # it is shared by all who ask
     return order
+
+
+def share_of(episodes: Indices, share: float, seed: int) -> Indices:
+    """A ``share`` of ``episodes`` (E,), sorted, chosen at random by ``seed``; a smaller share is part of a larger one.
+
+    Raises:
+        ValueError: the share is not in (0, 1], or not one episode is left of them.
+    """
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"share is {share}; it must be above 0 and at most 1")
+    count = round(share * len(episodes))
+    if count < 1:
+        raise ValueError(
+            f"share is {share}: not one of {len(episodes)} episodes; it must be at least {1 / len(episodes):.2g} here"
+        )
+    # Its own stream, so that it has nothing to do with what was held out.
+    order = np.random.default_rng([seed, len(episodes), 1]).permutation(len(episodes))
+    return np.sort(episodes[order[:count]])
 
 
 def split_episodes(count: int, validation_fraction: float, seed: int) -> tuple[Indices, Indices]:
