@@ -11,7 +11,7 @@ from forearm.compare_command import comparison_of, run_and_show
 from forearm.errors import ForearmError
 from forearm.files import replacing
 from forearm.parallel import default_workers
-from forearm.results.cells import CELLS, FOLDER, Cell, WithPrior
+from forearm.results.cells import CELLS, FOLDER, Cell
 from forearm.results.page import page
 
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for cell in cells:
             if options.episodes:
                 _run(cell, options.episodes, options)
-            if options.oracle_episodes and cell.protocol == "rest" and not isinstance(cell, WithPrior):
+            if options.oracle_episodes and cell.protocol == "rest" and cell.ceiling is not None:
                 _run(cell.ceiling, options.oracle_episodes, options)
             write_page(options.out)
         write_page(options.out)

@@ -38,8 +38,8 @@ class Cell:
         ]  # fmt: skip
 
     @property
-    def ceiling(self) -> "Ceiling":
-        """The same planner on the simulator itself."""
+    def ceiling(self) -> "Ceiling | None":
+        """The same planner on the simulator itself; None where there is none."""
         return Ceiling(self.task, self.protocol)
 
 
@@ -47,11 +47,10 @@ class Cell:
 class WithPrior(Cell):
     """The same with the learned prior of the task's heads: the best of what it proposes, and what it does alone.
 
-    `horizon`: control steps, as many as the prior proposes. `spread`: of its candidates, chosen on other seeds.
+    `horizon`: control steps, as many as the prior proposes.
     """
 
     horizon: int = 16
-    spread: float = 0.3
 
     @property
     def title(self) -> str:
@@ -62,6 +61,11 @@ class WithPrior(Cell):
     def folder(self) -> Path:
         """Of its comparison."""
         return FOLDER / f"{self.task.replace('/', '-')}-{self.protocol}-prior"
+
+    @property
+    def ceiling(self) -> None:
+        """None: the prior knows no simulator."""
+        return None
 
     def words(self, episodes: int, seed: int, planner: str) -> list[str]:
         """What follows `forearm compare`; the planner is random shooting, as all candidates are the prior's."""
@@ -97,7 +101,7 @@ class Ceiling(Cell):
 
 CELLS = (
     *(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH)),
-    WithPrior("pick_place", "rest", horizon=12, spread=0.1),
+    WithPrior("pick_place", "rest", horizon=12),
     *(WithPrior(task, "rest") for task in WITH_PRIOR),
     Cell(CUBE, "strict"),
     Cell(CUBE, "ogbench"),

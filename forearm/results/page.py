@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from forearm.results.cells import CELLS, Cell, WithPrior
+from forearm.results.cells import CELLS, Cell
 from forearm.rows import NONE, PRIOR
 
 NOTHING = ""
@@ -34,11 +34,11 @@ def page(folder: Path, before: str = "") -> str:
     lines = [HEADING]
     for cell in CELLS:
         if (document := _read(cell.folder)) is not None:
-            ceiling = None if isinstance(cell, WithPrior) else _read(cell.ceiling.folder)
+            ceiling = None if cell.ceiling is None else _read(cell.ceiling.folder)
             old = rows.get((cell.protocol, cell.title), {})
             rows[cell.protocol, cell.title] = _row(cell, document, ceiling) | _ceiling_kept(old, ceiling)
             told[str(cell.folder)] = _provenance(document)
-            if ceiling is not None:
+            if cell.ceiling is not None and ceiling is not None:
                 told[str(cell.ceiling.folder)] = _provenance(ceiling)
     known = [cell for cell in CELLS if (cell.protocol, cell.title) in rows]
     for protocol in dict.fromkeys(cell.protocol for cell in known):
@@ -55,7 +55,8 @@ def page(folder: Path, before: str = "") -> str:
         "|---" * 7 + "|",
     ]
     for cell in known:
-        lines += [told[key] for key in (str(cell.folder), str(cell.ceiling.folder)) if key in told]
+        folders = [str(one.folder) for one in (cell, cell.ceiling) if one is not None]
+        lines += [told[folder] for folder in folders if folder in told]
     return "\n".join(lines) + "\n"
 
 
