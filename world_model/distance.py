@@ -20,7 +20,7 @@ from torch import Generator, Tensor, nn
 
 from world_model.fitting import Fitting, OnStep, check_fitting, fit
 from world_model.heads import network
-from world_model.trajectories import Trajectories
+from world_model.trajectories import Trajectories, noisy
 
 KINDS = ("reachability", "quasimetric", "value")
 
@@ -153,11 +153,6 @@ class QuasimetricDistance(Distance):
         too_long = (self.between(here, following) - 1.0).clamp(min=0.0).square().mean() - 0.25**2
         weight = nn.functional.softplus(self.multiplier)
         return apart + weight.detach() * too_long - weight * too_long.detach()
-
-
-def noisy(latents: Tensor, std: float, draw: Generator) -> Tensor:
-    """Latents with white noise added."""
-    return latents + std * torch.randn(latents.shape, generator=draw) if std else latents
 
 
 def make_distance(latent_dim: int, config: DistanceConfig) -> Distance:

@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 
 from world_model.fitting import Fitting, OnStep, check_fitting, fit
 from world_model.slow_features import SlowFeatures
-from world_model.trajectories import Trajectories
+from world_model.trajectories import Trajectories, noisy
 
 StepsTo = Callable[[Tensor, Tensor], Tensor]
 """Control steps (N,) from latents (N, D) to goals (N, D)."""
@@ -142,21 +142,20 @@ def prior_loss(
     rows: Tensor,
     ahead: Tensor,
     weights: Tensor | None = None,
-    blur: Tensor | None = None,
+    noise: Callable[[Tensor], Tensor] = lambda latents: latents,
 ) -> Tensor:
     """Mean negative log-likelihood, in nats, of one dimension of a command.
 
     Of the commands given from the moments `rows` (N,) on, up to the goals `ahead` (N,) control steps later: what comes
-    after a goal is not its way there. `weights` (N,) say how much each moment counts; None: all alike. `blur` (N, D) is
-    added to the latents there.
+    after a goal is not its way there. `weights` (N,) say how much each moment counts; None: all alike. `noise`
+    blurs the latents there.
     """
     offsets = torch.arange(prior.config.horizon)
     counts = (offsets < ahead[:, None]).to(data.latents)[..., None]
     if weights is not None:
         counts = counts * weights[:, None, None]
     actions = data.actions[torch.where(offsets < ahead[:, None], rows[:, None] + offsets, rows[:, None])]
-    latents = data.latents[rows] if blur is None else data.latents[rows] + blur
-    mean, std = prior(latents, data.latents[rows + ahead])
+    mean, std = prior(noise(data.latents[rows]), data.latents[rows + ahead])
     nats = 0.5 * ((actions - mean) / std).square() + std.log() + 0.5 * math.log(2 * math.pi)
     return (nats * counts).sum() / (counts.sum() * actions.shape[-1])
 
@@ -214,7 +213,6 @@ def train_prior(
         weights = None
         if config.advantage and distance is not None:
             weights = advantage_weights(distance, data, rows, ahead, config.horizon, config.advantage)
-        blur = config.noise * torch.randn(len(rows), data.latents.shape[1], generator=draw) if config.noise else None
-        return prior_loss(prior, data, rows, ahead, weights, blur)
+        return prior_loss(prior, data, rows, ahead, weights, lambda latents: noisy(latents, config.noise, draw))
 
     return fit(make, loss, config, seed, on_step)

@@ -269,8 +269,7 @@ def known_rows(part: WindowSampler, share: float) -> slice | NDArray[np.int64]:
     """Rows of a cache whose numbers a run may know of: with a share of the episodes, those of the share alone."""
     if share == 1.0:
         return slice(None)
-    spans = zip(part.cache.starts[part.episodes], part.cache.lengths[part.episodes], strict=True)
-    return np.concatenate([np.arange(start, start + length) for start, length in spans])
+    return part.cache.rows(part.episodes)
 
 
 def _set_normalisation(model: JEPA, windows: Windows, share: float) -> None:

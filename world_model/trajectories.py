@@ -78,6 +78,11 @@ class Trajectories:
         return rows, 1 + (torch.rand(count, generator=draw) * room).long().clamp(max=room - 1)
 
 
+def noisy(latents: Tensor, std: float, draw: Generator) -> Tensor:
+    """Latents with white noise added."""
+    return latents + std * torch.randn(latents.shape, generator=draw) if std else latents
+
+
 @torch.inference_mode()
 def encode_episodes(
     model: JEPA, cache: FrameCache, episodes: np.ndarray, progress: Callable[[int, int], None] | None = None
@@ -90,8 +95,7 @@ def encode_episodes(
         raise DatasetError(
             f"{cache.path}: actions have {cache.action.shape[1]} numbers, the model expects {model.config.action_dim}"
         )
-    lengths, starts = cache.lengths[episodes], cache.starts[episodes]
-    frames = np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
+    frames = cache.rows(episodes)
     parts = []
     for at in range(0, len(frames), CHUNK):
         rows = frames[at : at + CHUNK]
@@ -102,7 +106,7 @@ def encode_episodes(
         parts.append(latents.cpu())
         if progress is not None:
             progress(min(at + CHUNK, len(frames)), len(frames))
-    left = np.concatenate([np.arange(length - 1, -1, -1) for length in lengths])
+    left = np.concatenate([np.arange(length - 1, -1, -1) for length in cache.lengths[episodes]])
     # Copies made outside of inference mode may be trained on.
     with torch.inference_mode(False):
         together = torch.cat(parts).clone()

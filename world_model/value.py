@@ -13,9 +13,9 @@ import math
 import torch
 from torch import Generator, Tensor, nn
 
-from world_model.distance import Distance, DistanceConfig, noisy
+from world_model.distance import Distance, DistanceConfig
 from world_model.heads import network
-from world_model.trajectories import Trajectories
+from world_model.trajectories import Trajectories, noisy
 
 HERE = 0.2
 """Share of goals that are where one is: what is reached costs nothing."""

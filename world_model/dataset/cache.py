@@ -68,7 +68,7 @@ class FrameCache:
     source_resolution: tuple[int, int]
     """(H, W) before resizing."""
     features: npt.NDArray[np.float16] | None = None
-    """(N, C, h, w), what a frozen image model sees in each frame, see ``with_features``; a memory map."""
+    """(N, ...), what is kept of each frame: a frozen image model's maps, or latents, see ``with_features``; a memory map."""
 
     @property
     def resolution(self) -> tuple[int, int]:
@@ -79,6 +79,11 @@ class FrameCache:
     def episodes(self) -> int:
         """How many episodes there are."""
         return len(self.starts)
+
+    def rows(self, episodes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Numbers of the frames of ``episodes`` (E,), one episode after the other."""
+        spans = zip(self.starts[episodes], self.lengths[episodes], strict=True)
+        return np.concatenate([np.arange(start, start + length) for start, length in spans])
 
 
 def open_cache(
