@@ -68,7 +68,7 @@ class FrameCache:
     source_resolution: tuple[int, int]
     """(H, W) before resizing."""
     features: npt.NDArray[np.float16] | None = None
-    """(N, ...), what is kept of each frame: a frozen image model's maps, or latents, see ``with_features``; a memory map."""
+    """(N, ...), kept of each frame: a frozen model's maps, or latents, see ``with_features``; a memory map."""
 
     @property
     def resolution(self) -> tuple[int, int]:
