@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 ENCODERS = ("conv", "vit", "frozen")
 TOKENS = ("patch", "pooled")
+PATCHES = (2, 4, 8)
 REGULARIZERS = ("sigreg", "vicreg")
 
 Settings = TypeVar("Settings")
@@ -64,6 +65,9 @@ class ModelConfig:
     Attributes:
         encoder: `conv`, `vit` or `frozen`.
         resolution: side of the square input frames in pixels.
+        patch: side in pixels of the squares that the first layer (conv) takes whole.
+        standardize: frames are seen less the mean frame of the data, and divided by their standard deviation from it,
+            one number for all pixels; of use where what moves is small or dark.
         latent_dim: D, size of the latent of one frame.
         width: channels of the encoder's first stage (conv), of every token (vit) or of the projected map (frozen).
         depth: residual blocks per stage (conv) or on the projected map (frozen), or transformer blocks (vit).
@@ -80,6 +84,8 @@ class ModelConfig:
 
     encoder: str = "conv"
     resolution: int = 64
+    patch: int = 4
+    standardize: bool = False
     latent_dim: int = 128
     width: int = 32
     depth: int = 1
@@ -113,6 +119,13 @@ class ModelConfig:
             )
         if self.resolution < 32 or self.resolution % 16:
             raise ValueError(f"resolution is {self.resolution}: expected a multiple of 16 from 32 up")
+        if self.encoder == "conv" and (self.patch not in PATCHES or self.resolution % (4 * self.patch)):
+            raise ValueError(
+                f"patch is {self.patch}: expected one of {', '.join(map(str, PATCHES))}, of whose fourfold the "
+                f"resolution, {self.resolution}, is a multiple"
+            )
+        if self.encoder == "frozen" and self.standardize:
+            raise ValueError("standardize is true: a frozen backbone has its own mean and std, set it to false")
 
     @property
     def block_dim(self) -> int:

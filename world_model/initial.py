@@ -6,7 +6,7 @@ from typing import Any
 from world_model.checkpoint import CheckpointError, load_checkpoint
 from world_model.jepa import ENCODING, JEPA
 
-SHAPES = ("encoder", "resolution", "latent_dim", "width", "depth")
+SHAPES = ("encoder", "resolution", "patch", "standardize", "latent_dim", "width", "depth")
 """Settings that two models must share for one to take over the other's encoder."""
 
 

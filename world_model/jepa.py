@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from world_model.backbone import Backbone
 from world_model.batch_norm import WholeBatchNorm
 from world_model.config import ModelConfig
-from world_model.encoders import FrozenEncoder, make_encoder
+from world_model.encoders import FrozenEncoder, make_encoder, pixels
 from world_model.predictors import InverseDynamics, ResidualPredictor
 
 ENCODING = ("encoder.", "project.", "norm.")
@@ -110,7 +110,7 @@ class JEPA(nn.Module):
                 f"frames are {str(frames.dtype).removeprefix('torch.')} {tuple(frames.shape)}: "
                 f"this model expects uint8 (N, {side}, {side}, 3)"
             )
-        return self._latents(self.encoder(_pixels(frames.to(self.action_mean.device))))
+        return self._latents(self.encoder(frames.to(self.action_mean.device)))
 
     def latents(self, batch: dict[str, Tensor]) -> Tensor:
         """Latents (N, T, D) of the windows of a batch: of `pixels`, or of the `features` that were kept of them.
@@ -143,7 +143,7 @@ class JEPA(nn.Module):
         where = self.action_mean.device
         # Few at a time, so that what lies between two layers stays in a processor's caches: twice as fast as many.
         parts = torch.from_numpy(frames).split(8 if where.type == "cpu" else len(frames))
-        return torch.cat([self.backbone(_pixels(part.to(where))).cpu() for part in parts]).numpy()
+        return torch.cat([self.backbone(pixels(part.to(where))).cpu() for part in parts]).numpy()
 
     def _latents(self, encoded: Tensor) -> Tensor:
         return self.norm(self.project(encoded).float())
@@ -209,9 +209,3 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
         found.update(f"{key}{tuple(tensors[key].shape)}".encode())
         found.update(tensors[key].detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
-
-
-def _pixels(frames: Tensor) -> Tensor:
-    """(N, 3, R, R) in [-0.5, 0.5] of frames (N, R, R, 3) uint8."""
-    # A permuted view of NHWC bytes already is channels-last memory; the convolutions want it so.
-    return frames.permute(0, 3, 1, 2).float() / 255.0 - 0.5

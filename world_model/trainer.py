@@ -5,6 +5,7 @@ share of every batch and the gradients are averaged.
 """
 
 import json
+import math
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
@@ -24,6 +25,7 @@ from world_model.checkpoint import write_whole
 from world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
 from world_model.dataset import Batch, DatasetError, Windows, WindowSampler
 from world_model.dataset.statistics import combine, vector_statistics
+from world_model.encoders import Stem
 from world_model.initial import Init, start_from
 from world_model.jepa import JEPA
 from world_model.losses import JepaLoss
@@ -32,8 +34,18 @@ from world_model.precision import autocast, faster_precision
 STATE_FILE = "training.safetensors"
 USED = ("pixels", "features", "actions", "state")
 """What of a batch is learned from."""
-DEFAULTS = {"train.share": 1.0, "model.inferred_dim": 0, "loss.inverse_steps": 1}
+DEFAULTS = {
+    "train.share": 1.0,
+    "model.inferred_dim": 0,
+    "model.patch": 4,
+    "model.standardize": False,
+    "loss.inverse_steps": 1,
+}
 """What settings were before there were any, for states of earlier versions."""
+SEEN_FRAMES = 1024
+"""Of a data set, from which the mean frame is taken."""
+LEAST_SPREAD = 0.01
+"""By which standardised frames are divided at least: what varies by less is noise."""
 LOADERS = 4
 """Threads that fetch batches for a GPU; one keeps a processor busy."""
 
@@ -125,7 +137,10 @@ class Trainer:
         model's.
         """
         self.sampler = sampler
-        _set_normalisation(self.model, sampler, self.training.train.share)
+        share = self.training.train.share
+        _set_normalisation(self.model, sampler, share)
+        if self.model.config.standardize and self.training.init is None:  # an encoder that was given keeps its own
+            _set_standardisation(self.model, sampler, share)
 
     def begin(self) -> None:
         """Settle the precision, the same in all processes; to be called once, after `load`."""
@@ -291,6 +306,22 @@ def _set_normalisation(model: JEPA, windows: Windows, share: float) -> None:
         found = combine([{**vector_statistics(values), "count": [share]} for values, share in shares])
         model.get_buffer(f"{name}_mean").copy_(torch.tensor(found["mean"]))
         model.get_buffer(f"{name}_std").copy_(torch.tensor(found["std"]).clamp_min(1e-3))
+
+
+def _set_standardisation(model: JEPA, windows: Windows, share: float) -> None:
+    """Mean frame, and deviation from it, of frames spread over the data."""
+    total, squares, counted = 0.0, 0.0, 0.0
+    for part, weight in zip(windows.parts, windows.shares, strict=True):
+        rows = np.arange(len(part.cache.frames))[known_rows(part, share)]
+        rows = rows[:: math.ceil(len(rows) / SEEN_FRAMES)]
+        frames = part.cache.frames[rows].astype(np.float32) / 255.0 - 0.5  # as the model itself makes of them
+        total, squares = total + weight * frames.mean(0), squares + weight * np.square(frames).mean(0)
+        counted += weight
+    mean = total / counted
+    stem = next(part for part in model.encoder.modules() if isinstance(part, Stem))
+    stem.mean.copy_(torch.as_tensor(mean))
+    spread = float(np.mean(squares / counted - np.square(mean)))
+    stem.std.fill_(max(spread, LEAST_SPREAD**2) ** 0.5)
 
 
 def _schedule(step: int, config: TrainConfig) -> float:

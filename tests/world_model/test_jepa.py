@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from world_model import JEPA, LatentDynamics, LatentState, LatentTracker, ModelConfig
+from world_model.encoders import Stem
 
 SMALL = {"resolution": 32, "latent_dim": 6, "width": 8, "predictor_width": 16, "predictor_depth": 1}
 
@@ -26,6 +27,27 @@ def test_encode_gives_one_latent_a_frame(encoder):
     latents = model.encode(frames(5))
     assert latents.shape == (5, 6) and latents.dtype == torch.float32
     assert not torch.allclose(latents[0], latents[1])
+
+
+@pytest.mark.parametrize("encoder", ["conv", "vit"])
+@pytest.mark.parametrize("standardize", [False, True])
+def test_the_stem_sees_scaled_frames_less_their_mean(encoder, standardize):
+    stem = next(part for part in model_of(encoder=encoder, standardize=standardize).modules() if isinstance(part, Stem))
+    mean, std = torch.zeros(32, 32, 3), torch.ones(())
+    if standardize:
+        mean, std = 0.3 * torch.randn(32, 32, 3, generator=torch.Generator().manual_seed(0)), torch.tensor(0.05)
+        stem.mean.copy_(mean)
+        stem.std.copy_(std)
+    pixels = torch.from_numpy(frames(3)).float() / 255 - 0.5
+    seen = ((pixels - mean) / std).permute(0, 3, 1, 2)
+    wanted = torch.nn.functional.conv2d(seen, stem.weight, stem.bias, stem.stride)
+    torch.testing.assert_close(stem(torch.from_numpy(frames(3))), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_larger_patches_of_larger_frames_make_the_same_map():
+    small, large = JEPA(ModelConfig(resolution=64, patch=4)), JEPA(ModelConfig(resolution=128, patch=8))
+    assert small.encoder.features == large.encoder.features
+    assert large.encode(np.zeros((2, 128, 128, 3), np.uint8)).shape == (2, 128)
 
 
 def test_encode_names_what_is_wrong_with_frames():

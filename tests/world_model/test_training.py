@@ -2,15 +2,19 @@ import json
 import random
 import signal
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from tests.world_model.processes import finish, rows, start
 from tests.world_model.trainee import LOSS, run, training_of
 from world_model import CheckpointError, LossConfig, ModelConfig, TrainConfig, load_checkpoint
-from world_model.dataset import DatasetError
+from world_model.dataset import DatasetError, open_cache
+from world_model.initial import Init
 from world_model.losses import JepaLoss, inverse_error
+from world_model.trainer import SEEN_FRAMES
 from world_model.training import STATE_FILE, Training, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -38,6 +42,22 @@ def test_the_checkpoint_says_what_it_is(trained):
     assert document["control_period"] == pytest.approx(0.1) and len(document["dataset"]["fingerprint"]) == 64
     assert not model.training and not any(p.requires_grad for p in model.parameters())
     assert len((out / "log.jsonl").read_text().splitlines()) > 5
+
+
+def test_standardised_frames_are_seen_less_the_mean_of_those_trained_on(squares, tmp_path):
+    training = training_of(squares, tmp_path / "first", 2)
+    training = replace(training, model=replace(training.model, standardize=True))
+    train(training)
+    model, _ = load_checkpoint(tmp_path / "first")
+    stem = model.encoder.trunk[0]
+    pixels = open_cache(squares, 32).frames.astype(np.float32) / 255 - 0.5
+    assert len(pixels) <= SEEN_FRAMES  # or the mean below is of others
+    np.testing.assert_allclose(stem.mean, pixels.mean(0), atol=1e-5)
+    np.testing.assert_allclose(stem.std, np.sqrt(np.square(pixels - pixels.mean(0)).mean()), rtol=1e-3)
+    # An encoder that is taken over goes on seeing frames as it did: here the mean of a tenth of them would be another.
+    second = replace(training, out=tmp_path / "second", init=Init(str(tmp_path / "first")))
+    train(replace(second, train=replace(second.train, share=0.1)))
+    assert load_checkpoint(tmp_path / "second")[0].encoder.trunk[0].mean.equal(stem.mean)
 
 
 class Killed(Exception):
@@ -150,6 +170,19 @@ def test_data_that_do_not_fit_the_model_are_refused(squares, tmp_path):
     wrong = Training(squares, tmp_path, ModelConfig(resolution=32, proprio_dim=15), LOSS, TrainConfig(batch=8))
     with pytest.raises(DatasetError, match="2 joint readings, the model expects 15"):
         train(wrong)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"patch": 3}, "patch is 3: expected one of 2, 4, 8"),
+        ({"patch": 8, "resolution": 48}, "patch is 8.*the resolution, 48, is a multiple"),
+        ({"encoder": "frozen", "backbone": {"weights_file": "w"}, "standardize": True}, "standardize is true"),
+    ],
+)
+def test_settings_that_make_no_model_are_refused(changes, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        ModelConfig(**changes)
 
 
 @pytest.mark.parametrize(
