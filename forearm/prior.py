@@ -15,10 +15,10 @@ NOISE_BETA = 2.0
 
 
 class LatentPrior:
-    """Proposes what the prior thinks leads from the newest latent of each problem to its goal latent.
+    """Proposes what the prior thinks leads from the newest state of each problem to its goal latent.
 
     Args:
-        prior: of commands, given a latent and a goal.
+        prior: of commands, given a state and a goal.
         goals: (B, D), in the order of the problems.
         spread: share of the prior's standard deviation that candidates have: it holds the noise of the recordings too.
 
@@ -42,10 +42,10 @@ class LatentPrior:
         """
         if len(self.goals) != space.batch:
             raise ValueError(f"{len(self.goals)} goals for {space.batch} problems; give one to each")
-        latents = problem.state.states[:, -1, : self.goals.shape[-1]]
+        states = problem.state.states[:, -1]
         numbers = noise.normal(count, self.prior.config.horizon, space.dims, NOISE_BETA, like=space.low) * self.spread
         numbers[:, 0] = 0.0
-        commands = self.prior.sample(latents, self.goals, numbers).to(space.low)[:, :, : space.horizon]
+        commands = self.prior.sample(states, self.goals, numbers).to(space.low)[:, :, : space.horizon]
         missing = space.horizon - commands.shape[2]
         if missing > 0:
             rest = space.middle.expand(*commands.shape[:2], missing, -1)

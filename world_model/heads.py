@@ -1,4 +1,7 @@
-"""A prior over commands: what was usually done between a latent and a goal latent, p(actions | latent, goal latent).
+"""A prior over commands: what was usually done between a state and a goal latent, p(actions | state, goal latent).
+
+Of the present it sees what the world model does: the latent, and the arm's joint readings where the model uses them. Of
+a goal there is only the picture.
 
 Trained on the data that the world model was trained on, by hindsight: whatever an episode came to was a goal that its
 commands led to (Andrychowicz et al., "Hindsight Experience Replay", NeurIPS 2017; goal-conditioned imitation: Lynch et
@@ -35,7 +38,7 @@ class PriorConfig(Fitting):
 
     `horizon`: H, control steps of commands that it proposes. `farthest`: control steps to the goals that it is
     trained for. `slow`: how many slow features it sees of a goal; 0: the whole latent. `moved`: it is trained for goals
-    whose slow features are at least this far from the present ones, in standard deviations. `noise`: added to latents
+    whose slow features are at least this far from the present ones, in standard deviations. `noise`: added to states
     in training, as a standard deviation. `width`, `depth`: of the network. `least_std`: no command is ever predicted
     more surely than this, in command units. `advantage`: commands after which the goal is one control step nearer than
     usual, by the learned distance, weigh e to the power of this more; 0: all alike. `steps`, `batch`, `rate`: of the
@@ -77,23 +80,30 @@ def network(inputs: int, outputs: int, width: int, depth: int) -> nn.Sequential:
 
 
 class ActionPrior(nn.Module):
-    """A diagonal Gaussian over the next H commands, given a latent and a goal latent (D)."""
+    """A diagonal Gaussian over the next H commands, given a state (S) and a goal latent (D).
 
-    def __init__(self, latent_dim: int, action_dim: int, config: PriorConfig) -> None:
+    Args:
+        latent_dim: D.
+        action_dim: A, numbers in one command.
+        config: sizes.
+        readings: P, joint readings in a state beside its latent, S = D + P.
+    """
+
+    def __init__(self, latent_dim: int, action_dim: int, config: PriorConfig, readings: int = 0) -> None:
         super().__init__()
-        self.config, self.action_dim = config, action_dim
+        self.config, self.action_dim, self.latent_dim, self.readings = config, action_dim, latent_dim, readings
         self.slow = SlowFeatures(latent_dim, config.slow) if config.slow else None
-        inputs = latent_dim + (2 * config.slow if config.slow else latent_dim)
+        inputs = latent_dim + readings + (2 * config.slow if config.slow else latent_dim)
         self.body = network(inputs, 2 * config.horizon * action_dim, config.width, config.depth)
 
-    def forward(self, latents: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation, both (N, H, A), of latents (N, D) and goals (N, D)."""
-        out = self.body(torch.cat([latents, *self._seen(latents, goals)], dim=-1))
-        out = out.view(len(latents), 2, self.config.horizon, self.action_dim)
+    def forward(self, states: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, both (N, H, A), of states (N, S) and goals (N, D)."""
+        seen = self._seen(states[:, : self.latent_dim], goals)
+        out = self.body(torch.cat([states, *seen], dim=-1)).view(len(states), 2, self.config.horizon, self.action_dim)
         return out[:, 0], self.config.least_std + nn.functional.softplus(out[:, 1])
 
     def _seen(self, latents: Tensor, goals: Tensor) -> list[Tensor]:
-        """What is seen of the goals, beside the latents."""
+        """What is seen of the goals, beside the states."""
         if self.slow is None:
             return [goals]
         wanted = self.slow(goals)
@@ -117,21 +127,21 @@ class ActionPrior(nn.Module):
         return rows[moved], ahead[moved]
 
     @torch.no_grad()
-    def sample(self, latents: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
+    def sample(self, states: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
         """Command sequences (B, count, H, A) for B problems, from standard normal `noise` of that shape.
 
         The noise may be coloured along H. Each problem is computed by itself, so that results do not depend on the
         batch. Nothing is clipped to any bounds. Raises ValueError for noise of another shape.
         """
-        expected = (len(latents), self.config.horizon, self.action_dim)
+        expected = (len(states), self.config.horizon, self.action_dim)
         if noise.ndim != 4 or (noise.shape[0], *noise.shape[2:]) != expected:
             raise ValueError(
                 f"noise has shape {tuple(noise.shape)}; expected "
                 f"({expected[0]}, count, {expected[1]}, {expected[2]}): (B, count, H, A)"
             )
         rows = []
-        for b in range(len(latents)):
-            mean, std = self(latents[b : b + 1], goals[b : b + 1])
+        for b in range(len(states)):
+            mean, std = self(states[b : b + 1], goals[b : b + 1])
             rows.append(noise[b].to(mean) * std + mean)
         return torch.stack(rows)
 
@@ -142,20 +152,20 @@ def prior_loss(
     rows: Tensor,
     ahead: Tensor,
     weights: Tensor | None = None,
-    noise: Callable[[Tensor], Tensor] = lambda latents: latents,
+    noise: Callable[[Tensor], Tensor] = lambda states: states,
 ) -> Tensor:
     """Mean negative log-likelihood, in nats, of one dimension of a command.
 
     Of the commands given from the moments `rows` (N,) on, up to the goals `ahead` (N,) control steps later: what comes
     after a goal is not its way there. `weights` (N,) say how much each moment counts; None: all alike. `noise`
-    blurs the latents there.
+    blurs the states there.
     """
     offsets = torch.arange(prior.config.horizon)
     counts = (offsets < ahead[:, None]).to(data.latents)[..., None]
     if weights is not None:
         counts = counts * weights[:, None, None]
     actions = data.actions[torch.where(offsets < ahead[:, None], rows[:, None] + offsets, rows[:, None])]
-    mean, std = prior(noise(data.latents[rows]), data.latents[rows + ahead])
+    mean, std = prior(noise(data.states(rows)), data.latents[rows + ahead])
     nats = 0.5 * ((actions - mean) / std).square() + std.log() + 0.5 * math.log(2 * math.pi)
     return (nats * counts).sum() / (counts.sum() * actions.shape[-1])
 
@@ -203,7 +213,8 @@ def train_prior(
         raise ValueError(f"advantage={config.advantage} needs a distance; none was given")
 
     def make() -> ActionPrior:
-        prior = ActionPrior(data.latents.shape[1], data.actions.shape[1], config)
+        readings = 0 if data.readings is None else data.readings.shape[1]
+        prior = ActionPrior(data.latents.shape[1], data.actions.shape[1], config, readings)
         if prior.slow is not None:
             prior.slow.fit(data, stride)
         return prior
@@ -213,6 +224,6 @@ def train_prior(
         weights = None
         if config.advantage and distance is not None:
             weights = advantage_weights(distance, data, rows, ahead, config.horizon, config.advantage)
-        return prior_loss(prior, data, rows, ahead, weights, lambda latents: noisy(latents, config.noise, draw))
+        return prior_loss(prior, data, rows, ahead, weights, lambda states: noisy(states, config.noise, draw))
 
     return fit(make, loss, config, seed, on_step)

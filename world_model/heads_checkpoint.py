@@ -31,7 +31,7 @@ class Heads:
     """What was learned on the latents of one world model.
 
     Attributes:
-        prior: of commands, p(actions | latent, goal latent).
+        prior: of commands, p(actions | state, goal latent).
         distance: control steps from a latent to a goal latent.
         mean, covariance: of the training latents, (D,) and (D, D).
         document: the description, with `world_model_sha256`, the hash of the weights that the latents come from.
@@ -68,6 +68,7 @@ def save_heads(heads: Heads, path: Path, world_model_sha256: str, description: d
         "world_model_sha256": world_model_sha256,
         "latent_dim": len(heads.mean),
         "action_dim": heads.prior.action_dim,
+        "readings": heads.prior.readings,
         "prior": to_mapping(heads.prior.config),
         "distance": to_mapping(heads.distance.config),
     }
@@ -88,6 +89,7 @@ def load_heads(path: Path, world_model_sha256: str) -> Heads:
         prior_config = from_mapping(PriorConfig, document["prior"])
         distance_config = from_mapping(DistanceConfig, document["distance"])
         latent_dim, action_dim = int(document["latent_dim"]), int(document["action_dim"])
+        readings = int(document.get("readings", 0))  # files of earlier versions know none
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: is not a file of heads ({error})") from error
     if trained_on != world_model_sha256:
@@ -96,7 +98,7 @@ def load_heads(path: Path, world_model_sha256: str) -> Heads:
             "another model mean something else; train heads for this one"
         )
     tensors = read_weights(path, document)
-    prior = ActionPrior(latent_dim, action_dim, prior_config)
+    prior = ActionPrior(latent_dim, action_dim, prior_config, readings)
     distance = make_distance(latent_dim, distance_config)
     for prefix, module in (("prior.", prior), ("distance.", distance)):
         own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -22,6 +22,7 @@ class Trajectories:
         latents: (F, D).
         actions: (F, A); row n is the command given at latent n. Those of the last latents of episodes do not count.
         left: (F,) int64, control steps from latent n to the last of its episode.
+        readings: (F, P), the normalised joint readings of a world model that uses them; None for none.
 
     Raises ValueError for shapes that do not fit each other, and where no episode has two latents.
     """
@@ -29,6 +30,7 @@ class Trajectories:
     latents: Tensor
     actions: Tensor
     left: Tensor
+    readings: Tensor | None = None
     _starts: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -41,6 +43,15 @@ class Trajectories:
             )
         if self.left.shape != (count,) or not bool((self.left > 0).any()):
             raise ValueError("left must have shape (F,) and be positive somewhere: episodes need two latents or more")
+        if self.readings is not None and (self.readings.ndim != 2 or len(self.readings) != count):
+            raise ValueError(
+                f"readings must have shape (F, P), got {tuple(self.readings.shape)} beside {count} latents"
+            )
+
+    def states(self, rows: Tensor) -> Tensor:
+        """(N, S), the world model's states at `rows` (N,): latents, followed by joint readings where it uses them."""
+        latents = self.latents[rows]
+        return latents if self.readings is None else torch.cat([latents, self.readings[rows]], dim=-1)
 
     @classmethod
     def of(cls, latents: Tensor, actions: Tensor) -> "Trajectories":
@@ -89,12 +100,14 @@ def encode_episodes(
 ) -> Trajectories:
     """The latents of `episodes` (E,) of a cache; `progress` is called with frames done and frames in all.
 
-    Raises `DatasetError` for commands of another size than the model's.
+    Raises `DatasetError` for commands, or joint readings that the model uses, of another size than the model's.
     """
     if cache.action.shape[1] != model.config.action_dim:
         raise DatasetError(
             f"{cache.path}: actions have {cache.action.shape[1]} numbers, the model expects {model.config.action_dim}"
         )
+    if (wanted := model.config.proprio_dim) and cache.state.shape[1] != wanted:
+        raise DatasetError(f"{cache.path}: has {cache.state.shape[1]} joint readings, the model expects {wanted}")
     frames = cache.rows(episodes)
     parts = []
     for at in range(0, len(frames), CHUNK):
@@ -110,4 +123,11 @@ def encode_episodes(
     # Copies made outside of inference mode may be trained on.
     with torch.inference_mode(False):
         together = torch.cat(parts).clone()
-        return Trajectories(together, torch.from_numpy(cache.action[frames]), torch.from_numpy(left))
+        where = model.action_mean.device
+        states = model.state(together.to(where), torch.from_numpy(cache.state[frames]).to(where)).cpu()
+        return Trajectories(
+            together,
+            torch.from_numpy(cache.action[frames]),
+            torch.from_numpy(left),
+            states[:, together.shape[1] :].clone() if model.config.proprio_dim else None,
+        )
