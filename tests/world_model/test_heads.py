@@ -1,6 +1,7 @@
 """The prior over commands learns what leads where."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -106,6 +107,24 @@ def test_same_seed_same_prior():
     assert isinstance(first, ActionPrior) and not any(p.requires_grad for p in first.parameters())
 
 
+def test_it_sees_joint_readings_where_there_are_any():
+    data, new = walk(300, 0), walk(60, 1)
+    # A number that no latent shows, and that the commands after it depend on.
+    told, unseen = (
+        0.3 * torch.randn(len(part.left), 1, generator=torch.Generator().manual_seed(9)) for part in (data, new)
+    )
+    shown, blind = [], []
+    for part, readings in ((data, told), (new, unseen)):
+        changed = part.actions + readings
+        shown.append(Trajectories(part.latents, changed, part.left, readings))
+        blind.append(Trajectories(part.latents, changed, part.left))
+    config = replace(CONFIG, horizon=1)
+    rows, ahead = shown[1].pairs(2000, 4, draw)
+    with_readings, without = (train_prior(parts[0], config)[0] for parts in (shown, blind))
+    assert prior_loss(with_readings, shown[1], rows, ahead) < prior_loss(without, blind[1], rows, ahead) - 0.3
+    assert with_readings.readings == 1 and without.readings == 0
+
+
 def test_pairs_stay_in_their_episode():
     lengths = [1, 2, 7, 3]
     episode = torch.repeat_interleave(torch.arange(4), torch.tensor(lengths))
@@ -123,6 +142,8 @@ def test_what_does_not_fit_is_named(trained):
         Trajectories(torch.zeros(3, 2), torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"expected \(F, D\)|shapes \(F, D\) and \(F, A\)"):
         Trajectories(torch.zeros(3, 2), torch.zeros(2, 1), torch.ones(3, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"readings must have shape \(F, P\), got \(2, 5\) beside 3 latents"):
+        Trajectories(torch.zeros(3, 2), torch.zeros(3, 1), torch.ones(3, dtype=torch.int64), torch.zeros(2, 5))
     with pytest.raises(ValueError, match="width must be at least 1"):
         PriorConfig(width=0)
     with pytest.raises(ValueError, match="rate must be positive"):

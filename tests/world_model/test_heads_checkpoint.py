@@ -1,6 +1,7 @@
 """Heads are kept beside a checkpoint, and serve no other."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,27 +15,29 @@ from world_model.heads import ActionPrior, PriorConfig
 from world_model.heads_checkpoint import Heads, heads_path, load_heads, save_heads
 from world_model.heads_training import HeadsTraining, train_heads
 from world_model.jepa import JEPA
+from world_model.trajectories import encode_episodes
 
 MODEL = ModelConfig(width=8, latent_dim=6, predictor_width=16, resolution=32)
 SHA = "0123456789abcdef" * 4
 SMALL = {"width": 32, "steps": 200, "batch": 64}
 
 
-def untrained(kind="reachability"):
+def untrained(kind="reachability", readings=0):
     torch.manual_seed(0)
-    prior = ActionPrior(6, 4, PriorConfig(horizon=5, width=8))
+    prior = ActionPrior(6, 4, PriorConfig(horizon=5, width=8), readings)
     distance = make_distance(6, DistanceConfig(kind=kind, farthest=7, width=8))
     return Heads(prior.eval(), distance.eval(), torch.arange(6.0), torch.eye(6))
 
 
-@pytest.mark.parametrize("kind", ["reachability", "quasimetric"])
-def test_what_was_saved_is_loaded(tmp_path, kind):
-    heads, path = untrained(kind), tmp_path / "a.b.heads.json"
+@pytest.mark.parametrize(("kind", "readings"), [("reachability", 0), ("quasimetric", 0), ("reachability", 3)])
+def test_what_was_saved_is_loaded(tmp_path, kind, readings):
+    heads, path = untrained(kind, readings), tmp_path / "a.b.heads.json"
     save_heads(heads, path, SHA, {"task": "push", "metrics": {"prior_nats": 0.5}})
     assert {file.name for file in tmp_path.iterdir()} == {"a.b.heads.json", "a.b.heads.safetensors"}
     again = load_heads(path, SHA)
     latents, goals, noise = torch.randn(3, 6), torch.randn(3, 6), torch.randn(3, 2, 5, 4)
-    assert torch.equal(again.prior.sample(latents, goals, noise), heads.prior.sample(latents, goals, noise))
+    states = torch.cat([latents, torch.randn(3, readings)], dim=1)
+    assert torch.equal(again.prior.sample(states, goals, noise), heads.prior.sample(states, goals, noise))
     with torch.no_grad():
         assert torch.equal(again.distance(latents, goals), heads.distance(latents, goals))
     assert torch.equal(again.mean, heads.mean) and torch.equal(again.covariance, heads.covariance)
@@ -141,3 +144,17 @@ def test_data_that_does_not_fit_is_refused(squares, tmp_path):
     save_checkpoint(JEPA(other).eval(), tmp_path / "model", {"camera": "observation.images.front"})
     with pytest.raises(DatasetError, match="actions have 4 numbers, the model expects 3"):
         train_heads(HeadsTraining(tmp_path, squares, heads_path(tmp_path)))
+
+
+def test_episodes_are_encoded_with_the_joint_readings_that_the_model_uses(squares):
+    cache = open_cache(squares, resolution=32)
+    model = JEPA(replace(MODEL, proprio_dim=cache.state.shape[1])).eval()
+    model.proprio_mean.fill_(0.5)
+    model.proprio_std.fill_(2.0)
+    data = encode_episodes(model, cache, np.array([1]))
+    rows = cache.rows(np.array([1]))
+    torch.testing.assert_close(data.readings, (torch.from_numpy(cache.state[rows]) - 0.5) / 2.0)
+    assert data.states(torch.tensor([0, 3])).shape == (2, 6 + cache.state.shape[1])
+    assert encode_episodes(JEPA(MODEL).eval(), cache, np.array([1])).readings is None
+    with pytest.raises(DatasetError, match="joint readings, the model expects 9"):
+        encode_episodes(JEPA(replace(MODEL, proprio_dim=9)), cache, np.array([1]))
