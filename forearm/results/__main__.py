@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for cell in cells:
             if options.episodes:
                 _run(cell, options.episodes, options)
-            if options.oracle_episodes and cell.protocol == "rest" and cell.ceiling is not None:
+            if options.oracle_episodes and cell.ceiling is not None:
                 _run(cell.ceiling, options.oracle_episodes, options)
             write_page(options.out)
         write_page(options.out)
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only", nargs="+", default=[], metavar="WORD", help="only cells with these in task, protocol or 'prior'"
     )
     parser.add_argument("--episodes", type=int, default=100, help="of each cell; 0: none")
-    parser.add_argument("--oracle-episodes", type=int, default=0, help="of the ceiling under 'rest'; 0: none")
+    parser.add_argument("--oracle-episodes", type=int, default=0, help="of the ceilings; 0: none")
     parser.add_argument("--seed", type=int, default=2, help="of the episodes; settings were chosen on 0 and 1")
     parser.add_argument("--planner", default="cem")
     parser.add_argument("--workers", type=int, default=None, help="processes; default: one per core")

@@ -6,7 +6,9 @@ from pathlib import Path
 BUILT_IN = ("reach", "push", "pick_place")
 CUBE = "ogbench/cube-single"
 SAWYER = ("metaworld/reach-v3", "metaworld/push-v3")
+BUTTON_AND_DRAWER = ("metaworld/button-press-v3", "metaworld/drawer-open-v3")
 FETCH = ("fetch/reach", "fetch/push")
+FETCH_PICK = "fetch/pick-and-place"
 WITH_PRIOR = ("fetch/reach", "fetch/push")
 """Those of Fetch whose heads ship with a prior that sees slow features of a goal."""
 FOLDER = Path("outputs/results")
@@ -47,10 +49,11 @@ class Cell:
 class WithPrior(Cell):
     """The same with the learned prior of the task's heads: the best of what it proposes, and what it does alone.
 
-    `horizon`: control steps, as many as the prior proposes.
+    `horizon`: control steps, as many as the prior proposes; `pace`: those that are carried out from each plan.
     """
 
     horizon: int = 16
+    pace: int = 2
 
     @property
     def title(self) -> str:
@@ -75,7 +78,7 @@ class WithPrior(Cell):
             "planner.warm_start=false",
             "task.prior_spread=0.3",
         ]
-        pace = [f"planner.horizon={self.horizon}", "planner.action_repeat=1", "replan_every=2"]
+        pace = [f"planner.horizon={self.horizon}", "planner.action_repeat=1", f"replan_every={self.pace}"]
         seen = ["task.proposals=[prior]", "task.objective.features=true", "task.objective.weights=last"]
         return [*super().words(episodes, seed, "random_shooting"), *candidates, *pace, *seen, "baselines=[prior]"]
 
@@ -100,13 +103,17 @@ class Ceiling(Cell):
 
 
 CELLS = (
-    *(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH)),
+    *(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH, FETCH_PICK)),
     WithPrior("pick_place", "rest", horizon=12),
-    *(WithPrior(task, "rest") for task in WITH_PRIOR),
+    WithPrior(CUBE, "rest", pace=4),
+    *(WithPrior(task, "rest") for task in (*WITH_PRIOR, FETCH_PICK)),
     Cell(CUBE, "strict"),
+    WithPrior(CUBE, "strict", pace=4),
     Cell(CUBE, "ogbench"),
-    *(Cell(task, "jepa-wms") for task in SAWYER),
+    WithPrior(CUBE, "ogbench", pace=4),
+    *(Cell(task, "jepa-wms") for task in (*SAWYER, *BUTTON_AND_DRAWER)),
     *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH)),
+    WithPrior(CUBE, "lewm", pace=4),
     *(WithPrior(task, "lewm") for task in WITH_PRIOR),
 )
 """In the order of the page."""

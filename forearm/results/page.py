@@ -14,8 +14,10 @@ COLUMNS = ("task", "world model", "prior alone", "true dynamics", "random", "hol
 PROVENANCE = "## How each was measured"
 HEADING = """# Results
 
-Success in % with 95 % Wilson intervals, on held-out episodes, seen only through a 64-pixel camera and planned only in
-latent space. Written by `make results` from what `forearm compare` measured; do not edit by hand.
+Success in % with 95 % Wilson intervals, on held-out episodes, seen only through a camera of 64 or 128 pixels (the
+tasks' configs say which) and planned only in latent space; the models of the cube and of `pick_place` are told the
+arm's joint readings as well, of now, not of the goal.
+Written by `make results` from what `forearm compare` measured; do not edit by hand.
 
 - *world model*: the planner on the shipped checkpoint of the task; *prior alone*: where it draws candidates from a
   learned prior, what that does without a search; *true dynamics*: the same planner on the simulator itself, with an
