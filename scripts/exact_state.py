@@ -91,16 +91,17 @@ class Scale:
 
 def main(words: Sequence[str]) -> int:
     """Train, run, and print success with its Wilson interval; returns 0, or 2 for words that make no sense."""
-    chosen, prior_words = dict(CHOICES), dict(PRIOR)
+    chosen, sizes = dict(CHOICES), dict(PRIOR)
     for word in words:
         key, _, value = word.partition("=")
-        known: dict = prior_words if key.startswith("prior.") else chosen
-        if (key := key.removeprefix("prior.")) not in (
-            PriorConfig.__dataclass_fields__ if known is not chosen else chosen
-        ):
-            print(f"unknown word '{word}': expected {', '.join(chosen)} or prior.KEY", file=sys.stderr)
+        name = key.removeprefix("prior.")
+        if key in chosen:
+            chosen[key] = value
+        elif name != key and name in PriorConfig.__dataclass_fields__:
+            sizes[name] = type(PriorConfig.__dataclass_fields__[name].default)(value)
+        else:
+            print(f"unknown word '{word}': expected one of {', '.join(chosen)} or prior.KEY", file=sys.stderr)
             return 2
-        known[key] = type(PriorConfig.__dataclass_fields__[key].default)(value) if known is not chosen else value
     task = settings.load("compare", [f"task={chosen['task']}"]).one("task")
     protocol = settings.load("compare", [f"protocol={chosen['protocol']}"]).one("protocol")
     rules, count = rules_of(protocol, task), int(chosen["episodes"])
@@ -113,7 +114,7 @@ def main(words: Sequence[str]) -> int:
         torch.from_numpy(left),
         scale.readings(cache.state),
     )
-    prior, _ = train_prior(data, from_mapping(PriorConfig, prior_words), int(chosen["seed"]))
+    prior, _ = train_prior(data, from_mapping(PriorConfig, sizes), int(chosen["seed"]))
     solved = 0
     for at in range(0, count, 10):
         envs = [environment(task["name"], task["camera"], 64, b) for b in range(min(10, count - at))]

@@ -7,6 +7,7 @@ widens them again. The heads then belong to the rounded model, whose latents dif
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,14 +17,14 @@ from world_model.checkpoint import load_checkpoint, pretrained_folder, read_docu
 from world_model.heads_checkpoint import load_heads
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Write the pair of files of the checkpoint, and that of the heads where they are given."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("checkpoint", type=Path, help="folder of the training")
     parser.add_argument("name", help="of the files, without suffix")
     parser.add_argument("heads", type=Path, nargs="?", help="folder of the heads' training")
     parser.add_argument("--folder", type=Path, default=pretrained_folder(), help="where they are written")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     target = options.folder / options.name
     model, document = load_checkpoint(options.checkpoint)
     trained_on = document["weights_sha256"]

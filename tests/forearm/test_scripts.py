@@ -1,0 +1,64 @@
+"""Scripts of the repository, run in this process."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from forearm.cli import main as forearm
+from world_model.checkpoint import load_checkpoint
+from world_model.distance import DistanceConfig, make_distance
+from world_model.heads import ActionPrior, PriorConfig
+from world_model.heads_checkpoint import Heads, heads_path, load_heads, save_heads
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def script(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_ships_is_half_as_large_and_sees_nearly_the_same(checkpoints: Path, tmp_path: Path) -> None:
+    trained, document = load_checkpoint(checkpoints / "reach.json")
+    (tmp_path / "trained").mkdir()
+    torch.manual_seed(0)
+    prior = ActionPrior(16, 4, PriorConfig(horizon=6, width=64, slow=2))
+    heads = Heads(prior, make_distance(16, DistanceConfig(width=8)), torch.zeros(16), torch.eye(16))
+    save_heads(heads, tmp_path / "trained" / "model.heads.json", document["weights_sha256"], {"task": "reach"})
+    words = [str(checkpoints / "reach.json"), "small", str(tmp_path / "trained"), "--folder", str(tmp_path)]
+    script("ship").main(words)
+    shipped, told = load_checkpoint(tmp_path / "small.json")
+    before, after = ((folder / name).stat().st_size for folder, name in (
+        (checkpoints, "reach.safetensors"), (tmp_path, "small.safetensors"),
+    ))  # fmt: skip
+    assert after < 0.6 * before and told["task"] == "reach"
+    frames = torch.randint(0, 256, (8, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    latents = trained.encode(frames)
+    assert not torch.equal(shipped.encode(frames), latents)  # or nothing was rounded
+    torch.testing.assert_close(shipped.encode(frames), latents, rtol=0, atol=5e-3 * float(latents.abs().max()))
+    again = load_heads(heads_path(tmp_path / "small.json"), told["weights_sha256"])
+    assert again.document["task"] == "reach" and torch.equal(again.covariance, heads.covariance)
+    torch.testing.assert_close(again.prior(latents, latents), prior(latents, latents), rtol=1e-2, atol=1e-2)
+
+
+def test_weights_too_large_for_half_precision_are_refused() -> None:
+    layer = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(layer.weight, 1e6)
+    with pytest.raises(OverflowError, match="too large for float16"):
+        script("ship").halved(layer)
+
+
+def test_imitation_from_the_exact_state_is_trained_and_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert forearm(["collect", "task=push", "episodes=4", "workers=1", f"out={tmp_path / 'data'}"]) == 0
+    capsys.readouterr()
+    words = ["task=push", f"data={tmp_path / 'data'}", "episodes=2", "prior.steps=20", "prior.width=16"]
+    assert script("exact_state").main(words) == 0
+    assert "push, rest: imitation from the exact state succeeds in" in capsys.readouterr().out
+    assert script("exact_state").main(["tusk=push"]) == 2
+    assert "unknown word 'tusk=push'" in capsys.readouterr().err
