@@ -32,6 +32,7 @@ class LatentImagination:
         heads: of the model, needed for `terminal`, `unlikely` and the proposal `prior`.
         proposals: names out of `PROPOSALS`.
         spread: of the prior's candidates, as a share of its standard deviation.
+        gain: what the prior's commands are multiplied by.
 
     Raises ValueError for a weight that is none, a proposal that is unknown, and heads that are missing.
     """
@@ -44,6 +45,7 @@ class LatentImagination:
         heads: "Heads | None" = None,
         proposals: Sequence[str] = PROPOSALS[:1],
         spread: float = 1.0,
+        gain: float = 1.0,
     ) -> None:
         from planner import UnlikelyLatents, checks
         from world_model.latent_dynamics import LatentDynamics
@@ -54,6 +56,7 @@ class LatentImagination:
         self.fingerprint = fingerprint
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
+        self._gain = checks.real("prior_gain", gain, least=0.0)
         self._dynamics = LatentDynamics(model)
         self._metric = self._map()
         self._unlikely: UnlikelyLatents | None = None
@@ -122,7 +125,7 @@ class LatentImagination:
         for name in self._sources:
             if name == "prior":
                 assert self._heads is not None
-                chosen.append(LatentPrior(self._heads.prior, self._goals_of(episodes), self._spread))
+                chosen.append(LatentPrior(self._heads.prior, self._goals_of(episodes), self._spread, self._gain))
             else:
                 chosen.append(PreviousPlan())
         return tuple(chosen)
@@ -173,9 +176,9 @@ def imagination_for(task: Mapping[str, Any]) -> LatentImagination:
     Raises `CheckpointError` for what cannot be read, `ForearmError` for what does not fit.
     """
     model, document = load_for(task)
-    spread = task.get("prior_spread", 1.0)
+    spread, gain = task.get("prior_spread", 1.0), task.get("prior_gain", 1.0)
     return LatentImagination(
-        model, task["objective"], fingerprint(document), heads_for(task), proposals_of(task), spread
+        model, task["objective"], fingerprint(document), heads_for(task), proposals_of(task), spread, gain
     )
 
 

@@ -21,12 +21,14 @@ class LatentPrior:
         prior: of commands, given a state and a goal.
         goals: (B, D), in the order of the problems.
         spread: share of the prior's standard deviation that candidates have: it holds the noise of the recordings too.
+        gain: what commands are multiplied by, from the middle of their bounds on: recordings may go slower than the
+            arm can, and their mean does, as it holds their pauses.
 
     Where the planner looks further ahead than the prior, the middle of the bounds fills the end.
     """
 
-    def __init__(self, prior: "ActionPrior", goals: torch.Tensor, spread: float = 1.0) -> None:
-        self.prior, self.goals, self.spread = prior, goals, spread
+    def __init__(self, prior: "ActionPrior", goals: torch.Tensor, spread: float = 1.0, gain: float = 1.0) -> None:
+        self.prior, self.goals, self.spread, self.gain = prior, goals, spread, gain
 
     def sample(
         self,
@@ -46,6 +48,7 @@ class LatentPrior:
         numbers = noise.normal(count, self.prior.config.horizon, space.dims, NOISE_BETA, like=space.low) * self.spread
         numbers[:, 0] = 0.0
         commands = self.prior.sample(states, self.goals, numbers).to(space.low)[:, :, : space.horizon]
+        commands = space.middle + self.gain * (commands - space.middle)
         missing = space.horizon - commands.shape[2]
         if missing > 0:
             rest = space.middle.expand(*commands.shape[:2], missing, -1)

@@ -192,6 +192,13 @@ def test_the_distance_may_be_that_of_slow_features_alone(checkpoints, with_heads
     drawn = still.proposals[0].sample(still, space, no_past(space), noise, 5)
     likeliest = prior(still.state.states[:, -1, :16], still.proposals[0].goals)[0].clamp(-1, 1)
     assert torch.allclose(drawn, likeliest[:, None].expand(-1, 5, -1, -1), atol=1e-5)
+    # A gain makes the arm faster than it was recorded, up to its bounds.
+    faster = problem_of(task_with(checkpoints, prior_spread=0.0, prior_gain=1.5, **settings))
+    drawn = faster.proposals[0].sample(faster, space, no_past(space), noise, 1)
+    mean = prior(faster.state.states[:, -1, :16], faster.proposals[0].goals)[0]
+    assert torch.allclose(drawn[:, 0], (1.5 * mean).clamp(-1, 1), atol=1e-5)
+    with pytest.raises(ValueError, match="prior_gain must be"):
+        imagination_for(task_with(checkpoints, prior_gain=-1.0, **settings))
     with pytest.raises(ForearmError, match=r"prior with slow features, but that of .* has none: .* prior.slow=4"):
         heads_for(task_with(with_heads, {"features": True}))
     other = tmp_path / "push.heads.json"
