@@ -49,11 +49,15 @@ class Cell:
 class WithPrior(Cell):
     """The same with the learned prior of the task's heads: the best of what it proposes, and what it does alone.
 
-    `horizon`: control steps, as many as the prior proposes; `pace`: those that are carried out from each plan.
+    `horizon`: control steps, as many as the prior proposes; `pace`: those that are carried out from each plan; `gain`:
+    what commands are multiplied by; `learned`: whether the best candidate is told by the learned distance at the end of
+    the horizon, not by that of slow features.
     """
 
     horizon: int = 16
     pace: int = 2
+    gain: float = 1.0
+    learned: bool = False
 
     @property
     def title(self) -> str:
@@ -79,7 +83,11 @@ class WithPrior(Cell):
             "task.prior_spread=0.3",
         ]
         pace = [f"planner.horizon={self.horizon}", "planner.action_repeat=1", f"replan_every={self.pace}"]
+        if self.gain != 1.0:
+            candidates.append(f"task.prior_gain={self.gain}")
         seen = ["task.proposals=[prior]", "task.objective.features=true", "task.objective.weights=last"]
+        if self.learned:  # it weighs so much that the distance of latents beside it does not count
+            seen[1] = "task.objective.terminal=1000"
         return [*super().words(episodes, seed, "random_shooting"), *candidates, *pace, *seen, "baselines=[prior]"]
 
 
@@ -112,6 +120,7 @@ CELLS = (
     Cell(CUBE, "ogbench"),
     WithPrior(CUBE, "ogbench", pace=4),
     *(Cell(task, "jepa-wms") for task in (*SAWYER, *BUTTON_AND_DRAWER)),
+    WithPrior("metaworld/drawer-open-v3", "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True),
     *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH)),
     WithPrior(CUBE, "lewm", pace=4),
     *(WithPrior(task, "lewm") for task in WITH_PRIOR),
