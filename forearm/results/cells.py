@@ -112,17 +112,17 @@ class Ceiling(Cell):
 
 CELLS = (
     *(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH, FETCH_PICK)),
-    WithPrior("pick_place", "rest", horizon=12),
-    WithPrior(CUBE, "rest", pace=4),
+    WithPrior("pick_place", "rest", horizon=12, gain=1.3, learned=True),
+    WithPrior(CUBE, "rest", pace=4, gain=1.25, learned=True),
     *(WithPrior(task, "rest") for task in (*WITH_PRIOR, FETCH_PICK)),
     Cell(CUBE, "strict"),
-    WithPrior(CUBE, "strict", pace=4),
+    WithPrior(CUBE, "strict", pace=4, gain=1.25, learned=True),
     Cell(CUBE, "ogbench"),
-    WithPrior(CUBE, "ogbench", pace=4),
+    WithPrior(CUBE, "ogbench", pace=4, gain=1.25, learned=True),
     *(Cell(task, "jepa-wms") for task in (*SAWYER, *BUTTON_AND_DRAWER)),
     WithPrior("metaworld/drawer-open-v3", "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True),
     *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH)),
-    WithPrior(CUBE, "lewm", pace=4),
+    WithPrior(CUBE, "lewm", pace=4, gain=1.25, learned=True),
     *(WithPrior(task, "lewm") for task in WITH_PRIOR),
 )
 """In the order of the page."""
