@@ -192,13 +192,14 @@ def test_a_picture_of_another_camera_upside_down_or_of_another_size_is_refused(
 
     if reason := registry.obstacle(extra):
         pytest.skip(reason)
-    env = envs.make(task)
+    size = int(settings.load("plan", [f"task={task}"]).one("task")["resolution"])
+    env = envs.make(task, resolution=size)
     seen = env.reset(seed=3, options={"goal": False})[0]["pixels"]
     own, other = env.cameras[:2]
     pictures = [
         (seen[::-1], f"looks upside down for camera '{own}' of {task}: turn it, first row at the top"),
         (env.render(other), f"looks like camera '{other}' of {task}, not like '{own}', which the checkpoint knows"),
-        (env.render(resolution=96), "is 96 x 96 pixels, but the model expects 64 x 64"),
+        (env.render(resolution=96), f"is 96 x 96 pixels, but the model expects {size} x {size}"),
     ]
     env.close()
     Image.fromarray(seen).save(tmp_path / "good.png")
