@@ -133,6 +133,13 @@ def test_no_package_host_or_private_path_is_named():
         assert not re.search(r"https?://|file://|/root/|/home/", text), path.name
 
 
+def test_what_ships_beside_weights_names_no_place_on_a_machine():
+    documents = sorted((ROOT / "world_model" / "pretrained").glob("*.json"))
+    assert documents
+    for path in documents:
+        assert not re.search(r'"(/|~|[A-Za-z]:\\\\)', path.read_text(encoding="utf-8")), path.name
+
+
 def test_scripts_parse_and_can_run():
     for path in [ROOT / ".ci" / "run", *sorted((ROOT / "scripts").glob("*.sh"))]:
         subprocess.run(["bash", "-n", str(path)], check=True)

@@ -29,7 +29,7 @@ class Init:
     weights_sha256: str | None = None
 
     def settings(self) -> dict[str, Any]:
-        """What must agree for a run to go on: the weights, wherever they lie."""
+        """What must agree for a run to go on, and what its checkpoint tells: the weights, wherever they lie."""
         return {"freeze_encoder": self.freeze_encoder, "weights_sha256": self.weights_sha256}
 
 

@@ -151,7 +151,7 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
         "action_names": cache.names.get(ACTION_KEY),
         "control_period": 1.0 / cache.fps,
         **(_bounds(windows, training.train.share) if training.model.action_dim else {}),
-        **({} if training.init is None else {"init": to_mapping(training.init)}),
+        **({} if training.init is None else {"init": training.init.settings()}),
         "dataset": _dataset(windows),
         "loss": to_mapping(training.loss),
         "train": {**to_mapping(training.train), "done": trainer.step},
