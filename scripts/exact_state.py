@@ -22,7 +22,7 @@ from forearm.protocol import rules_of
 from forearm.statistics import wilson
 from forearm.worlds import environment
 from world_model.config import from_mapping
-from world_model.dataset import FrameCache, open_cache
+from world_model.dataset import ACTION_KEY, STATE_KEY, Floats, read_dataset
 from world_model.heads import ActionPrior, PriorConfig, train_prior
 from world_model.trajectories import Trajectories
 
@@ -73,8 +73,8 @@ class Imitator:
 class Scale:
     """Mean and deviation of places and readings, so that all are of size 1."""
 
-    def __init__(self, cache: FrameCache) -> None:
-        self._of = [(values.mean(0), values.std(0) + 1e-4) for values in (cache.extra[OBJECT], cache.state)]
+    def __init__(self, places: Floats, readings: Floats) -> None:
+        self._of = [(values.mean(0), values.std(0) + 1e-4) for values in (places, readings)]
 
     def place(self, values: np.ndarray) -> torch.Tensor:
         """Of the object, (..., 3) m."""
@@ -105,14 +105,13 @@ def main(words: Sequence[str]) -> int:
     task = settings.load("compare", [f"task={chosen['task']}"]).one("task")
     protocol = settings.load("compare", [f"protocol={chosen['protocol']}"]).one("protocol")
     rules, count = rules_of(protocol, task), int(chosen["episodes"])
-    cache = open_cache(Path(chosen["data"] or f"data/{chosen['task'].replace('/', '-')}"))
-    scale = Scale(cache)
-    left = np.concatenate([np.arange(length - 1, -1, -1) for length in cache.lengths])
+    recorded = read_dataset(Path(chosen["data"] or f"data/{chosen['task'].replace('/', '-')}"))
+    each = [recorded.numbers(episode) for episode in range(len(recorded))]  # no frame is decoded
+    places, readings, actions = (np.concatenate([one[key] for one in each]) for key in (OBJECT, STATE_KEY, ACTION_KEY))
+    scale = Scale(places, readings)
+    left = np.concatenate([np.arange(len(one[ACTION_KEY]) - 1, -1, -1) for one in each])
     data = Trajectories(
-        scale.place(cache.extra[OBJECT]),
-        torch.from_numpy(np.array(cache.action)),
-        torch.from_numpy(left),
-        scale.readings(cache.state),
+        scale.place(places), torch.from_numpy(actions), torch.from_numpy(left), scale.readings(readings)
     )
     prior, _ = train_prior(data, from_mapping(PriorConfig, sizes), int(chosen["seed"]))
     solved = 0
@@ -125,7 +124,7 @@ def main(words: Sequence[str]) -> int:
     low, high = wilson(solved, count)
     print(
         f"{chosen['task']}, {chosen['protocol']}: imitation from the exact state succeeds in "
-        f"{100 * solved / count:.0f} % [{100 * low:.0f}, {100 * high:.0f}] of {count}, from {cache.episodes} episodes"
+        f"{100 * solved / count:.0f} % [{100 * low:.0f}, {100 * high:.0f}] of {count}, from {len(recorded)} episodes"
     )
     return 0
 

@@ -9,12 +9,15 @@ widens them again. The heads then belong to the rounded model, whose latents dif
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from world_model.checkpoint import load_checkpoint, pretrained_folder, read_document, read_weights, write_pair
-from world_model.heads_checkpoint import load_heads
+from world_model.checkpoint import HEADS, load_checkpoint, pretrained_folder, save_checkpoint
+from world_model.heads_checkpoint import heads_path, load_heads, save_heads
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,31 +31,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     target = options.folder / options.name
     model, document = load_checkpoint(options.checkpoint)
     trained_on = document["weights_sha256"]
-    write_pair(target, {**model.state_dict(), **halved(model)}, document)
+    save_checkpoint(halve(model), target, document)
     if options.heads is not None:
-        path = options.heads / "model.heads.json"
-        heads = load_heads(path, trained_on)
-        told = read_document(path, "a file of heads", 1)
-        tensors = read_weights(path, told)
-        for name in ("prior", "distance"):
-            tensors |= {f"{name}.{key}": value for key, value in halved(getattr(heads, name)).items()}
-        shipped = load_checkpoint(target.with_name(f"{target.name}.json"))[1]
-        write_pair(
-            target.with_name(f"{target.name}.heads"), tensors, {**told, "world_model_sha256": shipped["weights_sha256"]}
-        )
+        heads = load_heads(options.heads / f"model{HEADS}.json", trained_on)
+        halve(heads.prior)
+        halve(heads.distance)
+        shipped = target.with_name(f"{target.name}.json")
+        save_heads(heads, heads_path(shipped), load_checkpoint(shipped)[1]["weights_sha256"], heads.document)
     for path in sorted(options.folder.glob(f"{options.name}.*")):
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
-def halved(module: nn.Module) -> dict[str, Tensor]:
-    """The weights of a module, not its statistics, in float16.
+def halve(module: Module) -> Module:
+    """Rounds the weights of a module, not its statistics, to float16, and returns it.
 
     Raises OverflowError for weights that float16 cannot hold.
     """
-    found = {key: value.detach().half() for key, value in module.named_parameters()}
-    if not all(bool(torch.isfinite(value).all()) for value in found.values()):
-        raise OverflowError("weights are too large for float16: ship the checkpoint as it is")
-    return found
+    for weights in module.parameters():
+        weights.data = weights.data.half()
+        if not bool(torch.isfinite(weights).all()):
+            raise OverflowError("weights are too large for float16: ship the checkpoint as it is")
+    return module
 
 
 if __name__ == "__main__":

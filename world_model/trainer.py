@@ -294,11 +294,8 @@ def _set_normalisation(model: JEPA, windows: Windows, share: float) -> None:
     if model.config.action_dim:
         tables.append(("action", [part.cache.action[known] for part, known in zip(parts, rows, strict=True)]))
     if wanted:
-        for cache in (part.cache for part in parts):
-            if cache.state.shape[1] != wanted:
-                raise DatasetError(
-                    f"{cache.path}: has {cache.state.shape[1]} joint readings, the model expects {wanted}"
-                )
+        for part in parts:
+            part.cache.check_readings(wanted)
         tables.append(("proprio", [part.cache.state[known] for part, known in zip(parts, rows, strict=True)]))
     for name, columns in tables:
         # Of what is drawn, not of what there is: a task with few data and a large weight counts for its weight.
@@ -310,17 +307,15 @@ def _set_normalisation(model: JEPA, windows: Windows, share: float) -> None:
 
 def _set_standardisation(model: JEPA, windows: Windows, share: float) -> None:
     """Mean frame, and deviation from it, of frames spread over the data."""
-    total, squares, counted = 0.0, 0.0, 0.0
+    mean, squares = 0.0, 0.0
     for part, weight in zip(windows.parts, windows.shares, strict=True):
         rows = np.arange(len(part.cache.frames))[known_rows(part, share)]
         rows = rows[:: math.ceil(len(rows) / SEEN_FRAMES)]
         frames = part.cache.frames[rows].astype(np.float32) / 255.0 - 0.5  # as the model itself makes of them
-        total, squares = total + weight * frames.mean(0), squares + weight * np.square(frames).mean(0)
-        counted += weight
-    mean = total / counted
+        mean, squares = mean + weight * frames.mean(0), squares + weight * np.square(frames).mean(0)
     stem = next(part for part in model.encoder.modules() if isinstance(part, Stem))
     stem.mean.copy_(torch.as_tensor(mean))
-    spread = float(np.mean(squares / counted - np.square(mean)))
+    spread = float(np.mean(squares - np.square(mean)))
     stem.std.fill_(max(spread, LEAST_SPREAD**2) ** 0.5)
 
 

@@ -106,8 +106,7 @@ def encode_episodes(
         raise DatasetError(
             f"{cache.path}: actions have {cache.action.shape[1]} numbers, the model expects {model.config.action_dim}"
         )
-    if (wanted := model.config.proprio_dim) and cache.state.shape[1] != wanted:
-        raise DatasetError(f"{cache.path}: has {cache.state.shape[1]} joint readings, the model expects {wanted}")
+    cache.check_readings(model.config.proprio_dim)
     frames = cache.rows(episodes)
     parts = []
     for at in range(0, len(frames), CHUNK):

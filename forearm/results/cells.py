@@ -76,19 +76,15 @@ class WithPrior(Cell):
 
     def words(self, episodes: int, seed: int, planner: str) -> list[str]:
         """What follows `forearm compare`; the planner is random shooting, as all candidates are the prior's."""
-        candidates = [
-            "planner.samples=64",
-            "planner.prior_share=1",
-            "planner.warm_start=false",
-            "task.prior_spread=0.3",
-        ]
-        pace = [f"planner.horizon={self.horizon}", "planner.action_repeat=1", f"replan_every={self.pace}"]
-        if self.gain != 1.0:
-            candidates.append(f"task.prior_gain={self.gain}")
-        seen = ["task.proposals=[prior]", "task.objective.features=true", "task.objective.weights=last"]
-        if self.learned:  # it weighs so much that the distance of latents beside it does not count
-            seen[1] = "task.objective.terminal=1000"
-        return [*super().words(episodes, seed, "random_shooting"), *candidates, *pace, *seen, "baselines=[prior]"]
+        gain = [] if self.gain == 1.0 else [f"task.prior_gain={self.gain}"]
+        # The learned distance weighs so much that the distance of latents beside it does not count.
+        measure = "terminal=1000" if self.learned else "features=true"
+        return [
+            *super().words(episodes, seed, "random_shooting"),
+            "planner.samples=64", "planner.prior_share=1", "planner.warm_start=false", "task.prior_spread=0.3", *gain,
+            f"planner.horizon={self.horizon}", "planner.action_repeat=1", f"replan_every={self.pace}",
+            "task.proposals=[prior]", f"task.objective.{measure}", "task.objective.weights=last", "baselines=[prior]",
+        ]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,16 @@
 """Scripts of the repository, run in this process."""
 
-import importlib.util
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from forearm.cli import main as forearm
+from tests.forearm.scripts import script
 from world_model.checkpoint import load_checkpoint
 from world_model.distance import DistanceConfig, make_distance
 from world_model.heads import ActionPrior, PriorConfig
 from world_model.heads_checkpoint import Heads, heads_path, load_heads, save_heads
-
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-
-
-def script(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_what_ships_is_half_as_large_and_sees_nearly_the_same(checkpoints: Path, tmp_path: Path) -> None:
@@ -51,7 +40,7 @@ def test_weights_too_large_for_half_precision_are_refused() -> None:
     layer = torch.nn.Linear(1, 1)
     torch.nn.init.constant_(layer.weight, 1e6)
     with pytest.raises(OverflowError, match="too large for float16"):
-        script("ship").halved(layer)
+        script("ship").halve(layer)
 
 
 def test_imitation_from_the_exact_state_is_trained_and_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

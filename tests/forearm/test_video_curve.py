@@ -1,6 +1,5 @@
 """The script of the curve runs what is missing, once, and draws what is there."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.forearm import scripts
+
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The script, with commands that only leave behind what the real ones do; `ran` holds them."""
-    path = Path(__file__).resolve().parents[2] / "scripts" / "video_curve.py"
-    spec = importlib.util.spec_from_file_location("video_curve", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = scripts.script("video_curve")
     ran: list[list[str]] = []
 
     def pretend(*words: str) -> None:

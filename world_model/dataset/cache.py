@@ -85,6 +85,11 @@ class FrameCache:
         spans = zip(self.starts[episodes], self.lengths[episodes], strict=True)
         return np.concatenate([np.arange(start, start + length) for start, length in spans])
 
+    def check_readings(self, wanted: int) -> None:
+        """Raise ``DatasetError`` unless frames have ``wanted`` joint readings; 0 is for a model that uses none."""
+        if wanted and self.state.shape[1] != wanted:
+            raise DatasetError(f"{self.path}: has {self.state.shape[1]} joint readings, the model expects {wanted}")
+
 
 def open_cache(
     root: str | Path,
