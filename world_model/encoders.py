@@ -16,7 +16,7 @@ class Stem(nn.Conv2d):
     """Whole patches of `pixels`, or of what they are standardised: less a mean frame, over a deviation.
 
     Scaling and centring are linear, as this layer is: they are done to its weights and to one frame, not to every
-    pixel of every frame, which on a processor would cost half as much as all of the encoder.
+    pixel of every frame, which on a processor would cost nearly half as much as the rest of the model.
     """
 
     mean: Tensor
