@@ -6,6 +6,9 @@ from itertools import pairwise
 from planner import checks
 from planner.knots import INTERPOLATIONS
 
+BEST, MEAN = EXECUTED = ("best", "mean")
+"""What of a search can be carried out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
@@ -24,6 +27,8 @@ class SearchConfig:
     iteration (which dimensions without any effect do not hold up).
     `prior_share` of the candidates come from the planner's proposals. `polish` steps of Adam through the
     model, with steps of `polish_rate` halves of a command's range, refine the best candidate at the end.
+    `execute`: whether a plan's commands are the `best` candidate seen, or the `mean` on which the search ended, which
+    is less exposed to what a learned model is wrong about.
     """
 
     horizon: int = 10
@@ -39,6 +44,7 @@ class SearchConfig:
     prior_share: float = 0.0
     polish: int = 0
     polish_rate: float = 0.05
+    execute: str = BEST
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
@@ -58,6 +64,7 @@ class SearchConfig:
         self._set("prior_share", checks.real("prior_share", self.prior_share, least=0.0, most=1.0))
         self._set("polish", checks.integer("polish", self.polish, 0))
         self._set("polish_rate", checks.real("polish_rate", self.polish_rate, above=0.0))
+        checks.choice("execute", self.execute, EXECUTED)
 
     def _check_knots(self) -> None:
         checks.choice("interpolation", self.interpolation, INTERPOLATIONS)

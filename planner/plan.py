@@ -32,15 +32,15 @@ UNITS = {
 class Plan:
     """The plan of one problem.
 
-    actions: (H, A), the best commands found, one per control step. times: (H,), seconds from the start of
-    the plan at which each begins. mean: (H, A), the search's final proposal, from which the next search
-    starts. cost: of `actions`, infinite when no finite cost was seen (or nothing was predicted).
-    cost_per_iteration: the best so far after each iteration. model_evals: sequences rolled out for this
-    problem. timings_ms: `encode`, `rollout`, `select`, `total`, of all `batch` problems that were planned
-    together. predicted_cost_curve: (H',), cost along the predicted trajectory. seed: of this problem's
-    random stream. checkpoint: fingerprint of the model's checkpoint, if there is one. action_names: (A,), what
-    the components of a command are called, where that is known. elites: (E, H, A), the best candidates that the
-    search hands on to the next one, best first, if it does.
+    actions: (H, A), the commands to carry out, one per control step: the best found, or `mean` if the planner's
+    `execute` says so. times: (H,), seconds from the start of the plan at which each begins. mean: (H, A), the
+    search's final proposal, from which the next search starts. cost: of `actions`, infinite when no finite cost was
+    seen (or nothing was predicted). cost_per_iteration: the best so far after each iteration. model_evals: sequences
+    rolled out for this problem. timings_ms: `encode`, `rollout`, `select`, `total`, of all `batch` problems that were
+    planned together. predicted_cost_curve: (H',), cost along the predicted trajectory. seed: of this problem's random
+    stream. checkpoint: fingerprint of the model's checkpoint, if there is one. action_names: (A,), what the
+    components of a command are called, where that is known. elites: (E, H, A), the best candidates that the search
+    hands on to the next one, best first, if it does.
 
     Raises `PlanError` (a `ValueError`) naming the field whose value or shape is wrong. Compares by content.
     """

@@ -27,9 +27,10 @@ from torch import Generator, Tensor
 from planner import checks
 from planner.actions import ActionSpace
 from planner.arrays import on_host
-from planner.config import SearchConfig
+from planner.config import MEAN, SearchConfig
 from planner.distribution import D, Distribution
 from planner.evaluation import DeviceRecord, HostRecord, Record, Scores, cost_curve, evaluate
+from planner.execution import with_means
 from planner.knots import make_knots
 from planner.noise import Noise
 from planner.plan import Plan, Stopped, command_times
@@ -125,6 +126,8 @@ class Planner(ABC, Generic[D, C]):
         """
         with gradients() if self.differentiable else torch.inference_mode():
             plans = self._plan(problem, generators, previous, elapsed_steps, encode_ms)
+        if self.config.execute == MEAN:
+            plans = with_means(plans, problem, self.clock)
         if not self.config.polish:
             return plans
         from planner.polish import polished

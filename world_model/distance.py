@@ -11,8 +11,13 @@ way leads round something, as round a puck to its far side. Three heads that ans
   Goal-Reaching Reinforcement Learning via Quasimetric Learning", ICML 2023, on the embedding of Wang and Isola,
   "Interval Quasimetric Embeddings", 2022.
 - `ValueDistance`, in `world_model/value.py`, is the value of the best ways that parts of episodes make together.
+
+Shown the whole of a goal, they learn above all how soon the arm can be where the arm is in it, which is what most
+moments of a recording differ by; a search then takes the arm there and leaves the object alone. `ReachabilityDistance`
+can be shown only what is slow, the object's place, see `world_model/slow_features.py`.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +25,7 @@ from torch import Generator, Tensor, nn
 
 from world_model.fitting import Fitting, OnStep, check_fitting, fit
 from world_model.heads import network
+from world_model.slow_features import SlowFeatures
 from world_model.trajectories import Trajectories, noisy
 
 KINDS = ("reachability", "quasimetric", "value")
@@ -33,8 +39,9 @@ class DistanceConfig(Fitting):
     `depth`: of the network. `elsewhere`: share of goals from other episodes. `noise`: standard deviation added to
     latents in training, for planning asks about predicted ones. `patience`: steps after which the chance of arriving
     counts for 1/e, in `reachability`, or a step costs 1/e, in `value`; the latter goes from moment to moment in strides
-    of `stride` steps and takes the share `expectile` of what follows for the best. `steps`, `batch`, `rate`: of the
-    training.
+    of `stride` steps and takes the share `expectile` of what follows for the best. `slow`: how many slow features
+    `reachability` sees of a goal; 0: the whole latent. `moved`: a goal whose slow features are no further than this,
+    in standard deviations, has been reached. `steps`, `batch`, `rate`: of the training.
     """
 
     kind: str = "reachability"
@@ -46,6 +53,8 @@ class DistanceConfig(Fitting):
     patience: float = 5.0
     stride: int = 1
     expectile: float = 0.9
+    slow: int = 0
+    moved: float = 0.5
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that cannot be."""
@@ -58,6 +67,10 @@ class DistanceConfig(Fitting):
             raise ValueError(f"noise must not be negative and patience positive, got {self.noise} and {self.patience}")
         if not 0.5 <= self.expectile < 1.0:
             raise ValueError(f"expectile must lie between 0.5 and 1, got {self.expectile}")
+        if self.slow < 0 or not 0.0 <= self.moved < math.inf:
+            raise ValueError(f"slow and moved must be numbers from 0 up, got {self.slow} and {self.moved}")
+        if self.slow and self.kind != "reachability":
+            raise ValueError(f"slow={self.slow} is for kind=reachability; '{self.kind}' sees whole goals: set slow=0")
 
 
 class Distance(nn.Module):
@@ -75,6 +88,9 @@ class Distance(nn.Module):
         """What training lowers, on one random batch."""
         raise NotImplementedError
 
+    def prepare(self, data: Trajectories, stride: int) -> None:
+        """Whatever is to be found out of the data before the training; `stride` as for `train_distance`."""
+
 
 class ReachabilityDistance(Distance):
     """A distribution over steps 0 to `farthest` and "beyond", turned into -patience · log E[exp(-steps / patience)].
@@ -84,11 +100,22 @@ class ReachabilityDistance(Distance):
 
     def __init__(self, latent_dim: int, config: DistanceConfig) -> None:
         super().__init__(config)
-        self.body = network(3 * latent_dim, config.farthest + 2, config.width, config.depth)
+        self.slow = SlowFeatures(latent_dim, config.slow) if config.slow else None
+        inputs = latent_dim + 2 * (config.slow or latent_dim)
+        self.body = network(inputs, config.farthest + 2, config.width, config.depth)
+
+    def prepare(self, data: Trajectories, stride: int) -> None:
+        """Find the slow features."""
+        if self.slow is not None:
+            self.slow.fit(data, stride)
 
     def logits(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Of 0, 1, … `farthest` steps, and beyond: (N, farthest + 2)."""
-        return self.body(torch.cat([latents, goals, goals - latents], dim=-1))
+        if self.slow is None:
+            seen = torch.cat([goals, goals - latents], dim=-1)
+        else:
+            seen = self.slow.towards(latents, goals)
+        return self.body(torch.cat([latents, seen], dim=-1))
 
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Control steps (N,), at most those that "beyond" stands for."""
@@ -108,6 +135,9 @@ class ReachabilityDistance(Distance):
         anywhere = torch.randint(len(data.latents), (config.batch,), generator=draw)
         goals = torch.where(other, anywhere, goals)
         classes = torch.where(other, config.farthest + 1, ahead)
+        if self.slow is not None:
+            there = self.slow.moved(data.latents[rows], data.latents[goals]) <= config.moved
+            classes = torch.where(there, 0, classes)
         latents = noisy(data.latents[rows], config.noise, draw)
         return nn.functional.cross_entropy(self.logits(latents, data.latents[goals]), classes)
 
@@ -164,11 +194,20 @@ def make_distance(latent_dim: int, config: DistanceConfig) -> Distance:
 
 
 def train_distance(
-    data: Trajectories, config: DistanceConfig, seed: int = 0, on_step: OnStep = lambda step: None
+    data: Trajectories,
+    config: DistanceConfig,
+    seed: int = 0,
+    on_step: OnStep = lambda step: None,
+    stride: int = 1,
 ) -> tuple[Distance, list[float]]:
-    """A distance fitted to encoded episodes, in evaluation mode, and the loss of each step."""
+    """A distance fitted to encoded episodes, in evaluation mode, and the loss of each step.
+
+    `stride`: control steps in which slow features change little. Raises ValueError where no episode is that long.
+    """
 
     def make() -> Distance:
-        return make_distance(data.latents.shape[1], config)
+        distance = make_distance(data.latents.shape[1], config)
+        distance.prepare(data, stride)
+        return distance
 
     return fit(make, lambda head, draw: head.loss(data, draw), config, seed, on_step)

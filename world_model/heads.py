@@ -98,16 +98,9 @@ class ActionPrior(nn.Module):
 
     def forward(self, states: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, both (N, H, A), of states (N, S) and goals (N, D)."""
-        seen = self._seen(states[:, : self.latent_dim], goals)
-        out = self.body(torch.cat([states, *seen], dim=-1)).view(len(states), 2, self.config.horizon, self.action_dim)
+        seen = goals if self.slow is None else self.slow.towards(states[:, : self.latent_dim], goals)
+        out = self.body(torch.cat([states, seen], dim=-1)).view(len(states), 2, self.config.horizon, self.action_dim)
         return out[:, 0], self.config.least_std + nn.functional.softplus(out[:, 1])
-
-    def _seen(self, latents: Tensor, goals: Tensor) -> list[Tensor]:
-        """What is seen of the goals, beside the states."""
-        if self.slow is None:
-            return [goals]
-        wanted = self.slow(goals)
-        return [wanted, wanted - self.slow(latents)]
 
     def pairs(self, data: Trajectories, count: int, draw: Generator) -> tuple[Tensor, Tensor]:
         """`count` moments or fewer, and how far ahead their goals are: pairs as it is to be trained for.
@@ -117,8 +110,8 @@ class ActionPrior(nn.Module):
         if self.slow is None or not self.config.moved:
             return data.pairs(count, self.config.farthest, draw)
         rows, ahead = data.pairs(OVERDRAWN * count, self.config.farthest, draw)
-        change = self.slow(data.latents[rows + ahead]) - self.slow(data.latents[rows])
-        moved = torch.nonzero(change.norm(dim=-1) >= self.config.moved)[:count, 0]
+        change = self.slow.moved(data.latents[rows], data.latents[rows + ahead])
+        moved = torch.nonzero(change >= self.config.moved)[:count, 0]
         if not len(moved):
             raise ValueError(
                 f"moved={self.config.moved}: of {len(rows)} pairs of moments none is that far apart in its slow "

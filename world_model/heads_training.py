@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from world_model.checkpoint import load_checkpoint
 from world_model.dataset import DatasetError, open_cache, split_episodes, with_features
 from world_model.distance import Distance, DistanceConfig, train_distance
+from world_model.fitting import OnStep
 from world_model.heads import ActionPrior, PriorConfig, prior_loss, train_prior
 from world_model.heads_checkpoint import Heads, save_heads
 from world_model.trajectories import Trajectories, encode_episodes
@@ -103,11 +104,16 @@ def fit_heads(
     progress: Progress = lambda what, done, of: None,
     stride: int = 1,
 ) -> tuple[Heads, dict[str, Any]]:
-    """The heads fitted to `data`, and their report on `held_out`, see `report`; `stride` as for `train_prior`."""
-    trained_distance, _ = train_distance(data, distance, seed, lambda step: progress("distance", step, distance.steps))
-    trained_prior, _ = train_prior(
-        data, prior, seed, lambda step: progress("action prior", step, prior.steps), trained_distance, stride
-    )
+    """The heads fitted to `data`, and their report on `held_out`, see `report`.
+
+    `stride`: control steps in which slow features change little.
+    """
+
+    def on_step(what: str, steps: int) -> OnStep:
+        return lambda step: progress(what, step, steps)
+
+    trained_distance, _ = train_distance(data, distance, seed, on_step("distance", distance.steps), stride)
+    trained_prior, _ = train_prior(data, prior, seed, on_step("action prior", prior.steps), trained_distance, stride)
     covariance = torch.cov(data.latents.double().T).float()
     heads = Heads(trained_prior, trained_distance, data.latents.double().mean(0).float(), covariance)
     return heads, report(heads.prior, heads.distance, data, held_out)

@@ -34,6 +34,15 @@ class SlowFeatures(nn.Module):
         """(..., D) to (..., K)."""
         return (latents - self.mean) @ self.directions
 
+    def towards(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """What is to be seen of goals (N, D) from latents (N, D): their features, and the way there, (N, 2 K)."""
+        wanted = self(goals)
+        return torch.cat([wanted, wanted - self(latents)], dim=-1)
+
+    def moved(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """How far the features of goals (N, D) are from those of latents (N, D): (N,)."""
+        return (self(goals) - self(latents)).norm(dim=-1)
+
     @torch.no_grad()
     def fit(self, data: Trajectories, stride: int) -> None:
         """Find them: changes are those over `stride` control steps. Raises ValueError where no episode is that long."""

@@ -40,6 +40,7 @@ def parameterisations(draw: Any, horizon: int) -> dict[str, Any]:
         "tolerance": draw(st.sampled_from([None, 0.1])),
         "spread_tolerance": draw(st.sampled_from([0.1, 10.0])),
         "prior_share": draw(st.sampled_from([0.0, 0.3])),
+        "execute": draw(st.sampled_from(["best", "mean"])),
     }
 
 
@@ -75,7 +76,11 @@ def test_every_command_is_within_bounds(name, bounds, ways, std, tanh, seed):
     for b, plan in enumerate(plans):
         assert plan.cost == pytest.approx(((plan.actions - towards[b % 2].numpy()) ** 2).sum(), rel=1e-4)
         assert all(after <= before for before, after in pairwise(plan.cost_per_iteration))
-        assert plan.cost == plan.cost_per_iteration[-1] and len(plan.cost_per_iteration) == plan.iterations
+        assert len(plan.cost_per_iteration) == plan.iterations
+        if ways["execute"] == "mean":
+            assert np.array_equal(plan.actions, plan.mean)
+        else:
+            assert plan.cost == plan.cost_per_iteration[-1]
 
 
 @settings(max_examples=40, deadline=None)

@@ -99,6 +99,29 @@ def test_value_is_that_of_the_shortest_way_also_where_nobody_went_all_of_it():
     assert (steps[1:] / discounted[1:]).min() > 0.8 and (steps[1:] / discounted[1:]).max() < 1.6
 
 
+def pushes(episodes, seed):
+    """A hand that wanders on a line, first two numbers, and a puck that it takes along in one episode of two."""
+    draw = torch.Generator().manual_seed(seed)
+    hand = torch.rand(episodes, 1, generator=draw) + 0.3 * torch.randn(episodes, 31, generator=draw).cumsum(1)
+    way = torch.rand(episodes, 1, generator=draw) * 2 + 0.1 * torch.arange(31) * (torch.arange(episodes)[:, None] % 2)
+    latents = torch.stack([hand, hand.sin(), way], dim=-1) + 0.01 * torch.randn(episodes, 31, 3, generator=draw)
+    return Trajectories.of(latents, torch.zeros(episodes, 30, 1))
+
+
+def test_shown_only_what_is_slow_it_asks_where_the_puck_is_and_not_where_the_hand_is():
+    data = pushes(300, 0)
+    seeing = DistanceConfig(farthest=30, width=64, batch=128, noise=0.02, steps=600, slow=1, moved=0.2)
+    distance, _ = train_distance(data, seeing, stride=5)
+    hand, puck = data.latents[:, 0].std() * torch.eye(3)[0], torch.eye(3)[2]
+    start = data.latents.mean(0)
+    with torch.no_grad():
+        there, hand_away, puck_near, puck_away = distance(
+            start.expand(4, 3), torch.stack([start, start + hand, start + 0.5 * puck, start + 1.5 * puck])
+        )
+    assert abs(hand_away - there) < 0.5 and there < 1.0
+    assert there + 1.0 < puck_near < puck_away - 1.0
+
+
 def test_episodes_shorter_than_a_stride_are_refused():
     data = Trajectories.of(torch.zeros(2, 3, 2), torch.zeros(2, 2, 1))
     with pytest.raises(ValueError, match="no episode is longer than stride=5"):
@@ -114,6 +137,8 @@ def test_bad_settings():
         ({"steps": 0}, "steps must be at least 1"),
         ({"stride": 0}, "stride must be at least 1"),
         ({"expectile": 1.0}, "expectile must lie between 0.5 and 1"),
+        ({"slow": -1}, "slow and moved must be numbers from 0 up"),
+        ({"slow": 4, "kind": "value"}, "slow=4 is for kind=reachability"),
     ):
         with pytest.raises(ValueError, match=message):
             DistanceConfig(**settings)
