@@ -114,7 +114,7 @@ class Ceiling(Cell):
 
 CELLS = (
     *(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH, FETCH_PICK)),
-    WithPrior("pick_place", "rest", horizon=12, gain=1.3, learned=True),
+    WithPrior("pick_place", "rest", horizon=12, pace=3, gain=1.3, learned=True, temperature=0.3),
     WithPrior(CUBE, "rest", pace=4, gain=1.25, learned=True, temperature=1.0),
     *(WithPrior(task, "rest") for task in (*WITH_PRIOR, FETCH_PICK)),
     Cell(CUBE, "strict"),
@@ -122,6 +122,8 @@ CELLS = (
     Cell(CUBE, "ogbench"),
     WithPrior(CUBE, "ogbench", pace=4, gain=1.25, learned=True, temperature=1.0),
     *(Cell(task, "jepa-wms") for task in (*SAWYER, *BUTTON_AND_DRAWER)),
+    Cell("metaworld/reach-wall-v3", "jepa-wms"),
+    WithPrior("metaworld/reach-wall-v3", "jepa-wms", horizon=18, pace=4, learned=True, temperature=1.0),
     WithPrior("metaworld/drawer-open-v3", "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True),
     *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH)),
     WithPrior(CUBE, "lewm", pace=4, gain=1.25, learned=True, temperature=1.0),
