@@ -124,7 +124,9 @@ CELLS = (
     *(Cell(task, "jepa-wms") for task in (*SAWYER, *BUTTON_AND_DRAWER)),
     Cell("metaworld/reach-wall-v3", "jepa-wms"),
     WithPrior("metaworld/reach-wall-v3", "jepa-wms", horizon=18, pace=4, learned=True, temperature=1.0),
-    WithPrior("metaworld/drawer-open-v3", "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True),
+    WithPrior(
+        "metaworld/drawer-open-v3", "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True, temperature=1.0,
+    ),  # fmt: skip
     *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH)),
     WithPrior(CUBE, "lewm", pace=4, gain=1.25, learned=True, temperature=1.0),
     *(WithPrior(task, "lewm") for task in WITH_PRIOR),
