@@ -116,6 +116,7 @@ CELLS = (
     *(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH, FETCH_PICK)),
     WithPrior("pick_place", "rest", horizon=12, pace=3, gain=1.3, learned=True, temperature=0.3),
     WithPrior(CUBE, "rest", pace=4, gain=1.25, learned=True, temperature=1.0),
+    WithPrior("metaworld/push-v3", "rest", horizon=18, pace=4, learned=True, temperature=1.0),
     *(WithPrior(task, "rest") for task in (*WITH_PRIOR, FETCH_PICK)),
     Cell(CUBE, "strict"),
     WithPrior(CUBE, "strict", pace=4, gain=1.25, learned=True, temperature=1.0),
@@ -123,6 +124,7 @@ CELLS = (
     WithPrior(CUBE, "ogbench", pace=4, gain=1.25, learned=True, temperature=1.0),
     *(Cell(task, "jepa-wms") for task in (*SAWYER, *BUTTON_AND_DRAWER)),
     Cell("metaworld/reach-wall-v3", "jepa-wms"),
+    WithPrior("metaworld/push-v3", "jepa-wms", horizon=18, pace=4, learned=True, temperature=1.0),
     WithPrior("metaworld/reach-wall-v3", "jepa-wms", horizon=18, pace=4, learned=True, temperature=1.0),
     WithPrior(
         "metaworld/drawer-open-v3", "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True, temperature=1.0,
