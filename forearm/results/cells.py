@@ -124,6 +124,7 @@ CELLS = (
     WithPrior(CUBE, "ogbench", pace=4, gain=1.25, learned=True, temperature=1.0),
     *(Cell(task, "jepa-wms") for task in (*SAWYER, *BUTTON_AND_DRAWER)),
     Cell("metaworld/reach-wall-v3", "jepa-wms"),
+    WithPrior("metaworld/reach-v3", "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True, temperature=1.0),
     WithPrior("metaworld/push-v3", "jepa-wms", horizon=18, pace=4, learned=True, temperature=1.0),
     WithPrior("metaworld/reach-wall-v3", "jepa-wms", horizon=18, pace=4, learned=True, temperature=1.0),
     WithPrior(
