@@ -1,10 +1,16 @@
 """Collect video of a behaviour policy into a LeRobotDataset v3 folder.
 
+An exploratory policy acts; in a share of the episodes, `practice`, a planner begins, on a goal of the task's own, and
+the policy takes over somewhere on the way. Those episodes show where plans lead, misses above all, and how to go on
+from there: what an explorer would not come upon, and a model that has never seen it gets wrong (Ross et al., "A
+Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning", AISTATS 2011).
+
 The episodes are split into shards of fixed size. A worker process films one shard at a time and hands it to
 the writer in one go; a shard is on disk as a whole or not at all. What an episode shows depends on (seed,
 episode) alone, so a collection that was killed is continued by filming the shards that are missing.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +24,17 @@ from forearm.worlds import environment
 
 if TYPE_CHECKING:
     from envs import Environment
+    from forearm.rows import Row
     from world_model.dataset.episode import Episode
     from world_model.dataset.lerobot import DatasetWriter
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What is to be collected; the same settings give the same data set, however many processes film it."""
+    """What is to be collected; the same settings give the same data set, however many processes film it.
+
+    `practice`: share of the episodes that `agent`, a row of a comparison, begins.
+    """
 
     task: str
     out: Path
@@ -36,6 +46,12 @@ class Collection:
     storage: str = "png"
     shard_episodes: int = 25
     use: tuple[str, ...] = ()
+    practice: float = 0.0
+    agent: "Row | None" = None
+
+    def practises(self, episode: int) -> bool:
+        """Whether the agent begins this episode: they are spread evenly."""
+        return math.floor((episode + 1) * self.practice) > math.floor(episode * self.practice)
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,7 @@ def open_writer(collection: Collection) -> "DatasetWriter":
             "seed": collection.seed,
             "steps": collection.steps,
             "camera": env.camera,
+            **_practice_of(collection),
         },
         camera_key=f"observation.images.{env.camera}",
         storage=collection.storage,  # type: ignore[arg-type]  # the writer itself checks the word
@@ -99,23 +116,43 @@ def film_shard(job: tuple[Collection, int]) -> tuple[int, int]:
     import_modules(collection.use)
     writer = open_writer(collection)
     env = environment(collection.task, collection.camera, collection.resolution)
-    episodes = [film_episode(env, collection.seed, e, collection.steps) for e in writer.shard_range(shard)]
+    episodes = [
+        film_episode(
+            env, collection.seed, e, collection.steps, collection.agent if collection.practises(e) else None
+        )
+        for e in writer.shard_range(shard)
+    ]  # fmt: skip
     writer.write_shard(shard, episodes)
     return shard, sum(len(episode) for episode in episodes)
 
 
-def film_episode(env: "Environment", seed: int, episode: int, steps: int) -> "Episode":
+def film_episode(env: "Environment", seed: int, episode: int, steps: int, agent: "Row | None" = None) -> "Episode":
     """Film one episode of the task's exploratory policy, `steps` control steps long, success or not.
 
-    The episode has steps + 1 frames; true positions of hand and object (m) go into extra columns.
+    The episode has steps + 1 frames; true positions of hand and object (m) go into extra columns. `agent`, if given,
+    acts first, towards the task's own goal, for an eighth to seven eighths of the steps.
     """
     from world_model.dataset.episode import Episode
 
-    observation = env.reset(seed=collection_reset_seed(seed, episode), options={"goal": False})[0]
-    policy = env.explorer(collection_rng(seed, episode))
+    observation, info = env.reset(seed=collection_reset_seed(seed, episode), options={"goal": agent is not None})
+    rng = collection_rng(seed, episode)
+    acting, takeover = None, 0
+    if agent is not None:
+        from forearm.rows import build_agent
+
+        takeover = int(rng.integers(steps // 8, max(steps * 7 // 8, steps // 8 + 1)))
+        acting = build_agent(agent, [env])
+        acting.reset([info["goal"]], [int(rng.integers(2**31))])
+    policy = None
     seen, positions, actions = [observation], [_positions(env)], []
-    for _ in range(steps):
-        action = np.asarray(policy.act(), np.float32)
+    for step in range(steps):
+        if acting is not None and step < takeover:
+            decided = acting.act([observation])[0]
+            assert decided is not None
+            action = np.asarray(decided.action, np.float32)
+        else:
+            policy = policy or env.explorer(rng)
+            action = np.asarray(policy.act(), np.float32)
         observation = env.step(action)[0]
         actions.append(action)
         seen.append(observation)
@@ -126,6 +163,15 @@ def film_episode(env: "Environment", seed: int, episode: int, steps: int) -> "Ep
         action=np.stack(actions),
         extra={key: np.stack([p[key] for p in positions]) for key in positions[0]},
     )
+
+
+def _practice_of(collection: Collection) -> dict[str, object]:
+    """What of a fingerprint says who practises; nothing where nobody does, as in earlier versions."""
+    if not collection.practice or collection.agent is None:
+        return {}
+    agent = collection.agent
+    chosen = {"planner": dict(agent.planner), "replan_every": agent.replan_every, "checkpoint": agent.checkpoint}
+    return {"practice": collection.practice, "agent": chosen}
 
 
 def _positions(env: "Environment") -> dict[str, np.ndarray]:

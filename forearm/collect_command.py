@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -11,7 +12,11 @@ import envs
 from forearm import output, settings
 from forearm.collect import Collection, collect
 from forearm.contact_sheet import save_contact_sheet
+from forearm.errors import ForearmError
 from forearm.parallel import default_workers, import_modules
+
+if TYPE_CHECKING:
+    from forearm.rows import Row
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -21,6 +26,9 @@ def main(overrides: Sequence[str]) -> int:
     task = chosen.one("task")
     envs.check_installed(task["name"])
     steps, episodes = task["collect"]["steps"], task["collect"]["episodes"]
+    practice = chosen["practice"]
+    if isinstance(practice, list) or not 0.0 <= practice <= 1.0:
+        raise ForearmError(f"practice={practice} must be a share of the episodes, between 0 and 1")
     collection = Collection(
         task=task["name"],
         out=output.folder(chosen["out"], f"data/{task['name']}"),
@@ -32,6 +40,8 @@ def main(overrides: Sequence[str]) -> int:
         storage=chosen["storage"],
         shard_episodes=chosen.whole("shard_episodes", 1),
         use=tuple(chosen["use"]),
+        practice=practice,
+        agent=_agent(chosen) if practice else None,
     )
     workers = chosen.whole("workers", 1, default_workers())
     envs.working_backend()  # found once here, not once in every worker
@@ -42,6 +52,18 @@ def main(overrides: Sequence[str]) -> int:
         save_contact_sheet(sheet, _examples(collection))
         console.print(f"frames to look at: {sheet}", soft_wrap=True)
     return 0
+
+
+def _agent(chosen: settings.Settings) -> "Row":
+    """Who practises; raises what `forearm compare` raises for settings that contradict each other."""
+    from forearm.latent import fingerprint_of
+    from forearm.rows import LEARNED, Row, check_row, fitted, pace_of
+
+    task = chosen.one("task")
+    every = pace_of(task)["replan_every"] if chosen["replan_every"] is None else chosen.whole("replan_every", 1)
+    row = Row(task, fitted(chosen.one("planner"), task), LEARNED, chosen.whole("seed", 0), every, fingerprint_of(task))
+    check_row(row)
+    return row
 
 
 def _film(collection: Collection, workers: int, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""`forearm data inspect`: what is in a LeRobotDataset folder, and what is wrong with it."""
+"""`forearm data`: what is in a LeRobotDataset folder and what is wrong with it; or one folder of several."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +8,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from forearm import settings
+from forearm import output, settings
 from forearm.errors import ForearmError
+from forearm.progress import episode_bars
 
 if TYPE_CHECKING:
     from world_model.dataset.inspection import Inspection
 
+ACTIONS = ("inspect", "merge")
 MOST = 20
 """Problems that are shown; the rest is counted."""
 
@@ -21,15 +23,39 @@ MOST = 20
 def main(overrides: Sequence[str]) -> int:
     """Run the command; 1 if the data set has problems. Raises `ForearmError` and `DatasetError` for the front door."""
     words = list(overrides)
-    if not words or words[0] != "inspect":
-        raise ForearmError("'data' is followed by what to do: forearm data inspect data=FOLDER")
-    words = [word if "=" in word else f"data={word}" for word in words[1:]]
-    chosen = settings.load("data", words)
+    if not words or words[0] not in ACTIONS:
+        raise ForearmError(
+            "'data' is followed by what to do: forearm data inspect data=FOLDER, or "
+            "forearm data merge 'data=[FOLDER,FOLDER]' out=FOLDER"
+        )
+    chosen = settings.load("data", [word if "=" in word else f"data={word}" for word in words[1:]])
     if chosen["data"] is None:
         raise ForearmError("which data set? give its folder, data=FOLDER")
+    folders = output.listed(chosen["data"])
+    if words[0] == "merge":
+        if len(folders) < 2 or chosen["out"] is None:
+            raise ForearmError("merge needs folders and a new one: 'data=[FOLDER,FOLDER]' out=FOLDER")
+        return _merge(folders, output.folder(chosen["out"], "data/merged"))
+    if len(folders) != 1:
+        raise ForearmError("inspect looks into one data set at a time: data=FOLDER")
+    return _inspect(folders[0], bool(chosen["frames"]))
+
+
+def _merge(sources: Sequence[Path], out: Path) -> int:
+    from world_model.dataset.merging import merge
+
+    console = Console()
+    with episode_bars(console) as tell:
+        info = merge(sources, out, lambda done, of: tell("merging", done, of))
+    frames = info["total_frames"]
+    console.print(f"{info['total_episodes']} episodes, {frames} frames in {out}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _inspect(folder: Path, frames: bool) -> int:
     from world_model.dataset.inspection import inspect
 
-    found = inspect(Path(chosen["data"]).expanduser(), frames=bool(chosen["frames"]))
+    found = inspect(folder, frames=frames)
     console = Console()
     for line in lines(found):
         console.print(line, highlight=False, soft_wrap=True)

@@ -23,3 +23,10 @@ def file(key: str, value: str) -> Path:
         raise ForearmError(f"{key}={path} is a folder; name a file")
     folder(str(path.parent), ".")
     return path
+
+
+def listed(text: str) -> list[Path]:
+    """The folders in `[FOLDER,FOLDER,...]`, or the one that is given without brackets."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return [Path(text).expanduser()]
+    return [Path(name.strip().strip("'\"")).expanduser() for name in text[1:-1].split(",") if name.strip()]

@@ -76,12 +76,7 @@ def _by_task(data: Path | Mapping[str, Path], tasks: Iterable[str]) -> dict[str,
 
 def _folders(given: str | None, tasks: Sequence[str]) -> list[Path]:
     """One folder a task, of `data=FOLDER`, `data=[FOLDER,FOLDER]` or what is usual; raises `ForearmError` otherwise."""
-    text = given or ",".join(f"data/{task}" for task in tasks)
-    if given and given.startswith("[") and given.endswith("]"):
-        text = given[1:-1]
-    elif len(tasks) == 1:
-        return [Path(text).expanduser()]
-    folders = [Path(name.strip().strip("'\"")).expanduser() for name in text.split(",") if name.strip()]
+    folders = [Path(f"data/{task}") for task in tasks] if given is None else output.listed(given)
     if len(folders) != len(tasks):
         raise ForearmError(
             f"data={given} names {len(folders)} folder{'s' * (len(folders) != 1)} for {len(tasks)} task"

@@ -6,7 +6,8 @@ from pathlib import Path
 BUILT_IN = ("reach", "push", "pick_place")
 CUBE = "ogbench/cube-single"
 SAWYER = ("metaworld/reach-v3", "metaworld/push-v3")
-BUTTON_AND_DRAWER = ("metaworld/button-press-v3", "metaworld/drawer-open-v3")
+DRAWER = "metaworld/drawer-open-v3"
+BUTTON_AND_DRAWER = ("metaworld/button-press-v3", DRAWER)
 FETCH = ("fetch/reach", "fetch/push")
 FETCH_PICK = "fetch/pick-and-place"
 WITH_PRIOR = ("fetch/reach", "fetch/push")
@@ -127,9 +128,7 @@ CELLS = (
     WithPrior("metaworld/reach-v3", "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True, temperature=1.0),
     WithPrior("metaworld/push-v3", "jepa-wms", horizon=18, pace=4, learned=True, temperature=1.0),
     WithPrior("metaworld/reach-wall-v3", "jepa-wms", horizon=18, pace=4, learned=True, temperature=1.0),
-    WithPrior(
-        "metaworld/drawer-open-v3", "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True, temperature=1.0,
-    ),  # fmt: skip
+    WithPrior(DRAWER, "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True, temperature=1.0),
     *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH)),
     WithPrior(CUBE, "lewm", pace=4, gain=1.25, learned=True, temperature=1.0),
     *(WithPrior(task, "lewm") for task in WITH_PRIOR),

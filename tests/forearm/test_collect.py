@@ -13,8 +13,12 @@ import pytest
 from PIL import Image
 
 from forearm import collect as engine
+from forearm import settings
 from forearm.cli import main
 from forearm.collect import Collection, collect
+from forearm.collect_command import _agent
+from forearm.seeds import collection_reset_seed
+from forearm.worlds import environment
 from world_model.dataset.lerobot import DatasetWriter
 from world_model.dataset.reader import read_dataset
 
@@ -112,4 +116,51 @@ def test_bad_collections(tmp_path: Path, failing: Any, serial: None) -> None:
     assert "is a file" in failing(*command, f"out={tmp_path}/file")
     assert "storage" in failing(*command, f"out={tmp_path}/new", "storage=gif")
     assert "at least 1" in failing(*command, f"out={tmp_path}/new", "steps=0")
+    assert not (tmp_path / "new").exists()
+
+
+def practising(out: Path, **changes: Any) -> Collection:
+    words = ["task=reach", "planner=random_shooting", "planner.samples=8", "planner.iterations=1", "practice=0.5"]
+    chosen = settings.load("collect", [*words, "replan_every=2"])
+    return replace(
+        Collection("reach", out, episodes=4, steps=8, shard_episodes=2),
+        practice=0.5, agent=_agent(chosen), **changes,
+    )  # fmt: skip
+
+
+def test_in_a_share_of_the_episodes_the_planner_begins_and_the_policy_takes_over(tmp_path: Path, serial: None) -> None:
+    list(collect(practising(tmp_path / "a"), 1))
+    list(collect(practising(tmp_path / "b", shard_episodes=1), 1))
+    list(collect(replace(practising(tmp_path / "c"), practice=0.0), 1))
+    mixed, other, explored = (content(tmp_path / name) for name in "abc")
+    assert same(mixed, other)
+    # Spread evenly: the second and the fourth are the planner's, whose first commands are its own.
+    changed = [not np.array_equal(a[2], b[2]) for a, b in zip(mixed, explored, strict=True)]
+    assert changed == [False, True, False, True]
+    begun = json.loads((tmp_path / "a" / "meta" / "collection.json").read_text())["fingerprint"]
+    assert begun["practice"] == 0.5 and begun["agent"]["planner"]["name"] == "random_shooting"
+    assert "practice" not in json.loads((tmp_path / "c" / "meta" / "collection.json").read_text())["fingerprint"]
+
+
+def test_practice_brings_the_hand_nearer_to_its_goals_than_exploring_does(tmp_path: Path) -> None:
+    """The planner's part of an episode is a real plan: a hand that it moves for 25 steps is where the goal is."""
+    env = environment("reach", "front", 64)
+    chosen = settings.load("collect", ["task=reach", "practice=1"])
+    left = []
+    for agent in (_agent(chosen), None):
+        ends = []
+        for episode in range(3):
+            env.reset(seed=collection_reset_seed(0, episode))
+            goal = env.goal_position
+            filmed = engine.film_episode(env, 0, episode, 40, agent)
+            ends.append(np.linalg.norm(filmed.extra["ee_position"] - goal, axis=1).min())
+        left.append(np.mean(ends))
+    assert left[0] < 0.6 * left[1]
+
+
+def test_bad_practice(tmp_path: Path, failing: Any) -> None:
+    command = ["collect", "task=reach", "episodes=1", "steps=4", f"out={tmp_path}/new"]
+    assert "must be a share of the episodes" in failing(*command, "practice=1.5")
+    assert "replan_every=99" in failing(*command, "practice=1", "replan_every=99")
+    assert "no checkpoint 'nothing'" in failing(*command, "practice=1", "task.checkpoint=nothing")
     assert not (tmp_path / "new").exists()

@@ -34,3 +34,19 @@ def test_mistakes_are_one_line(tmp_path: Path, failing: Any) -> None:
     assert "which data set" in failing("data", "inspect")
     assert "no LeRobot dataset" in failing("data", "inspect", f"data={tmp_path}")
     assert "frames must be true or false" in failing("data", "inspect", f"data={tmp_path}", "frames=7")
+
+
+def test_two_folders_become_one(tmp_path: Path, capsys: Any) -> None:
+    for seed in (0, 1):
+        command = ["collect", "task=reach", "episodes=2", "steps=3", "workers=1", f"seed={seed}", "contact_sheet=false"]
+        assert main([*command, f"out={tmp_path}/{seed}"]) == 0
+    assert main(["data", "merge", f"data=[{tmp_path}/0,{tmp_path}/1]", f"out={tmp_path}/both"]) == 0
+    assert "4 episodes, 16 frames in" in capsys.readouterr().out
+    assert main(["data", "inspect", str(tmp_path / "both")]) == 0
+
+
+def test_mistakes_in_merging_are_one_line(tmp_path: Path, failing: Any) -> None:
+    assert "merge needs folders and a new one" in failing("data", "merge", f"data={tmp_path}", f"out={tmp_path}/c")
+    assert "merge needs folders and a new one" in failing("data", "merge", f"data=[{tmp_path},{tmp_path}]")
+    assert "no LeRobot dataset" in failing("data", "merge", f"data=[{tmp_path},{tmp_path}]", f"out={tmp_path}/c")
+    assert "one data set at a time" in failing("data", "inspect", f"data=[{tmp_path},{tmp_path}]")
