@@ -19,15 +19,15 @@ tasks' configs say which) and planned only in latent space; the models of the cu
 arm's joint readings as well, of now, not of the goal.
 Written by `make results` from what `forearm compare` measured; do not edit by hand.
 
-- *world model*: the planner on the shipped checkpoint of the task; *prior alone*: where it draws candidates from a
-  learned prior, what that does without a search; *true dynamics*: the same planner on the simulator itself, with an
-  eighth of the evaluations, as one of its plans takes seconds; then a random policy, holding still, and the scripted
-  expert, which looks inside the simulator.
+- *world model*: the planner on the shipped checkpoint of the task: CEM, or *with its prior* the one that its command
+  names; *prior alone*: where candidates are drawn from a learned prior, what that does without a search; *true
+  dynamics*: CEM on the simulator itself, with an eighth of the evaluations, as one of its plans takes seconds; then a
+  random policy, holding still, and the scripted expert, which looks inside the simulator.
 - *solved at the start*: how many of the pairs of start and goal that were drawn met the criterion before the arm moved.
   `rest` and `strict` draw those again, the other protocols keep them, as their sources do: read a figure there against
   that of holding still.
-- The rows of the cube and of `pick_place` without a prior are those of their former checkpoints (`162ad1b3`,
-  `cfb62bdb`), of 64 pixels and without joint readings; their floors and ceilings hold for any.
+- The rows of the cube without a prior are those of its former checkpoint (`162ad1b3`), of 64 pixels and without joint
+  readings; floors and ceilings hold for any.
 - Protocols are described in the README, with their sources.
 """
 
