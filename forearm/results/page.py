@@ -26,8 +26,6 @@ Written by `make results` from what `forearm compare` measured; do not edit by h
 - *solved at the start*: how many of the pairs of start and goal that were drawn met the criterion before the arm moved.
   `rest` and `strict` draw those again, the other protocols keep them, as their sources do: read a figure there against
   that of holding still.
-- The rows of the cube without a prior are those of its former checkpoint (`162ad1b3`), of 64 pixels and without joint
-  readings; floors and ceilings hold for any.
 - Protocols are described in the README, with their sources.
 """
 
