@@ -17,6 +17,7 @@ from planner.cem import CEM, CEMConfig
 from planner.checks import suggestion
 from planner.cma_es import CMAES, CMAESConfig
 from planner.conformance import check_dynamics, check_objective
+from planner.cuda_graph import captured
 from planner.dial import DIAL, DIALConfig
 from planner.familiarity import TerminalValue, UnlikelyLatents
 from planner.gauss_newton import GaussNewton, GaussNewtonConfig
@@ -119,6 +120,7 @@ __all__ = [
     "TerminalValue",
     "UnlikelyLatents",
     "WeightedSum",
+    "captured",
     "check_dynamics",
     "check_objective",
     "make_planner",

@@ -8,7 +8,6 @@ An empty list means that every planner works on it, in batches as well as one by
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from planner.evaluation import as_tensor, residuals_of
+from planner.trees import mapped, tensors_in
 
 CANDIDATES = 7
 
@@ -55,7 +55,7 @@ def check_dynamics(
     if not _same(kept, state):
         wrong.append(f"{name} changes the state it is given in place, so a second rollout starts elsewhere.")
         state = copy.deepcopy(kept)
-    leaves = _leaves(first)
+    leaves = tensors_in(first)
     if not leaves:
         return [*wrong, f"{name} returns {type(first).__name__}, which holds no tensor or array: no cost curve then."]
     for path, leaf in leaves:
@@ -104,7 +104,7 @@ def check_objective(objective: Any, trajectory: Any, actions: Tensor) -> list[st
     if not _same(costs, as_tensor(objective.cost(copy.deepcopy(kept), before.clone()), actions.device)):
         return [*wrong, f"{name} returns something else the second time: it must be deterministic."]
     order = torch.arange(actions.shape[1] - 1, -1, -1)
-    turned = _map(kept, lambda leaf: leaf[:, order.to(leaf.device)])
+    turned = mapped(kept, lambda leaf: leaf[:, order.to(leaf.device)])
     if turned is not None:
         again = as_tensor(objective.cost(turned, before[:, order]), actions.device)
         if not torch.allclose(again.double(), costs.double()[:, order], rtol=1e-4, atol=1e-6, equal_nan=True):
@@ -125,7 +125,7 @@ def _rows(name: str, dynamics: Any, state: Any, actions: Tensor, first: Any, one
     """Whether a row depends on the other candidates, or on the other problems."""
     wrong = []
     turned = dynamics.rollout(copy.deepcopy(state), actions.flip(1))
-    if not _near(_map(turned, lambda leaf: leaf.flip(1)), first):
+    if not _near(mapped(turned, lambda leaf: leaf.flip(1)), first):
         wrong.append(f"{name} predicts something else for a candidate in another place: candidates must not mix.")
     for b in range(len(actions) if len(actions) > 1 else 0):
         try:
@@ -134,7 +134,7 @@ def _rows(name: str, dynamics: Any, state: Any, actions: Tensor, first: Any, one
         except Exception as error:
             wrong.append(f"{name} raises {type(error).__name__} for problem {b} alone: {error}")
             break
-        together = _map(first, partial(_row, b))
+        together = mapped(first, partial(_row, b))
         if not _near(alone, together):
             wrong.append(f"{name} predicts something else for problem {b} alone: problems of a batch must not mix.")
             break
@@ -151,7 +151,7 @@ def _gradients(name: str, dynamics: Any, state: Any, actions: Tensor) -> list[st
     leaf = actions.clone().requires_grad_()
     try:
         with torch.inference_mode(False), torch.enable_grad():
-            leaves = [x for _, x in _leaves(dynamics.rollout(copy.deepcopy(state), leaf)) if x.requires_grad]
+            leaves = [x for _, x in tensors_in(dynamics.rollout(copy.deepcopy(state), leaf)) if x.requires_grad]
             if leaves:
                 [slope] = torch.autograd.grad(leaves[0].double().square().sum(), leaf)
                 if bool(torch.isfinite(slope).all()):
@@ -172,36 +172,6 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(np.shape(value) if not isinstance(value, Tensor) else value.shape)
 
 
-def _leaves(value: Any, path: str = "") -> list[tuple[str, Tensor]]:
-    """Every tensor and array in `value`, as tensors, with where it was found."""
-    if isinstance(value, Tensor | np.ndarray):
-        return [(path, as_tensor(value, torch.device("cpu")))]
-    if isinstance(value, dict):
-        items = [(f" [{key!r}]", item) for key, item in value.items()]
-    elif isinstance(value, tuple | list):
-        items = [(f" [{i}]", item) for i, item in enumerate(value)]
-    elif is_dataclass(value):
-        items = [(f" .{field.name}", getattr(value, field.name)) for field in fields(value)]
-    else:
-        return []
-    return [leaf for name, item in items for leaf in _leaves(item, path + name)]
-
-
-def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """`value` with every tensor and array in it mapped; None where there is something else in it."""
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, np.ndarray):
-        return function(as_tensor(value, torch.device("cpu"))).numpy()
-    if isinstance(value, dict):
-        return {key: _map(item, function) for key, item in value.items()}
-    if type(value) in (tuple, list):
-        return type(value)(_map(item, function) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: _map(getattr(value, f.name), function) for f in fields(value)})
-    return None
-
-
 def _row(b: int, leaf: Tensor) -> Tensor:
     return leaf[b : b + 1]
 
@@ -210,11 +180,11 @@ def _take(state: Any, b: int, batch: int) -> Any:
     """Problem b of a state, as a batch of one: row b of whatever has `batch` rows."""
     if state is None:
         return None
-    return _map(state, lambda leaf: leaf[b : b + 1] if leaf.ndim and len(leaf) == batch else leaf)
+    return mapped(state, lambda leaf: leaf[b : b + 1] if leaf.ndim and len(leaf) == batch else leaf)
 
 
 def _pairs(one: Any, other: Any) -> Sequence[tuple[Tensor, Tensor]] | None:
-    left, right = _leaves(one), _leaves(other)
+    left, right = tensors_in(one), tensors_in(other)
     if [(path, leaf.shape) for path, leaf in left] != [(path, leaf.shape) for path, leaf in right]:
         return None
     return [(a, b) for (_, a), (_, b) in zip(left, right, strict=True)]

@@ -33,6 +33,7 @@ class LatentDistance:
             raise ValueError(f"metric has shape {tuple(metric.shape)}; the goal {tuple(goal.shape)} asks for (D, K)")
         self.goal = goal
         self.metric = metric
+        self._weights: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
         self.decay = checks.real("decay", decay, above=0.0, most=1.0)
         self.weights: str | tuple[float, ...]
         if isinstance(weights, str):
@@ -92,7 +93,11 @@ class LatentDistance:
             return self.curve(latents[:, :, -1:] if latents.ndim > 2 else latents, actions)[..., -1]
         distances = self.curve(trajectory, actions)
         steps = distances.shape[-1]
-        return (distances * self._over_horizon(steps).to(distances)).sum(dim=-1)
+        kind = steps, distances.dtype, distances.device
+        if kind not in self._weights:  # fetched once: copies to a GPU wait for it, and cannot be part of a CUDA graph
+            with torch.inference_mode(False):  # for those that want gradients, too
+                self._weights[kind] = self._over_horizon(steps).to(distances.dtype).to(distances.device)
+        return (distances * self._weights[kind]).sum(dim=-1)
 
     def _over_horizon(self, steps: int) -> Tensor:
         """Weights (H',) in double precision."""

@@ -19,9 +19,24 @@ from forearm.bench.page import FULL, QUICK, Budget, Section, machine
 from forearm.bench.peers import PACKAGES, versions
 from forearm.files import replacing, write_json
 
+ORDER = (
+    "overhead",
+    "quality",
+    "share",
+    "deadlines",
+    "scaling",
+    "scaling-gpu",
+    "lewm",
+    "lewm-gpu",
+    "training",
+    "training-gpu",
+    "curves",
+)
+"""Of the sections on the page."""
+
 
 def sections(budget: Budget, folder: Path) -> dict[str, Callable[[], Section]]:
-    """What can be measured, in the order of the page."""
+    """What can be measured here."""
     found: dict[str, Callable[[], Section]] = {
         "overhead": partial(overhead.overhead, budget),
         "quality": partial(quality.time_to_quality, budget),
@@ -32,8 +47,10 @@ def sections(budget: Budget, folder: Path) -> dict[str, Callable[[], Section]]:
         "training": partial(training.training, budget),
     }
     if torch.cuda.is_available():
-        found["training-gpu"] = partial(training.training, budget, torch.device("cuda"))
-        found["scaling-gpu"] = partial(scaling.scaling, budget, device=torch.device("cuda"))
+        there = torch.device("cuda")
+        found["scaling-gpu"] = partial(scaling.scaling, budget, device=there)
+        found["lewm-gpu"] = partial(lewm.lewm, budget, device=there)
+        found["training-gpu"] = partial(training.training, budget, there)
     found["curves"] = partial(curves.cost_curves, budget, folder)  # last, as what else runs then does not matter
     return found
 
@@ -76,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = {"title": section.title, "lines": section.lines}
         write_json(results / f"{name}.json", {**about, "section": name, "data": section.data, "text": text})
         done.append(name)
-        kept = [name for name in wanted if name in done or (arguments.only and not arguments.quick)]
+        kept = [name for name in ORDER if name in done or (arguments.only and not arguments.quick)]
         with replacing(page) as temporary:
             temporary.write_text(text_of(found_in(results, kept), quick=arguments.quick), encoding="utf-8")
     _say(f"bench: wrote {page} and {results}{os.sep}*.json\n")
@@ -107,13 +124,21 @@ def text_of(parts: Sequence[dict[str, Any]], quick: bool = False) -> str:
         "",
     ]
     for part in parts:
-        section = Section(part["text"]["title"], [_run_of(part), "", *part["text"]["lines"]])
+        section = Section(part["text"]["title"], [_run_of(part, found), "", *part["text"]["lines"]])
         lines.append(section.markdown())
     return "\n".join(lines) + "\n"
 
 
-def _run_of(part: dict[str, Any]) -> str:
-    return f"*`{part['command']}`, {part['date']}; load average when it began {part['machine']['load']}*"
+def _run_of(part: dict[str, Any], usual: dict[str, Any]) -> str:
+    """When and how a section was measured, and on what, where that is not the `usual` machine of the page."""
+    machine = part["machine"]
+    run = f"`{part['command']}`, {part['date']}; load average when it began {machine['load']}"
+    if any(machine[key] != usual[key] for key in ("processor", "cores", "gpu", "torch")):
+        where = machine["gpu"] or "no GPU"
+        run += (
+            f"; on another machine: {where}, {machine['processor']}, {machine['cores']} cores, torch {machine['torch']}"
+        )
+    return f"*{run}*"
 
 
 def _parser() -> argparse.ArgumentParser:

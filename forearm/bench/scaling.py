@@ -10,7 +10,7 @@ from forearm.bench.cases import Case, mlp_case
 from forearm.bench.page import Budget, Section, ms
 from forearm.bench.runners import at_budget, bare_loop
 from forearm.bench.timing import Bare, Runner, rounds, threads
-from planner import Problem
+from planner import Problem, captured
 
 
 def scaling(budget: Budget, name: str = "cem", device: torch.device | None = None) -> Section:
@@ -20,6 +20,7 @@ def scaling(budget: Budget, name: str = "cem", device: torch.device | None = Non
     section.say(
         f"{budget.peer_iterations} iterations; 300 samples, horizon 5, one episode unless the row says otherwise. "
         "*Bare* is the rollout and the cost of as many candidates."
+        + (" *Graph* is the plan with those replayed as a CUDA graph (`planner.captured`)." * (where.type == "cuda"))
     )
     wide = budget.rounds > 10
     sweeps: dict[str, tuple[Sequence[int], Callable[[int], tuple[int, int, int]]]] = {
@@ -33,16 +34,16 @@ def scaling(budget: Budget, name: str = "cem", device: torch.device | None = Non
             samples, horizon, episodes = shape(value)
             for count in budget.threads if where.type == "cpu" else (1,):
                 with threads(count):
-                    plan, bare = _times(budget, name, samples, horizon, episodes, where)
-                section.data[f"{what} {value}, threads {count}"] = {"plan_s": plan, "bare_s": bare}
-                rows.append([f"{what} {value}", count, ms(plan), ms(bare), ms(plan / episodes)])
-    section.table(["what", "threads", "plan ms", "bare ms", "plan ms per episode"], rows)
+                    taken = _times(budget, name, samples, horizon, episodes, where)
+                section.data[f"{what} {value}, threads {count}"] = {f"{key}_s": value for key, value in taken.items()}
+                rows.append([f"{what} {value}", count, *map(ms, taken.values()), ms(taken["plan"] / episodes)])
+    section.table(["what", "threads", *(f"{key} ms" for key in taken), "plan ms per episode"], rows)
     return section
 
 
 def _times(
     budget: Budget, name: str, samples: int, horizon: int, episodes: int, device: torch.device
-) -> tuple[float, float]:
+) -> dict[str, float]:
     case = mlp_case(0, horizon, device=device)
     several = together([mlp_case(index, horizon, device=device) for index in range(episodes)])
     planner = at_budget(name, case, samples, budget.peer_iterations)
@@ -51,8 +52,10 @@ def _times(
         "plan": Several(planner, several),
         "bare": Bare(lambda: [bare() for _ in range(episodes)]),
     }
+    if device.type == "cuda":
+        runners["graph"] = Several(planner, captured(several))
     taken = rounds(runners, max(7, budget.rounds // 3), device=device)
-    return float(np.median(taken["plan"])), float(np.median(taken["bare"]))
+    return {key: float(np.median(seconds)) for key, seconds in taken.items()}
 
 
 class Several:

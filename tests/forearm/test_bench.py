@@ -217,5 +217,11 @@ def test_the_command_writes_page_and_numbers(tmp_path, monkeypatch, capsys):
     assert main(["--only", "scaling", *words[3:]]) == 0
     text = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert text.index("## Overhead") < text.index("## Scaling") and text.count("load average when it began") == 2
+    # One that was measured on a machine with a GPU stays, and says so.
+    document |= {"machine": {**document["machine"], "gpu": "a GPU"}, "text": {"title": "Scaling (cuda)", "lines": []}}
+    (tmp_path / "json" / "scaling-gpu.json").write_text(json.dumps(document), encoding="utf-8")
+    assert main(["--only", "scaling", *words[3:]]) == 0
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert text.count("on another machine: a GPU") == 1 and text.index("(cuda)") < text.index("on another machine")
     assert main(["--only", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
