@@ -40,8 +40,8 @@ class Captured:
     """Dynamics and objective in one, for problems on one GPU that differ in their state alone.
 
     What it returns lies in the graph's own memory and is overwritten by the next rollout of the same shape, which the
-    planners know. Shapes that come once, such as those of the candidate that a plan ends with, are computed as usual,
-    and so is everything on a CPU, where gradients are wanted, and from a state that holds more than tensors.
+    planners know. A shape that comes for the first time is computed as usual, and so is everything on a CPU, where
+    gradients are wanted, and from a state that holds more than tensors.
 
     The model must not look at a number on the way (`.item()`, `if tensor`): no recording can repeat that, and torch
     raises an error.
@@ -116,4 +116,5 @@ def captured(problem: Problem) -> Problem:
 
 def _shape_of(state: Any, actions: Tensor) -> Shape:
     parts = [(path, tuple(leaf.shape), leaf.dtype) for path, leaf in tensors_in(state)]
-    return tuple(actions.shape), actions.dtype, actions.device, *parts
+    # What is made in inference mode cannot be written to outside it.
+    return tuple(actions.shape), actions.dtype, actions.device, torch.is_inference_mode_enabled(), *parts

@@ -86,6 +86,7 @@ class GradientDescent(Planner[Descent, GradientConfig]):
     name = "gradient"
     config_type = GradientConfig
     differentiable = True
+    differentiable_last = False  # no step follows
     proposals_last = False
 
     def initial(self, space: ActionSpace, mean: Tensor) -> Descent:
@@ -106,7 +107,10 @@ class GradientDescent(Planner[Descent, GradientConfig]):
         return torch.cat((dist.mean[:, None], points), dim=1)
 
     def update(self, dist: Descent, space: ActionSpace, samples: Tensor, costs: Tensor) -> Descent:
-        """Remember the best, and take one step of Adam from every point."""
+        """Remember the best, and take one step of Adam from every point; no step where there are no gradients."""
+        if not samples.requires_grad:
+            best = best_of_both(dist, samples, costs)
+            return replace(dist, mean=best.mean, cost=best.cost)
         [slope] = torch.autograd.grad(costs.sum(), samples)
         with torch.no_grad():
             samples = samples.detach()

@@ -59,6 +59,7 @@ class Planner(ABC, Generic[D, C]):
     name: ClassVar[str]
     config_type: ClassVar[type[SearchConfig]]
     differentiable: ClassVar[bool] = False  # a planner that wants gradients of the costs sets this
+    differentiable_last: ClassVar[bool] = True  # False: of the last candidates it wants the costs alone
     uses_residuals: ClassVar[bool] = False  # a planner that wants what the costs are the squares of sets this
     proposals_last: ClassVar[bool] = True  # False: candidates go on from one iteration to the next, so only at first
 
@@ -161,9 +162,10 @@ class Planner(ABC, Generic[D, C]):
         stopped: Stopped = "iterations"
         for iteration in range(config.iterations):
             samples = self._candidates(problem, space, dist, past, noise, iteration)
-            commands = space.commands(samples)
+            follow = self.differentiable and (self.differentiable_last or iteration + 1 < config.iterations)
+            commands = space.commands(samples.requires_grad_() if follow else samples)
             watch.lap("select")
-            trajectory, scores = self._evaluate(problem, commands)
+            trajectory, scores = self._evaluate(problem, commands, follow)
             watch.lap("rollout")
             record.add(scores, commands, trajectory if has_curve else None, running if converged else None)
             del trajectory, commands  # the next rollout can then have their memory
@@ -248,15 +250,16 @@ class Planner(ABC, Generic[D, C]):
             drawn = propose(problem.proposals or self.proposals, problem, space, past, noise, count)
             samples = torch.cat((samples[:, : samples.shape[1] - count], drawn.to(samples.dtype)), dim=1)
         samples.select(1, 0).copy_(dist.mean)
-        samples = space.clip_(samples)
-        return samples.requires_grad_() if self.differentiable else samples
+        return space.clip_(samples)
 
     def proposed(self, others: int) -> int:
         """How many of `others` candidates come from proposals; they are the last ones."""
         return round(self.config.prior_share * others)
 
-    def _evaluate(self, problem: Problem, commands: Tensor) -> tuple[Any, Scores]:
-        return evaluate(problem, commands, self.name if self.differentiable else None, self.uses_residuals)
+    def _evaluate(self, problem: Problem, commands: Tensor, follow: bool) -> tuple[Any, Scores]:
+        """Trajectories and costs, with gradients if the search wants to `follow` them."""
+        with torch.set_grad_enabled(follow):
+            return evaluate(problem, commands, self.name if follow else None, self.uses_residuals)
 
     def _learned(self, dist: D, space: ActionSpace, samples: Tensor, scores: Scores) -> D:
         """Learn, except in problems without a single finite cost: nothing was learned there."""

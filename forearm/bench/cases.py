@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from planner import LatentDistance, Problem
+from planner import LatentDistance, Problem, Proposal
 
 if TYPE_CHECKING:
     from envs import ArmEnv
+    from forearm.prior import LatentPrior
 
 Step = Callable[[Tensor, Tensor], Tensor]
 StageCost = Callable[[Tensor, int], Tensor]
@@ -236,8 +237,11 @@ def empty_case(variables: int, samples: int, dims: int = 5) -> Case:
     )
 
 
-def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0) -> Case:
-    """Held-out episode `index` of push as its agent first sees it, with the shipped model; needs a renderer."""
+def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0, prior: bool = False) -> Case:
+    """Held-out episode `index` of push as its agent first sees it, with the shipped model; needs a renderer.
+
+    `prior`: whether its planners may begin with what the prior of the shipped heads proposes.
+    """
     from forearm.latent import LatentImagination
     from forearm.planning import load
 
@@ -249,7 +253,12 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0) -
     imagination.observe(0, observation, None)
     dynamics, objective, state = imagination.problem([0])
     low, high = torch.as_tensor(env.action_space.low), torch.as_tensor(env.action_space.high)  # type: ignore[attr-defined]
-    problem = Problem(dynamics, objective, state, low, high, batch=1, control_period=env.control_period)
+    proposals: tuple[Proposal, ...] = ()
+    if prior:
+        assert isinstance(objective, LatentDistance)
+        proposals = (push_prior(objective.goal),)
+    period = env.control_period
+    problem = Problem(dynamics, objective, state, low, high, batch=1, control_period=period, proposals=proposals)
     model, config = brain.model, brain.model.config
     span, size = config.history, model.state_dim
     block = config.frameskip * config.action_dim
@@ -278,6 +287,17 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0) -
         stage_cost=stage_cost_of(objective, variables, lambda x: x[:, newest]) if stepwise else None,
         start=start,
     )
+
+
+def push_prior(goal: Tensor) -> "LatentPrior":
+    """The prior of push's shipped heads, for a goal (1, D), twice as bold as it is, as suits tuning problems best."""
+    from forearm.latent import heads_for
+    from forearm.planning import task_config
+    from forearm.prior import LatentPrior
+
+    heads = heads_for({**task_config("push"), "proposals": ["prior"]})
+    assert heads is not None
+    return LatentPrior(heads.prior, goal, gain=2.0)
 
 
 def push_oracle_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0) -> Case:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ TRIED = (
 )  # of ours; the others are slower in the overhead table or refine nothing
 GRID: dict[str, tuple[Any, ...]] = {
     "samples": (128, 64, 33, 17, 9),
+    "prior_share": (0.0, 0.5, 1.0),
     "halve_every": (None, 2, 3),
     "directions": (16, 32),
     "perturbation": (0.15, 0.05),
@@ -41,7 +43,9 @@ GRID: dict[str, tuple[Any, ...]] = {
     "beta2": (0.95, 0.8),
     "final_rate": (0.1, 0.3),
 }
-"""What is tried for ours on the tuning problems, in this order; planners that lack a setting ignore it."""
+"""What is tried for ours on the tuning problems, in this order; planners that lack a setting ignore it, and problems
+without a learned prior leave out its share.
+"""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,10 @@ def time_to_quality(budget: Budget, push: bool = True) -> Section:
             sets[label] = (lambda i, h=horizon, s=smooth: mlp_case(i, h, smooth=s)), budget.problems  # type: ignore[misc]
     if push:
         sets["push model, horizon 20"] = push_case, budget.push_problems
+        sets["push model, horizon 20, ours with its learned prior"] = (
+            partial(push_case, prior=True),
+            budget.push_problems,
+        )
     for label, (make, problems) in sets.items():
         cases = [make(index) for index in range(problems)]
         tuning = [make(10_000 + index) for index in range(budget.tuning)]
@@ -198,7 +206,7 @@ def quickest(name: str, tuning: Sequence[Case], aims: Sequence[float], budget: B
     best: tuple[float, Setting] | None = None
     known = {field.name for field in fields(PLANNERS[name][1])}
     for key, values in GRID.items():
-        if key not in known:
+        if key not in known or (key == "prior_share" and not tuning[0].problem.proposals):
             continue
         tried: list[tuple[float, Setting]] = []
         for value in values:

@@ -11,7 +11,7 @@ import torch
 from forearm.bench import deadlines, lewm, overhead, page, peers, quality, runners, scaling, timing, training
 from forearm.bench.__main__ import main, text_of
 from forearm.bench.bootstrap import mean_ratio, median, ratio_of_medians
-from forearm.bench.cases import empty_case, mlp_case
+from forearm.bench.cases import empty_case, mlp_case, push_case
 from forearm.bench.curves import curves, draw, planner_at, split
 
 TINY = page.Budget(
@@ -107,6 +107,15 @@ def test_both_forms_of_a_problem_cost_the_same_and_it_can_be_solved(smooth):
     torch.testing.assert_close(whole, steps)
     assert case.cost_of(candidates[0, 0]) == pytest.approx(float(whole[0, 0]), rel=1e-4)
     assert runners.Ours(runners.at_budget("cem", case, 64, 12), case).run().cost < 0.2 * float(whole.min())
+
+
+def test_with_its_prior_a_search_on_push_begins_where_things_happen():
+    without, with_prior = (push_case(0, prior=prior) for prior in (False, True))
+    first = [
+        runners.Ours(runners.at_budget("gradient", case, 9, 1, prior_share=1.0), case).run().cost
+        for case in (without, with_prior)
+    ]
+    assert first[1] < first[0]
 
 
 @pytest.mark.parametrize("name", runners.suited(empty_case(4, 300)))

@@ -53,7 +53,7 @@ class ByHand(Captured):
         self.recorded: list[tuple[int, ...]] = []
 
     def _can_record(self, state: Any, actions: Tensor) -> bool:
-        return all_tensors(state)
+        return not torch.is_grad_enabled() and all_tensors(state)
 
     def _record(self, state: Any, actions: Tensor) -> _Recording:
         self.recorded.append(tuple(actions.shape))
@@ -100,6 +100,16 @@ def test_a_shape_that_comes_again_is_recorded_and_replayed_with_the_state_of_the
         assert usual.cost_per_iteration == same.cost_per_iteration
         assert (usual.predicted_cost_curve == same.predicted_cost_curve).all()  # type: ignore[union-attr]
     assert both.recorded == [(1, 32, HORIZON, DIMS)]
+
+
+def test_what_a_sampler_recorded_does_not_stop_a_descent() -> None:
+    chosen = problem()
+    both = ByHand(chosen.dynamics, chosen.objective)
+    fast = replace(chosen, dynamics=both, objective=both)
+    for _ in range(2):
+        for name in ("cem", "gradient"):
+            assert (plan(name, fast).actions == plan(name, chosen).actions).all()
+    assert both.recorded
 
 
 def test_costs_are_those_of_the_trajectory_they_are_asked_for() -> None:
