@@ -51,7 +51,11 @@ class Collection:
 
     def practises(self, episode: int) -> bool:
         """Whether the agent begins this episode: they are spread evenly."""
-        return math.floor((episode + 1) * self.practice) > math.floor(episode * self.practice)
+        return self._practised(episode + 1) > self._practised(episode)
+
+    def _practised(self, episodes: int) -> int:
+        """How many of the first `episodes` the agent begins."""
+        return math.floor(episodes * self.practice + 1e-9)  # 100 times 0.29 is 28.999999999999996
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ def _practice_of(collection: Collection) -> dict[str, object]:
         return {}
     agent = collection.agent
     chosen = {"planner": dict(agent.planner), "replan_every": agent.replan_every, "checkpoint": agent.checkpoint}
+    chosen |= {key: agent.task.get(key) for key in ("objective", "proposals", "prior_spread", "prior_gain")}
     return {"practice": collection.practice, "agent": chosen}
 
 

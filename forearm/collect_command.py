@@ -29,6 +29,7 @@ def main(overrides: Sequence[str]) -> int:
     practice = chosen["practice"]
     if isinstance(practice, list) or not 0.0 <= practice <= 1.0:
         raise ForearmError(f"practice={practice} must be a share of the episodes, between 0 and 1")
+    envs.working_backend()  # found once here, not once in every worker
     collection = Collection(
         task=task["name"],
         out=output.folder(chosen["out"], f"data/{task['name']}"),
@@ -43,8 +44,12 @@ def main(overrides: Sequence[str]) -> int:
         practice=practice,
         agent=_agent(chosen) if practice else None,
     )
+    if practice and not any(map(collection.practises, range(collection.episodes))):
+        raise ForearmError(
+            f"practice={practice} of {collection.episodes} episodes is none: give at least "
+            f"practice={1 / collection.episodes:.2g}, or practice=0"
+        )
     workers = chosen.whole("workers", 1, default_workers())
-    envs.working_backend()  # found once here, not once in every worker
     console = Console()
     _film(collection, workers, console)
     if chosen["contact_sheet"]:
@@ -63,6 +68,11 @@ def _agent(chosen: settings.Settings) -> "Row":
     every = pace_of(task)["replan_every"] if chosen["replan_every"] is None else chosen.whole("replan_every", 1)
     row = Row(task, fitted(chosen.one("planner"), task), LEARNED, chosen.whole("seed", 0), every, fingerprint_of(task))
     check_row(row)
+    if (deadline := row.planner.get("deadline_ms")) is not None:
+        raise ForearmError(
+            f"planner.deadline_ms={deadline}: what practice films would depend on how fast this machine is; "
+            "set it to null"
+        )
     return row
 
 

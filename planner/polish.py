@@ -23,7 +23,7 @@ def polished(
     generators: Sequence[Generator],
     clock: Callable[[], float],
 ) -> list[Plan]:
-    """The plans after `config.polish` steps of gradient descent from their best commands, never worse.
+    """The plans after `config.polish` steps of gradient descent from their commands, never worse.
 
     Costs 2 * (polish + 1) more model evaluations: a descent, and the start itself each time. Polishing that the
     deadline leaves no time for is left out. Raises `ValueError` where no gradient comes back.
@@ -51,6 +51,7 @@ def _joined(plan: Plan, end: Plan, config: SearchConfig) -> Plan:
     """One record of both searches, with the better outcome."""
     better = end.cost < plan.cost
     late = end.stopped == "deadline"
+    lowest = min(plan.cost, plan.cost_per_iteration[-1])  # of what was seen, which need not be what is carried out
     timings = {
         "encode": plan.timings_ms["encode"],
         **{name: plan.timings_ms[name] + end.timings_ms[name] for name in ("rollout", "select")},
@@ -61,7 +62,7 @@ def _joined(plan: Plan, end: Plan, config: SearchConfig) -> Plan:
         actions=end.actions if better else plan.actions,
         mean=end.actions if better else plan.mean,
         cost=min(plan.cost, end.cost),
-        cost_per_iteration=[*plan.cost_per_iteration, *np.minimum(end.cost_per_iteration, plan.cost).tolist()],
+        cost_per_iteration=[*plan.cost_per_iteration, *np.minimum(end.cost_per_iteration, lowest).tolist()],
         model_evals=plan.model_evals + end.model_evals,
         iterations=plan.iterations + end.iterations,
         timings_ms=timings,

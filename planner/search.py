@@ -144,7 +144,8 @@ class Planner(ABC, Generic[D, C]):
         encode_ms: float,
     ) -> list[Plan]:
         config, batch, on_cpu = self.config, problem.batch, problem.low.is_cpu
-        watch = Stopwatch(self.clock, encode_ms, config.deadline_ms, problem.low.device)
+        after = int(config.execute == MEAN)
+        watch = Stopwatch(self.clock, encode_ms, config.deadline_ms, problem.low.device, after)
         if len(generators) != batch:
             raise ValueError(f"{len(generators)} generators for {batch} problems; give one to each")
         space = search_space(config, problem)

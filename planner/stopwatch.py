@@ -11,12 +11,19 @@ RECENT = 4
 
 
 class Stopwatch:
-    """Adds up laps by name, and judges whether the deadline leaves time for one more iteration."""
+    """Adds up laps by name, and judges whether the deadline leaves time for one more iteration, and for `after` more
+    evaluations that follow the search.
+    """
 
     def __init__(
-        self, clock: Callable[[], float], encode_ms: float, deadline_ms: float | None, device: torch.device
+        self,
+        clock: Callable[[], float],
+        encode_ms: float,
+        deadline_ms: float | None,
+        device: torch.device,
+        after: int = 0,
     ) -> None:
-        self.clock, self.deadline_ms = clock, deadline_ms
+        self.clock, self.deadline_ms, self.after = clock, deadline_ms, after
         self.encode_ms = checks.real("encode_ms", encode_ms, least=0.0)
         # Work queued on an accelerator must have been done before the time left can be judged.
         self.wait = deadline_ms is not None and device.type == "cuda"
@@ -32,7 +39,9 @@ class Stopwatch:
         self.last = now
 
     def no_time_for_another(self) -> bool:
-        """Called after each iteration: would another one, as long as the longest of the last few, miss the deadline?"""
+        """Called after each iteration: would another one, as long as the longest of the last few, miss the deadline?
+        What follows the search is taken to be as long.
+        """
         if self.deadline_ms is None:
             return False
         if self.wait:
@@ -40,7 +49,7 @@ class Stopwatch:
         now = self.clock()
         self.lengths.append(now - self.iteration)
         self.iteration = now
-        return self.encode_ms + 1e3 * (now - self.started + max(self.lengths)) > self.deadline_ms
+        return self.encode_ms + 1e3 * (now - self.started + (1 + self.after) * max(self.lengths)) > self.deadline_ms
 
     def timings_ms(self) -> dict[str, float]:
         """Milliseconds spent: `encode` (as told), `rollout` (model and cost), `select` (the rest),

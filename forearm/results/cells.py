@@ -78,7 +78,7 @@ class WithPrior(Cell):
         return None
 
     def words(self, episodes: int, seed: int, planner: str) -> list[str]:
-        """What follows `forearm compare`; one iteration, as all candidates are the prior's."""
+        """What follows `forearm compare`: one iteration of MPPI, or the usual four of random shooting."""
         planner, search = "random_shooting", []
         if self.temperature:
             planner = "mppi"

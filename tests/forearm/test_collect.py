@@ -19,6 +19,7 @@ from forearm.collect import Collection, collect
 from forearm.collect_command import _agent
 from forearm.seeds import collection_reset_seed
 from forearm.worlds import environment
+from world_model.dataset import DatasetError
 from world_model.dataset.lerobot import DatasetWriter
 from world_model.dataset.reader import read_dataset
 
@@ -119,6 +120,12 @@ def test_bad_collections(tmp_path: Path, failing: Any, serial: None) -> None:
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(("practice", "episodes", "expected"), [(0.29, 100, 29), (0.5, 4, 2), (1.0, 3, 3), (0.3, 3, 0)])
+def test_as_many_episodes_practise_as_the_share_says(practice: float, episodes: int, expected: int) -> None:
+    collection = Collection("reach", Path(), episodes=episodes, steps=8, practice=practice)
+    assert sum(map(collection.practises, range(episodes))) == expected
+
+
 def practising(out: Path, **changes: Any) -> Collection:
     words = ["task=reach", "planner=random_shooting", "planner.samples=8", "planner.iterations=1", "practice=0.5"]
     chosen = settings.load("collect", [*words, "replan_every=2"])
@@ -142,6 +149,15 @@ def test_in_a_share_of_the_episodes_the_planner_begins_and_the_policy_takes_over
     assert "practice" not in json.loads((tmp_path / "c" / "meta" / "collection.json").read_text())["fingerprint"]
 
 
+def test_another_objective_is_another_practice(tmp_path: Path, serial: None) -> None:
+    begun = practising(tmp_path / "a")
+    list(collect(begun, 1))
+    assert begun.agent is not None
+    task = {**begun.agent.task, "prior_gain": 1.3}
+    with pytest.raises(DatasetError, match="was begun with"):
+        list(collect(replace(begun, agent=replace(begun.agent, task=task)), 1))
+
+
 def test_practice_brings_the_hand_nearer_to_its_goals_than_exploring_does(tmp_path: Path) -> None:
     """The planner's part of an episode is a real plan: a hand that it moves for 25 steps is where the goal is."""
     env = environment("reach", "front", 64)
@@ -163,4 +179,6 @@ def test_bad_practice(tmp_path: Path, failing: Any) -> None:
     assert "must be a share of the episodes" in failing(*command, "practice=1.5")
     assert "replan_every=99" in failing(*command, "practice=1", "replan_every=99")
     assert "no checkpoint 'nothing'" in failing(*command, "practice=1", "task.checkpoint=nothing")
+    assert "practice=0.3 of 1 episodes is none" in failing(*command, "practice=0.3")
+    assert "depend on how fast this machine is" in failing(*command, "practice=1", "planner.deadline_ms=50")
     assert not (tmp_path / "new").exists()

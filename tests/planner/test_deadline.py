@@ -50,6 +50,22 @@ def test_the_deadline_ends_the_search_with_the_best_so_far(name, deadline_ms, en
     assert [p.actions.tolist() for p in free] == [p.actions.tolist() for p in plans]
 
 
+@pytest.mark.parametrize(("deadline_ms", "iterations"), [(59.0, 4), (61.0, 5), (None, 8)])
+def test_what_follows_the_search_counts_too(deadline_ms, iterations):
+    clock = Clock()
+
+    class Slow(Commands):
+        def rollout(self, state, actions):
+            clock.now += 0.010
+            return actions
+
+    task = problem(Nearness(torch.zeros(1, 5, 2)), dynamics=Slow())
+    settings = {"iterations": 8, "deadline_ms": deadline_ms, "clock": clock}
+    [plan] = small("mppi", execute="mean", **settings).plan(task, streams(1))
+    assert plan.iterations == iterations
+    assert plan.timings_ms["total"] == pytest.approx(10 * (iterations + 1))
+
+
 def test_the_longest_of_the_last_iterations_is_what_another_may_take():
     clock, lengths = Clock(), iter([0.010, 0.030, 0.010, 0.010, 0.010, 0.010, 0.010, 0.010])
 

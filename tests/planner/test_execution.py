@@ -51,3 +51,11 @@ def test_polish_begins_from_what_is_carried_out():
     task = problem(Nearness(torch.full((1, 5, 2), 0.3)))
     [rough], [fine] = (small("mppi", execute="mean", polish=steps).plan(task, streams(1)) for steps in (0, 20))
     assert fine.cost < rough.cost
+
+
+@pytest.mark.parametrize("name", ["cma_es", "mppi"])
+def test_the_best_so_far_never_rises_even_if_the_mean_is_polished(name):
+    task = problem(Nearness(torch.full((1, 5, 2), 0.3)))
+    for seed in range(5):
+        [plan] = small(name, execute="mean", polish=3).plan(task, streams(1, seed))
+        assert (np.diff(plan.cost_per_iteration) <= 0.0).all()

@@ -1,5 +1,7 @@
 """Several data sets of one kind become one, frame by frame."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,11 +69,44 @@ def test_a_killed_merging_goes_on_and_another_one_does_not(tmp_path):
         ({"fps": 20}, "frames a second 20.0"),
         ({"action_names": ["y"]}, "columns"),
         ({"task": "reach"}, "task"),
-        ({"camera_key": "observation.images.wrist"}, "camera observation.images.wrist"),
+        ({"camera_key": "observation.images.wrist"}, "has no camera called observation.images.front"),
     ],
 )
 def test_what_is_not_alike_is_refused(tmp_path, more, message):
     sources = [recorded(tmp_path / "a", [4], 0), recorded(tmp_path / "b", [5], 1, **more)]
+    with pytest.raises(DatasetError, match=message):
+        merge(sources, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_other_data_of_the_same_size_are_other_data(tmp_path):
+    a, b, c = (recorded(tmp_path / name, [4, 4], seed) for seed, name in enumerate("abc"))
+    merge([a, b], tmp_path / "out")
+    for others in ([a, c], [b, a]):
+        with pytest.raises(DatasetError, match="was begun with"):
+            merge(others, tmp_path / "out")
+    moved = b.rename(tmp_path / "moved")
+    assert merge([a, moved], tmp_path / "out")["total_episodes"] == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda part: part.columns.pop("action"), "has no feature called action"),
+        (lambda part: part.columns.pop("observation.state"), "has no feature called observation.state"),
+        (lambda part: setattr(part, "fps", 12.5), "12.5 frames a second"),
+        (lambda part: part.episodes.__setitem__(1, replace(part.episodes[1], tasks=("reach",))), "push, reach"),
+        (lambda part: part.episodes.__setitem__(0, replace(part.episodes[0], tasks=())), "push"),
+    ],
+)
+def test_what_the_merged_could_not_say_is_refused(tmp_path, monkeypatch, change, message):
+    def changed(source, camera=None):
+        part = read_dataset(source, camera)
+        change(part)
+        return part
+
+    sources = [recorded(tmp_path / "a", [4, 3], 0), recorded(tmp_path / "b", [5, 3], 1)]
+    monkeypatch.setattr("world_model.dataset.merging.read_dataset", changed)
     with pytest.raises(DatasetError, match=message):
         merge(sources, tmp_path / "c")
     assert not (tmp_path / "c").exists()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from . import layout
+from .cache import dataset_fingerprint
 from .episode import Episode
 from .layout import DatasetError
 from .lerobot import DatasetWriter
@@ -20,17 +21,20 @@ def merge(sources: Sequence[Path], out: Path, progress: Progress = lambda done, 
     """Copies the episodes of `sources`, in this order, into `out`; returns its `meta/info.json`.
 
     Frames are kept to the bit; the camera is that of the first source. A merging that was killed goes on where it was.
+    Of the last frame of an episode no command is kept: nothing follows it.
 
     Raises:
-        DatasetError: a source cannot be read or differs from the first in camera, size, rate or columns, or `out`
-            holds something else.
+        DatasetError: a source cannot be read, lacks states, actions or one task for all its episodes, has no whole
+            number of frames a second, or differs from the first in camera, size, rate, columns or task; or `out` holds
+            something else.
         ValueError: fewer than two sources.
     """
     if len(sources) < 2:
         raise ValueError(f"merging needs two data sets or more, got {len(sources)}")
-    parts = [read_dataset(source) for source in sources]
-    first = parts[0]
-    for part in parts[1:]:
+    first = read_dataset(sources[0])
+    parts = [first, *(read_dataset(source, first.camera_key) for source in sources[1:])]
+    for part in parts:
+        _check_whole(part)
         _check_alike(first, part)
     episodes = [(part, index) for part in parts for index in range(len(part))]
     writer = DatasetWriter(
@@ -42,7 +46,7 @@ def merge(sources: Sequence[Path], out: Path, progress: Progress = lambda done, 
         task=first.episodes[0].tasks[0],
         total_episodes=len(episodes),
         # Not where they lie: a folder that was moved is the same data.
-        fingerprint={"merged": [[len(part), part.frames_total] for part in parts]},
+        fingerprint={"merged": [dataset_fingerprint(part) for part in parts]},
         camera_key=first.camera_key,
         extra={key: first.names(key) for key in first.columns if key not in NOT_EXTRA},
         robot_type=str(first.info.get("robot_type", "unknown")),
@@ -62,6 +66,19 @@ def _plain(part: LeRobotData, index: int) -> Episode:
     """An episode with one command fewer than frames: nothing follows the last."""
     episode = part.episode(index)
     return replace(episode, action=episode.action[:-1])
+
+
+def _check_whole(part: LeRobotData) -> None:
+    """Raise `DatasetError` that says what `part` lacks for a data set of its kind to be written."""
+    for key in NOT_EXTRA:
+        if not part.columns.get(key):
+            raise DatasetError(f"{part.root}: has no feature called {key} that is a vector, which merging needs")
+    if part.fps != round(part.fps):
+        raise DatasetError(f"{part.root}: has {part.fps:g} frames a second: merging needs a whole number")
+    tasks = {entry.tasks for entry in part.episodes}
+    if len(tasks) != 1 or len(next(iter(tasks))) != 1:
+        found = ", ".join(sorted({task for names in tasks for task in names})) or "none"
+        raise DatasetError(f"{part.root}: merging needs one task that all episodes have; there it is {found}")
 
 
 def _check_alike(first: LeRobotData, other: LeRobotData) -> None:
