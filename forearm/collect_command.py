@@ -13,6 +13,7 @@ from forearm import output, settings
 from forearm.collect import Collection, collect
 from forearm.contact_sheet import save_contact_sheet
 from forearm.errors import ForearmError
+from forearm.guided import suited
 from forearm.parallel import default_workers, import_modules
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _agent(chosen: settings.Settings) -> "Row":
     from forearm.latent import fingerprint_of
     from forearm.rows import LEARNED, Row, check_row, fitted, pace_of
 
-    task = chosen.one("task")
+    task = suited(chosen.one("task"), chosen.one("planner"))
     every = pace_of(task)["replan_every"] if chosen["replan_every"] is None else chosen.whole("replan_every", 1)
     row = Row(task, fitted(chosen.one("planner"), task), LEARNED, chosen.whole("seed", 0), every, fingerprint_of(task))
     check_row(row)

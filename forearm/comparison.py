@@ -16,6 +16,7 @@ from forearm.closed_loop import Outcome
 from forearm.episodes import Episode, manifest_document, manifest_sha256, solved_at_start
 from forearm.errors import ForearmError
 from forearm.files import remove_leftovers, write_json
+from forearm.guided import is_guided, suited
 from forearm.parallel import run_jobs
 from forearm.protocol import rules_of
 from forearm.rows import LEARNED, NONE, ORACLE, PRIOR, Row, check_row, fitted, imitating, pace_of
@@ -60,27 +61,12 @@ def rows_of(comparison: Comparison) -> list[Row]:
     rows = []
     for task in comparison.tasks:
         check_installed(task["name"])
-        fingerprint = None
-        if comparison.learned and comparison.planners:
-            from forearm.latent import fingerprint_of
-
-            fingerprint = fingerprint_of(task)
         kinds = [LEARNED] * comparison.learned + [ORACLE] * comparison.oracle
         for dynamics in kinds:
-            checkpoint = fingerprint if dynamics == LEARNED else None
             for planner in comparison.planners:
-                rows.append(
-                    Row(
-                        task,
-                        fitted(planner, task),
-                        dynamics,
-                        comparison.seed,
-                        comparison.replan_every or pace_of(task)["replan_every"],
-                        checkpoint,
-                        comparison.use,
-                        comparison.protocol,
-                    )
-                )
+                if dynamics == ORACLE and comparison.learned and is_guided(planner):
+                    continue  # it has no other row
+                rows.append(_planned(comparison, suited(task, planner), planner, dynamics))
         for name in comparison.baselines:
             row = Row(task, {"name": name}, NONE, comparison.seed, use=comparison.use, protocol=comparison.protocol)
             rows.append(imitating(row, comparison.replan_every) if name == PRIOR else row)
@@ -91,6 +77,18 @@ def rows_of(comparison: Comparison) -> list[Row]:
     for row in rows:
         check_row(row)
     return rows
+
+
+def _planned(comparison: Comparison, task: Mapping[str, Any], planner: Mapping[str, Any], dynamics: str) -> Row:
+    """The row of a planner on a task that is suited to it."""
+    checkpoint = None
+    if dynamics == LEARNED:
+        from forearm.latent import fingerprint_of
+
+        checkpoint = fingerprint_of(task)
+    every = comparison.replan_every or pace_of(task)["replan_every"]
+    found = fitted(planner, task)
+    return Row(task, found, dynamics, comparison.seed, every, checkpoint, comparison.use, comparison.protocol)
 
 
 def compare(comparison: Comparison, batch: int, workers: int, progress: Progress | None = None) -> dict[str, Any]:

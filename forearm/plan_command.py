@@ -15,6 +15,7 @@ from forearm.control.limits import Report
 from forearm.control.robot import Robot
 from forearm.control.trajectory import Trajectory
 from forearm.errors import ForearmError, did_you_mean, one_line
+from forearm.guided import suited
 from forearm.latent import check_horizon
 from forearm.parallel import import_modules, one_thread
 from forearm.planning import Brain
@@ -35,6 +36,7 @@ def main(overrides: Sequence[str]) -> int:
     import_modules(chosen["use"])
     task = chosen.one("task")
     envs.check_installed(task["name"])
+    task = suited(task, chosen.one("planner"))
     planner = fitted(chosen.one("planner"), task)
     seed, episode = chosen.whole("seed", 0), chosen.whole("episode", 0)
     out = output.file("out", chosen["out"])

@@ -12,6 +12,7 @@ from forearm import settings
 from forearm.agent import Agent, Imagination
 from forearm.errors import ForearmError
 from forearm.frames import read_frame
+from forearm.guided import suited
 from forearm.latent import action_bounds, fingerprint, heads_for, imagination_for, load_for
 from forearm.rows import build_planner, fitted
 
@@ -70,9 +71,10 @@ class Brain:
         if unknown:
             raise ForearmError(f"planner '{config['name']}' has no setting '{unknown[0]}'")
         start, end = self.frame(frame, "frame"), self.frame(goal, "goal")
+        task = suited(self.task, config)
         agent = Agent(
-            build_planner(fitted({**config, **overrides}, self.task)),
-            self.imagination(),
+            build_planner(fitted({**config, **overrides}, task)),
+            imagination_for(task),
             *action_bounds(self.document, self.model.config.action_dim),
             float(self.document["control_period"]),
         )

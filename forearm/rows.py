@@ -13,6 +13,7 @@ from forearm.agent import Agent, Imagination
 from forearm.closed_loop import Acting
 from forearm.errors import ForearmError, did_you_mean
 from forearm.expert import ExpertAgent
+from forearm.guided import ALGORITHM, GUIDED, PRIOR, is_guided
 from forearm.oracle import NoImagination, TrueImagination
 from forearm.worlds import environment
 
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
     from envs import Environment
 
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
-PRIOR = "prior"
-"""The policy that looks through the world model's eyes, and follows its prior without a search."""
 PACE = {"horizon": 12, "action_repeat": 2, "replan_every": 4}
 """Of tasks that say nothing."""
 POLICIES = ("random", "hold", "expert", PRIOR)
+"""The last one looks through the world model's eyes, and follows its prior without a search."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,10 @@ def check_row(row: Row) -> None:
         if row.planner_name not in POLICIES:
             raise ForearmError(f"unknown baseline '{row.planner_name}'{did_you_mean(row.planner_name, POLICIES)}")
         return
+    if row.dynamics == ORACLE and is_guided(row.planner):
+        raise ForearmError(
+            f"planner={GUIDED} has no oracle: its prior sees the world model's latents, use another planner"
+        )
     horizon = build_planner(row.planner).config.horizon
     if not 1 <= row.replan_every <= horizon:
         raise ForearmError(
@@ -138,11 +142,13 @@ def same_period(one: float, other: float) -> bool:
 
 
 def fitted(planner: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
-    """A planner's config with the task's pace wherever it leaves `horizon` or `action_repeat` open."""
-    return {
-        key: pace_of(task)[key] if value is None and key in ("horizon", "action_repeat") else value
-        for key, value in planner.items()
-    }
+    """A planner's config with the task's pace wherever it leaves `horizon` or `action_repeat` open, and `guided` its
+    `temperature`; for that one the task must be `suited`.
+    """
+    known: dict[str, Any] = {key: pace_of(task)[key] for key in ("horizon", "action_repeat")}
+    if is_guided(planner):
+        known["temperature"] = task[GUIDED]["temperature"]
+    return {key: known[key] if value is None and key in known else value for key, value in planner.items()}
 
 
 def pace_of(task: Mapping[str, Any]) -> dict[str, int]:
@@ -158,7 +164,8 @@ def build_planner(config: Mapping[str, Any]) -> Any:
     from planner import make_planner, make_policy
 
     settings = {key: value for key, value in config.items() if key != "name"}
-    return (make_policy if config["name"] == PRIOR else make_planner)(config["name"], **settings)
+    name = ALGORITHM if is_guided(config) else config["name"]
+    return (make_policy if name == PRIOR else make_planner)(name, **settings)
 
 
 def build_agent(row: Row, envs: "Sequence[Environment]") -> Acting:

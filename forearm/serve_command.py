@@ -30,6 +30,7 @@ def main(overrides: Sequence[str]) -> int:
         raise ForearmError("serving needs two more packages: pip install 'forearm[serve]'") from None
     import torch
 
+    from forearm.guided import suited
     from forearm.latent import check_horizon
     from forearm.planning import Brain
     from forearm.rows import build_planner, fitted
@@ -39,9 +40,10 @@ def main(overrides: Sequence[str]) -> int:
 
     config = config_of(chosen)
     config.tls()
-    planner = fitted(chosen.one("planner"), chosen.one("task"))
+    task = suited(chosen.one("task"), chosen.one("planner"))
+    planner = fitted(chosen.one("planner"), task)
     horizon = build_planner(planner).config.horizon  # contradictory settings are told before anything is loaded
-    brain = Brain(chosen.one("task"))
+    brain = Brain(task)
     check_horizon(brain.task, horizon)
     views = views_for(brain) if chosen["check_goals"] else None
     goals = Goals(None if chosen["goals"] is None else Path(chosen["goals"]).expanduser(), brain, views)

@@ -82,21 +82,24 @@ class LatentMind:
     def __init__(
         self, brain: "Brain", planner: str | Mapping[str, Any] = "cem", seed: int = 0, views: "Views | None" = None
     ) -> None:
+        from forearm.guided import suited
         from forearm.latent import check_horizon, fingerprint, imagination_for
         from forearm.planning import planner_config
         from forearm.rows import build_planner, fitted
         from world_model.latent_dynamics import LatentDynamics
 
         self.brain, self.seed, self.views = brain, seed, views
-        self.config = fitted(planner_config(planner) if isinstance(planner, str) else planner, brain.task)
+        chosen = planner_config(planner) if isinstance(planner, str) else planner
+        task = suited(brain.task, chosen)
+        self.config = fitted(chosen, task)
         self.planner = build_planner(self.config)
-        check_horizon(brain.task, self.planner.config.horizon)
+        check_horizon(task, self.planner.config.horizon)
         model = brain.model.config
         self.frame_shape: tuple[int, ...] = (model.resolution, model.resolution, 3)
         self.ahead_steps = model.frameskip
         self.past_steps = (model.history - 1) * model.frameskip
         self.period = float(brain.document["control_period"])
-        self._imagination = imagination_for(brain.task)
+        self._imagination = imagination_for(task)
         self._dynamics = LatentDynamics(brain.model)
         self._fingerprint = fingerprint(brain.document)
         self._seen: deque[tuple[float, torch.Tensor]] = deque()

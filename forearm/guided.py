@@ -1,0 +1,52 @@
+"""`planner=guided`: plans out of what a task's learned prior proposes, weighed by where the world model says it leads.
+
+MPPI's average of one round of proposals (`planner.execute=mean`), judged by the learned distance at the end of the
+horizon. How far it looks, how often it plans anew and how boldly it takes the prior differs from task to task more than
+for other planners, so a task's config says so, under `guided`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from forearm.errors import ForearmError, did_you_mean
+
+GUIDED, ALGORITHM, PRIOR = "guided", "mppi", "prior"
+USUAL: dict[str, Any] = {
+    "horizon": 12,
+    "replan_every": 4,
+    "temperature": 1.0,
+    "prior_spread": 0.3,
+    "prior_gain": 1.0,
+    "terminal": 1000.0,
+    "features": False,
+}
+"""Of tasks that say nothing."""
+
+
+def is_guided(planner: Mapping[str, Any]) -> bool:
+    """Whether a planner's config is that of `guided`."""
+    return bool(planner["name"] == GUIDED)
+
+
+def suited(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's config as `planner` wants it: for `guided` with its pace, its proposals and its cost, else as it is.
+
+    Raises `ForearmError` for settings of `guided` that there are not.
+    """
+    if not is_guided(planner):
+        return dict(task)
+    given = dict(task.get(GUIDED) or {})
+    for key in given:
+        if key not in USUAL:
+            raise ForearmError(f"{task['name']}.{GUIDED} has no setting '{key}'{did_you_mean(str(key), USUAL)}")
+    chosen = USUAL | given
+    cost = {"weights": "last", "terminal": chosen["terminal"], "features": chosen["features"]}
+    return {
+        **task,
+        GUIDED: chosen,
+        "plan": {"horizon": chosen["horizon"], "action_repeat": 1, "replan_every": chosen["replan_every"]},
+        "proposals": [PRIOR],
+        "prior_spread": chosen["prior_spread"],
+        "prior_gain": chosen["prior_gain"],
+        "objective": {**task["objective"], **cost},
+    }

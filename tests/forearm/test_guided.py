@@ -1,0 +1,96 @@
+"""The planner config `guided`: a task's own settings for plans out of what its prior proposes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import forearm
+from forearm import settings
+from forearm.comparison import Comparison, compare, rows_of
+from forearm.errors import ForearmError
+from forearm.guided import USUAL, suited
+from forearm.rows import build_planner, fitted
+
+WORDS = [
+    "planner=mppi", "planner.iterations=1", "planner.temperature=0.3", "planner.execute=mean", "planner.samples=64",
+    "planner.prior_share=1", "planner.warm_start=false", "task.prior_spread=0.3", "task.prior_gain=1.3",
+    "planner.horizon=12", "planner.action_repeat=1", "replan_every=3", "task.proposals=[prior]",
+    "task.objective.terminal=1000", "task.objective.weights=last",
+]  # fmt: skip
+"""What it stands for on pick_place."""
+
+
+def comparison(out: Path, *words: str, **changes: Any) -> Comparison:
+    chosen = settings.load("compare", ["task=pick_place", *words])
+    return Comparison(
+        list(chosen.all("task").values()), list(chosen.all("planner").values()), chosen.one("protocol"), out,
+        replan_every=chosen["replan_every"], baselines=(), films=0, **changes,
+    )  # fmt: skip
+
+
+def test_other_planners_take_a_task_as_it_is() -> None:
+    chosen = settings.load("plan", ["task=pick_place", "planner=cem"])
+    assert suited(chosen.one("task"), chosen.one("planner")) == chosen.one("task")
+
+
+def test_it_is_what_its_words_say(tmp_path: Path) -> None:
+    [short], [long] = rows_of(comparison(tmp_path, "planner=guided")), rows_of(comparison(tmp_path, *WORDS))
+    assert short.planner_name == "guided"
+    assert {**short.planner, "name": "mppi"} == dict(long.planner)
+    assert short.replan_every == long.replan_every and short.checkpoint == long.checkpoint
+    same = ("objective", "proposals", "prior_spread", "prior_gain")
+    assert [short.task[key] for key in same] == [long.task[key] for key in same]
+
+
+def test_its_episodes_go_as_those_of_its_words(tmp_path: Path) -> None:
+    found = [
+        compare(comparison(tmp_path / str(i), *words, episodes=2), 2, 1)["rows"]
+        for i, words in enumerate((["planner=guided"], WORDS))
+    ]
+    assert [row["planner"] for rows in found for row in rows] == ["guided", "mppi"]
+    assert [row["outcomes"] for row in found[0]] == [row["outcomes"] for row in found[1]]
+
+
+def test_settings_of_ones_own_count() -> None:
+    words = ["task=pick_place", "planner=guided", "task.guided.prior_gain=1.7", "planner.temperature=2"]
+    chosen = settings.load("plan", words)
+    task = suited(chosen.one("task"), chosen.one("planner"))
+    assert task["prior_gain"] == 1.7
+    assert build_planner(fitted(chosen.one("planner"), task)).config.temperature == 2.0
+
+
+def test_a_task_that_says_nothing_gets_what_is_usual() -> None:
+    chosen = settings.load("plan", ["task=reach", "planner=guided"])
+    task = {key: value for key, value in chosen.one("task").items() if key != "guided"}
+    assert suited(task, chosen.one("planner"))["guided"] == USUAL
+    with pytest.raises(ForearmError, match="no setting 'temprature'; did you mean 'temperature'"):
+        suited({**task, "guided": {"temprature": 1.0}}, chosen.one("planner"))
+
+
+def test_it_has_no_oracle_and_needs_heads(tmp_path: Path) -> None:
+    rows = rows_of(comparison(tmp_path, "planner=[cem,guided]", oracle=True))
+    assert [(row.planner_name, row.dynamics) for row in rows] == [
+        ("cem", "learned"), ("guided", "learned"), ("cem", "oracle"),
+    ]  # fmt: skip
+    with pytest.raises(ForearmError, match="guided has no oracle"):
+        rows_of(comparison(tmp_path, "planner=guided", oracle=True, learned=False))
+    with pytest.raises(ForearmError, match="needs heads of checkpoint 'pick_place'"):
+        rows_of(comparison(tmp_path, "planner=guided", "task.heads=nowhere.json"))
+
+
+@pytest.mark.parametrize("task", ["reach", "push", "pick_place"])
+def test_one_plan_from_two_frames(task: str) -> None:
+    brain = forearm.load(task)
+    frames = np.random.default_rng(0).integers(0, 256, (2, brain.resolution, brain.resolution, 3)).astype(np.uint8)
+    proprio = np.zeros(brain.model.config.proprio_dim) if brain.model.config.proprio_dim else None
+    plan = brain.plan(*frames, planner="guided", proprio=proprio)
+    assert plan.planner == "mppi" and plan.config["prior_share"] == 1.0 and plan.config["horizon"] == 12
+    assert np.abs(plan.actions).max() <= 1.0
+
+
+@pytest.mark.parametrize("task", [name for name in settings.options("task") if "/" not in name])
+def test_every_task_of_the_arm_says_how_it_is_guided(task: str) -> None:
+    chosen = settings.load("plan", [f"task={task}", "planner=guided"])
+    assert set(chosen.one("task")["guided"]) == set(USUAL)
