@@ -29,11 +29,12 @@ def is_guided(planner: Mapping[str, Any]) -> bool:
 
 
 def suited(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's config as `planner` wants it: for `guided` with its pace, its proposals and its cost, else as it is.
+    """A task's config as `planner` wants it: for `guided`, and for the policy `prior`, which is the same without a
+    search, with its pace, its proposals and its cost, else as it is.
 
     Raises `ForearmError` for settings of `guided` that there are not.
     """
-    if not is_guided(planner):
+    if planner["name"] not in (GUIDED, PRIOR):
         return dict(task)
     given = dict(task.get(GUIDED) or {})
     for key in given:
@@ -46,7 +47,6 @@ def suited(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str, Any
         GUIDED: chosen,
         "plan": {"horizon": chosen["horizon"], "action_repeat": 1, "replan_every": chosen["replan_every"]},
         "proposals": [PRIOR],
-        "prior_spread": chosen["prior_spread"],
-        "prior_gain": chosen["prior_gain"],
+        **{key: chosen[key] for key in ("prior_spread", "prior_gain") if task.get(key) is None},
         "objective": {**task["objective"], **cost},
     }

@@ -176,7 +176,7 @@ def imagination_for(task: Mapping[str, Any]) -> LatentImagination:
     Raises `CheckpointError` for what cannot be read, `ForearmError` for what does not fit.
     """
     model, document = load_for(task)
-    spread, gain = task.get("prior_spread", 1.0), task.get("prior_gain", 1.0)
+    spread, gain = (1.0 if task.get(key) is None else task[key] for key in ("prior_spread", "prior_gain"))
     return LatentImagination(
         model, task["objective"], fingerprint(document), heads_for(task), proposals_of(task), spread, gain
     )

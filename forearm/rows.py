@@ -13,7 +13,7 @@ from forearm.agent import Agent, Imagination
 from forearm.closed_loop import Acting
 from forearm.errors import ForearmError, did_you_mean
 from forearm.expert import ExpertAgent
-from forearm.guided import ALGORITHM, GUIDED, PRIOR, is_guided
+from forearm.guided import ALGORITHM, GUIDED, PRIOR, is_guided, suited
 from forearm.oracle import NoImagination, TrueImagination
 from forearm.worlds import environment
 
@@ -80,12 +80,15 @@ def imitating(row: Row, replan_every: int | None = None) -> Row:
     """The same for the policy `prior`, which needs heads of the task's world model: raises like `fingerprint_of`."""
     from forearm.latent import fingerprint_of
 
-    task = {**row.task, "proposals": [PRIOR]}
+    planner = {"name": PRIOR}
+    task = suited(row.task, planner)
+    # It weighs nothing, so it needs no distance.
+    task["objective"] = row.task["objective"]
     every = replan_every or pace_of(task)["replan_every"]
     return replace(
         row,
         task=task,
-        planner={"name": PRIOR, "horizon": every},
+        planner={**planner, "horizon": every},
         dynamics=LEARNED,
         replan_every=every,
         checkpoint=fingerprint_of(task),

@@ -48,19 +48,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class WithPrior(Cell):
-    """The same with the learned prior of the task's heads: a plan out of what it proposes, and what it does alone.
-
-    `horizon`: control steps, as many as the prior proposes; `pace`: those that are carried out from each plan; `gain`:
-    what commands are multiplied by; `learned`: whether candidates are judged by the learned distance at the end of
-    the horizon, not by that of slow features; `temperature`: of the weights by which MPPI averages them, 0: the best of
-    them is carried out.
-    """
-
-    horizon: int = 16
-    pace: int = 2
-    gain: float = 1.0
-    learned: bool = False
-    temperature: float = 0.0
+    """The same with the learned prior of the task's heads: a plan out of what it proposes, and what it does alone."""
 
     @property
     def title(self) -> str:
@@ -78,20 +66,8 @@ class WithPrior(Cell):
         return None
 
     def words(self, episodes: int, seed: int, planner: str) -> list[str]:
-        """What follows `forearm compare`: one iteration of MPPI, or the usual four of random shooting."""
-        planner, search = "random_shooting", []
-        if self.temperature:
-            planner = "mppi"
-            search = ["planner.iterations=1", f"planner.temperature={self.temperature}", "planner.execute=mean"]
-        gain = [] if self.gain == 1.0 else [f"task.prior_gain={self.gain}"]
-        # The learned distance weighs so much that the distance of latents beside it does not count.
-        measure = "terminal=1000" if self.learned else "features=true"
-        return [
-            *super().words(episodes, seed, planner), *search,
-            "planner.samples=64", "planner.prior_share=1", "planner.warm_start=false", "task.prior_spread=0.3", *gain,
-            f"planner.horizon={self.horizon}", "planner.action_repeat=1", f"replan_every={self.pace}",
-            "task.proposals=[prior]", f"task.objective.{measure}", "task.objective.weights=last", "baselines=[prior]",
-        ]  # fmt: skip
+        """What follows `forearm compare`."""
+        return [*super().words(episodes, seed, "guided"), "baselines=[prior]"]
 
 
 @dataclass(frozen=True)
@@ -115,22 +91,22 @@ class Ceiling(Cell):
 
 CELLS = (
     *(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH, FETCH_PICK)),
-    WithPrior("pick_place", "rest", horizon=12, pace=3, gain=1.3, learned=True, temperature=0.3),
-    WithPrior(CUBE, "rest", pace=4, gain=1.25, learned=True, temperature=1.0),
-    WithPrior("metaworld/push-v3", "rest", horizon=18, pace=4, learned=True, temperature=1.0),
+    WithPrior("pick_place", "rest"),
+    WithPrior(CUBE, "rest"),
+    WithPrior("metaworld/push-v3", "rest"),
     *(WithPrior(task, "rest") for task in (*WITH_PRIOR, FETCH_PICK)),
     Cell(CUBE, "strict"),
-    WithPrior(CUBE, "strict", pace=4, gain=1.25, learned=True, temperature=1.0),
+    WithPrior(CUBE, "strict"),
     Cell(CUBE, "ogbench"),
-    WithPrior(CUBE, "ogbench", pace=4, gain=1.25, learned=True, temperature=1.0),
+    WithPrior(CUBE, "ogbench"),
     *(Cell(task, "jepa-wms") for task in (*SAWYER, *BUTTON_AND_DRAWER)),
     Cell("metaworld/reach-wall-v3", "jepa-wms"),
-    WithPrior("metaworld/reach-v3", "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True, temperature=1.0),
-    WithPrior("metaworld/push-v3", "jepa-wms", horizon=18, pace=4, learned=True, temperature=1.0),
-    WithPrior("metaworld/reach-wall-v3", "jepa-wms", horizon=18, pace=4, learned=True, temperature=1.0),
-    WithPrior(DRAWER, "jepa-wms", horizon=18, pace=4, gain=1.3, learned=True, temperature=1.0),
+    WithPrior("metaworld/reach-v3", "jepa-wms"),
+    WithPrior("metaworld/push-v3", "jepa-wms"),
+    WithPrior("metaworld/reach-wall-v3", "jepa-wms"),
+    WithPrior(DRAWER, "jepa-wms"),
     *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH)),
-    WithPrior(CUBE, "lewm", pace=4, gain=1.25, learned=True, temperature=1.0),
+    WithPrior(CUBE, "lewm"),
     *(WithPrior(task, "lewm") for task in WITH_PRIOR),
 )
 """In the order of the page."""
