@@ -204,7 +204,7 @@ def heads_for(task: Mapping[str, Any]) -> "Heads | None":
     if not path.is_file():
         raise ForearmError(
             f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
-            f"train them with 'forearm train-heads task={task['name']}'"
+            f"train them with 'forearm train-heads task={task['name']}', or plan without them, planner=cem"
         )
     heads = _load_heads(path, str(load_for(task)[1]["weights_sha256"]))
     # Those of a checkpoint of several tasks know the goals of one.

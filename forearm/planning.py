@@ -48,7 +48,7 @@ class Brain:
         frame: Frame,
         goal: Frame,
         *,
-        planner: str | Mapping[str, Any] = "cem",
+        planner: str | Mapping[str, Any] | None = None,
         seed: int = 0,
         proprio: np.ndarray | None = None,
         **overrides: Any,
@@ -57,7 +57,7 @@ class Brain:
 
         Args:
             frame, goal: (R, R, 3) uint8, or the paths of image files.
-            planner: a name in configs/planner, or such a config.
+            planner: a name in configs/planner, or such a config; None: that of the task.
             seed: of the search's random stream.
             proprio: (P,) joint readings, if the model uses them.
             overrides: of the planner's settings, such as `deadline_ms=50`.
@@ -66,7 +66,7 @@ class Brain:
             ForearmError: unknown planner, or a frame that is not what the model was trained on.
             ValueError: contradictory settings, or joint readings missing.
         """
-        config = dict(planner_config(planner) if isinstance(planner, str) else planner)
+        config = dict(chosen_planner(planner, self.task))
         unknown = sorted(set(overrides) - set(config))
         if unknown:
             raise ForearmError(f"planner '{config['name']}' has no setting '{unknown[0]}'")
@@ -139,7 +139,7 @@ def plan(
     goal: Frame,
     *,
     task: str = "reach",
-    planner: str = "cem",
+    planner: str | None = None,
     deadline_ms: float | None = None,
     seed: int = 0,
     proprio: np.ndarray | None = None,
@@ -147,6 +147,14 @@ def plan(
     """One plan with the checkpoint of `task`; see `Brain.plan`. To plan often, `load` once."""
     overrides = {} if deadline_ms is None else {"deadline_ms": deadline_ms}
     return load(task).plan(frame, goal, planner=planner, seed=seed, proprio=proprio, **overrides)
+
+
+def chosen_planner(planner: str | Mapping[str, Any] | None, task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A planner's config, given as such, by its name, or as None for that of the task; raises `ForearmError` for an
+    unknown name.
+    """
+    planner = (task.get("planner") or "cem") if planner is None else planner
+    return planner_config(planner) if isinstance(planner, str) else planner
 
 
 def task_config(name: str) -> dict[str, Any]:

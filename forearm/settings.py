@@ -22,6 +22,8 @@ OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
 GROUPS = ("task", "planner", "world_model", "protocol", "robot")
 LIST_GROUPS = ("task", "planner")
+ONE_PLANNER = ("run", "plan", "serve", "collect")
+"""Commands that plan one task with one planner: that of the task's config, if none is named."""
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
 _FOLDERS_AND_PICTURES = {"out", "start", "goal", "data", "checkpoint", "heads", "init", "picture", "configs", "goals"}
@@ -101,6 +103,8 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
         if group not in present:
             raise ForearmError(f"'{command}' has no {group} to choose")
     selected = {group: chosen.get(group) or [str(default[group]["name"])] for group in present}
+    if command in ONE_PLANNER and "planner" not in chosen and ("dynamics", "oracle") not in plain:
+        selected["planner"] = _usual_planner(command, selected["task"], dict(plain)) or selected["planner"]
     for group, names in selected.items():
         for name in names:
             if name not in _options(group):
@@ -111,6 +115,15 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
     for key, text in plain:
         _apply(command, key, text, values, groups)
     return Settings(command, values, groups)
+
+
+def _usual_planner(command: str, tasks: Sequence[str], words: Mapping[str, str]) -> list[str]:
+    """The planner that a task's config asks for, in a list; none of several tasks, of one that is silent or unknown."""
+    if len(tasks) != 1 or tasks[0] not in _options("task"):
+        return []
+    told = words.get("task.planner", words.get(f"{tasks[0]}.planner"))
+    usual = told or _option(command, "task", tasks[0]).get("planner")
+    return [str(usual)] if usual else []
 
 
 def word(key: str, value: Any) -> str:

@@ -110,7 +110,7 @@ class Controller:
         task: str = "reach",
         *,
         checkpoint: str | None = None,
-        planner: str | Mapping[str, Any] = "cem",
+        planner: str | Mapping[str, Any] | None = None,
         robot: "str | Robot" = "panda",
         seed: int = 0,
         check_goals: bool = True,
@@ -118,7 +118,8 @@ class Controller:
     ) -> "Controller":
         """A controller with the checkpoint of a task of the built-in arm; `settings` are `mode`, `clock` and `timing`.
 
-        `checkpoint`: another than the task's own, by name or path, such as one of several tasks.
+        `checkpoint`: another than the task's own, by name or path, such as one of several tasks. `planner`: that of
+        the task's config, if none is given.
         `check_goals`: refuse a goal that another of the task's cameras took, or that is upside down, as far as the
         simulator can be drawn here.
 

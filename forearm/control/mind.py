@@ -72,7 +72,7 @@ class LatentMind:
 
     Args:
         brain: the world model.
-        planner: a name in configs/planner, or such a config.
+        planner: a name in configs/planner, or such a config; None: that of the task.
         seed: of the search's random numbers; every `begin` starts them anew.
         views: what goals should look like; None: any goal of the right size is taken.
 
@@ -80,16 +80,20 @@ class LatentMind:
     """
 
     def __init__(
-        self, brain: "Brain", planner: str | Mapping[str, Any] = "cem", seed: int = 0, views: "Views | None" = None
+        self,
+        brain: "Brain",
+        planner: str | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        views: "Views | None" = None,
     ) -> None:
         from forearm.guided import suited
         from forearm.latent import check_horizon, fingerprint, imagination_for
-        from forearm.planning import planner_config
+        from forearm.planning import chosen_planner
         from forearm.rows import build_planner, fitted
         from world_model.latent_dynamics import LatentDynamics
 
         self.brain, self.seed, self.views = brain, seed, views
-        chosen = planner_config(planner) if isinstance(planner, str) else planner
+        chosen = chosen_planner(planner, brain.task)
         task = suited(brain.task, chosen)
         self.config = fitted(chosen, task)
         self.planner = build_planner(self.config)

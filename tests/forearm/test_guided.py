@@ -94,3 +94,26 @@ def test_one_plan_from_two_frames(task: str) -> None:
 def test_every_task_of_the_arm_says_how_it_is_guided(task: str) -> None:
     chosen = settings.load("plan", [f"task={task}", "planner=guided"])
     assert set(chosen.one("task")["guided"]) == set(USUAL)
+
+
+def test_commands_that_are_told_no_planner_take_the_tasks_own() -> None:
+    def planner(command: str, *words: str) -> str:
+        return str(settings.load(command, words).one("planner")["name"])
+
+    for command in ("run", "plan", "serve", "collect"):
+        assert planner(command, "task=pick_place") == "guided"
+        assert planner(command, "task=push") == planner(command) == "cem"
+        assert planner(command, "task=pick_place", "planner=mppi") == "mppi"
+        assert planner(command, "task=pick_place", "task.planner=icem") == "icem"
+    assert planner("run", "task=pick_place", "dynamics=oracle") == "cem"
+    assert planner("compare", "task=pick_place") == "cem"
+    with pytest.raises(ForearmError, match="unknown planner 'gided'; did you mean 'guided'"):
+        planner("run", "task=push", "push.planner=gided")
+
+
+def test_so_does_python() -> None:
+    brain = forearm.load("pick_place")
+    frames = np.zeros((2, brain.resolution, brain.resolution, 3), np.uint8)
+    proprio = np.zeros(brain.model.config.proprio_dim)
+    assert brain.plan(*frames, proprio=proprio).config["prior_share"] == 1.0
+    assert brain.plan(*frames, proprio=proprio, planner="cem").config["prior_share"] == 0.0
