@@ -36,7 +36,7 @@ ORDER = (
 
 
 def sections(budget: Budget, folder: Path) -> dict[str, Callable[[], Section]]:
-    """What can be measured here."""
+    """What can be measured here; the page keeps what was measured elsewhere."""
     found: dict[str, Callable[[], Section]] = {
         "overhead": partial(overhead.overhead, budget),
         "quality": partial(quality.time_to_quality, budget),
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = {"title": section.title, "lines": section.lines}
         write_json(results / f"{name}.json", {**about, "section": name, "data": section.data, "text": text})
         done.append(name)
-        kept = [name for name in ORDER if name in done or (arguments.only and not arguments.quick)]
+        kept = [name for name in ORDER if name in done or (not arguments.quick and (arguments.only or name not in wanted))]
         with replacing(page) as temporary:
             temporary.write_text(text_of(found_in(results, kept), quick=arguments.quick), encoding="utf-8")
     _say(f"bench: wrote {page} and {results}{os.sep}*.json\n")
