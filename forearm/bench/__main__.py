@@ -93,7 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = {"title": section.title, "lines": section.lines}
         write_json(results / f"{name}.json", {**about, "section": name, "data": section.data, "text": text})
         done.append(name)
-        kept = [name for name in ORDER if name in done or (not arguments.quick and (arguments.only or name not in wanted))]
+        others = () if arguments.quick else ORDER if arguments.only else set(ORDER) - set(wanted)
+        kept = [name for name in ORDER if name in done or name in others]
         with replacing(page) as temporary:
             temporary.write_text(text_of(found_in(results, kept), quick=arguments.quick), encoding="utf-8")
     _say(f"bench: wrote {page} and {results}{os.sep}*.json\n")
