@@ -259,8 +259,10 @@ class Planner(ABC, Generic[D, C]):
 
     def _evaluate(self, problem: Problem, commands: Tensor, follow: bool) -> tuple[Any, Scores]:
         """Trajectories and costs, with gradients if the search wants to `follow` them."""
-        with torch.set_grad_enabled(follow):
-            return evaluate(problem, commands, self.name if follow else None, self.uses_residuals)
+        if self.differentiable and not follow:
+            with torch.no_grad():
+                return evaluate(problem, commands, None, self.uses_residuals)
+        return evaluate(problem, commands, self.name if follow else None, self.uses_residuals)
 
     def _learned(self, dist: D, space: ActionSpace, samples: Tensor, scores: Scores) -> D:
         """Learn, except in problems without a single finite cost: nothing was learned there."""
