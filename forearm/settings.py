@@ -118,11 +118,13 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
 
 
 def _usual_planner(command: str, tasks: Sequence[str], words: Mapping[str, str]) -> list[str]:
-    """The planner that a task's config asks for, in a list; none of several tasks, of one that is silent or unknown."""
+    """The planner that a task's config asks for, in a list; none of several tasks, of one that is silent or unknown,
+    and with another checkpoint than the task's own, which may lack what that planner needs.
+    """
     if len(tasks) != 1 or tasks[0] not in _options("task"):
         return []
-    told = words.get("task.planner", words.get(f"{tasks[0]}.planner"))
-    usual = told or _option(command, "task", tasks[0]).get("planner")
+    told = {key: words.get(f"task.{key}", words.get(f"{tasks[0]}.{key}")) for key in ("planner", "checkpoint")}
+    usual = told["planner"] or (None if told["checkpoint"] else _option(command, "task", tasks[0]).get("planner"))
     return [str(usual)] if usual else []
 
 

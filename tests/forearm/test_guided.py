@@ -106,6 +106,8 @@ def test_commands_that_are_told_no_planner_take_the_tasks_own() -> None:
         assert planner(command, "task=pick_place", "planner=mppi") == "mppi"
         assert planner(command, "task=pick_place", "task.planner=icem") == "icem"
     assert planner("run", "task=pick_place", "dynamics=oracle") == "cem"
+    for key in ("task", "pick_place"):  # another model may have no heads
+        assert planner("run", "task=pick_place", f"{key}.checkpoint=mine/model.json") == "cem"
     assert planner("compare", "task=pick_place") == "cem"
     with pytest.raises(ForearmError, match="unknown planner 'gided'; did you mean 'guided'"):
         planner("run", "task=push", "push.planner=gided")
@@ -117,3 +119,5 @@ def test_so_does_python() -> None:
     proprio = np.zeros(brain.model.config.proprio_dim)
     assert brain.plan(*frames, proprio=proprio).config["prior_share"] == 1.0
     assert brain.plan(*frames, proprio=proprio, planner="cem").config["prior_share"] == 0.0
+    path = Path(forearm.__file__).parents[1] / "world_model" / "pretrained" / "pick_place.json"
+    assert forearm.load(str(path)).plan(*frames, proprio=proprio).config["prior_share"] == 0.0
