@@ -150,8 +150,8 @@ def plan(
 
 
 def chosen_planner(planner: str | Mapping[str, Any] | None, task: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A planner's config, given as such, by its name, or as None for that of the task, if the checkpoint is its own, and
-    else CEM; raises `ForearmError` for an unknown name.
+    """A planner's config, given as such, by its name, or as None for that of the task, if the checkpoint is its own,
+    and else CEM; raises `ForearmError` for an unknown name.
     """
     if planner is None:
         own = task["checkpoint"] == task_config(str(task["name"]))["checkpoint"]
