@@ -51,9 +51,9 @@ class Collection:
 
     def practises(self, episode: int) -> bool:
         """Whether the agent begins this episode: they are spread evenly."""
-        return self._practised(episode + 1) > self._practised(episode)
+        return self.practised(episode + 1) > self.practised(episode)
 
-    def _practised(self, episodes: int) -> int:
+    def practised(self, episodes: int) -> int:
         """How many of the first `episodes` the agent begins."""
         return math.floor(episodes * self.practice + 1e-9)  # 100 times 0.29 is 28.999999999999996
 

@@ -45,7 +45,7 @@ def main(overrides: Sequence[str]) -> int:
         practice=practice,
         agent=_agent(chosen) if practice else None,
     )
-    if practice and not any(map(collection.practises, range(collection.episodes))):
+    if practice and not collection.practised(collection.episodes):
         raise ForearmError(
             f"practice={practice} of {collection.episodes} episodes is none: give at least "
             f"practice={1 / collection.episodes:.2g}, or practice=0"

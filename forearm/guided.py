@@ -29,8 +29,8 @@ def is_guided(planner: Mapping[str, Any]) -> bool:
 
 
 def suited(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's config as `planner` wants it: for `guided`, and for the policy `prior`, which is the same without a
-    search, with its pace, its proposals and its cost, else as it is.
+    """A task's config as `planner` wants it: for `guided` with its pace, its proposals and its cost, for the policy
+    `prior`, which is the same without a search, with pace and proposals, else as it is. Again, it changes nothing.
 
     Raises `ForearmError` for settings of `guided` that there are not.
     """
@@ -41,7 +41,9 @@ def suited(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str, Any
         if key not in USUAL:
             raise ForearmError(f"{task['name']}.{GUIDED} has no setting '{key}'{did_you_mean(str(key), USUAL)}")
     chosen = USUAL | given
-    cost = {"weights": "last", "terminal": chosen["terminal"], "features": chosen["features"]}
+    # The policy weighs nothing, so it needs no distance.
+    told = {"weights": "last", "terminal": chosen["terminal"], "features": chosen["features"]}
+    cost = told if is_guided(planner) else {}
     return {
         **task,
         GUIDED: chosen,

@@ -82,8 +82,6 @@ def imitating(row: Row, replan_every: int | None = None) -> Row:
 
     planner = {"name": PRIOR}
     task = suited(row.task, planner)
-    # It weighs nothing, so it needs no distance.
-    task["objective"] = row.task["objective"]
     every = replan_every or pace_of(task)["replan_every"]
     return replace(
         row,
@@ -146,8 +144,9 @@ def same_period(one: float, other: float) -> bool:
 
 def fitted(planner: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
     """A planner's config with the task's pace wherever it leaves `horizon` or `action_repeat` open, and `guided` its
-    `temperature`; for that one the task must be `suited`.
+    `temperature`.
     """
+    task = suited(task, planner)
     known: dict[str, Any] = {key: pace_of(task)[key] for key in ("horizon", "action_repeat")}
     if is_guided(planner):
         known["temperature"] = task[GUIDED]["temperature"]

@@ -19,40 +19,26 @@ from forearm.bench.page import FULL, QUICK, Budget, Section, machine
 from forearm.bench.peers import PACKAGES, versions
 from forearm.files import replacing, write_json
 
-ORDER = (
-    "overhead",
-    "quality",
-    "share",
-    "deadlines",
-    "scaling",
-    "scaling-gpu",
-    "lewm",
-    "lewm-gpu",
-    "training",
-    "training-gpu",
-    "curves",
-)
-"""Of the sections on the page."""
+ON_GPU = "-gpu"
+"""How the names of sections end that need a GPU."""
 
 
 def sections(budget: Budget, folder: Path) -> dict[str, Callable[[], Section]]:
-    """What can be measured here; the page keeps what was measured elsewhere."""
-    found: dict[str, Callable[[], Section]] = {
+    """What can be measured, in the order of the page."""
+    gpu = torch.device("cuda")
+    return {
         "overhead": partial(overhead.overhead, budget),
         "quality": partial(quality.time_to_quality, budget),
         "share": partial(overhead.share, budget),
         "deadlines": partial(deadlines.deadlines, budget),
         "scaling": partial(scaling.scaling, budget),
+        f"scaling{ON_GPU}": partial(scaling.scaling, budget, device=gpu),
         "lewm": partial(lewm.lewm, budget),
+        f"lewm{ON_GPU}": partial(lewm.lewm, budget, device=gpu),
         "training": partial(training.training, budget),
+        f"training{ON_GPU}": partial(training.training, budget, gpu),
+        "curves": partial(curves.cost_curves, budget, folder),  # last, as what else runs then does not matter
     }
-    if torch.cuda.is_available():
-        there = torch.device("cuda")
-        found["scaling-gpu"] = partial(scaling.scaling, budget, device=there)
-        found["lewm-gpu"] = partial(lewm.lewm, budget, device=there)
-        found["training-gpu"] = partial(training.training, budget, there)
-    found["curves"] = partial(curves.cost_curves, budget, folder)  # last, as what else runs then does not matter
-    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     budget = QUICK if arguments.quick else FULL
     page = Path(arguments.out or ("outputs/bench/benchmarks.md" if arguments.quick else "docs/benchmarks.md"))
     results = Path(arguments.json)
-    wanted = sections(budget, page.parent)
+    every = sections(budget, page.parent)
+    wanted = {name: f for name, f in every.items() if torch.cuda.is_available() or not name.endswith(ON_GPU)}
     unknown = sorted(set(arguments.only) - set(wanted))
     if unknown:
         sys.stderr.write(f"bench: no section '{unknown[0]}' (known: {', '.join(wanted)})\n")
@@ -93,8 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = {"title": section.title, "lines": section.lines}
         write_json(results / f"{name}.json", {**about, "section": name, "data": section.data, "text": text})
         done.append(name)
-        others = () if arguments.quick else ORDER if arguments.only else set(ORDER) - set(wanted)
-        kept = [name for name in ORDER if name in done or name in others]
+        # What is not measured by this call stays as it was found, here or on another machine.
+        others = () if arguments.quick else every if arguments.only else set(every) - set(wanted)
+        kept = [name for name in every if name in done or name in others]
         with replacing(page) as temporary:
             temporary.write_text(text_of(found_in(results, kept), quick=arguments.quick), encoding="utf-8")
     _say(f"bench: wrote {page} and {results}{os.sep}*.json\n")

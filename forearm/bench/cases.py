@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from planner import LatentDistance, Problem, Proposal
+from planner import LatentDistance, Problem
 
 if TYPE_CHECKING:
     from envs import ArmEnv
-    from forearm.prior import LatentPrior
 
 Step = Callable[[Tensor, Tensor], Tensor]
 StageCost = Callable[[Tensor, int], Tensor]
@@ -240,12 +239,13 @@ def empty_case(variables: int, samples: int, dims: int = 5) -> Case:
 def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0, prior: bool = False) -> Case:
     """Held-out episode `index` of push as its agent first sees it, with the shipped model; needs a renderer.
 
-    `prior`: whether its planners may begin with what the prior of the shipped heads proposes.
+    `prior`: whether its planners may begin with what the prior of the shipped heads proposes, twice as bold as it is,
+    as suits the tuning problems best.
     """
     from forearm.latent import LatentImagination
-    from forearm.planning import load
+    from forearm.planning import Brain, task_config
 
-    brain = load("push")
+    brain = Brain(task_config("push") | ({"proposals": ["prior"], "prior_gain": 2.0} if prior else {}))
     env, info, observation = _push_episode(index, seed)
     imagination = brain.imagination()
     assert isinstance(imagination, LatentImagination)
@@ -253,11 +253,7 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0, p
     imagination.observe(0, observation, None)
     dynamics, objective, state = imagination.problem([0])
     low, high = torch.as_tensor(env.action_space.low), torch.as_tensor(env.action_space.high)  # type: ignore[attr-defined]
-    proposals: tuple[Proposal, ...] = ()
-    if prior:
-        assert isinstance(objective, LatentDistance)
-        proposals = (push_prior(objective.goal),)
-    period = env.control_period
+    period, proposals = env.control_period, imagination.proposals([0]) if prior else ()
     problem = Problem(dynamics, objective, state, low, high, batch=1, control_period=period, proposals=proposals)
     model, config = brain.model, brain.model.config
     span, size = config.history, model.state_dim
@@ -287,17 +283,6 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0, p
         stage_cost=stage_cost_of(objective, variables, lambda x: x[:, newest]) if stepwise else None,
         start=start,
     )
-
-
-def push_prior(goal: Tensor) -> "LatentPrior":
-    """The prior of push's shipped heads, for a goal (1, D), twice as bold as it is, as suits tuning problems best."""
-    from forearm.latent import heads_for
-    from forearm.planning import task_config
-    from forearm.prior import LatentPrior
-
-    heads = heads_for({**task_config("push"), "proposals": ["prior"]})
-    assert heads is not None
-    return LatentPrior(heads.prior, goal, gain=2.0)
 
 
 def push_oracle_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0) -> Case:
