@@ -172,7 +172,6 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """The present frame, (R, R, 3) uint8; another camera or resolution on request."""
         side = resolution or self.resolution
         if side not in self._renderers:
-            self.model.vis.global_.offwidth = self.model.vis.global_.offheight = side
             self._renderers[side] = Renderer(self.model, side)
         return self._renderers[side].render(self.data, camera or self.camera)
 

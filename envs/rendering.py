@@ -17,7 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envs import forks
 from envs.backend import mujoco
+from envs.forks import RenderingUnavailable
+from envs.uploads import Change
 
 BACKENDS = ("egl", "osmesa", "glfw")
 
@@ -46,10 +49,6 @@ mujoco.mjr_render(mujoco.MjrRect(0, 0, 16, 16), scene, gl)
 mujoco.mjr_readPixels(pixels, None, mujoco.MjrRect(0, 0, 16, 16), gl)
 sys.exit(0 if pixels.any() else 3)
 """
-
-
-class RenderingUnavailable(RuntimeError):
-    """No GL back end on this machine can draw a frame; the message says what to install."""
 
 
 def probe(backend: str) -> bool:
@@ -108,21 +107,33 @@ class Renderer:
         resolution: side of the frame in pixels.
         room: most shapes that a scene can hold.
         markers: whether sites are drawn, by which some models mark the goal.
+        copied: a model that looks like `model`, from which the GL context is made; by default `model` itself. Its
+            off-screen size is set.
+        hidden: numbers of geoms that are not drawn.
 
     Raises:
         RenderingUnavailable: no GL back end can draw.
     """
 
-    def __init__(self, model: mujoco.MjModel, resolution: int, room: int = 200, markers: bool = True) -> None:
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        resolution: int,
+        room: int = 200,
+        markers: bool = True,
+        copied: mujoco.MjModel | None = None,
+        hidden: tuple[int, ...] = (),
+    ) -> None:
         backend = working_backend()
+        forks.check()
+        self._model, self._resolution, self._hidden = model, resolution, frozenset(hidden)
         try:
             self._gl = importlib.import_module(f"mujoco.{backend}").GLContext(resolution, resolution)
+            forks.drawn()
             self._gl.make_current()
-            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+            self._contexts = [self._context_of(copied or model)]
         except Exception as error:  # the GL wrappers raise anything from ImportError to AttributeError
             raise RenderingUnavailable(f"{REMEDY} (back end {backend} said: {error})") from error
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        self._model = model
         self._scene = mujoco.MjvScene(model, maxgeom=room)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
@@ -132,21 +143,56 @@ class Renderer:
         self._camera = mujoco.MjvCamera()
         self._viewport = mujoco.MjrRect(0, 0, resolution, resolution)
         self._pixels = np.empty((resolution, resolution, 3), np.uint8)
-        self._free = weakref.finalize(self, _free, self._context, self._gl)
+        self._free = weakref.finalize(self, _free, self._contexts, self._gl)
         self._free.atexit = False
         _close_at_exit()
         _alive.add(self)
 
     def render(self, data: mujoco.MjData, camera: str | View) -> NDArray[np.uint8]:
-        """The frame that `camera` (of the model by name, or a view) sees, (R, R, 3) uint8, first row at the top."""
+        """The frame that `camera` (of the model by name, or a view) sees, (R, R, 3) uint8, first row at the top.
+
+        Raises `RenderingUnavailable` in a process that was forked after the first frame, where drawing would hang.
+        """
+        forks.check()
         self._gl.make_current()
         self._aim(camera)
         mujoco.mjv_updateScene(
             self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
-        mujoco.mjr_render(self._viewport, self._scene, self._context)
-        mujoco.mjr_readPixels(self._pixels, None, self._viewport, self._context)
+        self._hide()
+        (context,) = self._contexts
+        mujoco.mjr_render(self._viewport, self._scene, context)
+        mujoco.mjr_readPixels(self._pixels, None, self._viewport, context)
         return self._pixels[::-1].copy()
+
+    def copy(self, model: mujoco.MjModel, change: Change) -> None:
+        """Copies into the GL context what has changed in `model`, which is like the one that it was made from."""
+        forks.check()
+        self._gl.make_current()
+        if change.everything:
+            self._contexts.pop().free()
+            self._contexts.append(self._context_of(model))
+            return
+        (context,) = self._contexts
+        for texture in change.textures:
+            mujoco.mjr_uploadTexture(model, context, texture)
+        for heights in change.heights:
+            mujoco.mjr_uploadHField(model, context, heights)
+
+    def _context_of(self, model: mujoco.MjModel) -> mujoco.MjrContext:
+        """A context of `model` that draws off screen, in the current GL context."""
+        model.vis.global_.offwidth = model.vis.global_.offheight = self._resolution
+        context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
+        return context
+
+    def _hide(self) -> None:
+        """Makes the hidden geoms of the scene wholly transparent."""
+        if not self._hidden:
+            return
+        for geom in self._scene.geoms[: self._scene.ngeom]:
+            if geom.objtype == mujoco.mjtObj.mjOBJ_GEOM and geom.objid in self._hidden:
+                geom.rgba[3], geom.transparent = 0.0, 1
 
     def _aim(self, camera: str | View) -> None:
         if isinstance(camera, str):
@@ -177,7 +223,10 @@ def _close_all() -> None:
         renderer.close()
 
 
-def _free(context: mujoco.MjrContext, gl: Any) -> None:
+def _free(contexts: list[mujoco.MjrContext], gl: Any) -> None:
+    if forks.inherited():
+        return
     gl.make_current()  # an MjrContext frees the buffers of whatever context is current
-    context.free()
+    for context in contexts:
+        context.free()
     gl.free()
