@@ -86,6 +86,8 @@ class Fetch(MujocoEnvironment):
             max_episode_steps=50,
             description=description,
             hidden=("robot0:mocap",),
+            markers=False,
+            fixed_assets=True,
         )
         self.has_object = bool(self.inner.has_object)
         sites = ["robot0:grip", *(["object0"] if self.has_object else [])]

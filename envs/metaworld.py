@@ -74,6 +74,8 @@ class MetaWorld(MujocoEnvironment):
             control_period=float(inner.dt),
             max_episode_steps=int(inner.max_path_length),
             description=f"Meta-World's {name}: bring about what the goal image shows.",
+            markers=False,
+            fixed_assets=True,
         )
         # The length of an episode is counted here; the benchmark's own counter refuses to go on.
         inner.max_path_length = 2**62

@@ -37,7 +37,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         description: of the task, one sentence.
         flipped: cameras whose picture is upside down in the model.
         hidden: bodies that are not drawn.
-        cell: of the render-only twin, see `Twin`.
+        cell, markers, fixed_assets: of the render-only twin, see `Twin`.
 
     Raises:
         ValueError: unknown camera, or a resolution below 16.
@@ -62,6 +62,8 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         flipped: tuple[str, ...] = (),
         hidden: tuple[str, ...] = (),
         cell: float = 0.01,
+        markers: bool | None = None,
+        fixed_assets: bool = False,
     ) -> None:
         self.cameras = tuple(views)
         if camera is not None and camera not in views:
@@ -83,7 +85,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         )
         self.model, self.data = model, data
         self.steps = 0
-        self._twin = Twin(model, data, views, cell, flipped, hidden)
+        self._twin = Twin(model, data, views, cell, flipped, hidden, markers, fixed_assets)
         self._physics_size = mujoco.mj_stateSize(model, PHYSICS)
 
     # -- what is particular to an environment -------------------------------------------------------------------

@@ -69,6 +69,8 @@ class OGBench(MujocoEnvironment):
             control_period=float(self.inner.control_timestep()),
             max_episode_steps=int(gymnasium.spec(f"{name}-v0").max_episode_steps or 0),
             description=DESCRIPTIONS[self.kind],
+            markers=False,
+            fixed_assets=True,
         )
         sites = ["ur5e/robotiq/pinch", *(f"btntop_{i}" for i in range(self.buttons))]
         if self.kind == "scene":

@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +128,7 @@ class Renderer:
     ) -> None:
         backend = working_backend()
         forks.check()
-        self._model, self._resolution, self._hidden = model, resolution, frozenset(hidden)
+        self._model, self._resolution, self._hidden = model, resolution, list(hidden)
         try:
             self._gl = importlib.import_module(f"mujoco.{backend}").GLContext(resolution, resolution)
             forks.drawn()
@@ -156,10 +158,10 @@ class Renderer:
         forks.check()
         self._gl.make_current()
         self._aim(camera)
-        mujoco.mjv_updateScene(
-            self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
-        )
-        self._hide()
+        with _unseen(self._model, self._hidden):
+            mujoco.mjv_updateScene(
+                self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
+            )
         (context,) = self._contexts
         mujoco.mjr_render(self._viewport, self._scene, context)
         mujoco.mjr_readPixels(self._pixels, None, self._viewport, context)
@@ -186,14 +188,6 @@ class Renderer:
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
         return context
 
-    def _hide(self) -> None:
-        """Makes the hidden geoms of the scene wholly transparent."""
-        if not self._hidden:
-            return
-        for geom in self._scene.geoms[: self._scene.ngeom]:
-            if geom.objtype == mujoco.mjtObj.mjOBJ_GEOM and geom.objid in self._hidden:
-                geom.rgba[3], geom.transparent = 0.0, 1
-
     def _aim(self, camera: str | View) -> None:
         if isinstance(camera, str):
             self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
@@ -207,6 +201,17 @@ class Renderer:
     def close(self) -> None:
         """Frees the GL context; safe to call twice."""
         self._free()
+
+
+@contextmanager
+def _unseen(model: mujoco.MjModel, geoms: list[int]) -> Iterator[None]:
+    """Makes geoms wholly transparent for as long as it takes to look at them."""
+    alpha = model.geom_rgba[geoms, 3]
+    model.geom_rgba[geoms, 3] = 0.0
+    try:
+        yield
+    finally:
+        model.geom_rgba[geoms, 3] = alpha
 
 
 _alive: "weakref.WeakSet[Renderer]" = weakref.WeakSet()

@@ -102,7 +102,7 @@ class Twin:
 
     def _copy_what_changed(self) -> None:
         """Sees to it that the GL contexts hold the model's textures, meshes and height fields as they are now."""
-        change = None if self._copies is None else self._copies.change(self._model)
+        change = None if self._copies is None else self._copies.change()
         if not change:
             return
         if change.everything:

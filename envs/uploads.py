@@ -43,51 +43,71 @@ class Copies:
     """
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        self._arrays = {name: getattr(model, name).copy() for name in COPIED if getattr(model, name).size}
-        self._planes = _planes(model)
-        self._settings = _settings(model)
+        # Views on the model's own memory, which is its own for good, and what they showed when it was copied.
+        now = {name: getattr(model, name) for name in COPIED}
+        self._large = {name: _Watched(array) for name, array in now.items() if array.size}
+        self._settings = _Settings(model)
 
-    def change(self, model: mujoco.MjModel) -> Change:
-        """What differs in `model` from what was remembered, and is remembered from now on."""
-        differing = [name for name, kept in self._arrays.items() if not _same(getattr(model, name), kept)]
-        planes, settings = _planes(model), _settings(model)
-        whole = planes != self._planes or settings != self._settings or any(name not in ALONE for name in differing)
-        textures = _of(model.tex_adr, model.tex_data, self._arrays["tex_data"]) if "tex_data" in differing else ()
-        heights = (
-            _of(model.hfield_adr, model.hfield_data, self._arrays["hfield_data"]) if "hfield_data" in differing else ()
-        )
-        for name in differing:
-            self._arrays[name][...] = getattr(model, name)
-        self._planes, self._settings = planes, settings
-        return Change(True) if whole else Change(False, textures, heights)
-
-
-def _same(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
-    """Whether two arrays hold the same bytes: eight at a time, as most of the time goes into large textures."""
-    a, b = (array.reshape(-1).view(np.uint8) for array in (one, other))
-    words = a.size // 8 * 8
-    return np.array_equal(a[:words].view(np.uint64), b[:words].view(np.uint64)) and np.array_equal(a[words:], b[words:])
+    def change(self) -> Change:
+        """What differs from what was remembered, and is remembered from now on."""
+        whole = self._settings.changed()
+        differing = {name: watched for name, watched in self._large.items() if not watched.same()}
+        parts: dict[str, tuple[int, ...]] = {}
+        for name, watched in differing.items():
+            parts[name] = watched.parts(self._settings.starts[name]) if name in ALONE else ()
+            watched.remember()
+        if whole or any(name not in ALONE for name in differing):
+            return Change(everything=True)
+        return Change(False, parts.get("tex_data", ()), parts.get("hfield_data", ()))
 
 
-def _of(starts: NDArray[np.integer], now: NDArray[np.generic], kept: NDArray[np.generic]) -> tuple[int, ...]:
-    """Which of the parts that begin at `starts`, in ascending order, differ."""
-    ends = [*starts[1:].tolist(), now.size]
-    pairs = enumerate(zip(starts.tolist(), ends, strict=True))
-    return tuple(i for i, (start, end) in pairs if not np.array_equal(now[start:end], kept[start:end]))
+class _Watched:
+    """One array of a model, and what it was."""
+
+    def __init__(self, array: NDArray[np.generic]) -> None:
+        self._now = array.reshape(-1)
+        self._kept = self._now.copy()
+        # Compared eight bytes at a time, as most of the time goes into large textures; few are not a multiple of that.
+        width = np.uint64 if self._now.nbytes % 8 == 0 else np.uint8
+        self._pair = self._now.view(np.uint8).view(width), self._kept.view(np.uint8).view(width)
+
+    def same(self) -> bool:
+        now, kept = self._pair
+        return bool((now == kept).all())
+
+    def remember(self) -> None:
+        self._kept[...] = self._now
+
+    def parts(self, starts: NDArray[np.integer]) -> tuple[int, ...]:
+        """Which of the parts that begin at `starts`, in ascending order, differ."""
+        ends = [*starts[1:].tolist(), self._now.size]
+        pairs = enumerate(zip(starts.tolist(), ends, strict=True))
+        return tuple(i for i, (start, end) in pairs if not np.array_equal(self._now[start:end], self._kept[start:end]))
 
 
-def _planes(model: mujoco.MjModel) -> bytes:
-    """Planes are drawn in pieces that were laid out for their size and texture."""
-    here = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE)
-    return model.geom_size[here].tobytes() + model.geom_matid[here].tobytes()
+class _Settings:
+    """Planes, which are drawn in pieces laid out for their size and texture, and settings of fog, haze and shapes."""
 
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self.starts = {"tex_data": model.tex_adr, "hfield_data": model.hfield_adr}
+        visual = model.vis
+        self._parts = [(part, _names(part)) for part in (visual.map, visual.quality)]
+        self._lines, self._statistic = visual.global_, model.stat
+        self._arrays = [visual.rgba.fog, visual.rgba.haze, model.geom_type, model.geom_size, model.geom_matid]
+        self._kept = self._now()
 
-def _settings(model: mujoco.MjModel) -> tuple[object, ...]:
-    """Settings of fog, haze, shadows, lines and shapes, which a context copies as well."""
-    visual = model.vis
-    numbers = [getattr(part, name) for part in (visual.map, visual.quality) for name in _names(part)]
-    colours = [part.tobytes() for part in (visual.rgba.fog, visual.rgba.haze)]
-    return (*numbers, *colours, visual.global_.linewidth, model.stat.extent)
+    def changed(self) -> bool:
+        """Whether anything differs from when this was last asked."""
+        before, self._kept = self._kept, self._now()
+        return before != self._kept
+
+    def _now(self) -> tuple[object, ...]:
+        numbers = [getattr(part, name) for part, names in self._parts for name in names]
+        fog, haze, types, sizes, materials = self._arrays
+        planes = types == mujoco.mjtGeom.mjGEOM_PLANE
+        colours = fog.tobytes() + haze.tobytes()
+        laid = sizes[planes].tobytes() + materials[planes].tobytes()
+        return (*numbers, self._lines.linewidth, self._statistic.extent, colours, laid)
 
 
 def _names(part: object) -> list[str]:
