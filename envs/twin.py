@@ -19,6 +19,8 @@ from envs.uploads import Copies
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 ROOM = 10_000
 """Shapes that a scene can hold beside geoms and tendons, as many as `mujoco.Renderer` has room for."""
+SKIN_AND_CLOTH = (3, 13)
+"""The first MuJoCo that draws flexes in a model that has a skin; tried with 3.3.0 to 4.0.1."""
 CELLS = 16
 """A mesh is divided into at least so many cells along its longest side: small parts keep their shape."""
 
@@ -56,6 +58,12 @@ class Twin:
             warnings.warn(
                 f"frames do not show the sites {sites}, as sites often mark the goal: "
                 "markers=True draws them, markers=False says that this is meant",
+                stacklevel=2,
+            )
+        if model.nflex and model.nskin and _release() < SKIN_AND_CLOTH:
+            warnings.warn(
+                f"MuJoCo {mujoco.__version__} draws no cloth (flex) in a model that also has a skin: "
+                "use mujoco 3.13 or newer, or drop the skin",
                 stacklevel=2,
             )
         self._markers = bool(markers)
@@ -121,6 +129,11 @@ class Twin:
         twin.vis.quality.offsamples = 0
         twin.vis.quality.shadowsize = 0
         return twin
+
+
+def _release() -> tuple[int, ...]:
+    """MuJoCo's version: (3, 13) for 3.13.0."""
+    return tuple(int(part) for part in mujoco.__version__.split(".")[:2])
 
 
 def _visible_sites(model: mujoco.MjModel) -> str:
