@@ -8,6 +8,7 @@ from envs.behaviour import SKILLS, Skill, expert, explorer
 from envs.catalog import BENCHMARKS
 from envs.contract import Environment, Policy
 from envs.env import CAMERAS, ArmEnv
+from envs.holding import Still
 from envs.mujoco_env import MujocoEnvironment
 from envs.registry import MissingExtra, check_installed, make, names, register_environments
 from envs.rendering import RenderingUnavailable, View, working_backend
@@ -28,6 +29,7 @@ __all__ = [
     "RenderingUnavailable",
     "Scene",
     "StepwiseDynamics",
+    "Still",
     "Task",
     "TrueDynamics",
     "View",

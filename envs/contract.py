@@ -26,6 +26,9 @@ class Policy(Protocol):
 class Environment(Protocol):
     """A manipulation task seen through one fixed camera, with an image as its goal.
 
+    It may also have `hold() -> Policy`, which keeps the arm where it is when that is called; without it a command of
+    zero is taken to do so.
+
     Attributes:
         name: of the task, such as `push` or `ogbench/cube-single`.
         description: of the task, one sentence.

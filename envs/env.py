@@ -11,6 +11,7 @@ from envs import kinematics
 from envs.arm import CONTROL_PERIOD, Command, build_model, next_command, servo_path
 from envs.backend import mujoco
 from envs.contract import Policy
+from envs.holding import Still
 from envs.rendering import Renderer
 from envs.tasks import TASKS, Scene, Task
 
@@ -238,6 +239,10 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         from envs.behaviour import Explorer
 
         return Explorer(self, rng)
+
+    def hold(self) -> Policy:
+        """Zeros: commands are displacements of what was commanded last."""
+        return Still(len(self.action_names))
 
     def snapshot(self) -> Array:
         """The full state as one vector: physics, last command, goal position, steps taken."""

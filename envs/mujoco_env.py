@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from envs.backend import mujoco
 from envs.contract import Array, Frame, Policy
 from envs.exploration import Explorer
+from envs.holding import Still
 from envs.rendering import View
 from envs.twin import Twin
 
@@ -156,6 +157,12 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
     def skill(self, rng: np.random.Generator) -> Policy:
         """What the explorer perturbs: a policy that does something with the object, each time something else."""
         return self.expert(rng)
+
+    def hold(self) -> Policy:
+        """A policy that keeps the arm where it is now: zeros, which is to be overridden where zero does not hold it,
+        as where commands are positions, torques, or displacements from a pose that sags.
+        """
+        return Still(len(self.action_names))
 
     def explorer(self, rng: np.random.Generator) -> Policy:
         """Skills with noise, straight moves, wandering and rests."""

@@ -233,6 +233,12 @@ class OGBench(MujocoEnvironment):
 
         return Expert(self, rng)
 
+    def hold(self) -> Policy:
+        """The hand's pose of now, asked for again and again: zero would let it sink."""
+        from envs.ogbench_hold import Hold
+
+        return Hold(self)
+
     def skill(self, rng: np.random.Generator) -> Policy:
         """The benchmark's oracles towards random targets, as in its own data."""
         from envs.ogbench_experts import Play

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forearm.errors import ForearmError
+from forearm.expert import holding
 from forearm.protocol import Rules, begin, meets
 from forearm.seeds import redrawn_seed
 
@@ -63,7 +64,7 @@ def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> E
     distance = float(info["distance_m"])
     before = _positions(env)
     if rules.rest_tolerance_m is not None:
-        env.advance(np.zeros(len(env.action_names)))
+        env.advance(holding(env).act())
         moved = float(np.linalg.norm(_positions(env) - before, axis=-1).max())
         if moved > rules.rest_tolerance_m:
             raise ForearmError(

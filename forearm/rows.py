@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from forearm.agent import Agent, Imagination
 from forearm.closed_loop import Acting
 from forearm.errors import ForearmError, did_you_mean
-from forearm.expert import ExpertAgent
+from forearm.expert import ExpertAgent, HoldAgent
 from forearm.guided import ALGORITHM, GUIDED, PRIOR, is_guided, suited
 from forearm.oracle import NoImagination, TrueImagination
 from forearm.worlds import environment
@@ -172,8 +172,8 @@ def build_planner(config: Mapping[str, Any]) -> Any:
 
 def build_agent(row: Row, envs: "Sequence[Environment]") -> Acting:
     """What acts in a row, in the environments `envs`."""
-    if row.dynamics == NONE and row.planner_name == "expert":
-        return ExpertAgent(envs)
+    if row.dynamics == NONE and row.planner_name in ("expert", "hold"):
+        return ExpertAgent(envs) if row.planner_name == "expert" else HoldAgent(envs)
     space: Any = envs[0].action_space  # a Box, which Gymnasium's types do not say
     if row.dynamics == NONE:
         from planner import make_policy

@@ -110,7 +110,11 @@ class RandomPolicy(Policy[PolicyConfig]):
 
 
 class HoldPolicy(Policy[HoldConfig]):
-    """The same command for ever: zero, where a command is a displacement, is holding still."""
+    """The same command for ever, zero unless told otherwise.
+
+    That holds an arm still where a command is a displacement from what was commanded last. Elsewhere only the
+    environment knows what does: `forearm compare` asks its `hold()`.
+    """
 
     name = "hold"
     config_type = HoldConfig

@@ -414,7 +414,7 @@ def test_with_fixed_assets_all_but_assets_is_followed(reference: Reference):
 
 def test_a_cloth_beside_a_skin_is_named_where_mujoco_does_not_draw_it(reference: Reference):
     cloth = '<flexcomp name="c" type="grid" count="5 5 1" spacing=".1 .1 .1" dim="2" radius=".01" rgba="0 0 1 1"/>'
-    both = SKINNED.replace("</worldbody>", f'<body pos="0 -.2 .2">{cloth}</body></worldbody>')
+    both = SKINNED.replace("</worldbody>", f'<body name="holder" pos="0 -.2 .2">{cloth}</body></worldbody>')
     model = mujoco.MjModel.from_xml_string(both)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
