@@ -79,7 +79,7 @@ def working_backend() -> str:
     Raises:
         RenderingUnavailable: none draws, or the one that `MUJOCO_GL` names does not exist.
     """
-    chosen = os.environ.get("MUJOCO_GL", "").lower()
+    chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
     if chosen:
         if chosen not in BACKENDS:
             raise RenderingUnavailable(f"MUJOCO_GL={chosen} is no back end here: unset it or use one of {BACKENDS}")

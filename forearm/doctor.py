@@ -1,6 +1,5 @@
 """Looks at the machine and says what forearm found, what it lacks, and what to do about it."""
 
-import importlib
 import importlib.metadata
 import os
 import platform
@@ -108,7 +107,8 @@ def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except ImportError as error:
-        return Finding(name, False, f"cannot be imported: {_first_line(error)}", REINSTALL, essential)
+        reason, remedy = getattr(error, "reason", _first_line(error)), getattr(error, "remedy", REINSTALL)
+        return Finding(name, False, f"cannot be imported: {reason}", remedy, essential)
     except Exception as error:  # the doctor must outlive whatever is broken
         return Finding(name, False, f"{type(error).__name__}: {_first_line(error)}", REINSTALL, essential)
 
@@ -145,19 +145,27 @@ def _gl_not_chosen() -> Iterator[None]:
 
 def _mujoco() -> Finding:
     with _gl_not_chosen():
-        version = importlib.import_module("mujoco").__version__
+        from envs.backend import mujoco
+    version = mujoco.__version__
     if _release(version) < (3, 3):
         return Finding("MuJoCo", False, version, "install MuJoCo 3.3 or newer: pip install 'mujoco>=3.3'")
+    if version == "4.0.0":
+        remedy = "simulate nothing of 60 degrees of freedom or more, or install another: pip install 'mujoco!=4.0.0'"
+        return Finding("MuJoCo", False, f"{version}, whose solver is wrong for large models", remedy, essential=False)
     return Finding("MuJoCo", True, version)
 
 
 def _gl() -> Finding:
     """The GL back end that draws a frame, each tried in a process of its own."""
     with _gl_not_chosen():
-        from envs.rendering import BACKENDS, REMEDY, probe
+        try:
+            from envs.rendering import BACKENDS, REMEDY, probe
+        except ImportError as error:
+            remedy = getattr(error, "remedy", REINSTALL)
+            return Finding("GL back end", False, "cannot be tried: MuJoCo cannot be imported, see above", remedy)
 
     drawing = [backend for backend in BACKENDS if probe(backend)]
-    asked = os.environ.get("MUJOCO_GL", "").lower()
+    asked = os.environ.get("MUJOCO_GL", "").lower().strip()
     if asked and asked not in drawing:
         remedy = "unset MUJOCO_GL" if drawing else f"unset MUJOCO_GL; then: {REMEDY}"
         return Finding("GL back end", False, f"MUJOCO_GL={asked} draws nothing here", remedy)

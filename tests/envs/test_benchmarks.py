@@ -264,3 +264,35 @@ def test_doors_and_windows_are_looked_at_after_a_reset_has_moved_them():
         env.advance(np.zeros(4))
         assert abs(env.distance() - info["distance_m"]) < 0.01
     env.close()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_holding_holds_hand_and_object(env, seed):
+    """From a start, and from the middle of something, as goals are drawn from trajectories; servos settle by mm."""
+    env.reset(seed=seed, options={"goal": False})
+    policy = env.expert(np.random.default_rng(0))
+    for _ in range(12 * seed):
+        env.advance(policy.act())
+    held = env.hold()
+    for _ in range(10 * seed):  # what was moving comes to rest
+        env.advance(held.act())
+    before = env.positions()
+    for _ in range(50):
+        env.advance(held.act())
+        moved = {name: np.linalg.norm(place - before[name]) for name, place in env.positions().items()}
+        assert max(moved.values()) < 0.012, (env.steps, moved)
+
+
+def test_a_lifted_cube_is_held_in_the_air():
+    env = made("ogbench/cube-single")
+    env.reset(seed=0, options={"goal": False})
+    policy = env.expert(np.random.default_rng(0))
+    while env.positions()["object_position"][2] < 0.07 and env.steps < 60:
+        env.advance(policy.act())
+    before, held = env.positions(), env.hold()
+    assert before["object_position"][2] >= 0.07
+    for _ in range(40):
+        env.advance(held.act())
+    for name, place in env.positions().items():
+        assert np.linalg.norm(place - before[name]) < 0.01, name
+    env.close()
