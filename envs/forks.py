@@ -4,13 +4,22 @@ GL libraries keep threads and locks of their own, which a fork does not copy. Wh
 that a worker of Gymnasium's `AsyncVectorEnv` or of `multiprocessing` with `fork` would stand still without a word.
 """
 
+import atexit
 import os
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 REMEDY = (
     "this process was forked from one that had already drawn a frame, and GL does not survive a fork: "
     'start the workers with context="spawn" (or "forkserver"), or fork before the first frame is drawn'
 )
+ASKED = (
+    ("mujoco.egl", "EGL", "eglGetCurrentContext", "eglTerminate"),
+    ("mujoco.glfw", "glfw", "get_current_context", "terminate"),
+    ("mujoco.osmesa", "osmesa", "OSMesaGetCurrentContext", None),
+)
+"""MuJoCo's back ends: module, the library in it, and of that what tells the context in use and what ends it all."""
 
 
 class RenderingUnavailable(RuntimeError):
@@ -18,12 +27,11 @@ class RenderingUnavailable(RuntimeError):
 
 
 _drawing: int | None = None
-"""The process that made the first GL context, or None for none so far."""
-_left: list[Any] = []
+"""The process that made the first GL context; None: no context has been made."""
 
 
 def drawn() -> None:
-    """Note that this process has made a GL context."""
+    """Note that this process makes a GL context."""
     global _drawing
     _drawing = os.getpid()
 
@@ -37,3 +45,34 @@ def check() -> None:
     """Raise `RenderingUnavailable` in a process that has inherited a GL context."""
     if inherited():
         raise RenderingUnavailable(REMEDY)
+
+
+def _loaded() -> Iterator[tuple[Any, str, str | None]]:
+    """The GL libraries that MuJoCo has loaded in this process, with the names of the two functions."""
+    for module, name, current, closer in ASKED:
+        library = getattr(sys.modules.get(module), name, None)
+        if library is not None:
+            yield library, current, closer
+
+
+def _note_others() -> None:
+    """Before a fork: whoever has drawn here, `mujoco.Renderer` say, has left its context in use."""
+    for library, current, _ in _loaded():
+        try:
+            if getattr(library, current)():
+                drawn()
+        except Exception:  # no fork may fail for this
+            continue
+
+
+def _leave_to_parent() -> None:
+    """After a fork: the child must not close its parent's display at its end, for which it would wait for ever."""
+    if _drawing is None:
+        return
+    for library, _, closer in _loaded():
+        if closer is not None:
+            atexit.unregister(getattr(library, closer))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_note_others, after_in_child=_leave_to_parent)

@@ -130,8 +130,8 @@ class Renderer:
         forks.check()
         self._model, self._resolution, self._hidden = model, resolution, list(hidden)
         try:
-            self._gl = importlib.import_module(f"mujoco.{backend}").GLContext(resolution, resolution)
             forks.drawn()
+            self._gl = importlib.import_module(f"mujoco.{backend}").GLContext(resolution, resolution)
             self._gl.make_current()
             self._contexts = [self._context_of(copied or model)]
         except Exception as error:  # the GL wrappers raise anything from ImportError to AttributeError
