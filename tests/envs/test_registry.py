@@ -69,7 +69,8 @@ def test_an_extra_whose_parts_do_not_fit_says_what_was_missing(monkeypatch, fitt
         ("metaworld/reach-v3", "3.3.1", "==3.3.0"),
         ("fetch/push", "4.0.0", ">=3.3,<3.11"),
         ("fetch/push", "3.11.0", ">=3.3,<3.11"),
-        ("ogbench/cube-single", "3.9.0", ">=3.3,!=3.9.0"),
+        ("ogbench/cube-single", "3.9.0", ">=3.3,!=3.9.0,!=4.0.0"),
+        ("ogbench/cube-single", "4.0.0", ">=3.3,!=3.9.0,!=4.0.0"),
     ],
 )
 def test_a_mujoco_beside_which_a_benchmark_cannot_run_is_named(monkeypatch, task, version, wanted):
@@ -86,7 +87,7 @@ def test_a_mujoco_beside_which_a_benchmark_cannot_run_is_named(monkeypatch, task
 
 @pytest.mark.parametrize(
     ("benchmark", "version"),
-    [("ogbench", "3.3.0"), ("ogbench", "4.0.0"), ("fetch", "3.10.2"), ("fetch", "3.3.0"), ("metaworld", "3.3.0")],
+    [("ogbench", "3.3.0"), ("ogbench", "4.0.1"), ("fetch", "3.10.2"), ("fetch", "3.3.0"), ("metaworld", "3.3.0")],
 )
 def test_versions_that_fit_are_no_obstacle(monkeypatch, benchmark, version):
     monkeypatch.setattr(registry.mujoco, "__version__", version)
