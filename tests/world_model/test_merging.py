@@ -92,9 +92,6 @@ def test_other_data_of_the_same_size_are_other_data(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda part: part.columns.pop("action"), "has no feature called action"),
-        (lambda part: part.columns.pop("observation.state"), "has no feature called observation.state"),
-        (lambda part: setattr(part, "fps", 12.5), "12.5 frames a second"),
         (lambda part: part.episodes.__setitem__(1, replace(part.episodes[1], tasks=("reach",))), "push, reach"),
         (lambda part: part.episodes.__setitem__(0, replace(part.episodes[0], tasks=())), "push"),
     ],
