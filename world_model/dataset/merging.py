@@ -29,8 +29,8 @@ Progress = Callable[[int, int], None]
 
 
 def merge(
-    sources: Sequence[Path],
-    out: Path,
+    sources: Sequence[str | Path],
+    out: str | Path,
     progress: Progress = lambda done, of: None,
     *,
     action_key: Keys = None,
@@ -57,15 +57,15 @@ def merge(
     keys = {"action_key": action_key, "state_key": state_key}
     chosen = of_each(episodes, len(sources), "episodes"), of_each(exclude, len(sources), "exclude")
     parts = [
-        _opened(root, {**keys, "episodes": some, "exclude": others})
+        _opened(Path(root), {**keys, "episodes": some, "exclude": others})
         for root, some, others in zip(sources, *chosen, strict=True)
     ]
     for part in parts:
         _check_whole(part.data)
         _check_alike(parts[0], part)
     shape = _shape(parts)
-    work = _Work(out, parts, shape)
-    begin(out, work.settings())
+    work = _Work(Path(out), parts, shape)
+    begin(work.out, work.settings())
     total = len(work.episodes)
     missing = work.missing()
     done = total - sum(len(work.numbers(shard)) for shard in missing)
