@@ -65,7 +65,7 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         FloatingPointError: a loss that is no longer finite.
     """
     model, document = load_checkpoint(training.checkpoint)
-    learned = document.get("dataset", {})
+    learned = document.get("dataset", {}).get("chosen", {})
     chosen: dict[str, Any] = {
         "camera_key": _camera(training.data, document),
         "action_key": training.action_key or learned.get("action_key"),

@@ -162,7 +162,7 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
         "control_period": 1.0 / cache.fps,
         **(_bounds(trainer) if training.model.action_dim else {}),
         **({} if training.init is None else {"init": training.init.settings()}),
-        "dataset": {**_dataset(windows), **training.chosen()},
+        "dataset": {**_dataset(windows), **({"chosen": chosen} if (chosen := training.chosen()) else {})},
         "loss": to_mapping(training.loss),
         "train": {**to_mapping(training.train), "done": trainer.step},
         "metrics": metrics,

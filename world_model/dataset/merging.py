@@ -6,6 +6,8 @@ own types. What counts episodes and frames is counted anew.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +87,16 @@ class _Work:
     parts: Sequence[Source]
     shape: Shape
 
-    @property
+    @cached_property
     def episodes(self) -> list[tuple[Source, int]]:
         """Every episode: its source, and which of that it is."""
         return [(part, index) for part in self.parts for index in range(len(part.data))]
+
+    @cached_property
+    def firsts(self) -> list[int]:
+        """Number of the first frame of every episode."""
+        lengths = (part.data.episodes[index].length for part, index in self.episodes)
+        return list(accumulate(lengths, initial=0))
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a merging to go on; not where the sources lie: a folder that was moved is the same."""
@@ -106,13 +114,11 @@ class _Work:
 
     def write(self, shard: int) -> None:
         """Take over the episodes of one shard."""
-        lengths = [part.data.episodes[index].length for part, index in self.episodes]
         groups, rows = [], []
         chunk, file = layout.place(shard)
         for number in self.numbers(shard):
             part, index = self.episodes[number]
-            first = sum(lengths[:number])
-            table, row = take_over(part, index, self.shape, self.out, number=number, first=first)
+            table, row = take_over(part, index, self.shape, self.out, number=number, first=self.firsts[number])
             groups.append(table)
             place = {"data/chunk_index": chunk, "data/file_index": file}
             rows.append({**row, **place, "meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file})
