@@ -45,7 +45,7 @@ def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> E
 
     A start that already meets the criterion is drawn again where the rules say so.
 
-    Raises `ForearmError` if no unsolved start is found, or for a start from which hand or object move by themselves
+    Raises `ForearmError` if no unsolved start is found, for numbers that are not finite, or for a start from which hand or object move by themselves
     by more than their tolerance within one control step.
     """
     for dropped in range(TRIES):
@@ -61,6 +61,10 @@ def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> E
         )
     start, goal = _rounded(env.snapshot()), _rounded(info["goal_state"])
     distance = float(info["distance_m"])
+    if not np.isfinite([*start, *goal, distance]).all():
+        raise ForearmError(
+            f"{env.name}: episode {episode} of seed {seed} starts or ends where numbers are not finite: mend the task"
+        )
     before = _positions(env)
     if rules.rest_tolerance_m is not None:
         env.advance(np.zeros(len(env.action_names)))
