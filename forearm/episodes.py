@@ -45,8 +45,8 @@ def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> E
 
     A start that already meets the criterion is drawn again where the rules say so.
 
-    Raises `ForearmError` if no unsolved start is found, for numbers that are not finite, or for a start from which hand or object move by themselves
-    by more than their tolerance within one control step.
+    Raises `ForearmError` if no unsolved start is found, for numbers that are not finite, or for a start from which hand
+    or object move by themselves by more than their tolerance within one control step.
     """
     for dropped in range(TRIES):
         reset_seed = redrawn_seed(seed, episode, dropped)
