@@ -92,6 +92,7 @@ def open_writer(collection: Collection) -> "DatasetWriter":
 
     env = environment(collection.task, collection.camera, collection.resolution)
     columns = dict.fromkeys(env.positions(), ("x", "y", "z"))
+    low, high = env.action_space.low, env.action_space.high
     return DatasetWriter(
         collection.out,
         fps=round(1 / env.control_period),
@@ -111,6 +112,8 @@ def open_writer(collection: Collection) -> "DatasetWriter":
         storage=collection.storage,  # type: ignore[arg-type]  # the writer itself checks the word
         shard_episodes=collection.shard_episodes,
         extra=columns,
+        units=dict.fromkeys(columns, "m"),
+        action_bounds=(low.tolist(), high.tolist()) if np.isfinite([low, high]).all() else None,
     )
 
 

@@ -231,9 +231,13 @@ def _settings(row: Row) -> dict[str, Any]:
 
 
 def _row_document(row: Row, outcomes: Sequence[Outcome], confidence: float) -> dict[str, Any]:
+    from planner.document import or_none
+
     successes = sum(outcome.success for outcome in outcomes)
     times = [ms for outcome in outcomes for ms in outcome.plan_ms] if row.dynamics != NONE else []
     evaluations = [count for outcome in outcomes for count in outcome.model_evals]
+    # An episode whose simulation diverged ended nowhere: as far as can be.
+    distances = np.nan_to_num([o.final_distance_m for o in outcomes], nan=np.inf, posinf=np.inf)
     return {
         "task": row.task_name,
         "planner": row.planner_name,
@@ -243,7 +247,7 @@ def _row_document(row: Row, outcomes: Sequence[Outcome], confidence: float) -> d
         "successes": successes,
         "success": successes / len(outcomes),
         "ci95": list(wilson(successes, len(outcomes), confidence)),
-        "final_distance_m": float(np.median([outcome.final_distance_m for outcome in outcomes])),
+        "final_distance_m": or_none(float(np.median(distances))),
         "plan_ms": {
             "p50": float(np.percentile(times, 50)) if times else None,
             "p95": float(np.percentile(times, 95)) if times else None,
@@ -255,7 +259,7 @@ def _row_document(row: Row, outcomes: Sequence[Outcome], confidence: float) -> d
                 "seed": outcome.seed,
                 "success": outcome.success,
                 "steps": outcome.steps,
-                "final_distance_m": outcome.final_distance_m,
+                "final_distance_m": or_none(outcome.final_distance_m),
             }
             for outcome in outcomes
         ],

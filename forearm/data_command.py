@@ -1,8 +1,8 @@
 """`forearm data`: what is in a LeRobotDataset folder and what is wrong with it; or one folder of several."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,6 +11,7 @@ from rich.table import Table
 from forearm import output, settings
 from forearm.errors import ForearmError
 from forearm.progress import episode_bars
+from forearm.train_command import keys
 
 if TYPE_CHECKING:
     from world_model.dataset.inspection import Inspection
@@ -35,27 +36,33 @@ def main(overrides: Sequence[str]) -> int:
     if words[0] == "merge":
         if len(folders) < 2 or chosen["out"] is None:
             raise ForearmError("merge needs folders and a new one: 'data=[FOLDER,FOLDER]' out=FOLDER")
-        return _merge(folders, output.folder(chosen["out"], "data/merged"))
+        return _merge(folders, output.folder(chosen["out"], "data/merged"), _chosen(chosen))
     if len(folders) != 1:
         raise ForearmError("inspect looks into one data set at a time: data=FOLDER")
-    return _inspect(folders[0], bool(chosen["frames"]))
+    return _inspect(folders[0], bool(chosen["frames"]), _chosen(chosen))
 
 
-def _merge(sources: Sequence[Path], out: Path) -> int:
+def _chosen(chosen: settings.Settings) -> dict[str, Any]:
+    """Which columns and episodes the settings name."""
+    named = {key: keys(key, chosen[key]) for key in ("action_key", "state_key")}
+    return {**named, "episodes": chosen["episodes"], "exclude": chosen["exclude"]}
+
+
+def _merge(sources: Sequence[Path], out: Path, chosen: Mapping[str, Any]) -> int:
     from world_model.dataset.merging import merge
 
     console = Console()
     with episode_bars(console) as tell:
-        info = merge(sources, out, lambda done, of: tell("merging", done, of))
+        info = merge(sources, out, lambda done, of: tell("merging", done, of), **chosen)
     frames = info["total_frames"]
     console.print(f"{info['total_episodes']} episodes, {frames} frames in {out}", highlight=False, soft_wrap=True)
     return 0
 
 
-def _inspect(folder: Path, frames: bool) -> int:
+def _inspect(folder: Path, frames: bool, chosen: Mapping[str, Any]) -> int:
     from world_model.dataset.inspection import inspect
 
-    found = inspect(folder, frames=frames)
+    found = inspect(folder, frames=frames, **chosen)
     console = Console()
     for line in lines(found):
         console.print(line, highlight=False, soft_wrap=True)
@@ -81,7 +88,10 @@ def lines(found: "Inspection") -> list[str]:
         height, width = camera.size
         shown.append(f"camera: {escape(camera.key)}, {width} x {height} pixels, {camera.storage}")
     if not any(column.feature == "action" for column in found.columns):
-        shown.append("no actions: an encoder can be learned from the frames alone, world_model=video")
+        shown.append(
+            "no actions: an encoder can be learned from the frames alone, world_model=video; "
+            "or name the column that holds them, action_key=NAME"
+        )
     return shown if found.cameras else [*shown, "no camera"]
 
 

@@ -46,8 +46,8 @@ def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> E
 
     A start that already meets the criterion is drawn again where the rules say so.
 
-    Raises `ForearmError` if no unsolved start is found, or for a start from which hand or object move by themselves
-    by more than their tolerance within one control step.
+    Raises `ForearmError` if no unsolved start is found, for numbers that are not finite, or for a start from which hand
+    or object move by themselves by more than their tolerance within one control step.
     """
     for dropped in range(TRIES):
         reset_seed = redrawn_seed(seed, episode, dropped)
@@ -62,6 +62,10 @@ def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> E
         )
     start, goal = _rounded(env.snapshot()), _rounded(info["goal_state"])
     distance = float(info["distance_m"])
+    if not np.isfinite([*start, *goal, distance]).all():
+        raise ForearmError(
+            f"{env.name}: episode {episode} of seed {seed} starts or ends where numbers are not finite: mend the task"
+        )
     before = _positions(env)
     if rules.rest_tolerance_m is not None:
         env.advance(holding(env).act())

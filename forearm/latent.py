@@ -87,7 +87,7 @@ class LatentImagination:
 
         self._goals = [self._model.encode(np.ascontiguousarray(goal)[None])[0] for goal in goals]
         self._trackers = [LatentTracker(self._model) for _ in goals]
-        self._last_actions = [np.zeros(self._model.config.action_dim) for _ in goals]
+        self._last_actions = [self._model.action_rest.double().cpu().numpy() for _ in goals]
 
     def observe(self, episode: int, observation: dict[str, Any], action: np.ndarray | None) -> None:
         """Encode the frame that `episode` shows now."""

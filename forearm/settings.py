@@ -130,16 +130,17 @@ def _usual_planner(command: str, tasks: Sequence[str], words: Mapping[str, str])
 
 def word(key: str, value: Any) -> str:
     """The override that sets `key` to a Python value."""
-    return f"{key}={_written(value)}"
+    return f"{key}={written(value)}"
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A Python value as it is written in an override."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(_written, value))}]"
+        return f"[{','.join(map(written, value))}]"
     return str(value)
 
 

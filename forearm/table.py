@@ -54,7 +54,7 @@ def _numbers(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         f"{100 * row['success']:.0f} [{100 * low:.0f}, {100 * high:.0f}]",
         str(row["episodes"]),
-        f"{100 * row['final_distance_m']:.1f}",
+        NOTHING if row["final_distance_m"] is None else f"{100 * row['final_distance_m']:.1f}",
         f"{np.median(steps):.0f}" if steps else NOTHING,
         NOTHING if p50 is None else f"{p50:.0f}/{p95:.0f}",
         f"{row['model_evals_per_plan']:.0f}" if row["model_evals_per_plan"] else NOTHING,

@@ -1,6 +1,5 @@
 """`forearm train`: train a world model, with loss, throughput and time left, and a report at the end."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
     if parts["frameskip"] is None:
         parts["frameskip"] = _same(tasks, "frameskip", "world_model.frameskip")
     if parts["action_dim"] is None:
-        parts["action_dim"] = _action_size(folders[0])
+        parts["action_dim"] = _action_size(folders[0], chosen)
     _same(tasks, "camera", "task.camera")
     return Training(
         data=folders[0] if len(tasks) == 1 else dict(zip(tasks, folders, strict=True)),
@@ -65,6 +64,10 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
         ),
         description={**_description(list(tasks)), "name": world_model["name"]},
         camera_key=None if chosen["camera_key"] is None else str(chosen["camera_key"]),
+        action_key=keys("action_key", chosen["action_key"]),
+        state_key=keys("state_key", chosen["state_key"]),
+        episodes=chosen["episodes"],
+        exclude=chosen["exclude"],
         weights=_weights(chosen["weights"], list(tasks)),
         init=_init(chosen["init"], bool(chosen["freeze_encoder"])),
     )
@@ -134,12 +137,29 @@ def _init(checkpoint: str | None, freeze_encoder: bool) -> Any:
     return None
 
 
-def _action_size(data: Path) -> int:
+def keys(setting: str, value: Any) -> str | list[str] | None:
+    """A setting that names columns: one, a list of them, or None; raises `ForearmError` for anything else."""
+    names = value if isinstance(value, list) else [value]
+    if value is None or (names and all(isinstance(name, str) and name for name in names)):
+        return value
+    raise ForearmError(
+        f"{setting}={settings.written(value)}: expected the name of a column, or names in brackets, [NAME,NAME]"
+    )
+
+
+def _action_size(data: Path, chosen: settings.Settings) -> int:
     """How many numbers an action of the data set has; 4 where that cannot be read, which training will tell."""
+    from world_model.dataset import ACTION_KEY
+    from world_model.dataset.atomic import read_json
+    from world_model.dataset.columns import numeric, sources, width
+    from world_model.dataset.layout import INFO_PATH
+
     try:
-        info = json.loads((data / "meta" / "info.json").read_text(encoding="utf-8"))
-        return int(info["features"]["action"]["shape"][0])
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        features = read_json(data / INFO_PATH)["features"]
+        shapes = numeric(features)
+        parts = sources(features, ACTION_KEY, keys("action_key", chosen["action_key"]), data)
+        return sum(width(shapes[part]) for part in parts) or 4
+    except (ValueError, KeyError, TypeError, AttributeError):
         return 4
 
 

@@ -12,7 +12,7 @@ from forearm import output, settings
 from forearm.errors import ForearmError
 from forearm.latent import load_for
 from forearm.parallel import import_modules
-from forearm.train_command import report_table
+from forearm.train_command import keys, report_table
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -63,6 +63,10 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
         distance=from_mapping(DistanceConfig, chosen["distance"]),
         validation=chosen["validation"],
         seed=chosen.whole("seed", 0),
+        action_key=keys("action_key", chosen["action_key"]),
+        state_key=keys("state_key", chosen["state_key"]),
+        episodes=chosen["episodes"],
+        exclude=chosen["exclude"],
         description={"task": task["name"]} | ({} if known is None else {"task_description": known.description}),
     )
 

@@ -67,7 +67,11 @@ def run_chunk(job: ChunkJob) -> tuple[Row, list[Outcome]]:
                 job.row.label,
                 outcome,
             )
-    write_json(partial_path(job), [asdict(outcome) for outcome in outcomes])
+    from planner.document import or_none
+
+    # A simulation that diverged is nowhere, and JSON has no number for that.
+    kept = [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes]
+    write_json(partial_path(job), kept)
     return job.row, outcomes
 
 
@@ -84,12 +88,16 @@ def film_path(out: Path, row: Row, episode: int) -> Path:
 
 def finished(out: Path, row: Row, episodes: Sequence[Episode]) -> dict[int, Outcome]:
     """Outcomes by episode number that an earlier call left for this row; what cannot be read is run again."""
+    from planner.document import or_infinite
+
     seeds = {episode.episode: episode.seed for episode in episodes}
     found: dict[int, Outcome] = {}
     for path in sorted((out / "partial" / row.key).glob("*.json")):
         try:
-            outcomes = [Outcome(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-        except (OSError, ValueError, TypeError):
+            entries = json.loads(path.read_text(encoding="utf-8"))
+            far = [or_infinite(entry["final_distance_m"]) for entry in entries]
+            outcomes = [Outcome(**{**e, "final_distance_m": d}) for e, d in zip(entries, far, strict=True)]
+        except (OSError, ValueError, TypeError, KeyError):
             continue
         found |= {o.episode: o for o in outcomes if seeds.get(o.episode) == o.seed}
     return found

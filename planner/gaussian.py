@@ -103,9 +103,12 @@ def spread_out(numbers: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def relative_spread(std: Tensor, space: ActionSpace) -> Tensor:
-    """The largest standard deviation of each problem (B,), in halves of a command's range."""
-    tiny = torch.finfo(std.dtype).tiny
-    return (std / space.half_range.clamp(min=tiny)).amax(dim=(1, 2))
+    """The largest standard deviation of each problem (B,), in halves of a command's range.
+
+    A command without a range cannot be spread; what rounding leaves of it does not count.
+    """
+    half = space.half_range
+    return torch.where(half > 0, std / half.clamp(min=torch.finfo(std.dtype).tiny), 0.0).amax(dim=(1, 2))
 
 
 def by_problem(function: Callable[..., tuple[Tensor, ...]], *values: Tensor) -> tuple[Tensor, ...]:

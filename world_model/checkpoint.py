@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from world_model.backbone import BackboneError
 from world_model.config import ModelConfig, from_mapping, to_mapping
-from world_model.dataset.atomic import replacing
+from world_model.dataset.atomic import plain, replacing
 from world_model.jepa import JEPA
 
 FORMAT = 1
@@ -87,7 +87,7 @@ def write_pair(path: Path, tensors: dict[str, Tensor], document: dict[str, Any])
     weights = save_tensors({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
     document = {**document, "weights_sha256": hashlib.sha256(weights).hexdigest()}
     write_whole(path.with_name(f"{path.name}.safetensors"), weights)
-    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    text = json.dumps(plain(document), indent=1, sort_keys=True, allow_nan=False) + "\n"
     write_whole(path.with_name(f"{path.name}.json"), text.encode())
 
 
@@ -113,6 +113,11 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
     except BackboneError as error:
         raise CheckpointError(f"{path}: {error}") from error
     fill(model, read_weights(path, document), path)
+    rest = document.get("action_rest", [0.0] * config.action_dim)
+    try:
+        model.action_rest.copy_(torch.tensor(rest, dtype=torch.float32).reshape(config.action_dim))
+    except (TypeError, ValueError, RuntimeError):
+        raise CheckpointError(f"{path}: action_rest is {rest}: expected {config.action_dim} numbers") from None
     return model.to(device).eval().requires_grad_(False), document
 
 

@@ -50,6 +50,7 @@ def embed(model: JEPA, sampler: Windows, limit: int, where: torch.device) -> dic
     """Latents (N, T, D), predictions (N, M, D) and positions (N, T, 3) of `limit` windows spread over the episodes."""
     model.eval()
     history = model.config.history
+    positions = positions_of(sampler)
     gathered: dict[str, list[Tensor]] = {}
     for batch in sampler.in_order(BATCH, limit):
         batch = {k: v.to(where) for k, v in batch.items()}
@@ -58,7 +59,7 @@ def embed(model: JEPA, sampler: Windows, limit: int, where: torch.device) -> dic
         states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
         predicted = model.rollout(states[:, :history], blocks[:, : history - 1], blocks[:, history - 1 :])
         found = {"latents": latents, "predicted": predicted[..., : latents.shape[-1]]}
-        found |= {k: v for k, v in batch.items() if k.endswith("_position")}
+        found |= {key: batch[key] for key in positions}
         for key, value in found.items():
             gathered.setdefault(key, []).append(value.float().cpu())
     return {key: torch.cat(parts) for key, parts in gathered.items()}
@@ -79,23 +80,29 @@ def report(
     probes: dict[str, dict[str, float]] = {}
     if fitting is not None:
         known = embed(model, fitting, 4 * windows, where)
-        for key in known:
-            if key.endswith("_position"):
-                probes[key] = {
-                    kind: round(1000 * error, 1)
-                    for kind, error in probe(
-                        known["latents"].flatten(0, 1),
-                        known[key].flatten(0, 1),
-                        latents.flatten(0, 1),
-                        held_out[key].flatten(0, 1),
-                    ).items()
-                }
+        for key in sorted(positions_of(fitting) & positions_of(validation)):
+            seen = _with_positions(known["latents"], known[key])
+            unseen = _with_positions(latents, held_out[key])
+            if len(seen[0]) and len(unseen[0]):
+                probes[key] = {kind: round(1000 * error, 1) for kind, error in probe(*seen, *unseen).items()}
     return Report(
         error=(predicted - target).pow(2).mean((0, 2)).tolist(),
         copy_last=(last - target).pow(2).mean((0, 2)).tolist(),
         effective_rank=effective_rank(latents.flatten(0, 1)),
         probe_mm=probes,
     )
+
+
+def positions_of(windows: Windows) -> set[str]:
+    """Columns that are positions in metres in every data set of these windows."""
+    return set.intersection(*(set(part.cache.positions) for part in windows.parts))
+
+
+def _with_positions(latents: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Latents (M, D) and positions (M, 3) of the frames of (N, T, …) whose position is known."""
+    latents, positions = latents.flatten(0, 1), positions.flatten(0, 1)
+    known = torch.isfinite(positions).all(dim=1)
+    return latents[known], positions[known]
 
 
 def numbers(model: JEPA, validation: Windows, fitting: Windows | None, where: torch.device) -> dict[str, Any]:

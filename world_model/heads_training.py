@@ -9,7 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from world_model.checkpoint import load_checkpoint
-from world_model.dataset import DatasetError, open_cache, split_episodes, with_features
+from world_model.dataset import ACTION_KEY, DatasetError, open_cache, read_dataset, split_episodes, with_features
+from world_model.dataset.atomic import read_json
+from world_model.dataset.columns import Keys, advice
+from world_model.dataset.layout import INFO_PATH
 from world_model.distance import Distance, DistanceConfig, train_distance
 from world_model.fitting import OnStep
 from world_model.heads import ActionPrior, PriorConfig, prior_loss, train_prior
@@ -29,6 +32,8 @@ class HeadsTraining:
     Attributes:
         checkpoint: name or path of the world model.
         data: LeRobotDataset v3 folder, filmed by the camera that the model was trained with.
+        action_key, state_key: columns with commands and joint readings; None for those that the model was trained on.
+        episodes, exclude: which episodes count and which do not, see `dataset.selection.select`.
         out: JSON file of the heads.
         prior, distance: settings of the two.
         validation: share of episodes that the report is made on.
@@ -43,6 +48,10 @@ class HeadsTraining:
     distance: DistanceConfig = field(default_factory=DistanceConfig)
     validation: float = 0.05
     seed: int = 0
+    action_key: Keys = None
+    state_key: Keys = None
+    episodes: Any = None
+    exclude: Any = None
     description: dict[str, Any] = field(default_factory=dict)
 
 
@@ -56,8 +65,24 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         FloatingPointError: a loss that is no longer finite.
     """
     model, document = load_checkpoint(training.checkpoint)
+    learned = document.get("dataset", {}).get("chosen", {})
+    chosen: dict[str, Any] = {
+        "camera_key": _camera(training.data, document),
+        "action_key": training.action_key or learned.get("action_key"),
+        "state_key": training.state_key or learned.get("state_key"),
+        "episodes": training.episodes,
+        "exclude": training.exclude,
+    }
+    data = read_dataset(training.data, **chosen)
+    if not data.columns.get(ACTION_KEY):
+        raise DatasetError(
+            f"{training.data}: has no actions that are clearly such; {advice(data.info['features'], ACTION_KEY)}"
+        )
     cache = open_cache(
-        training.data, model.config.resolution, progress=lambda done, of: progress("decoding frames", done, of)
+        training.data,
+        model.config.resolution,
+        progress=lambda done, of: progress("decoding frames", done, of),
+        **chosen,
     )
     if cache.camera_key != document.get("camera"):
         raise DatasetError(
@@ -77,12 +102,12 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         cache = with_features(
             cache, backbone.identity(), backbone.shape, model.features, lambda done, of: progress("backbone", done, of)
         )
-    data, tests = (
+    fitted, tests = (
         encode_episodes(model, cache, episodes, lambda done, of: progress("encoding frames", done, of))
         for episodes in (fitting, held_out)
     )
     heads, metrics = fit_heads(
-        data, tests, training.prior, training.distance, training.seed, progress, model.config.frameskip
+        fitted, tests, training.prior, training.distance, training.seed, progress, model.config.frameskip
     )
     description = {
         **training.description,
@@ -93,6 +118,16 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
     training.out.parent.mkdir(parents=True, exist_ok=True)
     save_heads(heads, training.out, str(document["weights_sha256"]), description)
     return metrics
+
+
+def _camera(data: Path, document: dict[str, Any]) -> str | None:
+    """The camera that the model was trained with, where the data have it; else whichever is the only one."""
+    try:
+        features = read_json(data / INFO_PATH)["features"]
+    except (DatasetError, KeyError):
+        return None  # told when the data are opened
+    camera = document.get("camera")
+    return str(camera) if camera in features else None
 
 
 def fit_heads(

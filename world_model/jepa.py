@@ -36,6 +36,7 @@ class JEPA(nn.Module):
 
     action_mean: Tensor
     action_std: Tensor
+    action_rest: Tensor
     proprio_mean: Tensor
     proprio_std: Tensor
     step_covariance: Tensor
@@ -56,6 +57,8 @@ class JEPA(nn.Module):
         """Whether only the rest is trained, see `fix_encoder`."""
         self.register_buffer("action_mean", torch.zeros(config.action_dim))
         self.register_buffer("action_std", torch.ones(config.action_dim))
+        # The command before an episode began; it stands in the checkpoint's JSON.
+        self.register_buffer("action_rest", torch.zeros(config.action_dim), persistent=False)
         self.register_buffer("proprio_mean", torch.zeros(config.proprio_dim))
         self.register_buffer("proprio_std", torch.ones(config.proprio_dim))
         # Of the latents' changes in one step, set when training exports the model; see metric.py.

@@ -14,8 +14,8 @@ from world_model.latent_dynamics import LatentState
 class LatentTracker:
     """Encodes each frame of one episode once, and keeps as many as the model's history needs.
 
-    Before the first frame the arm is taken to have been at rest there: the first frame repeated, with zero actions,
-    which is also how training windows begin.
+    Before the first frame the arm is taken to have been at rest there: the first frame repeated, with the model's
+    `action_rest`, mostly zero, which is also how training windows begin.
 
     Args:
         model: the world model.
@@ -32,7 +32,7 @@ class LatentTracker:
         """Starts an episode with its first frame (R, R, 3) uint8 and joint readings (P,), if the model uses them."""
         first = self._encode(pixels, proprio)
         self._states.extend([first] * (self._span + 1))
-        rest = torch.zeros(self._model.config.action_dim, device=first.device)
+        rest = self._model.action_rest.to(first.device)
         self._actions.extend([rest] * max(self._span, 1))
 
     @torch.inference_mode()

@@ -24,7 +24,8 @@ from world_model import distributed
 from world_model.checkpoint import write_whole
 from world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
 from world_model.dataset import Batch, DatasetError, Windows, WindowSampler
-from world_model.dataset.statistics import combine, vector_statistics
+from world_model.dataset.columns import Keys
+from world_model.dataset.statistics import Statistics, combine, vector_statistics
 from world_model.encoders import Stem
 from world_model.initial import Init, start_from
 from world_model.jepa import JEPA
@@ -46,6 +47,10 @@ SEEN_FRAMES = 1024
 """Of a data set, from which the mean frame is taken."""
 LEAST_SPREAD = 0.01
 """By which standardised frames are divided at least: what varies by less is noise."""
+LEAST_READING = 1e-3
+"""By which joint readings are divided at least."""
+ROUNDING = 1e-6
+"""Of a command's size: what differs by less is the same number in single precision."""
 LOADERS = 4
 """Threads that fetch batches for a GPU; one keeps a processor busy."""
 
@@ -59,6 +64,9 @@ class Training:
         out: folder of the run; `model.json`, `model.safetensors`, the log and the resumable state go there.
         description: task, camera, control period and so on, for the checkpoint's JSON.
         camera_key: which of the data's cameras is seen; None for the only one, or `observation.images.front`.
+        action_key, state_key: columns of the data with commands and joint readings, see `dataset.columns.sources`.
+        episodes, exclude: which episodes of the data count and which do not, see `dataset.selection.select`; with
+            several tasks the same of each, or a list of lists with one for each.
         weights: how often windows of each task are drawn, where there are several; empty for evenly.
         init: where the encoder comes from; None for random weights.
     """
@@ -70,6 +78,10 @@ class Training:
     train: TrainConfig = field(default_factory=TrainConfig)
     description: dict[str, Any] = field(default_factory=dict)
     camera_key: str | None = None
+    action_key: Keys = None
+    state_key: Keys = None
+    episodes: Any = None
+    exclude: Any = None
     weights: tuple[float, ...] = ()
     init: Init | None = None
 
@@ -83,7 +95,12 @@ class Training:
             settings["tasks"] = list(zip(self.data, weights, strict=True))  # their order decides the batches
         if self.init is not None:
             settings["init"] = self.init.settings()
-        return settings
+        return settings | self.chosen()
+
+    def chosen(self) -> dict[str, Any]:
+        """Which columns and episodes of the data were chosen, where any were."""
+        given = {key: getattr(self, key) for key in ("action_key", "state_key", "episodes", "exclude")}
+        return {key: value for key, value in given.items() if value is not None}
 
 
 class Trainer:
@@ -287,22 +304,42 @@ def known_rows(part: WindowSampler, share: float) -> slice | NDArray[np.int64]:
     return part.cache.rows(part.episodes)
 
 
+def known_commands(part: WindowSampler, share: float) -> NDArray[np.float32]:
+    """Commands (N, A) that a run may know of: of `known_rows`, without the zeros that stand behind an episode's last
+    command where nothing was commanded after its last frame.
+    """
+    cache = part.cache
+    ends = cache.starts + cache.lengths - 1
+    filled = ends[~cache.action[ends].any(axis=1)]
+    rows = np.arange(len(cache.action))[known_rows(part, share)]
+    return cache.action[np.setdiff1d(rows, filled, assume_unique=True)]
+
+
 def _set_normalisation(model: JEPA, windows: Windows, share: float) -> None:
     parts, wanted = windows.parts, model.config.proprio_dim
-    rows = [known_rows(part, share) for part in parts]
     tables = []
     if model.config.action_dim:
-        tables.append(("action", [part.cache.action[known] for part, known in zip(parts, rows, strict=True)]))
+        tables.append(("action", [known_commands(part, share) for part in parts]))
     if wanted:
         for part in parts:
             part.cache.check_readings(wanted)
-        tables.append(("proprio", [part.cache.state[known] for part, known in zip(parts, rows, strict=True)]))
+        tables.append(("proprio", [part.cache.state[known_rows(part, share)] for part in parts]))
     for name, columns in tables:
         # Of what is drawn, not of what there is: a task with few data and a large weight counts for its weight.
         shares = zip(columns, windows.shares, strict=True)
         found = combine([{**vector_statistics(values), "count": [share]} for values, share in shares])
         model.get_buffer(f"{name}_mean").copy_(torch.tensor(found["mean"]))
-        model.get_buffer(f"{name}_std").copy_(torch.tensor(found["std"]).clamp_min(1e-3))
+        std = np.maximum(found["std"], LEAST_READING) if name == "proprio" else command_scale(found)
+        model.get_buffer(f"{name}_std").copy_(torch.tensor(std))
+
+
+def command_scale(found: Statistics) -> NDArray[np.float64]:
+    """What commands are divided by, (A,): their standard deviation, however small their unit; 1 for a dimension that
+    never moves, of which there is nothing to scale.
+    """
+    low, high, std = (np.asarray(found[key], np.float64) for key in ("min", "max", "std"))
+    rounding = ROUNDING * np.maximum(abs(low), abs(high))
+    return np.where(high - low > rounding, np.maximum(std, rounding), 1.0)
 
 
 def _set_standardisation(model: JEPA, windows: Windows, share: float) -> None:

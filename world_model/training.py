@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from world_model import distributed
 from world_model.checkpoint import save_checkpoint, write_whole
 from world_model.config import to_mapping
 from world_model.dataset import (
     ACTION_KEY,
+    STATE_KEY,
     DatasetError,
     WindowMixture,
     Windows,
@@ -24,10 +26,13 @@ from world_model.dataset import (
     split_episodes,
     with_features,
 )
-from world_model.dataset.atomic import TEMPORARY
+from world_model.dataset.atomic import TEMPORARY, plain
+from world_model.dataset.columns import advice
+from world_model.dataset.declared import Bounds, spread, union
+from world_model.dataset.selection import of_each
 from world_model.evaluation import embed, numbers
 from world_model.metric import step_covariance
-from world_model.trainer import STATE_FILE, Trainer, Training, known_rows
+from world_model.trainer import STATE_FILE, Trainer, Training, known_commands
 
 __all__ = ["STATE_FILE", "TrainProgress", "Training", "export", "train"]
 
@@ -100,6 +105,11 @@ def train(
             )
         trainer = Trainer(training, where)
         sampler, validation = _samplers(training, on_decoded)
+        if training.model.action_dim:
+            rest = np.clip(0.0, *bounds_of(sampler, config.share)).astype(np.float32)
+            for part in (*sampler.parts, *validation.parts):
+                part.rest_at(rest)
+            trainer.model.action_rest.copy_(torch.from_numpy(rest))
         trainer.use(sampler)
         trainer.load()
         if (kept := trainer.model.kept) is not None:
@@ -150,9 +160,9 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
         "camera": cache.camera_key,
         "action_names": cache.names.get(ACTION_KEY),
         "control_period": 1.0 / cache.fps,
-        **(_bounds(windows, training.train.share) if training.model.action_dim else {}),
+        **(_bounds(trainer) if training.model.action_dim else {}),
         **({} if training.init is None else {"init": training.init.settings()}),
-        "dataset": _dataset(windows),
+        "dataset": {**_dataset(windows), **({"chosen": chosen} if (chosen := training.chosen()) else {})},
         "loss": to_mapping(training.loss),
         "train": {**to_mapping(training.train), "done": trainer.step},
         "metrics": metrics,
@@ -163,31 +173,52 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
 def _samplers(training: Training, on_decoded: Callable[[int, int], None] | None) -> tuple[Windows, Windows]:
     """Windows to train on, and windows of the episodes held out: of each task its own share."""
     if not isinstance(training.data, Mapping):
-        return _split(training, training.data, on_decoded)
+        return _split(training, training.data, training.episodes, training.exclude, on_decoded)
     if len(training.data) < 2:
         raise ValueError(f"data are of {', '.join(training.data) or 'no task'} alone: expected a folder, or several")
-    found = {task: _split(training, folder, on_decoded) for task, folder in training.data.items()}
+    chosen, without = (
+        of_each(value, len(training.data), name)
+        for name, value in (("episodes", training.episodes), ("exclude", training.exclude))
+    )
+    found = {
+        task: _split(training, folder, some, others, on_decoded)
+        for (task, folder), some, others in zip(training.data.items(), chosen, without, strict=True)
+    }
     fitting, held_out = ({task: both[side] for task, both in found.items()} for side in (0, 1))
     weights = training.weights or None
     return WindowMixture(fitting, weights), WindowMixture(held_out, weights)
 
 
 def _split(
-    training: Training, data: Path, on_decoded: Callable[[int, int], None] | None
+    training: Training,
+    folder: Path,
+    episodes: Any,
+    exclude: Any,
+    on_decoded: Callable[[int, int], None] | None,
 ) -> tuple[WindowSampler, WindowSampler]:
     config = training.train
-    size = read_dataset(data, training.camera_key).columns.get(ACTION_KEY, 0)
-    expected = training.model.action_dim
+    chosen: dict[str, Any] = {"camera_key": training.camera_key, "episodes": episodes, "exclude": exclude}
+    chosen |= {"action_key": training.action_key, "state_key": training.state_key}
+    data = read_dataset(folder, **chosen)
+    features, expected = data.info["features"], training.model.action_dim
+    size, readings = (data.columns.get(key, 0) for key in (ACTION_KEY, STATE_KEY))
     if expected and not size:
         raise DatasetError(
-            f"{data}: has no actions (a feature called {ACTION_KEY} that is a vector), the model expects "
-            f"{expected} numbers: learn from its frames alone with world_model=video, or give data with actions"
+            f"{folder}: has no actions that are clearly such, which the model needs; {advice(features, ACTION_KEY)}, "
+            "learn from its frames alone with world_model=video, or give data with actions"
         )
     if expected not in (0, size):
         raise DatasetError(
-            f"{data}: actions have {size} numbers, the model expects {expected}: set world_model.action_dim={size}"
+            f"{folder}: actions have {size} numbers, the model expects {expected}: set world_model.action_dim={size}"
         )
-    cache = open_cache(data, training.model.resolution, camera_key=training.camera_key, progress=on_decoded)
+    if training.model.proprio_dim and not readings:
+        raise DatasetError(
+            f"{folder}: has no joint readings that are clearly such, the model expects {training.model.proprio_dim}; "
+            f"{advice(features, STATE_KEY)}, or set world_model.proprio_dim=0"
+        )
+    cache = open_cache(folder, training.model.resolution, progress=on_decoded, **chosen)
+    # Of the other columns, positions alone are of use, for the report.
+    cache = replace(cache, extra={key: cache.extra[key] for key in cache.positions})
     if not expected:  # so that video with actions and video without can be learned from together
         names = {key: value for key, value in cache.names.items() if key != ACTION_KEY}
         cache = replace(cache, action=cache.action[:, :0], names=names)
@@ -218,14 +249,16 @@ def _dataset(windows: Windows) -> dict[str, Any]:
     return {"fingerprint": windows.fingerprint, **sums, "tasks": tasks}
 
 
-def _bounds(windows: Windows, share: float) -> dict[str, list[float]]:
-    """Between which commands to plan: those of the data, where they are not in [-1, 1], which goes without saying."""
-    known = [part.cache.action[known_rows(part, share)] for part in windows.parts]
-    low = np.min([commands.min(0) for commands in known], axis=0)
-    high = np.max([commands.max(0) for commands in known], axis=0)
-    if (abs(low) <= 1.0).all() and (abs(high) <= 1.0).all():
-        return {}
-    return {"action_low": low.tolist(), "action_high": high.tolist()}
+def bounds_of(windows: Windows, share: float) -> Bounds:
+    """Between which commands to plan: what the data say that was possible, or else what was recorded."""
+    return union([part.cache.action_bounds or spread(known_commands(part, share)) for part in windows.parts])
+
+
+def _bounds(trainer: Trainer) -> dict[str, list[float]]:
+    """What the checkpoint says about its commands."""
+    low, high = bounds_of(trainer.sampler, trainer.training.train.share)
+    rest = trainer.model.action_rest.tolist()
+    return {"action_low": list(low), "action_high": list(high), **({"action_rest": rest} if any(rest) else {})}
 
 
 def _log(out: Path, progress: TrainProgress) -> None:
@@ -235,7 +268,7 @@ def _log(out: Path, progress: TrainProgress) -> None:
     if progress.validation:
         row["validation"] = progress.validation
     with (out / LOG_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
+        file.write(json.dumps(plain(row), allow_nan=False) + "\n")
 
 
 def _tidy(out: Path, step: int) -> None:

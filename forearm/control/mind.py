@@ -152,7 +152,7 @@ class LatentMind:
         state = self._state(wish)
         dims = self.brain.model.config.action_dim
         low, high = (torch.as_tensor(b, dtype=torch.float32) for b in action_bounds(self.brain.document, dims))
-        taken = np.concatenate([np.zeros((1, dims)), wish.past, wish.committed])
+        taken = np.concatenate([self._at_rest(1), wish.past, wish.committed])
         problem = Problem(
             dynamics=self._dynamics,
             objective=self._imagination.objective([0], [taken[-1]]),
@@ -179,18 +179,22 @@ class LatentMind:
 
         return build_planner({**self.config, "deadline_ms": deadline_ms})
 
+    def _at_rest(self, steps: int) -> Array:
+        """(steps, A), what counts as commanded before anything was."""
+        return np.tile(self.brain.model.action_rest.double().cpu().numpy(), (steps, 1))
+
     @torch.inference_mode()
     def _state(self, wish: Wish) -> Any:
         """What the model starts from, moved on by the committed commands."""
         from world_model.latent_dynamics import LatentState
 
         model = self.brain.model
-        history, skip, dims = model.config.history, model.config.frameskip, model.config.action_dim
+        history, skip = model.config.history, model.config.frameskip
         if len(wish.committed) % skip:
             raise ValueError(f"{len(wish.committed)} committed commands: this model wants a multiple of {skip}")
         moments = wish.time - self.period * skip * np.arange(history - 1, -1, -1)
         states = torch.stack([self._latent(moment) for moment in moments])[None]
-        past = np.zeros((self.past_steps, dims))
+        past = self._at_rest(self.past_steps)
         if len(wish.past):
             known = np.asarray(wish.past)[-self.past_steps :]
             past[len(past) - len(known) :] = known

@@ -189,3 +189,19 @@ def running(group: int) -> list[str]:
         if int(its_group) == group and state != "Z":
             found.append(path.parent.name)
     return found
+
+
+@pytest.mark.parametrize("far", [float("nan"), float("inf")])
+def test_a_simulation_that_diverged_leaves_results_that_are_json(
+    checkpoints: Path, tmp_path: Path, serial: None, monkeypatch: pytest.MonkeyPatch, far: float
+) -> None:
+    from forearm import workers
+
+    run = workers.run_episodes
+    monkeypatch.setattr(workers, "run_episodes", lambda *a: [replace(o, final_distance_m=far) for o in run(*a)])
+    document = compare(words(checkpoints, tmp_path, "oracle=false", tasks=["reach"]))
+    kept = json.loads((tmp_path / "results.json").read_text(), parse_constant=pytest.fail)
+    assert kept["rows"] == document["rows"]
+    planned = [row for row in kept["rows"] if row["planner"] == "cem"]
+    assert all(row["final_distance_m"] is None for row in planned)
+    assert all(outcome["final_distance_m"] is None for row in planned for outcome in row["outcomes"])

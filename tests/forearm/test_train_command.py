@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.torch import save_file
 
@@ -11,6 +12,7 @@ from forearm.collect import Collection, collect
 from forearm.errors import ForearmError
 from forearm.latent import heads_for, load_for
 from forearm.planning import load, task_config
+from tests.world_model.foreign import write
 from tests.world_model.processes import TORCHRUN, finish, rows, start
 from world_model.timm_import import import_timm
 
@@ -188,3 +190,64 @@ def test_training_on_a_frozen_backbone(data: Path, tmp_path: Path, capsys: Any, 
     plan = ["plan", "task=push", f"task.checkpoint={run}", "seed=1", "planner.samples=8", "planner.iterations=1"]
     assert main([*plan, "planner.elites=2", f"out={tmp_path / 'plan.json'}"]) == 0
     assert json.loads((tmp_path / "plan.json").read_text())["actions"]
+
+
+SMALL = (
+    *("world_model.width=8", "world_model.latent_dim=8", "world_model.predictor_width=16", "world_model.history=2"),
+    *("world_model.loss.rollout=1", "world_model.train.steps=1", "world_model.train.batch=8"),
+    *("world_model.train.warmup=1", "world_model.train.validation=0.34"),
+)
+
+
+def of_own(root: Path, out: Path, *more: str) -> list[str]:
+    return ["train", "task=own", f"data={root}", f"out={out}", *SMALL, *more]
+
+
+def test_columns_of_other_names_are_named(tmp_path: Path, capsys: Any, failing: Any) -> None:
+    rng = np.random.default_rng(0)
+    columns = {
+        "action.arm": rng.normal(size=(15, 2, 2)).astype(np.float32),
+        "action.gripper": rng.integers(0, 9, 15).astype(np.uint16),
+        "pose": rng.normal(size=(15, 3)),
+    }
+    root = write(tmp_path / "a", columns)
+    said = failing(*of_own(root, tmp_path / "out"))
+    assert "its numeric columns are action.arm (2x2), action.gripper (1), pose (3): say which, action_key=NAME" in said
+    both = "action_key=[action.gripper,action.arm]"
+    assert "expected the name of a column" in failing(*of_own(root, tmp_path / "out", "action_key=[1]"))
+    said = failing(*of_own(root, tmp_path / "out", both, "world_model.proprio_dim=3"))
+    assert "no joint readings that are clearly such" in said and "state_key=NAME" in said
+    chosen = (both, "state_key=pose", "world_model.proprio_dim=3")
+    assert main(of_own(root, tmp_path / "out", *chosen)) == 0
+    document = json.loads((tmp_path / "out/model.json").read_text())
+    assert document["model"]["action_dim"] == 5 and document["action_names"][0] == "action.gripper.0"
+    heads = [f"{head}.{setting}" for head in ("prior", "distance") for setting in ("steps=1", "batch=4", "farthest=3")]
+    checkpoint = f"task.checkpoint={tmp_path}/out/model"
+    train = ["train-heads", "task=own", f"data={root}", checkpoint, "validation=0.34", "prior.horizon=2", *heads]
+    assert main([*train, "exclude=[2]"]) == 0
+    assert json.loads((tmp_path / "out/model.heads.json").read_text())["dataset"]["episodes"] == 2
+    for key in (both, "state_key=pose"):
+        assert main(["data", "inspect", f"data={root}", key]) == 0
+    capsys.readouterr()
+    assert main(["data", "merge", f"data=[{root},{root}]", f"out={tmp_path}/m", both, "episodes=[[0],1:3]"]) == 0
+    assert "3 episodes, 15 frames" in capsys.readouterr().out
+
+
+def test_some_episodes_are_chosen(tmp_path: Path, failing: Any) -> None:
+    columns = {"action": np.random.default_rng(0).normal(size=(15, 3)).astype(np.float32)}
+    root = write(tmp_path / "a", columns, files=3)
+    (root / "data/chunk-000/file-002.parquet").unlink()
+    assert "episode 2: the file is missing; 1 of 3 episodes" in failing(*of_own(root, tmp_path / "out"))
+    wrong_ones = {
+        **{"episodes=[0,0]": "names episode 0 twice", "exclude=[-1]": "there is no episode -1"},
+        **{"episodes=[]": "names no episode", "episodes=1e3": "expected numbers"},
+        **{"episodes=[[0],[1]]": "expected numbers", "episodes=0:4": "beyond the last episode"},
+    }
+    for wrong, said in wrong_ones.items():
+        assert said in failing(*of_own(root, tmp_path / "out", wrong))
+        assert said in failing("data", "inspect", f"data={root}", wrong)
+    for n, right in enumerate(("episodes=0:2", "exclude=[2]", "episodes=[1:3,0]", "episodes=[0,1]")):
+        words = [right, "exclude=2"] if n == 2 else [right]
+        assert main(of_own(root, tmp_path / f"out-{n}", *words)) == 0
+        assert json.loads((tmp_path / f"out-{n}/model.json").read_text())["dataset"]["episodes"] == 2
+    assert main(["data", "inspect", f"data={root}", "exclude=2"]) == 0

@@ -1,10 +1,15 @@
 """Several data sets of one kind become one, frame by frame."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from tests.world_model.foreign import KINDS, stored, vectors, write
 from world_model.dataset import DatasetError
 from world_model.dataset.episode import Episode
 from world_model.dataset.lerobot import DatasetWriter
@@ -92,9 +97,6 @@ def test_other_data_of_the_same_size_are_other_data(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda part: part.columns.pop("action"), "has no feature called action"),
-        (lambda part: part.columns.pop("observation.state"), "has no feature called observation.state"),
-        (lambda part: setattr(part, "fps", 12.5), "12.5 frames a second"),
         (lambda part: part.episodes.__setitem__(1, replace(part.episodes[1], tasks=("reach",))), "push, reach"),
         (lambda part: part.episodes.__setitem__(0, replace(part.episodes[0], tasks=())), "push"),
     ],
@@ -115,3 +117,140 @@ def test_what_the_merged_could_not_say_is_refused(tmp_path, monkeypatch, change,
 def test_one_alone_is_no_merging(tmp_path):
     with pytest.raises(ValueError, match="two data sets or more"):
         merge([recorded(tmp_path / "a", [4], 0)], tmp_path / "c")
+
+
+def anything(rng, kind, shape, frames=15):
+    """Columns of the whole range of a type, NaN and infinities among the real ones."""
+    if kind == "string":
+        return np.array([f"word {n}" for n in rng.integers(0, 99, frames)])
+    if kind == "bool":
+        return rng.random((frames, *shape)) < 0.5
+    if kind.startswith("float"):
+        values = (rng.normal(size=(frames, *shape)) * 10.0 ** rng.integers(-4, 4)).astype(kind)
+        values.reshape(-1)[:: max(1, values.size // 3)] = rng.choice([np.nan, np.inf, -0.0, 1.0])
+        return values
+    limits = np.iinfo(kind)
+    return rng.integers(limits.min, limits.max, (frames, *shape), dtype=kind, endpoint=True)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kinds=st.lists(
+        st.tuples(st.sampled_from([*sorted(KINDS), "string"]), st.lists(st.integers(1, 3), max_size=2)), max_size=4
+    ),
+    seed=st.integers(0, 999),
+    chosen=st.sampled_from([None, ((0, 2), (1,)), "1:3"]),
+)
+def test_every_type_and_shape_survives_to_the_bit(tmp_path_factory, kinds, seed, chosen):
+    root, rng = tmp_path_factory.mktemp("kinds"), np.random.default_rng(seed)
+    sources = []
+    for name in "ab":
+        columns = vectors(rng) | {f"c{n}": anything(rng, kind, shape) for n, (kind, shape) in enumerate(kinds)}
+        sources.append(write(root / name, columns, seed=seed))
+    merge(sources, root / "m", episodes=chosen)
+    numbers = {None: [(0, 1, 2), (0, 1, 2)], "1:3": [(1, 2), (1, 2)]}.get(chosen, [(0, 2), (1,)])
+    spans = [(0, 5), (5, 4), (9, 6)]
+    wanted = pa.concat_tables(
+        [stored(source).slice(*spans[e]) for source, own in zip(sources, numbers, strict=True) for e in own]
+    )
+    found = stored(root / "m")
+    assert found.column_names == wanted.column_names and found.schema.types == wanted.schema.types
+    for key in found.column_names:
+        if key not in ("index", "episode_index"):
+            assert str(found.column(key).to_pylist()) == str(wanted.column(key).to_pylist()), key
+    assert found.column("index").to_pylist() == list(range(len(found)))
+    json.loads((root / "m/meta/stats.json").read_text(), parse_constant=pytest.fail)
+    features = json.loads((root / "m/meta/info.json").read_text())["features"]
+    assert features == json.loads((sources[0] / "meta/info.json").read_text())["features"]
+
+
+CAMERAS = {"observation.images.top": "video", "observation.images.wrist": "image", "observation.images.side": "video"}
+
+
+def test_every_camera_is_kept_videos_as_the_files_they_are(tmp_path):
+    sources = [
+        write(tmp_path / n, vectors(np.random.default_rng(i)), cameras=CAMERAS, seed=i) for i, n in enumerate("ab")
+    ]
+    merge(sources, tmp_path / "m", episodes=[None, [2, 0]])
+    for camera, storage in CAMERAS.items():
+        found = read_dataset(tmp_path / "m", camera)
+        parts = [read_dataset(sources[0], camera), read_dataset(sources[1], camera, exclude=[1])]
+        wanted = [frame for part in parts for e in range(len(part)) for frame in part.frames(e)]
+        assert np.array_equal([frame for e in range(len(found)) for frame in found.frames(e)], wanted)
+        files = sorted((tmp_path / "m/videos" / camera).rglob("*.mp4")) if storage == "video" else []
+        theirs = [source / f"videos/{camera}/chunk-000/file-000.mp4" for source in sources[: len(files)]]
+        assert [file.read_bytes() for file in files] == [file.read_bytes() for file in theirs]
+        assert len(files) == 2 * (storage == "video")
+
+
+@pytest.mark.parametrize("first", ["video", "image"])
+def test_a_camera_that_is_video_here_and_images_there_becomes_images(tmp_path, first):
+    kinds = [first, "image" if first == "video" else "video"]
+    sources = [
+        write(tmp_path / kind, vectors(np.random.default_rng(0)), cameras={"front": kind}, seed=i)
+        for i, kind in enumerate(kinds)
+    ]
+    info = merge(sources, tmp_path / "m")
+    assert info["features"]["front"]["dtype"] == "image" and info["video_path"] is None
+    found = read_dataset(tmp_path / "m")
+    parts = [read_dataset(source) for source in sources]
+    wanted = [frame for part in parts for e in range(3) for frame in part.frames(e)]
+    assert np.array_equal([frame for e in range(6) for frame in found.frames(e)], wanted)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "message"),
+    [
+        (CAMERAS, {"observation.images.top": "video"}, "has no camera called observation.images.wrist; it has"),
+        ({"observation.images.top": "video"}, CAMERAS, "has a camera called observation.images.wrist, which"),
+    ],
+)
+def test_other_cameras_are_refused(tmp_path, ours, theirs, message):
+    sources = [
+        write(tmp_path / n, vectors(np.random.default_rng(0)), cameras=c) for n, c in (("a", ours), ("b", theirs))
+    ]
+    with pytest.raises(DatasetError, match=message):
+        merge(sources, tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_the_same_values_in_another_kind_of_list_are_alike_and_other_values_are_not(tmp_path):
+    columns = vectors(np.random.default_rng(0))
+    kinds = (pa.list_(pa.float32(), 3), pa.list_(pa.float32()), pa.large_list(pa.float32()))
+    sources = [write(tmp_path / str(i), columns, kinds={"action": kind}) for i, kind in enumerate(kinds)]
+    merge(sources, tmp_path / "m")
+    found = stored(tmp_path / "m")
+    assert found.column("action").type == kinds[0] and len(found) == 45
+    assert found.column("action").to_pylist() == 3 * columns["action"].tolist()
+    other = write(tmp_path / "doubles", columns, kinds={"action": pa.list_(pa.float64(), 3)})
+    with pytest.raises(DatasetError, match=r"column action holds fixed_size_list<.*double.*, but .*float"):
+        merge([sources[0], other], tmp_path / "n")
+
+
+def test_video_without_commands_and_any_rate_can_be_merged(tmp_path):
+    sources = [write(tmp_path / n, {"note": np.arange(15)}, seed=i) for i, n in enumerate("ab")]
+    for source in sources:
+        path = source / "meta/info.json"
+        path.write_text(path.read_text().replace('"fps": 10', '"fps": 12.5'))
+    assert merge(sources, tmp_path / "m")["fps"] == 12.5
+    with pytest.raises(DatasetError, match=r"action_key=action: has no numbers called action; .* note \(1\)"):
+        merge(sources, tmp_path / "n", action_key="action")
+
+
+def test_pictures_outside_of_the_tables_come_along(tmp_path):
+    source = write(tmp_path / "a", vectors(np.random.default_rng(0)), cameras={"front": "image"})
+    path = source / "data/chunk-000/file-000.parquet"
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    cells = table.column("front").to_pylist()
+    (source / "images").mkdir()
+    for n, cell in enumerate(cells):
+        (source / f"images/{n}.png").write_bytes(cell["bytes"])
+    outside = pa.array([{"bytes": None, "path": f"images/{n}.png"} for n in range(15)])
+    place = table.column_names.index("front")
+    pq.write_table(table.set_column(place, "front", outside), path)
+    merge([source, source], tmp_path / "m")
+    assert [cell["bytes"] for cell in stored(tmp_path / "m").column("front").to_pylist()] == 2 * [
+        c["bytes"] for c in cells
+    ]

@@ -15,26 +15,28 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import layout
+from . import declared, layout
 from .atomic import read_json
+from .columns import Keys
 from .episode import Floats
 from .images import Pixels, resize_frame
 from .layout import DatasetError
 from .reader import LeRobotData, read_dataset
+from .selection import Episodes, check_there
 
 try:
     import fcntl
 except ImportError:  # not on Windows, where two processes may then build the same cache twice
     fcntl = None  # type: ignore[assignment]
 
-VERSION = 1
+VERSION = 2
 SAMPLE = 1 << 16
 """Bytes hashed at either end of a data file: its parquet footer or mp4 index, which hold all sizes."""
 
@@ -69,6 +71,10 @@ class FrameCache:
     """(H, W) before resizing."""
     features: npt.NDArray[np.float16] | None = None
     """(N, ...), kept of each frame: a frozen model's maps, or latents, see ``with_features``; a memory map."""
+    positions: tuple[str, ...] = ()
+    """Which of ``extra`` are known to be positions x, y, z in metres."""
+    action_bounds: declared.Bounds | None = None
+    """Between which commands the data say to lie; None where they do not say."""
 
     @property
     def resolution(self) -> tuple[int, int]:
@@ -97,18 +103,26 @@ def open_cache(
     cache_dir: str | Path | None = None,
     *,
     camera_key: str | None = None,
+    action_key: Keys = None,
+    state_key: Keys = None,
+    episodes: Episodes = None,
+    exclude: Episodes = None,
     progress: Progress | None = None,
 ) -> FrameCache:
     """The decoded dataset of ``root``, decoding it now if that was not done before.
 
     ``resolution`` is a side length or (height, width); None keeps the camera's. Frames of another size
     are resized by ``resize_frame``. ``cache_dir`` defaults to ``<root>/.cache/forearm``. A cache that is
-    not whole is made again; processes that open it at the same time wait for the first one.
+    not whole is made again; processes that open it at the same time wait for the first one. Which columns and episodes
+    are meant is said as for ``read_dataset``; other ones are another cache.
 
     Raises:
         DatasetError: the dataset is broken, or there is no room for the cache.
     """
-    data = read_dataset(root, camera_key)
+    data = read_dataset(
+        root, camera_key, action_key=action_key, state_key=state_key, episodes=episodes, exclude=exclude
+    )
+    check_there(data.root, data.episodes)
     height, width = data.resolution
     if resolution is not None:
         height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
@@ -120,7 +134,7 @@ def open_cache(
     target = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
     cache = _load(target)
     if cache is not None:
-        return cache
+        return _described(cache, data)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(target.with_suffix(".lock")):
@@ -134,11 +148,18 @@ def open_cache(
         ) from error
     if cache is None:
         raise DatasetError(f"{target}: cache was changed while it was made")
-    return cache
+    return _described(cache, data)
+
+
+def _described(cache: FrameCache, data: LeRobotData) -> FrameCache:
+    """``cache`` with what the data set says about its numbers."""
+    known = tuple(key for key in declared.positions(data.info) if key in cache.extra)
+    return replace(cache, positions=known, action_bounds=data.action_bounds)
 
 
 def dataset_fingerprint(data: LeRobotData) -> str:
-    """sha256 over the meta files, and name, size and both ends of every data and video file.
+    """sha256 over the meta files, and name, size and both ends of every data and video file; over the columns and
+    episodes that were chosen as well, where they are not all as they stand.
 
     Raises:
         DatasetError: a file is missing.
@@ -165,6 +186,9 @@ def dataset_fingerprint(data: LeRobotData) -> str:
             where = f"episode {episode}: " if episode >= 0 else ""
             reason = "the file is missing" if isinstance(error, FileNotFoundError) else str(error)
             raise DatasetError(f"{path}: {where}{reason}") from error
+    chosen = {key: parts for key, parts in data.sources.items() if parts != (key,)}
+    if chosen or data.some:  # as it always was where everything is taken as it stands
+        digest.update(json.dumps([chosen, [entry.index for entry in data.episodes] if data.some else None]).encode())
     return digest.hexdigest()
 
 

@@ -62,8 +62,10 @@ class Inspection:
     problems: list[str] = field(default_factory=list)
 
 
-def inspect(root: str | Path, *, frames: bool = False) -> Inspection:
+def inspect(root: str | Path, *, frames: bool = False, **chosen: Any) -> Inspection:
     """Go through a LeRobotDataset v3 folder; with `frames`, decode every frame of every camera as well.
+
+    `chosen` columns and episodes are said as for `read_dataset`.
 
     Raises:
         DatasetError: no dataset is there, or its meta files cannot be read; what else is wrong is in `problems`.
@@ -71,7 +73,7 @@ def inspect(root: str | Path, *, frames: bool = False) -> Inspection:
     root = Path(root)
     _stamps.cache_clear()  # a file may have changed since
     cameras = _cameras(root)
-    data = read_dataset(root, cameras[0].key if cameras else None)
+    data = read_dataset(root, cameras[0].key if cameras else None, **chosen)
     problems: list[str] = []
     rows: list[dict[str, np.ndarray]] = []
     for episode, entry in enumerate(data.episodes):
@@ -85,7 +87,7 @@ def inspect(root: str | Path, *, frames: bool = False) -> Inspection:
     columns = _columns(data, rows)
     problems += _suspicious(columns)
     if frames:
-        problems += _frames(root, cameras)
+        problems += _frames(root, cameras, chosen)
     lengths = [entry.length for entry in data.episodes] or [0]
     return Inspection(
         root=root,
@@ -187,11 +189,11 @@ def _suspicious(columns: list[Column]) -> list[str]:
     return found
 
 
-def _frames(root: Path, cameras: list[Camera]) -> list[str]:
+def _frames(root: Path, cameras: list[Camera], chosen: dict[str, Any]) -> list[str]:
     """Every frame decoded once: what is damaged, missing, or one colour all over."""
     found = []
     for camera in cameras:
-        data = read_dataset(root, camera.key)
+        data = read_dataset(root, camera.key, **chosen)
         for episode, entry in enumerate(data.episodes):
             blank, seen = 0, 0
             try:

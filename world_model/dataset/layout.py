@@ -45,9 +45,9 @@ def place(number: int) -> tuple[int, int]:
     return number // CHUNK_FILES, number % CHUNK_FILES
 
 
-def vector_feature(names: list[str]) -> dict[str, Any]:
-    """The ``features`` entry of a float32 vector whose components are called ``names``."""
-    return {"dtype": "float32", "shape": [len(names)], "names": list(names)}
+def vector_feature(names: list[str], **said: Any) -> dict[str, Any]:
+    """The ``features`` entry of a float32 vector whose components are called ``names``; what else is ``said`` of it."""
+    return {"dtype": "float32", "shape": [len(names)], "names": list(names), **said}
 
 
 def camera_feature(height: int, width: int, *, fps: int, video_format: str | None) -> dict[str, Any]:
@@ -69,6 +69,11 @@ def camera_feature(height: int, width: int, *, fps: int, video_format: str | Non
             "has_audio": False,
         }
     return entry
+
+
+def is_depth(feature: dict[str, Any]) -> bool:
+    """Whether a camera feature is one of distances, not of colours."""
+    return any("is_depth_map" in key and value for key, value in (feature.get("info") or {}).items())
 
 
 def image_size(feature: dict[str, Any]) -> tuple[int, int]:

@@ -29,9 +29,10 @@ class DatasetWriter:
     """A folder that fills up with episodes.
 
     Cheap to make and to pickle; make one per process. ``resolution`` is a side length or (height, width)
-    in pixels. ``extra`` names the components of further float32 columns. ``fingerprint`` is anything
-    JSON can hold that decides what the episodes are (task, policy, seed, versions): a folder that was
-    begun with another one is not continued.
+    in pixels. ``extra`` names the components of further float32 columns, and ``units`` says in which unit some of
+    them are. ``action_bounds`` are the lowest and the highest command (A,) that were possible; without them
+    what was recorded tells. ``fingerprint`` is anything JSON can hold that decides what the episodes are (task,
+    policy, seed, versions): a folder that was begun with another one is not continued.
 
     Raises:
         DatasetError: the folder holds another dataset, or was begun with other settings.
@@ -53,6 +54,8 @@ class DatasetWriter:
         storage: Literal["png", "mp4"] = "png",
         shard_episodes: int = 25,
         extra: Mapping[str, Sequence[str]] | None = None,
+        units: Mapping[str, str] | None = None,
+        action_bounds: tuple[Sequence[float], Sequence[float]] | None = None,
         robot_type: str = "forearm",
     ) -> None:
         if storage not in ("png", "mp4"):
@@ -68,6 +71,12 @@ class DatasetWriter:
         self.columns = {layout.STATE_KEY: list(state_names), layout.ACTION_KEY: list(action_names)}
         self.columns |= {key: list(names) for key, names in (extra or {}).items()}
         self.robot_type = robot_type
+        self._said: dict[str, dict[str, Any]] = {key: {"unit": unit} for key, unit in (units or {}).items()}
+        if action_bounds is not None:
+            sides = {
+                side: [float(b) for b in bound] for side, bound in zip(("low", "high"), action_bounds, strict=True)
+            }
+            self._said[layout.ACTION_KEY] = {"bounds": sides}
         self._begin(dict(fingerprint))
 
     @property
@@ -167,20 +176,7 @@ class DatasetWriter:
             "columns": self.columns,
             "fingerprint": fingerprint,
         }
-        path = self.root / COLLECTION_PATH
-        if not path.exists():
-            if (self.root / layout.INFO_PATH).exists() or any(self.root.glob("data/*/*")):
-                raise DatasetError(f"{self.root}: already holds another dataset; choose another folder")
-            write_json(path, ours)
-        found = _flat(read_json(path))
-        # Through JSON, as what was found there came through it: tuples are lists now.
-        wanted = _flat(json.loads(json.dumps(ours)))
-        for key in sorted(found.keys() | wanted.keys()):
-            if found.get(key) != wanted.get(key):
-                raise DatasetError(
-                    f"{self.root}: was begun with {key}={found.get(key)}, not {key}={wanted.get(key)}; "
-                    "continue it with the same settings or choose another folder"
-                )
+        begin(self.root, ours)
 
     def _path(self, template: str, shard: int) -> Path:
         chunk, file = layout.place(shard)
@@ -230,7 +226,9 @@ class DatasetWriter:
         video = pixel_format() if self.storage == "mp4" else None
         camera = layout.camera_feature(height, width, fps=self.fps, video_format=video)
         features: dict[str, Any] = {self.camera_key: camera}
-        features |= {key: layout.vector_feature(names) for key, names in self.columns.items()}
+        features |= {
+            key: layout.vector_feature(names, **self._said.get(key, {})) for key, names in self.columns.items()
+        }
         scalars = layout.INDEX_FEATURES.items()
         features |= {key: {"dtype": dtype, "shape": [1], "names": None} for key, dtype in scalars}
         return {
@@ -248,6 +246,28 @@ class DatasetWriter:
             "video_path": layout.VIDEO_PATH if video else None,
             "features": features,
         }
+
+
+def begin(root: Path, ours: Mapping[str, Any]) -> None:
+    """Note in ``root`` what it is being filled with, or see that it was begun with the same settings.
+
+    Raises:
+        DatasetError: the folder holds another dataset, or was begun with other settings; the message names one.
+    """
+    path = root / COLLECTION_PATH
+    if not path.exists():
+        if (root / layout.INFO_PATH).exists() or any(root.glob("data/*/*")):
+            raise DatasetError(f"{root}: already holds another dataset; choose another folder")
+        write_json(path, ours)
+    found = _flat(read_json(path))
+    # Through JSON, as what was found there came through it: tuples are lists now.
+    wanted = _flat(json.loads(json.dumps(ours)))
+    for key in sorted(found.keys() | wanted.keys()):
+        if found.get(key) != wanted.get(key):
+            raise DatasetError(
+                f"{root}: was begun with {key}={found.get(key)}, not {key}={wanted.get(key)}; "
+                "continue it with the same settings or choose another folder"
+            )
 
 
 def _starts(rows: Sequence[Mapping[str, Any]], first: int) -> list[int]:

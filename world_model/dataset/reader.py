@@ -10,15 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from . import layout
+from . import declared, layout, selection
 from .atomic import read_json
+from .columns import Keys, matrix, names_of, numeric, side_by_side, sources, width
 from .episode import Episode, Floats
 from .images import Pixels, decode_image
 from .layout import DatasetError
 from .tables import read_episodes
 from .video import decode_video
-
-NUMERIC = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,24 @@ class EpisodeEntry:
     tasks: tuple[str, ...]
 
 
-def read_dataset(root: str | Path, camera_key: str | None = None) -> "LeRobotData":
+def read_dataset(
+    root: str | Path,
+    camera_key: str | None = None,
+    *,
+    action_key: Keys = None,
+    state_key: Keys = None,
+    episodes: selection.Episodes = None,
+    exclude: selection.Episodes = None,
+) -> "LeRobotData":
     """Open the dataset in ``root``; reads the meta files, no frame yet.
 
     ``camera_key`` chooses among several cameras. Without it the only camera, or the one called
-    ``observation.images.front``, is taken.
+    ``observation.images.front``, is taken. ``action_key`` and ``state_key`` name the columns with the commands and
+    the joint readings; several are put side by side, see ``columns.sources``. ``episodes`` are the ones to read, by
+    number or as ranges such as "0:40", and ``exclude`` those to leave out.
 
     Raises:
-        DatasetError: no such dataset, not version 3, no such camera, or meta files that contradict
+        DatasetError: no such dataset, not version 3, no such camera, column or episode, or meta files that contradict
             each other; the message names the file.
     """
     root = Path(root)
@@ -59,31 +68,55 @@ def read_dataset(root: str | Path, camera_key: str | None = None) -> "LeRobotDat
         found = info["codebase_version"]
         raise DatasetError(f"{path}: codebase_version is {found}, not v3.0; convert it with LeRobot's script")
     camera = _choose_camera(path, info["features"], camera_key)
-    return LeRobotData(root, info, camera, _entries(root, info, camera))
+    entries = _entries(root, info, camera)
+    total = len(entries)
+    if episodes is not None or exclude is not None:
+        chosen = set(selection.select([entry.index for entry in entries], episodes, exclude, root))
+        entries = [entry for entry in entries if entry.index in chosen]
+    keys = {layout.STATE_KEY: state_key, layout.ACTION_KEY: action_key}
+    parts = {key: sources(info["features"], key, wanted, root) for key, wanted in keys.items()}
+    return LeRobotData(root, info, camera, entries, parts, some=len(entries) < total)
 
 
 class LeRobotData:
     """A dataset on disk. Made by ``read_dataset``; not to be shared between threads."""
 
-    def __init__(self, root: Path, info: dict[str, Any], camera_key: str, episodes: list[EpisodeEntry]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        info: dict[str, Any],
+        camera_key: str,
+        episodes: list[EpisodeEntry],
+        parts: dict[str, tuple[str, ...]],
+        some: bool = False,
+    ) -> None:
         self.root, self.info, self.camera_key, self.episodes = root, info, camera_key, episodes
+        self.some = some
+        """Whether `episodes` are only some of those that there are."""
         self.fps = float(info["fps"])
         features: dict[str, dict[str, Any]] = info["features"]
         try:
             self.resolution = layout.image_size(features[camera_key])
         except ValueError as error:
             raise DatasetError(f"{root / layout.INFO_PATH}: {camera_key}: {error}") from None
-        self.columns = {
-            key: int(feature["shape"][0])
-            for key, feature in features.items()
-            if feature.get("dtype") in NUMERIC and len(feature["shape"]) == 1 and key not in layout.INDEX_FEATURES
-        }
+        shapes = numeric(features)
+        taken = {part for names in parts.values() for part in names}
+        self.sources = {key: names for key, names in parts.items() if names}
+        """By column the features that it is made of, side by side: those of commands and joint readings first."""
+        self.sources |= {key: (key,) for key, shape in shapes.items() if key not in taken and len(shape) < 2}
+        self.columns = {key: sum(width(shapes[part]) for part in names) for key, names in self.sources.items()}
         """Width of every numeric column: action (not in video that was recorded without), state and others."""
         self._tables: dict[Path, pa.Table] = {}
+        self._whole: tuple[Path, pa.Table] | None = None
         self._group: tuple[Path, int, pa.ChunkedArray] | None = None
 
     def __len__(self) -> int:
         return len(self.episodes)
+
+    @property
+    def action_bounds(self) -> declared.Bounds | None:
+        """Between which commands the data say to lie; None where they do not say."""
+        return declared.bounds(self.root, self.info, self.sources.get(layout.ACTION_KEY, ()))
 
     @property
     def frames_total(self) -> int:
@@ -92,13 +125,8 @@ class LeRobotData:
 
     def names(self, key: str) -> list[str]:
         """What the components of a numeric column are called; made up where the dataset does not say."""
-        names = self.info["features"][key].get("names")
-        if isinstance(names, dict) and len(names) == 1:  # {"motors": [...]} is common in recorded data
-            names = next(iter(names.values()))
-        width = self.columns[key]
-        if not isinstance(names, list) or len(names) != width:
-            names = [f"{key}.{i}" for i in range(width)]
-        return [str(name) for name in names]
+        parts, features = self.sources[key], self.info["features"]
+        return side_by_side(features, parts) if len(parts) > 1 else names_of(features[parts[0]], parts[0])
 
     def numbers(self, episode: int) -> dict[str, Floats]:
         """Every numeric column of an episode, (L, D) float32 by feature name.
@@ -111,15 +139,37 @@ class LeRobotData:
         first, last = self._rows(entry, table)
         rows = table.slice(first, last - first)
         found = {}
-        for key, width in self.columns.items():
-            try:
-                values = _matrix(rows.column(key), width)
-            except (KeyError, ValueError, pa.ArrowException) as error:
-                raise _broken(entry.data, entry, f"column {key} cannot be read ({error})") from error
-            if key in (layout.STATE_KEY, layout.ACTION_KEY) and not np.isfinite(values).all():
-                raise _broken(entry.data, entry, f"column {key} holds a number that is not finite")
-            found[key] = values
+        shapes = numeric(self.info["features"])
+        for key, parts in self.sources.items():
+            columns = []
+            for part in parts:
+                try:
+                    values = matrix(rows.column(part), width(shapes[part]))
+                except (KeyError, ValueError, pa.ArrowException) as error:
+                    raise _broken(entry.data, entry, f"column {part} cannot be read ({error})") from error
+                if key in (layout.STATE_KEY, layout.ACTION_KEY) and not np.isfinite(values).all():
+                    raise _broken(
+                        entry.data,
+                        entry,
+                        f"column {part} holds a number that is not finite: mend it, or leave the episode out, "
+                        f"exclude=[{entry.index}]",
+                    )
+                columns.append(values)
+            found[key] = np.concatenate(columns, axis=1) if len(columns) > 1 else columns[0]
         return found
+
+    def table(self, episode: int) -> pa.Table:
+        """The rows of an episode with all their columns, as they are stored.
+
+        Raises:
+            DatasetError: the file is missing, corrupt or short.
+        """
+        entry = self.episodes[episode]
+        if self._whole is None or self._whole[0] != entry.data:
+            self._whole = (entry.data, self._read(entry, None))
+        table = self._whole[1]
+        first, last = self._rows(entry, table)
+        return table.slice(first, last - first)
 
     def frames(self, episode: int) -> Iterator[Pixels]:
         """Yield the camera's frames of an episode in order, each (H, W, 3) uint8 RGB.
@@ -191,16 +241,20 @@ class LeRobotData:
     def _numeric_table(self, entry: EpisodeEntry) -> pa.Table:
         path = entry.data
         if path not in self._tables:
-            try:
-                with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                    wanted = {*self.columns, "episode_index"}
-                    table = file.read([key for key in file.schema_arrow.names if key in wanted])
-            except FileNotFoundError:
-                raise _broken(path, entry, "the file is missing") from None
-            except (OSError, pa.ArrowException) as error:
-                raise _broken(path, entry, f"not a readable parquet file ({error})") from error
-            self._tables = {path: table}  # episodes are read in order, so one file is enough
+            wanted = {*(part for parts in self.sources.values() for part in parts), "episode_index"}
+            self._tables = {path: self._read(entry, wanted)}  # episodes are read in order, so one file is enough
         return self._tables[path]
+
+    def _read(self, entry: EpisodeEntry, wanted: set[str] | None) -> pa.Table:
+        """The file with the rows of an episode; of its columns those that are wanted, or all."""
+        path = entry.data
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                return file.read([key for key in file.schema_arrow.names if wanted is None or key in wanted])
+        except FileNotFoundError:
+            raise _broken(path, entry, "the file is missing") from None
+        except (OSError, pa.ArrowException) as error:
+            raise _broken(path, entry, f"not a readable parquet file ({error})") from error
 
     def _rows(self, entry: EpisodeEntry, table: pa.Table) -> tuple[int, int]:
         if "episode_index" not in table.column_names:
@@ -217,25 +271,10 @@ def _broken(path: Path, entry: EpisodeEntry, reason: str) -> DatasetError:
     return DatasetError(f"{path}: episode {entry.index}: {reason}")
 
 
-def _matrix(column: pa.ChunkedArray, width: int) -> Floats:
-    """Rows of lists, or plain numbers, as (T, width) float32."""
-    array = column.combine_chunks()
-    if column.null_count:
-        raise ValueError("has empty cells")
-    is_list = (pa.types.is_fixed_size_list, pa.types.is_list, pa.types.is_large_list)
-    if any(check(array.type) for check in is_list):
-        array = array.flatten()
-    values = np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float32)
-    if len(values) != len(column) * width:
-        raise ValueError(f"rows have {len(values) / max(1, len(column)):g} numbers, not {width}")
-    return values.reshape(len(column), width)
-
-
 def _choose_camera(path: Path, features: dict[str, Any], wanted: str | None) -> str:
     cameras = []
     for key, feature in features.items():
-        depth = any("is_depth_map" in k and v for k, v in (feature.get("info") or {}).items())
-        if feature.get("dtype") in ("image", "video") and not depth:
+        if feature.get("dtype") in ("image", "video") and not layout.is_depth(feature):
             cameras.append(key)
     known = ", ".join(cameras) or "none"
     if wanted is not None:

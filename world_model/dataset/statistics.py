@@ -11,8 +11,13 @@ Statistics = dict[str, Any]
 
 
 def vector_statistics(values: npt.NDArray[Any]) -> Statistics:
-    """Statistics over the rows of ``values`` (T, D), each a list of D numbers."""
+    """Statistics over the rows of ``values`` (T, …), each of the shape of a row.
+
+    Numbers that are not finite count nowhere; NaN where no other is left.
+    """
     rows = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(rows).all():
+        return _of_finite(rows)
     return {
         "min": rows.min(0).tolist(),
         "max": rows.max(0).tolist(),
@@ -20,6 +25,12 @@ def vector_statistics(values: npt.NDArray[Any]) -> Statistics:
         "std": rows.std(0).tolist(),
         "count": [len(rows)],
     }
+
+
+def _of_finite(rows: npt.NDArray[np.float64]) -> Statistics:
+    known = np.ma.masked_invalid(rows)
+    found = {"min": known.min(0), "max": known.max(0), "mean": known.mean(0), "std": known.std(0)}
+    return {**{key: np.ma.filled(value, np.nan).tolist() for key, value in found.items()}, "count": [len(rows)]}
 
 
 def image_statistics(pixels: npt.NDArray[np.uint8]) -> Statistics:
@@ -45,6 +56,8 @@ def combine(parts: Sequence[Statistics]) -> Statistics:
     mean = np.array([part["mean"] for part in parts], dtype=np.float64)
     std = np.array([part["std"] for part in parts], dtype=np.float64)
     weight = (count / count.sum()).reshape(-1, *[1] * (mean.ndim - 1))
+    if not np.isfinite(mean).all():
+        return _combined_finite(parts, mean, std, weight)
     total = (weight * mean).sum(0)
     variance = (weight * (std**2 + (mean - total) ** 2)).sum(0)
     return {
@@ -54,3 +67,24 @@ def combine(parts: Sequence[Statistics]) -> Statistics:
         "std": np.sqrt(variance).tolist(),
         "count": [int(count.sum())],
     }
+
+
+def _combined_finite(
+    parts: Sequence[Statistics],
+    mean: npt.NDArray[np.float64],
+    std: npt.NDArray[np.float64],
+    weight: npt.NDArray[np.float64],
+) -> Statistics:
+    """The same of the parts in which a number is known; NaN where that is none."""
+    mean, std = np.ma.masked_invalid(mean), np.ma.masked_invalid(std)
+    share = np.ma.array(np.broadcast_to(weight, mean.shape), mask=np.ma.getmaskarray(mean))
+    share = share / share.sum(0)
+    total = (share * mean).sum(0)
+    found = {
+        "min": np.ma.masked_invalid([part["min"] for part in parts]).min(0),
+        "max": np.ma.masked_invalid([part["max"] for part in parts]).max(0),
+        "mean": total,
+        "std": np.ma.sqrt((share * (std**2 + (mean - total) ** 2)).sum(0)),
+    }
+    count = int(sum(part["count"][0] for part in parts))
+    return {**{key: np.ma.filled(value, np.nan).tolist() for key, value in found.items()}, "count": [count]}

@@ -48,6 +48,12 @@ def with_image_type(table: pa.Table, camera_key: str) -> pa.Table:
     return table.replace_schema_metadata(note)
 
 
+def with_image_types(schema: pa.Schema, cameras: Sequence[str]) -> pa.Schema:
+    """The same for several cameras, and what else the schema says of itself kept."""
+    note = {"huggingface": json.dumps({"info": {"features": {camera: {"_type": "Image"} for camera in cameras}}})}
+    return schema.with_metadata(note)
+
+
 def write_data(path: Path, episodes: Sequence[pa.Table]) -> None:
     """Write one row group per episode, so that one episode can be read, or be broken, alone."""
     with replacing(path) as temporary:

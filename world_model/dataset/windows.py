@@ -7,7 +7,7 @@ A window is T = history + rollout frames, ``frameskip`` control steps apart. Bet
 
 The last frame of the history is the present; it may be any frame of the episode that leaves room for the
 rollout. Where the history would begin before the episode does, the first frame stands in and the actions
-are zero: the arm is at rest then, and a planner's first call sees exactly this.
+are zero, or what ``rest_at`` was told: the arm is at rest then, and a planner's first call sees exactly this.
 """
 
 from abc import ABC, abstractmethod
@@ -152,8 +152,12 @@ class WindowSampler(Windows):
                 f"{cache.path}: a window of history {history}, rollout {rollout} and frameskip {frameskip} "
                 f"needs {needed} frames; the longest of {len(chosen)} episodes has {longest}"
             )
-        # One more row, of zeros, for the actions before the episode began.
+        # One more row, at first of zeros, for the actions before the episode began.
         self._action = np.concatenate([cache.action, np.zeros((1, cache.action.shape[1]), np.float32)])
+
+    def rest_at(self, command: npt.NDArray[np.float32]) -> None:
+        """Let ``command`` (A,) stand for the actions before an episode began."""
+        self._action[-1] = command
 
     def __len__(self) -> int:
         """How many windows there are."""
