@@ -71,6 +71,12 @@ def camera_feature(height: int, width: int, *, fps: int, video_format: str | Non
     return entry
 
 
+def is_depth(feature: dict[str, Any]) -> bool:
+    """Whether a camera feature is marked as depth, as LeRobot does it since 0.6 and as it did before."""
+    notes = [feature[name] for name in ("info", "video_info") if isinstance(feature.get(name), dict)]
+    return any(bool(value) for note in notes for key, value in note.items() if key.endswith("is_depth_map"))
+
+
 def image_size(feature: dict[str, Any]) -> tuple[int, int]:
     """Height and width of a camera feature, whichever way round its shape is written.
 

@@ -1,38 +1,24 @@
 """Reading a LeRobotDataset v3.0 folder, ours or anybody's: any camera, PNG or video, any action size."""
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from . import layout
-from .atomic import read_json
 from .episode import Episode, Floats
+from .episodes import EpisodeEntry, read_table
 from .images import Pixels, decode_image
+from .info import read_info
 from .layout import DatasetError
-from .tables import read_episodes
-from .video import decode_video
+from .tables import scalars
+from .video import check_interval, decode_video, timestamps
 
 NUMERIC = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
-
-
-@dataclass(frozen=True)
-class EpisodeEntry:
-    """Where one episode lies."""
-
-    index: int
-    length: int
-    """Frames."""
-    data: Path
-    video: Path | None
-    video_start: float
-    """Seconds into the video file."""
-    tasks: tuple[str, ...]
 
 
 def read_dataset(root: str | Path, camera_key: str | None = None) -> "LeRobotData":
@@ -45,21 +31,21 @@ def read_dataset(root: str | Path, camera_key: str | None = None) -> "LeRobotDat
         DatasetError: no such dataset, not version 3, no such camera, or meta files that contradict
             each other; the message names the file.
     """
+    data = open_unchecked(root, camera_key)
+    if data.contradictions:
+        raise DatasetError(f"{data.contradictions[0]}; mend the table, or 'forearm data inspect data={root}' lists all")
+    return data
+
+
+def open_unchecked(root: str | Path, camera_key: str | None = None) -> "LeRobotData":
+    """As ``read_dataset``, but an episodes table that contradicts itself is only noted, in ``contradictions``."""
     root = Path(root)
-    path = root / layout.INFO_PATH
-    if not path.exists():
-        begun = (root / "meta").exists()
-        reason = "its collection is not finished" if begun else "no LeRobot dataset is there"
-        raise DatasetError(f"{path}: missing; {reason}")
-    info = read_json(path)
-    for key in ("codebase_version", "features", "fps", "data_path", "total_episodes"):
-        if key not in info:
-            raise DatasetError(f"{path}: has no {key}")
-    if not str(info["codebase_version"]).startswith("v3."):
-        found = info["codebase_version"]
-        raise DatasetError(f"{path}: codebase_version is {found}, not v3.0; convert it with LeRobot's script")
-    camera = _choose_camera(path, info["features"], camera_key)
-    return LeRobotData(root, info, camera, _entries(root, info, camera))
+    info = read_info(root)
+    camera = _choose_camera(root / layout.INFO_PATH, info["features"], camera_key)
+    table = read_table(root, info, camera)
+    data = LeRobotData(root, info, camera, table.entries)
+    data.contradictions, data.untidy = table.contradictions, table.untidy
+    return data
 
 
 class LeRobotData:
@@ -69,17 +55,19 @@ class LeRobotData:
         self.root, self.info, self.camera_key, self.episodes = root, info, camera_key, episodes
         self.fps = float(info["fps"])
         features: dict[str, dict[str, Any]] = info["features"]
-        try:
-            self.resolution = layout.image_size(features[camera_key])
-        except ValueError as error:
-            raise DatasetError(f"{root / layout.INFO_PATH}: {camera_key}: {error}") from None
+        self.resolution = layout.image_size(features[camera_key])
         self.columns = {
             key: int(feature["shape"][0])
             for key, feature in features.items()
             if feature.get("dtype") in NUMERIC and len(feature["shape"]) == 1 and key not in layout.INDEX_FEATURES
         }
         """Width of every numeric column: action (not in video that was recorded without), state and others."""
+        self.contradictions: list[str] = []
+        """What in the episodes table contradicts itself: a sentence each; empty as ``read_dataset`` gives it."""
+        self.untidy: list[str] = []
+        """What in the meta files is odd, but leads to no wrong frame or number."""
         self._tables: dict[Path, pa.Table] = {}
+        self._times: tuple[Path, npt.NDArray[np.float64]] | None = None
         self._group: tuple[Path, int, pa.ChunkedArray] | None = None
 
     def __len__(self) -> int:
@@ -156,7 +144,24 @@ class LeRobotData:
         assert entry.video is not None
         if not entry.video.exists():
             raise ValueError("the file is missing")
+        self._check_times(entry)
         yield from decode_video(entry.video, start=entry.video_start, length=entry.length, fps=self.fps)
+
+    def _check_times(self, entry: EpisodeEntry) -> None:
+        """Raise ValueError unless the video shows each row at the time that the table and the row say."""
+        assert entry.video is not None
+        if self._times is None or self._times[0] != entry.video:
+            self._times = (entry.video, timestamps(entry.video))
+        check_interval(self._times[1], start=entry.video_start, length=entry.length, fps=self.fps)
+        table = self._numeric_table(entry)
+        if "timestamp" not in table.column_names:
+            return
+        first, last = self._rows(entry, table)
+        said = scalars(table.column("timestamp").slice(first, last - first)).astype(np.float64)
+        off = abs(said * self.fps - np.arange(entry.length))
+        if not (off < 0.5).all():  # NaN too
+            row = int(np.flatnonzero(~(off < 0.5))[0])
+            raise ValueError(f"timestamp of frame {row} is {said[row]:.6g} s, expected {row / self.fps:.6g} s")
 
     def _images(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         first, last = self._rows(entry, self._numeric_table(entry))
@@ -193,7 +198,7 @@ class LeRobotData:
         if path not in self._tables:
             try:
                 with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                    wanted = {*self.columns, "episode_index"}
+                    wanted = {*self.columns, "episode_index", "timestamp"}
                     table = file.read([key for key in file.schema_arrow.names if key in wanted])
             except FileNotFoundError:
                 raise _broken(path, entry, "the file is missing") from None
@@ -205,7 +210,10 @@ class LeRobotData:
     def _rows(self, entry: EpisodeEntry, table: pa.Table) -> tuple[int, int]:
         if "episode_index" not in table.column_names:
             raise _broken(entry.data, entry, "has no column episode_index")
-        rows = np.flatnonzero(table.column("episode_index").to_numpy() == entry.index)
+        try:
+            rows = np.flatnonzero(scalars(table.column("episode_index")) == entry.index)
+        except ValueError as error:
+            raise _broken(entry.data, entry, f"column episode_index {error}") from None
         if len(rows) != entry.length:
             raise _broken(entry.data, entry, f"holds {len(rows)} of its {entry.length} frames")
         if rows[-1] - rows[0] + 1 != len(rows):
@@ -232,53 +240,21 @@ def _matrix(column: pa.ChunkedArray, width: int) -> Floats:
 
 
 def _choose_camera(path: Path, features: dict[str, Any], wanted: str | None) -> str:
-    cameras = []
-    for key, feature in features.items():
-        depth = any("is_depth_map" in k and v for k, v in (feature.get("info") or {}).items())
-        if feature.get("dtype") in ("image", "video") and not depth:
-            cameras.append(key)
+    pictures = {key: feature for key, feature in features.items() if feature["dtype"] in ("image", "video")}
+    cameras = [key for key, feature in pictures.items() if not layout.is_depth(feature)]
     known = ", ".join(cameras) or "none"
+    depth = ", ".join(key for key in pictures if key not in cameras)
     if wanted is not None:
+        if wanted in pictures and wanted not in cameras:
+            raise DatasetError(f"{path}: {wanted} is a depth camera and shows no colours; choose from {known}")
         if wanted not in cameras:
             raise DatasetError(f"{path}: has no camera called {wanted}; it has {known}")
         return wanted
     if layout.CAMERA_KEY in cameras:
         return layout.CAMERA_KEY
     if len(cameras) != 1:
-        raise DatasetError(f"{path}: which camera? It has {known}")
-    return str(cameras[0])
-
-
-def _entries(root: Path, info: dict[str, Any], camera: str) -> list[EpisodeEntry]:
-    paths = sorted((root / "meta/episodes").glob("*/*.parquet"))
-    if not paths:
-        raise DatasetError(f"{root / 'meta/episodes'}: missing; nothing says which episodes there are")
-    video_key = f"videos/{camera}" if info["features"][camera]["dtype"] == "video" else None
-    entries = []
-    for path in paths:
-        try:
-            for row in read_episodes(path, statistics=False):
-                data = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
-                video, start = None, 0.0
-                if video_key is not None:
-                    place = {k: row[f"{video_key}/{k}"] for k in ("chunk_index", "file_index")}
-                    video = root / str(info["video_path"]).format(video_key=camera, **place)
-                    start = float(row[f"{video_key}/from_timestamp"])
-                tasks = tuple(str(task) for task in row.get("tasks") or ())
-                index, length = int(row["episode_index"]), int(row["length"])
-                data_path = root / str(info["data_path"]).format(**data)
-                entries.append(EpisodeEntry(index, length, data_path, video, start, tasks))
-        except (OSError, pa.ArrowException, KeyError, TypeError) as error:
-            raise DatasetError(f"{path}: episodes cannot be read ({error})") from error
-    entries.sort(key=lambda entry: entry.index)
-    doubled = [index for index, n in Counter(entry.index for entry in entries).items() if n > 1]
-    if doubled:
-        raise DatasetError(f"{root / 'meta/episodes'}: episode {doubled[0]} stands there twice")
-    if len(entries) != int(info["total_episodes"]):
         raise DatasetError(
-            f"{root / 'meta/episodes'}: holds {len(entries)} of the {info['total_episodes']} episodes that "
-            f"{layout.INFO_PATH} promises"
+            f"{path}: which camera? It has {known}{f' beside depth ({depth})' if depth else ''}"
+            f"{'; name one with camera_key=' if cameras else ''}"
         )
-    if any(entry.length < 1 for entry in entries):
-        raise DatasetError(f"{root / 'meta/episodes'}: an episode without frames")
-    return entries
+    return str(cameras[0])
