@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -61,12 +62,19 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
         model=from_mapping(ModelConfig, {**parts, "resolution": _same(tasks, "resolution", "task.resolution")}),
         loss=from_mapping(LossConfig, dict(world_model["loss"])),
         train=from_mapping(
-            TrainConfig, {**world_model["train"], "seed": chosen.whole("seed", 0), "share": chosen["share"]}
+            TrainConfig,
+            {
+                **world_model["train"],
+                "seed": chosen.whole("seed", 0),
+                "share": chosen["share"],
+                "every": chosen.whole("every", 1),
+            },
         ),
         description={**_description(list(tasks)), "name": world_model["name"]},
         camera_key=None if chosen["camera_key"] is None else str(chosen["camera_key"]),
         weights=_weights(chosen["weights"], list(tasks)),
         init=_init(chosen["init"], bool(chosen["freeze_encoder"])),
+        cache_dir=output.cache_folder(chosen["cache_dir"]),
     )
 
 
@@ -181,7 +189,18 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
         def seen(done: int, frames: int) -> None:
             bar.update(line, description=f"looking at the video: {done} of {frames} frames")
 
-        return train(training, resume=resume, device=device, on_progress=show, on_decoded=decoded, on_features=seen)
+        def notice(text: str) -> None:
+            bar.console.print(f"note: {escape(text)}", soft_wrap=True, highlight=False)
+
+        return train(
+            training,
+            resume=resume,
+            device=device,
+            on_progress=show,
+            on_decoded=decoded,
+            on_features=seen,
+            on_notice=notice,
+        )
 
 
 def report_table(report: Mapping[str, Any]) -> Table:

@@ -63,6 +63,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
         distance=from_mapping(DistanceConfig, chosen["distance"]),
         validation=chosen["validation"],
         seed=chosen.whole("seed", 0),
+        cache_dir=output.cache_folder(chosen["cache_dir"]),
         description={"task": task["name"]} | ({} if known is None else {"task_description": known.description}),
     )
 

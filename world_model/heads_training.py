@@ -34,6 +34,7 @@ class HeadsTraining:
         validation: share of episodes that the report is made on.
         seed: of weights, batches and the split.
         description: what else the JSON shall say.
+        cache_dir: folder of the decoded frames; None for beside the data.
     """
 
     checkpoint: str | Path
@@ -44,6 +45,7 @@ class HeadsTraining:
     validation: float = 0.05
     seed: int = 0
     description: dict[str, Any] = field(default_factory=dict)
+    cache_dir: Path | None = None
 
 
 def train_heads(training: HeadsTraining, progress: Progress = lambda what, done, of: None) -> dict[str, Any]:
@@ -57,7 +59,10 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
     """
     model, document = load_checkpoint(training.checkpoint)
     cache = open_cache(
-        training.data, model.config.resolution, progress=lambda done, of: progress("decoding frames", done, of)
+        training.data,
+        model.config.resolution,
+        training.cache_dir,
+        progress=lambda done, of: progress("decoding frames", done, of),
     )
     if cache.camera_key != document.get("camera"):
         raise DatasetError(

@@ -36,6 +36,7 @@ USED = ("pixels", "features", "actions", "state")
 """What of a batch is learned from."""
 DEFAULTS = {
     "train.share": 1.0,
+    "train.every": 1,
     "model.inferred_dim": 0,
     "model.patch": 4,
     "model.standardize": False,
@@ -61,6 +62,7 @@ class Training:
         camera_key: which of the data's cameras is seen; None for the only one, or `observation.images.front`.
         weights: how often windows of each task are drawn, where there are several; empty for evenly.
         init: where the encoder comes from; None for random weights.
+        cache_dir: folder of the decoded frames; None for beside the data.
     """
 
     data: Path | Mapping[str, Path]
@@ -72,6 +74,7 @@ class Training:
     camera_key: str | None = None
     weights: tuple[float, ...] = ()
     init: Init | None = None
+    cache_dir: Path | None = None
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""

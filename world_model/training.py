@@ -63,6 +63,7 @@ def train(
     on_progress: Callable[[TrainProgress], None] = lambda progress: None,
     on_decoded: Callable[[int, int], None] | None = None,
     on_features: Callable[[int, int], None] | None = None,
+    on_notice: Callable[[str], None] = lambda notice: None,
     every: int = 20,
 ) -> dict[str, Any]:
     """Runs or continues a training run and writes its checkpoint.
@@ -81,6 +82,7 @@ def train(
         on_decoded: called with (frames done, frames in all) while the video is decoded, which happens once.
         on_features: the same while a backbone or encoder that is not trained looks at the frames, which happens once as
             well.
+        on_notice: called with a sentence about what is odd in the data, in the first process.
 
     Returns:
         the final report (see `evaluation.numbers`), which the checkpoint's JSON holds too.
@@ -102,6 +104,10 @@ def train(
         sampler, validation = _samplers(training, on_decoded)
         trainer.use(sampler)
         trainer.load()
+        first = distributed.is_first()
+        for part in sampler.parts if first else ():
+            if notice := frozen_frames(part):
+                on_notice(notice)
         if (kept := trainer.model.kept) is not None:
             # Only now: what else is wrong with data and settings is told before hours of encoding.
             look = trainer.model.eval().features
@@ -109,7 +115,6 @@ def train(
                 part.cache = with_features(part.cache, *kept, look, on_features)
                 held_out.cache = part.cache
         trainer.begin()
-        first = distributed.is_first()
         if first:
             _tidy(training.out, trainer.step)
         began, start = time.perf_counter(), trainer.step
@@ -187,14 +192,34 @@ def _split(
         raise DatasetError(
             f"{data}: actions have {size} numbers, the model expects {expected}: set world_model.action_dim={size}"
         )
-    cache = open_cache(data, training.model.resolution, camera_key=training.camera_key, progress=on_decoded)
+    cache = open_cache(
+        data, training.model.resolution, training.cache_dir, camera_key=training.camera_key, progress=on_decoded
+    )
     if not expected:  # so that video with actions and video without can be learned from together
         names = {key: value for key, value in cache.names.items() if key != ACTION_KEY}
         cache = replace(cache, action=cache.action[:, :0], names=names)
     fitting, held_out = split_episodes(cache.episodes, config.validation, config.seed)
     fitting = share_of(fitting, config.share, config.seed)
     shape = (training.model.history, training.loss.rollout, training.model.frameskip)
-    return WindowSampler(cache, *shape, fitting), WindowSampler(cache, *shape, held_out)
+    every = config.every
+    return WindowSampler(cache, *shape, fitting, every=every), WindowSampler(cache, *shape, held_out, every=every)
+
+
+def frozen_frames(windows: WindowSampler) -> str | None:
+    """What to know about windows that see frames which an encoder left as copies of the ones before; None if none do.
+
+    See `world_model.dataset.repeats`.
+    """
+    repeats = windows.cache.repeats
+    phase = repeats.frozen
+    if phase is None or (phase == "odd" and windows.every % 2 == 0 and windows.frameskip % 2 == 0):
+        return None
+    skip = windows.frameskip + windows.frameskip % 2
+    avoid = f"set every=2 and world_model.frameskip={skip}, which sees the others alone, or " if phase == "odd" else ""
+    return (
+        f"{windows.cache.camera_key}: {repeats}, which is the video's encoding and not the motion; windows that begin "
+        f"there see the past: {avoid}encode the recorded pictures anew with a finer quality (a lower crf)"
+    )
 
 
 def _dataset(windows: Windows) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from . import layout
-from .cache import dataset_fingerprint
 from .episode import Episode
+from .fingerprint import dataset_fingerprint
 from .layout import DatasetError
 from .lerobot import DatasetWriter
 from .reader import LeRobotData, read_dataset

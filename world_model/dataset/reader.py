@@ -140,6 +140,26 @@ class LeRobotData:
         state = numbers.pop(layout.STATE_KEY, empty)
         return Episode(np.stack(list(self.frames(episode))), state, action, numbers)
 
+    def times(self, video: Path) -> npt.NDArray[np.float64]:
+        """When each frame of a video is shown, (N,) seconds; the last file is kept. Raises ValueError if unreadable."""
+        if self._times is None or self._times[0] != video:
+            self._times = (video, timestamps(video))
+        return self._times[1]
+
+    def check_times(self, episode: int) -> None:
+        """Raise `DatasetError` unless an episode's video shows each row at its time; nothing is decoded."""
+        entry = self.episodes[episode]
+        if entry.video is None:
+            return
+        try:
+            if not entry.video.exists():
+                raise ValueError("the file is missing")
+            self._check_times(entry)
+        except ValueError as error:
+            if isinstance(error, DatasetError):
+                raise
+            raise _broken(entry.video, entry, str(error)) from error
+
     def _video(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         assert entry.video is not None
         if not entry.video.exists():
@@ -150,9 +170,7 @@ class LeRobotData:
     def _check_times(self, entry: EpisodeEntry) -> None:
         """Raise ValueError unless the video shows each row at the time that the table and the row say."""
         assert entry.video is not None
-        if self._times is None or self._times[0] != entry.video:
-            self._times = (entry.video, timestamps(entry.video))
-        check_interval(self._times[1], start=entry.video_start, length=entry.length, fps=self.fps)
+        check_interval(self.times(entry.video), start=entry.video_start, length=entry.length, fps=self.fps)
         table = self._numeric_table(entry)
         if "timestamp" not in table.column_names:
             return
