@@ -14,6 +14,7 @@ import envs
 from forearm import output, settings
 from forearm.errors import ForearmError
 from forearm.parallel import import_modules
+from forearm.table import print_whole
 
 Tasks = Mapping[str, Mapping[str, Any]]
 """Configs as in configs/task, by name."""
@@ -36,7 +37,7 @@ def main(overrides: Sequence[str]) -> int:
         report = _train(training, bool(chosen["resume"]), chosen["device"], console)
     except FloatingPointError as error:
         raise ForearmError(str(error)) from None
-    console.print(report_table(report))
+    print_whole(console, report_table(report))
     console.print(f"checkpoint: {training.out / 'model.json'}", soft_wrap=True, highlight=False)
     return 0
 
@@ -206,8 +207,8 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
 def report_table(report: Mapping[str, Any]) -> Table:
     """A held-out report, one line a figure."""
     table = Table(title="held-out report", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column()
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in _flat(report):
         table.add_row(name, value)
     return table

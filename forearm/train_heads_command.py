@@ -12,6 +12,7 @@ from forearm import output, settings
 from forearm.errors import ForearmError
 from forearm.latent import load_for
 from forearm.parallel import import_modules
+from forearm.table import print_whole
 from forearm.train_command import report_table
 
 
@@ -31,7 +32,7 @@ def main(overrides: Sequence[str]) -> int:
         report = _train(training, console)
     except FloatingPointError as error:
         raise ForearmError(str(error)) from None
-    console.print(report_table(report))
+    print_whole(console, report_table(report))
     console.print(f"heads: {training.out}", soft_wrap=True, highlight=False)
     return 0
 

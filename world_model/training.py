@@ -25,6 +25,7 @@ from world_model.dataset import (
     with_features,
 )
 from world_model.dataset.atomic import TEMPORARY
+from world_model.dataset.repeats import REMEDY
 from world_model.evaluation import embed, numbers
 from world_model.metric import step_covariance
 from world_model.trainer import STATE_FILE, Trainer, Training, known_rows
@@ -218,7 +219,7 @@ def frozen_frames(windows: WindowSampler) -> str | None:
     avoid = f"set every=2 and world_model.frameskip={skip}, which sees the others alone, or " if phase == "odd" else ""
     return (
         f"{windows.cache.camera_key}: {repeats}, which is the video's encoding and not the motion; windows that begin "
-        f"there see the past: {avoid}encode the recorded pictures anew with a finer quality (a lower crf)"
+        f"there see the past: {avoid}{REMEDY}"
     )
 
 

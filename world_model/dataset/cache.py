@@ -152,10 +152,10 @@ def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: 
         columns: dict[str, list[Floats]] = {key: [] for key in data.columns}
         # Plain writes, not a memory map: on a full disk they fail, while a map kills the process.
         with (folder / "frames.u8").open("wb", buffering=1 << 22) as file:
-            for episode in range(len(data)):
+            for episode, entry in enumerate(data.episodes):
                 for key, values in data.numbers(episode).items():
                     columns[key].append(values)
-                counter = RepeatCounter()
+                counter = RepeatCounter(round(entry.video_start * data.fps))
                 for frame in data.frames(episode):
                     counter.see(frame)
                     file.write(np.ascontiguousarray(resize_frame(frame, *size)).data)
@@ -179,7 +179,7 @@ def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: 
             "fps": data.fps,
             "shape": [total, *size, 3],
             "source_resolution": list(data.resolution),
-            "repeats": [*repeats.repeated, *repeats.frames],
+            "repeats": repeats.numbers,
             "extra": extra,
             "names": {key: data.names(key) for key in data.columns},
             "bytes": {path.name: path.stat().st_size for path in folder.iterdir()},

@@ -99,7 +99,7 @@ def clear_kept() -> None:
 
 @lru_cache(maxsize=1)
 def _columns(path: Path) -> dict[str, Numbers | str]:
-    """Columns of one data file, or what is wrong with one; the last file is kept, as it may hold a thousand episodes."""
+    """Columns of a data file, or what is wrong with one; the last file is kept: it may hold a thousand episodes."""
     with pq.ParquetFile(path) as file:
         table = file.read([key for key in COUNTED if key in file.schema_arrow.names])
     found: dict[str, Numbers | str] = {}

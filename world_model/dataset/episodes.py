@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from . import layout
+from .info import video_template
 from .layout import DatasetError
 from .tables import read_episodes, scalars
 
@@ -129,7 +130,7 @@ def _entries(path: Path, root: Path, info: Mapping[str, Any], camera: str) -> It
         rows = read_episodes(path, statistics=False)
     except (OSError, pa.ArrowException) as error:
         raise DatasetError(f"{path}: episodes cannot be read ({error})") from error
-    is_video = info["features"][camera]["dtype"] == "video"
+    films = video_template(root, info) if info["features"][camera]["dtype"] == "video" else None
     for number, row in enumerate(rows):
         cells = _Cells(path, f"row {number}", row)
         index = cells.whole("episode_index")
@@ -137,10 +138,10 @@ def _entries(path: Path, root: Path, info: Mapping[str, Any], camera: str) -> It
         length = cells.whole("length", least=1)
         place = {key: cells.whole(f"data/{key}") for key in ("chunk_index", "file_index")}
         video, start, end = None, 0.0, 0.0
-        if is_video:
+        if films is not None:
             key = f"videos/{camera}"
             where = {name: cells.whole(f"{key}/{name}") for name in ("chunk_index", "file_index")}
-            video = root / str(info["video_path"]).format(video_key=camera, **where)
+            video = root / films.format(video_key=camera, **where)
             start, end = cells.seconds(f"{key}/from_timestamp"), cells.seconds(f"{key}/to_timestamp")
         rows_at = [cells.whole(key) if key in row else None for key in ("dataset_from_index", "dataset_to_index")]
         data = root / str(info["data_path"]).format(**place)

@@ -4,6 +4,7 @@ What nothing here reads (splits, chunk sizes, robot type) is not looked at: LeRo
 """
 
 import string
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,17 @@ def read_info(root: Path) -> dict[str, Any]:
     if not isinstance(features, dict):
         raise _wrong(path, "features", "an object that names every column", features)
     info["features"] = {key: _feature(path, key, feature) for key, feature in features.items()}
-    cameras = [feature for feature in info["features"].values() if feature["dtype"] == "video"]
     _template(path, "data_path", info["data_path"], layout.DATA_PATH, ("chunk_index", "file_index"))
-    if cameras or info.get("video_path") is not None:
-        names = ("video_key", "chunk_index", "file_index")
-        _template(path, "video_path", info.get("video_path"), layout.VIDEO_PATH, names)
+    if info.get("video_path") is not None:
+        video_template(root, info)
     return info
+
+
+def video_template(root: Path, info: Mapping[str, Any]) -> str:
+    """``video_path``, with gaps for the camera, the chunk and the file; raises `DatasetError` where it is none."""
+    names = ("video_key", "chunk_index", "file_index")
+    _template(root / layout.INFO_PATH, "video_path", info.get("video_path"), layout.VIDEO_PATH, names)
+    return str(info["video_path"])
 
 
 def _feature(path: Path, key: str, feature: Any) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from .consistency import clear_kept, read_tasks, row_problems, table_notes, tabl
 from .info import read_info
 from .layout import DatasetError
 from .reader import LeRobotData, open_unchecked
-from .repeats import RepeatCounter, Repeats
+from .repeats import REMEDY, RepeatCounter, Repeats
 
 STUCK = 1e-9
 """Standard deviation below which a number never changes."""
 FROZEN = (
-    "the video's encoder left them as copies, so that windows which begin there see the past: train with every=2 and an "
-    "even world_model.frameskip, or encode the recorded pictures anew with a finer quality (a lower crf)"
+    "the video's encoder left them as copies, so that windows which begin there see the past: train with every=2 and "
+    f"an even world_model.frameskip where it is the odd ones, or {REMEDY}"
 )
 
 
@@ -169,7 +169,7 @@ def _frames(data: LeRobotData) -> tuple[list[str], Repeats]:
     """Every frame decoded once: what is damaged, missing, or one colour all over; and how many are repeated."""
     found, repeats = [], Repeats()
     for episode, entry in enumerate(data.episodes):
-        blank, seen, counter = 0, 0, RepeatCounter()
+        blank, seen, counter = 0, 0, RepeatCounter(round(entry.video_start * data.fps))
         try:
             for frame in data.frames(episode):
                 seen += 1
