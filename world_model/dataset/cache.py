@@ -155,7 +155,7 @@ def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: 
             for episode, entry in enumerate(data.episodes):
                 for key, values in data.numbers(episode).items():
                     columns[key].append(values)
-                counter = RepeatCounter(round(entry.video_start * data.fps))
+                counter = RepeatCounter(entry.first_frame(data.fps))
                 for frame in data.frames(episode):
                     counter.see(frame)
                     file.write(np.ascontiguousarray(resize_frame(frame, *size)).data)

@@ -48,6 +48,11 @@ class EpisodeEntry:
     named: Path | None = None
     """The data file that the table names, where the rows stand in another one."""
 
+    def first_frame(self, fps: float) -> int:
+        """Number of the first frame in the video file; 0 where the table says none."""
+        number = self.video_start * fps
+        return round(number) if math.isfinite(number) else 0
+
 
 @dataclass(frozen=True)
 class EpisodesTable:
@@ -163,10 +168,7 @@ class _Cells:
         return int(value)
 
     def seconds(self, key: str) -> float:
-        value = self._number(key, "seconds")
-        if not math.isfinite(value) or not 0 <= value <= MOST:
-            raise self._wrong(key, "seconds of at least 0", value)
-        return float(value)
+        return float(self._number(key, "seconds"))
 
     def tasks(self) -> tuple[str, ...]:
         value = self.row.get("tasks")
@@ -211,8 +213,16 @@ def _lengths(folder: Path, entries: Sequence[EpisodeEntry], fps: float) -> list[
                 found.append(
                     f"{where}: dataset_to_index - dataset_from_index is {rows}, expected its length, {entry.length}"
                 )
+        if entry.video is None:
+            continue
+        wrong = {"from": entry.video_start, "to": entry.video_end}
+        wrong = {key: value for key, value in wrong.items() if not -TOLERANCE / fps < value <= MOST}  # NaN too
+        found += [
+            f"{where}: {key}_timestamp in {_short(entry.video)} is {value:.6g}, expected seconds of at least 0"
+            for key, value in wrong.items()
+        ]
         frames = (entry.video_end - entry.video_start) * fps
-        if entry.video is not None and abs(frames - entry.length) >= TOLERANCE - 1e-6:
+        if not wrong and abs(frames - entry.length) >= TOLERANCE - 1e-6:
             found.append(
                 f"{where}: to_timestamp - from_timestamp in {_short(entry.video)} is {frames:.4g} frames, expected its "
                 f"length, {entry.length}"

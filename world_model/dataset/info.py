@@ -68,7 +68,7 @@ def _feature(path: Path, key: str, feature: Any) -> dict[str, Any]:
     if not isinstance(feature, dict):
         raise _wrong(path, where, "an object with dtype and shape", feature)
     dtype = feature.get("dtype")
-    if not isinstance(dtype, str):
+    if not isinstance(dtype, str) or not dtype:
         raise _wrong(path, f"{where}.dtype", "a type such as float32 or video", dtype)
     shape = feature.get("shape")
     if not isinstance(shape, list):

@@ -169,7 +169,7 @@ def _frames(data: LeRobotData) -> tuple[list[str], Repeats]:
     """Every frame decoded once: what is damaged, missing, or one colour all over; and how many are repeated."""
     found, repeats = [], Repeats()
     for episode, entry in enumerate(data.episodes):
-        blank, seen, counter = 0, 0, RepeatCounter(round(entry.video_start * data.fps))
+        blank, seen, counter = 0, 0, RepeatCounter(entry.first_frame(data.fps))
         try:
             for frame in data.frames(episode):
                 seen += 1

@@ -170,7 +170,11 @@ class LeRobotData:
     def _check_times(self, entry: EpisodeEntry) -> None:
         """Raise ValueError unless the video shows each row at the time that the table and the row say."""
         assert entry.video is not None
-        check_interval(self.times(entry.video), start=entry.video_start, length=entry.length, fps=self.fps)
+        times = self.times(entry.video)
+        if not np.isfinite(entry.video_start):
+            raise ValueError(f"from_timestamp is {entry.video_start}, expected seconds")
+        self._check_filled(entry, times)
+        check_interval(times, start=entry.video_start, length=entry.length, fps=self.fps)
         table = self._numeric_table(entry)
         if "timestamp" not in table.column_names:
             return
@@ -180,6 +184,18 @@ class LeRobotData:
         if not (off < 0.5).all():  # NaN too
             row = int(np.flatnonzero(~(off < 0.5))[0])
             raise ValueError(f"timestamp of frame {row} is {said[row]:.6g} s, expected {row / self.fps:.6g} s")
+
+    def _check_filled(self, entry: EpisodeEntry, times: npt.NDArray[np.float64]) -> None:
+        """Raise ValueError where a video has as many frames as its episodes, and this one begins at another's."""
+        within = [other for other in self.episodes if other.video == entry.video]
+        if sum(other.length for other in within) != len(times):
+            return
+        before = sum(other.length for other in within if other.video_start < entry.video_start)
+        if abs(times[before] - entry.video_start) * self.fps >= 0.5 - 1e-6:
+            raise ValueError(
+                f"from_timestamp is {entry.video_start:.6g} s, expected {times[before]:.6g} s: the video holds its "
+                f"episodes' {len(times)} frames and no others, {before} of them before this one's"
+            )
 
     def _images(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         first, last = self._rows(entry, self._numeric_table(entry))
