@@ -19,7 +19,7 @@ from world_model.dataset.inspection import inspect
 from world_model.dataset.repeats import RepeatCounter, Repeats, repeats_from
 from world_model.training import Training, frozen_frames, train
 
-LONG = (30, 31, 29)
+LONG = (30, 32, 28)
 SVT = "libsvtav1"
 
 
@@ -41,7 +41,7 @@ def film_slowly(root: Path) -> Path:
         stream.width, stream.height, stream.pix_fmt = 48, 16, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 10)
         for number in range(sum(LONG)):
-            spot = np.exp(-((columns - 12 - number / 8) ** 2 + (rows - 8) ** 2) / 60.0)
+            spot = np.exp(-((columns - 12 - number / 20) ** 2 + (rows - 8) ** 2) / 60.0)
             frame = (60 + spot[..., None] * [150, 90, 30]).astype(np.uint8)
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             picture.pts, picture.time_base = number, Fraction(1, 10)
