@@ -210,7 +210,7 @@ class TrainConfig:
         if self.accumulate != 1:
             raise ValueError(
                 f"accumulate is {self.accumulate}: the regulariser's statistics are those of a whole batch, "
-                "and summing them over micro-batches would be another loss; lower batch= instead"
+                "and summing them over micro-batches would be another loss; lower world_model.train.batch= instead"
             )
 
 

@@ -209,7 +209,8 @@ class Trainer:
     def _sums_of_all(self) -> Tensor:
         if (step := int(self._broken)) >= 0:
             raise FloatingPointError(
-                f"the gradient is not finite at step {step}: lower learning_rate, or set precision=float32"
+                f"the gradient is not finite at step {step}: lower world_model.train.learning_rate, or set "
+                "world_model.train.precision=float32"
             )
         return distributed.average(torch.stack(list(self._sums.values()))) if self._sums else torch.zeros(0)
 
