@@ -10,7 +10,7 @@ from forearm import output, settings
 from forearm.comparison import Comparison, compare, films_of
 from forearm.parallel import default_workers, import_modules
 from forearm.progress import episode_bars
-from forearm.table import results_tables
+from forearm.table import print_whole, results_tables
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -50,7 +50,7 @@ def run_and_show(comparison: Comparison, batch: int, workers: int) -> None:
     with episode_bars(console) as tell:
         document = compare(comparison, batch, workers, tell)
     for table in results_tables(document):
-        console.print(table)
+        print_whole(console, table)
     films = films_of(comparison)
     if films:
         console.print(f"films:   {comparison.out / 'films'} ({len(films)})", soft_wrap=True, highlight=False)

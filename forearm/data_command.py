@@ -11,12 +11,14 @@ from rich.table import Table
 from forearm import output, settings
 from forearm.errors import ForearmError
 from forearm.progress import episode_bars
+from forearm.table import print_whole
 from forearm.train_command import keys
 
 if TYPE_CHECKING:
     from world_model.dataset.inspection import Inspection
 
 ACTIONS = ("inspect", "merge")
+DEPTH = ", depth: left out, as it shows no colours"
 MOST = 20
 """Problems that are shown; the rest is counted."""
 
@@ -66,7 +68,9 @@ def _inspect(folder: Path, frames: bool, chosen: Mapping[str, Any]) -> int:
     console = Console()
     for line in lines(found):
         console.print(line, highlight=False, soft_wrap=True)
-    console.print(columns(found))
+    print_whole(console, columns(found))
+    for note in found.notes[:MOST]:
+        console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
     for problem in found.problems[:MOST]:
         console.print(f"[bold red]![/] {escape(problem)}", highlight=False, soft_wrap=True)
     if len(found.problems) > MOST:
@@ -86,7 +90,9 @@ def lines(found: "Inspection") -> list[str]:
     shown += [f"task: {escape(task)} ({count} episodes)" for task, count in sorted(found.tasks.items())]
     for camera in found.cameras:
         height, width = camera.size
-        shown.append(f"camera: {escape(camera.key)}, {width} x {height} pixels, {camera.storage}")
+        shown.append(
+            f"camera: {escape(camera.key)}, {width} x {height} pixels, {escape(camera.storage)}{DEPTH * camera.depth}"
+        )
     if not any(column.feature == "action" for column in found.columns):
         shown.append(
             "no actions: an encoder can be learned from the frames alone, world_model=video; "
@@ -101,7 +107,7 @@ def columns(found: "Inspection") -> Table:
     for title in ("feature", "name"):
         table.add_column(title, no_wrap=True)
     for title in ("least", "most", "mean", "std", "max step"):
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for column in found.columns:
         values = (column.low, column.high, column.mean, column.std, column.largest_step)
         table.add_row(escape(column.feature), escape(column.name), *(f"{value:.3g}" for value in values))

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from forearm.errors import ForearmError
+from forearm.table import print_whole
 
 REINSTALL = "install forearm again (in a checkout: make distclean setup)"
 
@@ -94,7 +95,7 @@ def main(argv: Sequence[str] = ()) -> int:
         raise ForearmError(f"'doctor' takes no settings, but got '{argv[0]}'")
     findings = diagnose()
     console = Console()
-    console.print(render_table(findings))
+    print_whole(console, render_table(findings))
     lacking = [finding.name for finding in findings if finding.essential and not finding.ok]
     verdict = f"not ready, see {', '.join(lacking)} above" if lacking else "ready to plan"
     console.print(f"\nforearm is {verdict}", highlight=False)

@@ -8,13 +8,14 @@ from rich.table import Table
 from envs.catalog import SETS
 from forearm import settings
 from forearm.rows import POLICIES
+from forearm.table import print_whole
 
 
 def main(overrides: Sequence[str]) -> int:
     """Print tasks, planners, policies that do not plan, world models, checkpoints and protocols."""
     console = Console()
     for table in tables():
-        console.print(table)
+        print_whole(console, table)
     return 0
 
 

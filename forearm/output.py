@@ -5,15 +5,20 @@ from pathlib import Path
 from forearm.errors import ForearmError
 
 
-def folder(value: str | None, default: str) -> Path:
-    """The folder that `out=` names, or the default. Raises `ForearmError` if a file is in the way."""
+def folder(value: str | None, default: str, *, key: str = "out") -> Path:
+    """The folder that the setting `key` names, or the default. Raises `ForearmError` if a file is in the way."""
     path = Path(value or default).expanduser()
     for part in (path, *path.parents):
         if part.exists():
             if not part.is_dir():
-                raise ForearmError(f"out={path}: {part} is a file, not a folder; choose another out=")
+                raise ForearmError(f"{key}={path}: {part} is a file, not a folder; choose another {key}=")
             break
     return path
+
+
+def cache_folder(value: str | None) -> Path | None:
+    """The folder that `cache_dir=` names, None for beside the data. Raises `ForearmError` if a file is in the way."""
+    return None if value is None else folder(value, ".", key="cache_dir")
 
 
 def file(key: str, value: str) -> Path:

@@ -26,7 +26,19 @@ ONE_PLANNER = ("run", "plan", "serve", "collect")
 """Commands that plan one task with one planner: that of the task's config, if none is named."""
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
-_FOLDERS_AND_PICTURES = {"out", "start", "goal", "data", "checkpoint", "heads", "init", "picture", "configs", "goals"}
+_FOLDERS_AND_PICTURES = {
+    "out",
+    "start",
+    "goal",
+    "data",
+    "checkpoint",
+    "heads",
+    "init",
+    "picture",
+    "configs",
+    "goals",
+    "cache_dir",
+}
 PATHS = frozenset({*_FOLDERS_AND_PICTURES, "model", "weights_file", "token_file", "tls_cert", "tls_key"})
 
 

@@ -1,14 +1,18 @@
-"""Results as tables for a terminal of 80 columns."""
+"""Results as tables for a terminal of 80 columns, and tables on paper that is too narrow for them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 
 NOTHING = "-"
+LEAST_TEXT = 24
+"""Columns that running text gets at least, before a table becomes wider than the console."""
+MOST_COLUMNS = 10_000
 
 
 def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
@@ -41,6 +45,38 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
                 counts = (str(pair["only_a"]), str(pair["only_b"]), f"{pair['p_holm']:.3g}")
                 pairs.add_row(pair["a"], pair["b"], *counts, str(pair["verdict"]))
         yield pairs
+
+
+def print_whole(console: Console, shown: RenderableType) -> None:
+    """Print a table, or anything else, with every number and name whole, however narrow the console is.
+
+    A pipe counts as 80 columns, and rich cuts what does not fit to "…". Here lines become longer instead; text that may
+    be wrapped is, and what never may (columns with `no_wrap`) is not. A terminal wraps what is too long for it.
+    """
+    if isinstance(shown, Table):
+        for column in shown.columns:
+            if not column.no_wrap:
+                column.overflow = "fold"
+        console.print(_Whole(shown), crop=False)
+    else:
+        console.print(shown, highlight=False, soft_wrap=True)
+
+
+class _Whole:
+    """A table that is as wide as the console, or as it must be; a console cuts a width that is given to it."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.update(width=MOST_COLUMNS)
+        needed = Measurement.get(console, wide, self._table).maximum
+        for column in self._table.columns:
+            if not column.no_wrap:
+                cells = (column.header, *column.cells)
+                longest = max(Measurement.get(console, wide, cell).maximum for cell in cells)
+                needed -= max(0, longest - LEAST_TEXT)
+        yield from console.render(self._table, options.update(width=max(options.max_width, needed)))
 
 
 def _table(title: str) -> Table:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -12,6 +13,7 @@ import envs
 from forearm import output, settings
 from forearm.errors import ForearmError
 from forearm.parallel import import_modules
+from forearm.table import print_whole
 
 Tasks = Mapping[str, Mapping[str, Any]]
 """Configs as in configs/task, by name."""
@@ -34,7 +36,7 @@ def main(overrides: Sequence[str]) -> int:
         report = _train(training, bool(chosen["resume"]), chosen["device"], console)
     except FloatingPointError as error:
         raise ForearmError(str(error)) from None
-    console.print(report_table(report))
+    print_whole(console, report_table(report))
     console.print(f"checkpoint: {training.out / 'model.json'}", soft_wrap=True, highlight=False)
     return 0
 
@@ -60,7 +62,13 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
         model=from_mapping(ModelConfig, {**parts, "resolution": _same(tasks, "resolution", "task.resolution")}),
         loss=from_mapping(LossConfig, dict(world_model["loss"])),
         train=from_mapping(
-            TrainConfig, {**world_model["train"], "seed": chosen.whole("seed", 0), "share": chosen["share"]}
+            TrainConfig,
+            {
+                **world_model["train"],
+                "seed": chosen.whole("seed", 0),
+                "share": chosen["share"],
+                "every": chosen.whole("every", 1),
+            },
         ),
         description={**_description(list(tasks)), "name": world_model["name"]},
         camera_key=None if chosen["camera_key"] is None else str(chosen["camera_key"]),
@@ -70,6 +78,7 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
         exclude=chosen["exclude"],
         weights=_weights(chosen["weights"], list(tasks)),
         init=_init(chosen["init"], bool(chosen["freeze_encoder"])),
+        cache_dir=output.cache_folder(chosen["cache_dir"]),
     )
 
 
@@ -201,14 +210,25 @@ def _train(training: Any, resume: bool, device: str | None, console: Console) ->
         def seen(done: int, frames: int) -> None:
             bar.update(line, description=f"looking at the video: {done} of {frames} frames")
 
-        return train(training, resume=resume, device=device, on_progress=show, on_decoded=decoded, on_features=seen)
+        def notice(text: str) -> None:
+            bar.console.print(f"note: {escape(text)}", soft_wrap=True, highlight=False)
+
+        return train(
+            training,
+            resume=resume,
+            device=device,
+            on_progress=show,
+            on_decoded=decoded,
+            on_features=seen,
+            on_notice=notice,
+        )
 
 
 def report_table(report: Mapping[str, Any]) -> Table:
     """A held-out report, one line a figure."""
     table = Table(title="held-out report", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column()
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in _flat(report):
         table.add_row(name, value)
     return table

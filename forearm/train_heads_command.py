@@ -12,6 +12,7 @@ from forearm import output, settings
 from forearm.errors import ForearmError
 from forearm.latent import load_for
 from forearm.parallel import import_modules
+from forearm.table import print_whole
 from forearm.train_command import keys, report_table
 
 
@@ -31,7 +32,7 @@ def main(overrides: Sequence[str]) -> int:
         report = _train(training, console)
     except FloatingPointError as error:
         raise ForearmError(str(error)) from None
-    console.print(report_table(report))
+    print_whole(console, report_table(report))
     console.print(f"heads: {training.out}", soft_wrap=True, highlight=False)
     return 0
 
@@ -67,6 +68,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
         state_key=keys("state_key", chosen["state_key"]),
         episodes=chosen["episodes"],
         exclude=chosen["exclude"],
+        cache_dir=output.cache_folder(chosen["cache_dir"]),
         description={"task": task["name"]} | ({} if known is None else {"task_description": known.description}),
     )
 

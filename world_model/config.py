@@ -172,6 +172,7 @@ class TrainConfig:
         validation: share of episodes held out.
         share: of the other episodes, the share that is learned from. Smaller shares are part of larger ones, and what
             is held out does not depend on it.
+        every: windows have their present at every n-th frame of an episode alone, from its first on.
         validate_every, save_every: in steps.
         seed: of initialisation and of the order of the windows.
         precision: `auto`, `float32` or `bfloat16`.
@@ -187,6 +188,7 @@ class TrainConfig:
     clip: float = 1.0
     validation: float = 0.05
     share: float = 1.0
+    every: int = 1
     validate_every: int = 500
     save_every: int = 500
     seed: int = 0
@@ -196,7 +198,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _one_of("precision", self.precision, ("auto", "float32", "bfloat16"))
         _at_least(self, 0, "warmup", "weight_decay")
-        _at_least(self, 1, "steps", "batch", "validate_every", "save_every", "accumulate")
+        _at_least(self, 1, "steps", "batch", "every", "validate_every", "save_every", "accumulate")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}: expected a number above 0")
         if not 0 < self.validation < 1:
@@ -208,7 +210,7 @@ class TrainConfig:
         if self.accumulate != 1:
             raise ValueError(
                 f"accumulate is {self.accumulate}: the regulariser's statistics are those of a whole batch, "
-                "and summing them over micro-batches would be another loss; lower batch= instead"
+                "and summing them over micro-batches would be another loss; lower world_model.train.batch= instead"
             )
 
 

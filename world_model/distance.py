@@ -70,7 +70,10 @@ class DistanceConfig(Fitting):
         if self.slow < 0 or not 0.0 <= self.moved < math.inf:
             raise ValueError(f"slow and moved must be numbers from 0 up, got {self.slow} and {self.moved}")
         if self.slow and self.kind != "reachability":
-            raise ValueError(f"slow={self.slow} is for kind=reachability; '{self.kind}' sees whole goals: set slow=0")
+            raise ValueError(
+                f"distance.slow={self.slow} is for distance.kind=reachability; '{self.kind}' sees whole goals: set "
+                "distance.slow=0"
+            )
 
 
 class Distance(nn.Module):

@@ -65,7 +65,7 @@ class PriorConfig(Fitting):
                 f"slow, moved and noise must be numbers from 0 up, got {self.slow}, {self.moved} and {self.noise}"
             )
         if self.moved and not self.slow:
-            raise ValueError(f"moved={self.moved} needs slow features to measure by: set slow above 0")
+            raise ValueError(f"prior.moved={self.moved} needs slow features to measure by: set prior.slow above 0")
         if not 0.0 <= self.advantage < math.inf:
             raise ValueError(f"advantage must be a number from 0 up, got {self.advantage}")
 
@@ -114,8 +114,8 @@ class ActionPrior(nn.Module):
         moved = torch.nonzero(change >= self.config.moved)[:count, 0]
         if not len(moved):
             raise ValueError(
-                f"moved={self.config.moved}: of {len(rows)} pairs of moments none is that far apart in its slow "
-                f"features, up to {self.config.farthest} control steps later: lower moved or raise farthest"
+                f"prior.moved={self.config.moved}: of {len(rows)} pairs of moments none is that far apart in its slow "
+                f"features, up to {self.config.farthest} control steps later: lower prior.moved or raise prior.farthest"
             )
         return rows[moved], ahead[moved]
 
@@ -203,7 +203,7 @@ def train_prior(
     Raises ValueError for an advantage without a distance, and for data in which nothing moves.
     """
     if config.advantage and distance is None:
-        raise ValueError(f"advantage={config.advantage} needs a distance; none was given")
+        raise ValueError(f"prior.advantage={config.advantage} needs a distance; none was given")
 
     def make() -> ActionPrior:
         readings = 0 if data.readings is None else data.readings.shape[1]

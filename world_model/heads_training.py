@@ -39,6 +39,7 @@ class HeadsTraining:
         validation: share of episodes that the report is made on.
         seed: of weights, batches and the split.
         description: what else the JSON shall say.
+        cache_dir: folder of the decoded frames; None for beside the data.
     """
 
     checkpoint: str | Path
@@ -53,6 +54,7 @@ class HeadsTraining:
     episodes: Any = None
     exclude: Any = None
     description: dict[str, Any] = field(default_factory=dict)
+    cache_dir: Path | None = None
 
 
 def train_heads(training: HeadsTraining, progress: Progress = lambda what, done, of: None) -> dict[str, Any]:
@@ -81,6 +83,7 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
     cache = open_cache(
         training.data,
         model.config.resolution,
+        training.cache_dir,
         progress=lambda done, of: progress("decoding frames", done, of),
         **chosen,
     )

@@ -37,6 +37,7 @@ USED = ("pixels", "features", "actions", "state")
 """What of a batch is learned from."""
 DEFAULTS = {
     "train.share": 1.0,
+    "train.every": 1,
     "model.inferred_dim": 0,
     "model.patch": 4,
     "model.standardize": False,
@@ -69,6 +70,7 @@ class Training:
             several tasks the same of each, or a list of lists with one for each.
         weights: how often windows of each task are drawn, where there are several; empty for evenly.
         init: where the encoder comes from; None for random weights.
+        cache_dir: folder of the decoded frames; None for beside the data.
     """
 
     data: Path | Mapping[str, Path]
@@ -84,6 +86,7 @@ class Training:
     exclude: Any = None
     weights: tuple[float, ...] = ()
     init: Init | None = None
+    cache_dir: Path | None = None
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""
@@ -223,7 +226,8 @@ class Trainer:
     def _sums_of_all(self) -> Tensor:
         if (step := int(self._broken)) >= 0:
             raise FloatingPointError(
-                f"the gradient is not finite at step {step}: lower learning_rate, or set precision=float32"
+                f"the gradient is not finite at step {step}: lower world_model.train.learning_rate, or set "
+                "world_model.train.precision=float32"
             )
         return distributed.average(torch.stack(list(self._sums.values()))) if self._sums else torch.zeros(0)
 

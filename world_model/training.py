@@ -29,6 +29,7 @@ from world_model.dataset import (
 from world_model.dataset.atomic import TEMPORARY, plain
 from world_model.dataset.columns import advice
 from world_model.dataset.declared import Bounds, spread, union
+from world_model.dataset.repeats import REMEDY
 from world_model.dataset.selection import of_each
 from world_model.evaluation import embed, numbers
 from world_model.metric import step_covariance
@@ -68,6 +69,7 @@ def train(
     on_progress: Callable[[TrainProgress], None] = lambda progress: None,
     on_decoded: Callable[[int, int], None] | None = None,
     on_features: Callable[[int, int], None] | None = None,
+    on_notice: Callable[[str], None] = lambda notice: None,
     every: int = 20,
 ) -> dict[str, Any]:
     """Runs or continues a training run and writes its checkpoint.
@@ -86,6 +88,7 @@ def train(
         on_decoded: called with (frames done, frames in all) while the video is decoded, which happens once.
         on_features: the same while a backbone or encoder that is not trained looks at the frames, which happens once as
             well.
+        on_notice: called with a sentence about what is odd in the data, in the first process.
 
     Returns:
         the final report (see `evaluation.numbers`), which the checkpoint's JSON holds too.
@@ -112,6 +115,10 @@ def train(
             trainer.model.action_rest.copy_(torch.from_numpy(rest))
         trainer.use(sampler)
         trainer.load()
+        first = distributed.is_first()
+        for part in sampler.parts if first else ():
+            if notice := frozen_frames(part):
+                on_notice(notice)
         if (kept := trainer.model.kept) is not None:
             # Only now: what else is wrong with data and settings is told before hours of encoding.
             look = trainer.model.eval().features
@@ -119,7 +126,6 @@ def train(
                 part.cache = with_features(part.cache, *kept, look, on_features)
                 held_out.cache = part.cache
         trainer.begin()
-        first = distributed.is_first()
         if first:
             _tidy(training.out, trainer.step)
         began, start = time.perf_counter(), trainer.step
@@ -216,7 +222,7 @@ def _split(
             f"{folder}: has no joint readings that are clearly such, the model expects {training.model.proprio_dim}; "
             f"{advice(features, STATE_KEY)}, or set world_model.proprio_dim=0"
         )
-    cache = open_cache(folder, training.model.resolution, progress=on_decoded, **chosen)
+    cache = open_cache(folder, training.model.resolution, training.cache_dir, progress=on_decoded, **chosen)
     # Of the other columns, positions alone are of use, for the report.
     cache = replace(cache, extra={key: cache.extra[key] for key in cache.positions})
     if not expected:  # so that video with actions and video without can be learned from together
@@ -225,7 +231,25 @@ def _split(
     fitting, held_out = split_episodes(cache.episodes, config.validation, config.seed)
     fitting = share_of(fitting, config.share, config.seed)
     shape = (training.model.history, training.loss.rollout, training.model.frameskip)
-    return WindowSampler(cache, *shape, fitting), WindowSampler(cache, *shape, held_out)
+    every = config.every
+    return WindowSampler(cache, *shape, fitting, every=every), WindowSampler(cache, *shape, held_out, every=every)
+
+
+def frozen_frames(windows: WindowSampler) -> str | None:
+    """What to know about windows that see frames which an encoder left as copies of the ones before; None if none do.
+
+    See `world_model.dataset.repeats`.
+    """
+    repeats = windows.cache.repeats
+    phase = repeats.frozen
+    if phase is None or (phase == "odd" and windows.every % 2 == 0 and windows.frameskip % 2 == 0):
+        return None
+    skip = windows.frameskip + windows.frameskip % 2
+    avoid = f"set every=2 and world_model.frameskip={skip}, which sees the others alone, or " if phase == "odd" else ""
+    return (
+        f"{windows.cache.camera_key}: {repeats}, which is the video's encoding and not the motion; windows that begin "
+        f"there see the past: {avoid}{REMEDY}"
+    )
 
 
 def _dataset(windows: Windows) -> dict[str, Any]:

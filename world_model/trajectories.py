@@ -75,7 +75,7 @@ class Trajectories:
             self._starts[stride] = torch.nonzero(self.left >= stride)[:, 0]
         starts = self._starts[stride]
         if not len(starts):
-            raise ValueError(f"no episode is longer than stride={stride} control steps")
+            raise ValueError(f"no episode is longer than distance.stride={stride} control steps")
         return starts[torch.randint(len(starts), (count,), generator=draw)]
 
     def pairs(self, count: int, farthest: int, draw: Generator) -> tuple[Tensor, Tensor]:

@@ -124,7 +124,7 @@ def test_shown_only_what_is_slow_it_asks_where_the_puck_is_and_not_where_the_han
 
 def test_episodes_shorter_than_a_stride_are_refused():
     data = Trajectories.of(torch.zeros(2, 3, 2), torch.zeros(2, 2, 1))
-    with pytest.raises(ValueError, match="no episode is longer than stride=5"):
+    with pytest.raises(ValueError, match=r"no episode is longer than distance\.stride=5"):
         train_distance(data, DistanceConfig(kind="value", stride=5, steps=1))
 
 
@@ -138,7 +138,7 @@ def test_bad_settings():
         ({"stride": 0}, "stride must be at least 1"),
         ({"expectile": 1.0}, "expectile must lie between 0.5 and 1"),
         ({"slow": -1}, "slow and moved must be numbers from 0 up"),
-        ({"slow": 4, "kind": "value"}, "slow=4 is for kind=reachability"),
+        ({"slow": 4, "kind": "value"}, "slow=4 is for distance.kind=reachability"),
     ):
         with pytest.raises(ValueError, match=message):
             DistanceConfig(**settings)

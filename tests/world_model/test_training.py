@@ -157,7 +157,7 @@ def test_a_gradient_that_is_not_finite_ends_the_run_and_keeps_what_was_saved(squ
 
     with monkeypatch.context() as patch:
         patch.setattr(JepaLoss, "forward", broken)
-        with pytest.raises(FloatingPointError, match="not finite at step 6: lower learning_rate"):
+        with pytest.raises(FloatingPointError, match="not finite at step 6: lower world_model"):
             train(training_of(squares, tmp_path / "broken", 12), every=every)
     resumed = train(training_of(squares, tmp_path / "broken", 12), every=every)
     assert resumed == train(training_of(squares, tmp_path / "whole", 12), every=every)

@@ -5,14 +5,16 @@ DatasetWriter ──▶ folder ──▶ read_dataset ──▶ open_cache (─�
 Several WindowSamplers, one a task, are drawn from together by a WindowMixture.
 """
 
-from .cache import FrameCache, dataset_fingerprint, open_cache
+from .cache import FrameCache, open_cache
 from .episode import Episode, Floats
+from .episodes import EpisodeEntry
 from .features import with_features
+from .fingerprint import dataset_fingerprint
 from .images import resize_frame
 from .layout import ACTION_KEY, CAMERA_KEY, STATE_KEY, DatasetError
 from .lerobot import DatasetWriter
 from .mixture import WindowMixture
-from .reader import EpisodeEntry, LeRobotData, read_dataset
+from .reader import LeRobotData, read_dataset
 from .windows import Batch, Windows, WindowSampler, share_of, split_episodes
 
 __all__ = [

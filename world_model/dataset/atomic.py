@@ -69,7 +69,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DatasetError(f"{path}: missing") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: not readable as JSON ({error})") from error
     if not isinstance(value, dict):
         raise DatasetError(f"{path}: holds no JSON object")

@@ -5,7 +5,8 @@
                                /cache.json     shapes, sizes, fingerprint; written last
 
 ``key`` is made from the dataset's fingerprint, the camera and the resolution, so a changed dataset or
-another resolution is another cache.
+another resolution is another cache. The fingerprint is of all bytes that frames and numbers come from, pictures
+beside the table included; beside the caches lies what was hashed, see ``fingerprint``.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ from . import declared, layout
 from .atomic import read_json
 from .columns import Keys
 from .episode import Floats
+from .fingerprint import dataset_fingerprint
 from .images import Pixels, resize_frame
 from .layout import DatasetError
 from .reader import LeRobotData, read_dataset
+from .repeats import RepeatCounter, Repeats, repeats_from
 from .selection import Episodes, check_there
 
 try:
@@ -37,8 +40,6 @@ except ImportError:  # not on Windows, where two processes may then build the sa
     fcntl = None  # type: ignore[assignment]
 
 VERSION = 2
-SAMPLE = 1 << 16
-"""Bytes hashed at either end of a data file: its parquet footer or mp4 index, which hold all sizes."""
 
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all)."""
@@ -69,6 +70,8 @@ class FrameCache:
     """What the components of each numeric column are called."""
     source_resolution: tuple[int, int]
     """(H, W) before resizing."""
+    repeats: Repeats = field(default_factory=Repeats)
+    """How many frames show the one before again, before resizing."""
     features: npt.NDArray[np.float16] | None = None
     """(N, ...), kept of each frame: a frozen model's maps, or latents, see ``with_features``; a memory map."""
     positions: tuple[str, ...] = ()
@@ -128,9 +131,9 @@ def open_cache(
         height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
     if height < 1 or width < 1:
         raise ValueError(f"resolution is {height}x{width}; it must be at least 1x1")
-    fingerprint = dataset_fingerprint(data)
-    key = json.dumps([VERSION, fingerprint, data.camera_key, height, width])
     folder = Path(cache_dir) if cache_dir is not None else data.root / ".cache" / "forearm"
+    fingerprint = dataset_fingerprint(data, folder)
+    key = json.dumps([VERSION, fingerprint, data.camera_key, height, width])
     target = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
     cache = _load(target)
     if cache is not None:
@@ -144,7 +147,8 @@ def open_cache(
                 cache = _load(target)
     except OSError as error:
         raise DatasetError(
-            f"{target}: cache cannot be written ({error.strerror or error}); make room or choose another cache_dir"
+            f"{target}: cache cannot be written ({error.strerror or error}); make room or keep caches "
+            "elsewhere, cache_dir=FOLDER"
         ) from error
     if cache is None:
         raise DatasetError(f"{target}: cache was changed while it was made")
@@ -157,41 +161,6 @@ def _described(cache: FrameCache, data: LeRobotData) -> FrameCache:
     return replace(cache, positions=known, action_bounds=data.action_bounds)
 
 
-def dataset_fingerprint(data: LeRobotData) -> str:
-    """sha256 over the meta files, and name, size and both ends of every data and video file; over the columns and
-    episodes that were chosen as well, where they are not all as they stand.
-
-    Raises:
-        DatasetError: a file is missing.
-    """
-    digest = hashlib.sha256()
-    meta = [data.root / layout.INFO_PATH, *sorted(data.root.glob("meta/episodes/*/*.parquet"))]
-    files: dict[Path, int] = dict.fromkeys(meta, -1)
-    for entry in data.episodes:
-        for path in (entry.data, entry.video):
-            if path is not None:
-                files.setdefault(path, entry.index)
-    for path, episode in files.items():
-        try:
-            size = path.stat().st_size
-            digest.update(f"{path.relative_to(data.root).as_posix()}\0{size}\0".encode())
-            with path.open("rb") as file:
-                if episode < 0 or size <= 2 * SAMPLE:
-                    digest.update(file.read())
-                else:
-                    digest.update(file.read(SAMPLE))
-                    file.seek(-SAMPLE, os.SEEK_END)
-                    digest.update(file.read())
-        except OSError as error:
-            where = f"episode {episode}: " if episode >= 0 else ""
-            reason = "the file is missing" if isinstance(error, FileNotFoundError) else str(error)
-            raise DatasetError(f"{path}: {where}{reason}") from error
-    chosen = {key: parts for key, parts in data.sources.items() if parts != (key,)}
-    if chosen or data.some:  # as it always was where everything is taken as it stands
-        digest.update(json.dumps([chosen, [entry.index for entry in data.episodes] if data.some else None]).encode())
-    return digest.hexdigest()
-
-
 def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: str, progress: Progress | None) -> None:
     """Decode ``data`` into a folder beside ``target``, then rename it."""
     for leftover in target.parent.glob(f"{target.name}.*.tmp"):  # of killed processes: we hold the lock
@@ -199,16 +168,19 @@ def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: 
     folder = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     folder.mkdir()
     try:
-        total, done = data.frames_total, 0
+        total, done, repeats = data.frames_total, 0, Repeats()
         columns: dict[str, list[Floats]] = {key: [] for key in data.columns}
         # Plain writes, not a memory map: on a full disk they fail, while a map kills the process.
         with (folder / "frames.u8").open("wb", buffering=1 << 22) as file:
-            for episode in range(len(data)):
+            for episode, entry in enumerate(data.episodes):
                 for key, values in data.numbers(episode).items():
                     columns[key].append(values)
+                counter = RepeatCounter(entry.first_frame(data.fps))
                 for frame in data.frames(episode):
+                    counter.see(frame)
                     file.write(np.ascontiguousarray(resize_frame(frame, *size)).data)
                     done += 1
+                repeats += counter.found
                 if progress is not None:
                     progress(done, total)
         arrays: dict[str, npt.NDArray[Any]] = {}
@@ -227,6 +199,7 @@ def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: 
             "fps": data.fps,
             "shape": [total, *size, 3],
             "source_resolution": list(data.resolution),
+            "repeats": repeats.numbers,
             "extra": extra,
             "names": {key: data.names(key) for key in data.columns},
             "bytes": {path.name: path.stat().st_size for path in folder.iterdir()},
@@ -265,6 +238,7 @@ def _load(target: Path) -> FrameCache | None:
             camera_key=note["camera_key"],
             names=note["names"],
             source_resolution=(height, width),
+            repeats=repeats_from(note["repeats"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -61,7 +61,7 @@ def with_features(
         except OSError as error:
             raise DatasetError(
                 f"{target}: features cannot be written ({error.strerror or error}); "
-                "make room and run the same command again"
+                "make room and run the same command again, or keep them elsewhere, cache_dir=FOLDER"
             ) from error
         features = _load(target, whole)
         if features is None:

@@ -7,6 +7,8 @@ import numpy.typing as npt
 from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
+MEASUREMENTS = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N", "I;12"})
+"""Pillow's modes of one number a pixel with more than 8 bits; made RGB they would be cut off at 255."""
 
 
 def encode_png(frame: Pixels) -> bytes:
@@ -19,15 +21,25 @@ def encode_png(frame: Pixels) -> bytes:
 def decode_image(data: bytes) -> Pixels:
     """RGB frame (H, W, 3) uint8 from the bytes of an image file.
 
+    Grey, palette, black-and-white and CMYK pictures become RGB; transparency is left out, not drawn over a background;
+    colours of 16 bits are rounded down to 8.
+
     Raises:
-        ValueError: the bytes are not a whole image.
+        ValueError: the bytes are not a whole image, or they are measurements such as depth and no colours.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
+            mode, kind = image.mode, image.format
+            if mode not in MEASUREMENTS:
+                image.info.pop("transparency", None)  # else Pillow makes another picture of some palettes
+                return np.asarray(image.convert("RGB"))
     # Pillow reports broken files as OSError, SyntaxError, ValueError or struct.error.
     except Exception as error:
         raise ValueError(f"image cannot be decoded ({error})") from error
+    raise ValueError(
+        f"is a {kind} of the mode {mode}: grey with more than 8 bits, as depth is stored, not colours; name a colour "
+        "camera with camera_key="
+    )
 
 
 def resize_frame(frame: Pixels, height: int, width: int) -> Pixels:

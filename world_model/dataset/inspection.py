@@ -1,23 +1,26 @@
 """What is in a dataset: cameras, rates, ranges and gaps, before anybody trains on it for an hour."""
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from . import layout
+from .consistency import clear_kept, read_tasks, row_problems, table_notes, table_problems
+from .info import read_info
 from .layout import DatasetError
-from .reader import LeRobotData, read_dataset
+from .reader import LeRobotData, open_unchecked
+from .repeats import REMEDY, RepeatCounter, Repeats
 
-LATE = 0.25
-"""Share of a frame's period by which a time stamp may be off before it counts as a gap."""
 STUCK = 1e-9
 """Standard deviation below which a number never changes."""
+FROZEN = (
+    "the video's encoder left them as copies, so that windows which begin there see the past: train with every=2 and "
+    f"an even world_model.frameskip where it is the odd ones, or {REMEDY}"
+)
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera: (height, width) in pixels, how it is stored, and whether it is the one that was asked for."""
+    """One camera: (height, width) in pixels, how it is stored, and whether it is marked as depth, which is left out."""
 
     key: str
     size: tuple[int, int]
     storage: str
+    depth: bool = False
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found. `problems` are sentences; empty for a dataset that can be trained on as it is."""
+    """What was found. `problems` are sentences; empty for a dataset that can be trained on as it is. `notes` are
+    sentences about what is odd and leads to no wrong number or frame.
+    """
 
     root: Path
     version: str
@@ -60,6 +66,7 @@ class Inspection:
     cameras: list[Camera]
     columns: list[Column]
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def inspect(root: str | Path, *, frames: bool = False, **chosen: Any) -> Inspection:
@@ -71,23 +78,35 @@ def inspect(root: str | Path, *, frames: bool = False, **chosen: Any) -> Inspect
         DatasetError: no dataset is there, or its meta files cannot be read; what else is wrong is in `problems`.
     """
     root = Path(root)
-    _stamps.cache_clear()  # a file may have changed since
+    clear_kept()
     cameras = _cameras(root)
-    data = read_dataset(root, cameras[0].key if cameras else None, **chosen)
-    problems: list[str] = []
+    seen = [camera for camera in cameras if not camera.depth]
+    data = open_unchecked(root, seen[0].key if seen else None, **chosen)
+    problems = table_problems(data)
+    tasks, _ = read_tasks(root)
     rows: list[dict[str, np.ndarray]] = []
     for episode, entry in enumerate(data.episodes):
         try:
             rows.append(data.numbers(episode))
         except DatasetError as error:
             problems.append(str(error))
-        problems += _gaps(data, episode)
+        problems += row_problems(data, entry, tasks)
         if entry.length < 2:
             problems.append(f"episode {entry.index}: has {entry.length} frame")
     columns = _columns(data, rows)
     problems += _suspicious(columns)
-    if frames:
-        problems += _frames(root, cameras, chosen)
+    notes = table_notes(data)
+    for camera in seen:
+        own = data if camera.key == data.camera_key else open_unchecked(root, camera.key, **chosen)
+        if own is not data:
+            problems += [problem for problem in own.contradictions if problem not in problems]
+        if frames:
+            found, repeats = _frames(own)
+            problems += found
+            notes += [] if repeats.frozen is None else [f"{camera.key}: {repeats}; {FROZEN}"]
+        else:
+            problems += _times(own)
+        notes += _unused(own)
     lengths = [entry.length for entry in data.episodes] or [0]
     return Inspection(
         root=root,
@@ -101,25 +120,17 @@ def inspect(root: str | Path, *, frames: bool = False, **chosen: Any) -> Inspect
         tasks=dict(Counter(task for entry in data.episodes for task in entry.tasks)),
         cameras=cameras,
         columns=columns,
-        problems=problems,
+        problems=list(dict.fromkeys(problems)),
+        notes=notes,
     )
 
 
 def _cameras(root: Path) -> list[Camera]:
-    from .atomic import read_json
-
-    path = root / layout.INFO_PATH
-    if not path.exists():
-        raise DatasetError(f"{path}: missing; no LeRobot dataset is there")
-    info = read_json(path)
-    found = []
-    for key, feature in (info.get("features") or {}).items():
-        if feature.get("dtype") in ("image", "video"):
-            try:
-                found.append(Camera(key, layout.image_size(feature), _storage(feature)))
-            except ValueError as error:
-                raise DatasetError(f"{path}: {key}: {error}") from None
-    return found
+    return [
+        Camera(key, layout.image_size(feature), _storage(feature), layout.is_depth(feature))
+        for key, feature in read_info(root)["features"].items()
+        if feature["dtype"] in ("image", "video")
+    ]
 
 
 def _storage(feature: dict[str, Any]) -> str:
@@ -128,39 +139,6 @@ def _storage(feature: dict[str, Any]) -> str:
     said = feature.get("info") or {}
     codec = said.get("video.codec")
     return f"video ({codec})" if codec else "video"
-
-
-def _gaps(data: LeRobotData, episode: int) -> list[str]:
-    """Time stamps and counters of an episode that do not go on as the frame rate says."""
-    entry = data.episodes[episode]
-    where = f"episode {entry.index}"
-    try:
-        table = _stamps(entry.data)
-    except (OSError, pa.ArrowException) as error:
-        return [f"{where}: time stamps cannot be read ({' '.join(str(error).split())[:120]})"]
-    own = table.column("episode_index").to_numpy() == entry.index
-    times = table.column("timestamp").to_numpy()[own].astype(np.float64)
-    counters = table.column("frame_index").to_numpy()[own]
-    found = []
-    if not np.array_equal(counters, np.arange(len(counters))):
-        found.append(f"{where}: frame_index does not count 0, 1, 2, …")
-    if not np.isfinite(times).all():
-        return [*found, f"{where}: {int((~np.isfinite(times)).sum())} time stamps are no numbers"]
-    steps = np.diff(times)
-    for kind, off in (("longer", steps - 1 / data.fps), ("shorter", 1 / data.fps - steps)):
-        bad = np.flatnonzero(off > LATE / data.fps)
-        if len(bad):
-            found.append(
-                f"{where}: {len(bad)} steps are {kind} than {1e3 / data.fps:.4g} ms, the worst "
-                f"{1e3 * steps[bad[off[bad].argmax()]]:.4g} ms after frame {int(bad[off[bad].argmax()])}"
-            )
-    return found
-
-
-@lru_cache(maxsize=1)
-def _stamps(path: Path) -> pa.Table:
-    """The last file that was read is kept: it may hold the stamps of a thousand episodes."""
-    return pq.read_table(path, columns=["episode_index", "timestamp", "frame_index"])
 
 
 def _columns(data: LeRobotData, rows: list[dict[str, np.ndarray]]) -> list[Column]:
@@ -189,22 +167,50 @@ def _suspicious(columns: list[Column]) -> list[str]:
     return found
 
 
-def _frames(root: Path, cameras: list[Camera], chosen: dict[str, Any]) -> list[str]:
-    """Every frame decoded once: what is damaged, missing, or one colour all over."""
+def _frames(data: LeRobotData) -> tuple[list[str], Repeats]:
+    """Every frame decoded once: what is damaged, missing, or one colour all over; and how many are repeated."""
+    found, repeats = [], Repeats()
+    for episode, entry in enumerate(data.episodes):
+        blank, seen, counter = 0, 0, RepeatCounter(entry.first_frame(data.fps))
+        try:
+            for frame in data.frames(episode):
+                seen += 1
+                blank += bool(frame.min() == frame.max())
+                counter.see(frame)
+        except DatasetError as error:
+            found.append(f"{data.camera_key}: {error}")
+        else:
+            if seen != entry.length:
+                found.append(f"{data.camera_key}: episode {entry.index}: {seen} of {entry.length} frames")
+        repeats += counter.found
+        if blank:
+            found.append(f"{data.camera_key}: episode {entry.index}: {blank} frames are one colour all over")
+    return found, repeats
+
+
+def _times(data: LeRobotData) -> list[str]:
+    """Episodes whose frames the video does not show when the table says; nothing is decoded."""
     found = []
-    for camera in cameras:
-        data = read_dataset(root, camera.key, **chosen)
-        for episode, entry in enumerate(data.episodes):
-            blank, seen = 0, 0
+    for episode, entry in enumerate(data.episodes):
+        if entry.video is not None:
             try:
-                for frame in data.frames(episode):
-                    seen += 1
-                    blank += bool(frame.min() == frame.max())
+                data.check_times(episode)
             except DatasetError as error:
-                found.append(f"{camera.key}: {error}")
-            else:
-                if seen != entry.length:
-                    found.append(f"{camera.key}: episode {entry.index}: {seen} of {entry.length} frames")
-            if blank:
-                found.append(f"{camera.key}: episode {entry.index}: {blank} frames are one colour all over")
+                found.append(f"{data.camera_key}: {error}")
+    return found
+
+
+def _unused(data: LeRobotData) -> list[str]:
+    """Videos with more frames than their episodes, as a deletion leaves them, or a table that lies by whole frames."""
+    films: dict[Path, int] = {}
+    for entry in data.everything:
+        if entry.video is not None:
+            films[entry.video] = films.get(entry.video, 0) + entry.length
+    found = []
+    for video, used in films.items():
+        with contextlib.suppress(ValueError):  # told where its frames are asked for
+            there = len(data.times(video))
+            if there > used:
+                name = video.relative_to(data.root).as_posix()
+                found.append(f"{name}: {there - used} of {there} frames belong to no episode")
     return found

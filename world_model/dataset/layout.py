@@ -72,8 +72,9 @@ def camera_feature(height: int, width: int, *, fps: int, video_format: str | Non
 
 
 def is_depth(feature: dict[str, Any]) -> bool:
-    """Whether a camera feature is one of distances, not of colours."""
-    return any("is_depth_map" in key and value for key, value in (feature.get("info") or {}).items())
+    """Whether a camera feature is marked as depth, as LeRobot does it since 0.6 and as it did before."""
+    notes = [feature[name] for name in ("info", "video_info") if isinstance(feature.get(name), dict)]
+    return any(bool(value) for note in notes for key, value in note.items() if key.endswith("is_depth_map"))
 
 
 def image_size(feature: dict[str, Any]) -> tuple[int, int]:

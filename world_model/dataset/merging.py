@@ -13,9 +13,9 @@ from typing import Any
 
 from . import layout, tables
 from .atomic import plain, read_json, remove_leftovers, write_json
-from .cache import dataset_fingerprint
 from .columns import Keys, names_of, numeric
 from .declared import bounds
+from .fingerprint import dataset_fingerprint
 from .layout import DatasetError
 from .lerobot import begin
 from .reader import LeRobotData, read_dataset

@@ -1,37 +1,23 @@
 """Reading a LeRobotDataset v3.0 folder, ours or anybody's: any camera, PNG or video, any action size."""
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from . import declared, layout, selection
-from .atomic import read_json
 from .columns import Keys, matrix, names_of, numeric, side_by_side, sources, width
 from .episode import Episode, Floats
+from .episodes import EpisodeEntry, EpisodesTable, read_table
 from .images import Pixels, decode_image
+from .info import read_info
 from .layout import DatasetError
-from .tables import read_episodes
-from .video import decode_video
-
-
-@dataclass(frozen=True)
-class EpisodeEntry:
-    """Where one episode lies."""
-
-    index: int
-    length: int
-    """Frames."""
-    data: Path
-    video: Path | None
-    video_start: float
-    """Seconds into the video file."""
-    tasks: tuple[str, ...]
+from .tables import scalars
+from .video import check_interval, decode_video, timestamps
 
 
 def read_dataset(
@@ -54,28 +40,31 @@ def read_dataset(
         DatasetError: no such dataset, not version 3, no such camera, column or episode, or meta files that contradict
             each other; the message names the file.
     """
+    data = open_unchecked(
+        root, camera_key, action_key=action_key, state_key=state_key, episodes=episodes, exclude=exclude
+    )
+    if data.contradictions:
+        raise DatasetError(f"{data.contradictions[0]}; mend the table, or 'forearm data inspect data={root}' lists all")
+    return data
+
+
+def open_unchecked(
+    root: str | Path,
+    camera_key: str | None = None,
+    *,
+    action_key: Keys = None,
+    state_key: Keys = None,
+    episodes: selection.Episodes = None,
+    exclude: selection.Episodes = None,
+) -> "LeRobotData":
+    """As ``read_dataset``, but an episodes table that contradicts itself is only noted, in ``contradictions``."""
     root = Path(root)
-    path = root / layout.INFO_PATH
-    if not path.exists():
-        begun = (root / "meta").exists()
-        reason = "its collection is not finished" if begun else "no LeRobot dataset is there"
-        raise DatasetError(f"{path}: missing; {reason}")
-    info = read_json(path)
-    for key in ("codebase_version", "features", "fps", "data_path", "total_episodes"):
-        if key not in info:
-            raise DatasetError(f"{path}: has no {key}")
-    if not str(info["codebase_version"]).startswith("v3."):
-        found = info["codebase_version"]
-        raise DatasetError(f"{path}: codebase_version is {found}, not v3.0; convert it with LeRobot's script")
-    camera = _choose_camera(path, info["features"], camera_key)
-    entries = _entries(root, info, camera)
-    total = len(entries)
-    if episodes is not None or exclude is not None:
-        chosen = set(selection.select([entry.index for entry in entries], episodes, exclude, root))
-        entries = [entry for entry in entries if entry.index in chosen]
+    info = read_info(root)
+    camera = _choose_camera(root / layout.INFO_PATH, info["features"], camera_key)
+    table = read_table(root, info, camera, episodes, exclude)
     keys = {layout.STATE_KEY: state_key, layout.ACTION_KEY: action_key}
     parts = {key: sources(info["features"], key, wanted, root) for key, wanted in keys.items()}
-    return LeRobotData(root, info, camera, entries, parts, some=len(entries) < total)
+    return LeRobotData(root, info, camera, table, parts)
 
 
 class LeRobotData:
@@ -86,19 +75,17 @@ class LeRobotData:
         root: Path,
         info: dict[str, Any],
         camera_key: str,
-        episodes: list[EpisodeEntry],
+        table: EpisodesTable,
         parts: dict[str, tuple[str, ...]],
-        some: bool = False,
     ) -> None:
-        self.root, self.info, self.camera_key, self.episodes = root, info, camera_key, episodes
-        self.some = some
-        """Whether `episodes` are only some of those that there are."""
+        self.root, self.info, self.camera_key = root, info, camera_key
+        self.episodes, self.everything = table.entries, table.everything
+        """Those that were chosen, and all that there are."""
+        self.some = len(self.episodes) < len(self.everything)
+        """Whether not all were chosen."""
         self.fps = float(info["fps"])
         features: dict[str, dict[str, Any]] = info["features"]
-        try:
-            self.resolution = layout.image_size(features[camera_key])
-        except ValueError as error:
-            raise DatasetError(f"{root / layout.INFO_PATH}: {camera_key}: {error}") from None
+        self.resolution = layout.image_size(features[camera_key])
         shapes = numeric(features)
         taken = {part for names in parts.values() for part in names}
         self.sources = {key: names for key, names in parts.items() if names}
@@ -106,8 +93,13 @@ class LeRobotData:
         self.sources |= {key: (key,) for key, shape in shapes.items() if key not in taken and len(shape) < 2}
         self.columns = {key: sum(width(shapes[part]) for part in names) for key, names in self.sources.items()}
         """Width of every numeric column: action (not in video that was recorded without), state and others."""
+        self.contradictions = table.contradictions
+        """What in the episodes table contradicts itself: a sentence each; empty as ``read_dataset`` gives it."""
+        self.untidy = table.untidy
+        """What in the meta files is odd, but leads to no wrong frame or number."""
         self._tables: dict[Path, pa.Table] = {}
         self._whole: tuple[Path, pa.Table] | None = None
+        self._times: tuple[Path, npt.NDArray[np.float64]] | None = None
         self._group: tuple[Path, int, pa.ChunkedArray] | None = None
 
     def __len__(self) -> int:
@@ -202,11 +194,62 @@ class LeRobotData:
         state = numbers.pop(layout.STATE_KEY, empty)
         return Episode(np.stack(list(self.frames(episode))), state, action, numbers)
 
+    def times(self, video: Path) -> npt.NDArray[np.float64]:
+        """When each frame of a video is shown, (N,) seconds; the last file is kept. Raises ValueError if unreadable."""
+        if self._times is None or self._times[0] != video:
+            self._times = (video, timestamps(video))
+        return self._times[1]
+
+    def check_times(self, episode: int) -> None:
+        """Raise `DatasetError` unless an episode's video shows each row at its time; nothing is decoded."""
+        entry = self.episodes[episode]
+        if entry.video is None:
+            return
+        try:
+            if not entry.video.exists():
+                raise ValueError("the file is missing")
+            self._check_times(entry)
+        except ValueError as error:
+            if isinstance(error, DatasetError):
+                raise
+            raise _broken(entry.video, entry, str(error)) from error
+
     def _video(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         assert entry.video is not None
         if not entry.video.exists():
             raise ValueError("the file is missing")
+        self._check_times(entry)
         yield from decode_video(entry.video, start=entry.video_start, length=entry.length, fps=self.fps)
+
+    def _check_times(self, entry: EpisodeEntry) -> None:
+        """Raise ValueError unless the video shows each row at the time that the table and the row say."""
+        assert entry.video is not None
+        times = self.times(entry.video)
+        if not np.isfinite(entry.video_start):
+            raise ValueError(f"from_timestamp is {entry.video_start}, expected seconds")
+        self._check_filled(entry, times)
+        check_interval(times, start=entry.video_start, length=entry.length, fps=self.fps)
+        table = self._numeric_table(entry)
+        if "timestamp" not in table.column_names:
+            return
+        first, last = self._rows(entry, table)
+        said = scalars(table.column("timestamp").slice(first, last - first)).astype(np.float64)
+        off = abs(said * self.fps - np.arange(entry.length))
+        if not (off < 0.5).all():  # NaN too
+            row = int(np.flatnonzero(~(off < 0.5))[0])
+            raise ValueError(f"timestamp of frame {row} is {said[row]:.6g} s, expected {row / self.fps:.6g} s")
+
+    def _check_filled(self, entry: EpisodeEntry, times: npt.NDArray[np.float64]) -> None:
+        """Raise ValueError where a video has as many frames as its episodes, and this one begins at another's."""
+        within = [other for other in self.everything if other.video == entry.video]
+        if sum(other.length for other in within) != len(times):
+            return
+        before = sum(other.length for other in within if other.video_start < entry.video_start)
+        if abs(times[before] - entry.video_start) * self.fps >= 0.5 - 1e-6:
+            raise ValueError(
+                f"from_timestamp is {entry.video_start:.6g} s, expected {times[before]:.6g} s: the video holds its "
+                f"episodes' {len(times)} frames and no others, {before} of them before this one's"
+            )
 
     def _images(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         first, last = self._rows(entry, self._numeric_table(entry))
@@ -241,7 +284,7 @@ class LeRobotData:
     def _numeric_table(self, entry: EpisodeEntry) -> pa.Table:
         path = entry.data
         if path not in self._tables:
-            wanted = {*(part for parts in self.sources.values() for part in parts), "episode_index"}
+            wanted = {*(part for parts in self.sources.values() for part in parts), "episode_index", "timestamp"}
             self._tables = {path: self._read(entry, wanted)}  # episodes are read in order, so one file is enough
         return self._tables[path]
 
@@ -259,7 +302,10 @@ class LeRobotData:
     def _rows(self, entry: EpisodeEntry, table: pa.Table) -> tuple[int, int]:
         if "episode_index" not in table.column_names:
             raise _broken(entry.data, entry, "has no column episode_index")
-        rows = np.flatnonzero(table.column("episode_index").to_numpy() == entry.index)
+        try:
+            rows = np.flatnonzero(scalars(table.column("episode_index")) == entry.index)
+        except ValueError as error:
+            raise _broken(entry.data, entry, f"column episode_index {error}") from None
         if len(rows) != entry.length:
             raise _broken(entry.data, entry, f"holds {len(rows)} of its {entry.length} frames")
         if rows[-1] - rows[0] + 1 != len(rows):
@@ -272,52 +318,21 @@ def _broken(path: Path, entry: EpisodeEntry, reason: str) -> DatasetError:
 
 
 def _choose_camera(path: Path, features: dict[str, Any], wanted: str | None) -> str:
-    cameras = []
-    for key, feature in features.items():
-        if feature.get("dtype") in ("image", "video") and not layout.is_depth(feature):
-            cameras.append(key)
+    pictures = {key: feature for key, feature in features.items() if feature["dtype"] in ("image", "video")}
+    cameras = [key for key, feature in pictures.items() if not layout.is_depth(feature)]
     known = ", ".join(cameras) or "none"
+    depth = ", ".join(key for key in pictures if key not in cameras)
     if wanted is not None:
+        if wanted in pictures and wanted not in cameras:
+            raise DatasetError(f"{path}: {wanted} is a depth camera and shows no colours; choose from {known}")
         if wanted not in cameras:
             raise DatasetError(f"{path}: has no camera called {wanted}; it has {known}")
         return wanted
     if layout.CAMERA_KEY in cameras:
         return layout.CAMERA_KEY
     if len(cameras) != 1:
-        raise DatasetError(f"{path}: which camera? It has {known}")
-    return str(cameras[0])
-
-
-def _entries(root: Path, info: dict[str, Any], camera: str) -> list[EpisodeEntry]:
-    paths = sorted((root / "meta/episodes").glob("*/*.parquet"))
-    if not paths:
-        raise DatasetError(f"{root / 'meta/episodes'}: missing; nothing says which episodes there are")
-    video_key = f"videos/{camera}" if info["features"][camera]["dtype"] == "video" else None
-    entries = []
-    for path in paths:
-        try:
-            for row in read_episodes(path, statistics=False):
-                data = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
-                video, start = None, 0.0
-                if video_key is not None:
-                    place = {k: row[f"{video_key}/{k}"] for k in ("chunk_index", "file_index")}
-                    video = root / str(info["video_path"]).format(video_key=camera, **place)
-                    start = float(row[f"{video_key}/from_timestamp"])
-                tasks = tuple(str(task) for task in row.get("tasks") or ())
-                index, length = int(row["episode_index"]), int(row["length"])
-                data_path = root / str(info["data_path"]).format(**data)
-                entries.append(EpisodeEntry(index, length, data_path, video, start, tasks))
-        except (OSError, pa.ArrowException, KeyError, TypeError) as error:
-            raise DatasetError(f"{path}: episodes cannot be read ({error})") from error
-    entries.sort(key=lambda entry: entry.index)
-    doubled = [index for index, n in Counter(entry.index for entry in entries).items() if n > 1]
-    if doubled:
-        raise DatasetError(f"{root / 'meta/episodes'}: episode {doubled[0]} stands there twice")
-    if len(entries) != int(info["total_episodes"]):
         raise DatasetError(
-            f"{root / 'meta/episodes'}: holds {len(entries)} of the {info['total_episodes']} episodes that "
-            f"{layout.INFO_PATH} promises"
+            f"{path}: which camera? It has {known}{f' beside depth ({depth})' if depth else ''}"
+            f"{'; name one with camera_key=' if cameras else ''}"
         )
-    if any(entry.length < 1 for entry in entries):
-        raise DatasetError(f"{root / 'meta/episodes'}: an episode without frames")
-    return entries
+    return str(cameras[0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .layout import DatasetError
 
 if TYPE_CHECKING:
-    from .reader import EpisodeEntry
+    from .episodes import EpisodeEntry
 
 Episodes = int | str | Sequence[int | str] | None
 """Numbers of episodes, and ranges of them such as "0:40", whose end does not belong to them; None for no choice."""

@@ -100,6 +100,27 @@ def read_episodes(path: Path, *, statistics: bool = True) -> list[dict[str, Any]
         return list(file.read(names).to_pylist())
 
 
+def scalars(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """A column of plain numbers (T,), also where each stands in a list of its own, as some writers have it.
+
+    Raises:
+        ValueError: it has empty cells, or holds no plain numbers.
+    """
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # older pyarrow, of no rows
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if array.null_count:
+        raise ValueError("has empty cells")
+    if any(check(array.type) for check in (pa.types.is_fixed_size_list, pa.types.is_list, pa.types.is_large_list)):
+        array = array.flatten()
+        if len(array) != len(column) or array.null_count:
+            raise ValueError("does not hold one number a row")
+    values = array.to_numpy(zero_copy_only=False)
+    if values.dtype.kind not in "iufb":
+        raise ValueError(f"holds {array.type}, not numbers")
+    return np.asarray(values)
+
+
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:
     """Write the tasks table; LeRobot reads it with pandas, the task text as its index."""
     columns = [

@@ -4,19 +4,24 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
 import numpy as np
+import numpy.typing as npt
 from av.video.frame import PictureType, VideoFrame
-from av.video.reformatter import VideoReformatter
 
+from .colours import ToRgb
 from .images import Pixels
 
 CRF = 10
 """x264 quality; low, because the world model learns from these pixels."""
 KEY_FRAME_EVERY = 2
 """LeRobot's choice: any frame is at most one frame away from a key frame."""
+DRIFT = 0.25
+"""Share of a frame's period by which an episode may begin beside its first frame: beyond it, which one is meant is a
+guess. LeRobot itself reads what is off by less than 0.1 ms."""
 
 
 @cache
@@ -59,22 +64,58 @@ def encode_video(path: Path, episodes: Iterable[Pixels], *, fps: int, height: in
     return count
 
 
+def timestamps(path: Path) -> npt.NDArray[np.float64]:
+    """When each frame of a video is shown, (N,) seconds in order; nothing is decoded.
+
+    Raises:
+        ValueError: the file cannot be opened or read.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream, base = _stream(container)
+            shown = [p.pts for p in container.demux(stream) if p.pts is not None and not p.is_discard and p.size]
+    except (av.error.FFmpegError, OSError) as error:
+        raise ValueError(f"cannot be read ({error})") from error
+    return np.sort(np.array(shown, np.float64)) * float(base)
+
+
+def check_interval(times: npt.NDArray[np.float64], *, start: float, length: int, fps: float) -> None:
+    """Raise ValueError unless the ``length`` frames from ``start`` seconds on are in a video with these ``times``.
+
+    A file without time stamps passes here: decoding it says what is missing.
+    """
+    if not len(times):
+        return
+    expected = start + np.arange(length) / fps
+    after = np.searchsorted(times, expected).clip(0, len(times) - 1)
+    before = (after - 1).clip(0)
+    near = np.where(abs(times[before] - expected) <= abs(times[after] - expected), before, after)
+    off = (times[near] - expected) * fps
+    there = np.flatnonzero(expected <= times[-1] + 0.5 / fps)
+    if len(there) and abs(np.median(off[there])) >= DRIFT:
+        raise ValueError(
+            f"from_timestamp is {start:.6g} s, expected the time of a frame: the nearest is shown at "
+            f"{times[near[0]]:.6g} s, {abs(off[there[0]]):.2g} frames away"
+        )
+    if len(there) < length:
+        raise ValueError(f"ends after {len(there)} of {length} frames")
+    lost = np.flatnonzero(abs(off) >= 0.5)
+    if len(lost):
+        raise ValueError(f"frame {lost[0]} is not in the video")
+
+
 def decode_video(path: Path, *, start: float, length: int, fps: float) -> Iterator[Pixels]:
     """Yield the ``length`` RGB frames (H, W, 3) uint8 from ``start`` seconds on, in order.
 
     Raises:
-        ValueError: the file cannot be opened or decoded, or one of the frames is not in it.
+        ValueError: the file cannot be opened or decoded, one of the frames is not in it, or they are no colours.
     """
     expected = 0
-    to_rgb = VideoReformatter()  # kept over the frames: to_ndarray(format=…) makes one for each
+    to_rgb = ToRgb()
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise ValueError("holds no video stream")
-            stream = container.streams.video[0]
-            base = stream.time_base
-            if base is None:
-                raise ValueError("has no time base")
+            stream, base = _stream(container)
+            transfer = getattr(stream.codec_context, "color_trc", None)
             # Half a frame early, so that rounding cannot land on the key frame behind the one wanted.
             container.seek(max(0, int((start - 0.5 / fps) / base)), stream=stream, backward=True)
             for frame in container.decode(stream):
@@ -87,10 +128,19 @@ def decode_video(path: Path, *, start: float, length: int, fps: float) -> Iterat
                     raise ValueError(f"frame {expected} is not in the video")
                 if frame.is_corrupt:
                     raise ValueError(f"frame {expected} is damaged")
-                yield np.asarray(to_rgb.reformat(frame, format="rgb24").to_ndarray(), dtype=np.uint8)
+                yield to_rgb(frame, transfer)
                 expected += 1
                 if expected == length:
                     return
     except (av.error.FFmpegError, OSError) as error:
         raise ValueError(f"cannot be decoded at frame {expected} ({error})") from error
     raise ValueError(f"ends after {expected} of {length} frames")
+
+
+def _stream(container: av.container.InputContainer) -> tuple[Any, Fraction]:
+    if not container.streams.video:
+        raise ValueError("holds no video stream")
+    stream = container.streams.video[0]
+    if stream.time_base is None:
+        raise ValueError("has no time base")
+    return stream, stream.time_base

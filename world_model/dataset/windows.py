@@ -112,7 +112,9 @@ class WindowSampler(Windows):
     """All windows of some episodes of a cache, and batches of them in an order fixed by a seed.
 
     ``episodes`` are indices into the cache's episodes, None for all. With ``pad_start`` False no window
-    begins before its episode. Episodes too short for one window are left out (``skipped``). Safe to use
+    begins before its episode. With ``every`` n only each n-th frame of an episode, from its first on, is a present:
+    where an encoder left every second frame as a copy, 2 with an even ``frameskip`` sees the others alone. Episodes too
+    short for one window are left out (``skipped``). Safe to use
     from several threads.
 
     Raises:
@@ -129,22 +131,24 @@ class WindowSampler(Windows):
         episodes: Sequence[int] | Indices | None = None,
         *,
         pad_start: bool = True,
+        every: int = 1,
     ) -> None:
-        for name, value in {"history": history, "rollout": rollout, "frameskip": frameskip}.items():
+        for name, value in {"history": history, "rollout": rollout, "frameskip": frameskip, "every": every}.items():
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
         chosen = np.arange(cache.episodes) if episodes is None else np.unique(np.asarray(episodes, np.int64))
         if len(chosen) and (chosen[0] < 0 or chosen[-1] >= cache.episodes):
             raise ValueError(f"episodes go from {chosen[0]} to {chosen[-1]}; the cache has 0 to {cache.episodes - 1}")
         self.cache, self.history, self.rollout, self.frameskip = cache, history, rollout, frameskip
-        self.earliest = 0 if pad_start else (history - 1) * frameskip
+        self.every = every
+        self.earliest = 0 if pad_start else -(-(history - 1) * frameskip // every) * every
         """First control step of an episode that can be the present."""
         room = cache.lengths[chosen] - rollout * frameskip - self.earliest
         self.skipped: Indices = chosen[room < 1]
         """Episodes that are too short."""
         self.episodes: Indices = chosen[room >= 1]
         """Episodes that have windows."""
-        self._ends = np.cumsum(room[room >= 1])
+        self._ends = np.cumsum(-(-room[room >= 1] // every))
         if not len(self.episodes):
             longest = int(cache.lengths[chosen].max()) if len(chosen) else 0
             needed = self.earliest + rollout * frameskip + 1
@@ -190,7 +194,7 @@ class WindowSampler(Windows):
             raise IndexError(f"window out of range; there are {len(self)}")
         which = np.searchsorted(self._ends, windows, side="right")
         before = np.where(which > 0, self._ends[which - 1], 0)
-        return self.episodes[which], windows - before + self.earliest
+        return self.episodes[which], (windows - before) * self.every + self.earliest
 
     def gather(self, windows: Indices) -> Batch:
         """The windows with the numbers ``windows`` (N,), each in [0, len)."""
