@@ -19,6 +19,7 @@ from forearm.control.arm_time import ArmTime
 from forearm.control.body import Body
 from forearm.control.command import MOVING, Command, Status
 from forearm.control.episode import Episode, Job, Sent
+from forearm.control.fit import check_fit
 from forearm.control.intake import Intake, Seen
 from forearm.control.limits import Report
 from forearm.control.mind import Mind, Wish
@@ -56,7 +57,8 @@ class Controller:
         clock: s; what `act` takes for now when it is not told, and what a plan's take-over is timed by in `thread`
             mode. `now` must be of the same clock.
 
-    Raises ValueError for an unknown mode, `ForearmError` for a mind that plans at another rate than the body's.
+    Raises ValueError for an unknown mode, `ForearmError` for a mind that plans at another rate than the body's, and for
+    a body whose commands are another arm's.
 
     Attributes:
         plan: the last plan that was followed, None before the first of a goal.
@@ -76,6 +78,7 @@ class Controller:
         if mode not in ("thread", "inline", "manual"):
             raise ValueError(f"mode is '{mode}': expected thread, inline or manual")
         _check_rate(mind, body)
+        check_fit(robot, body)
         self.mind, self.robot, self.body = mind, robot, body
         self.timing = timing or Timing()
         self.mode, self.clock = mode, clock
@@ -260,7 +263,7 @@ class Controller:
         else:
             told = self._sent.at(seen.time)
             if told is not None:
-                episode.off_path = float(abs(seen.position - told).max() / self.timing.max_off_path)
+                episode.off_path = float(self.robot.limits.apart(seen.position, told).max() / self.timing.max_off_path)
         if seen.frame is None or episode.goal is None:
             return
         if not self._time.knows(seen.time):

@@ -1,0 +1,74 @@
+"""Whether the commands of a body are this robot's: as many axes, in the same units, and the same arm."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forearm.control.body import Body
+from forearm.control.trajectory import Array
+from forearm.errors import ForearmError
+
+if TYPE_CHECKING:
+    from forearm.control.robot import Robot
+
+ELSEWHERE = 0.01
+"""m by which the tool of a robot may be elsewhere than its body takes it to be."""
+POSES = 16
+"""Random poses in which the two are compared."""
+
+
+def check_fit(robot: "Robot", body: Body) -> None:
+    """Raise `ForearmError` where a body is that of another arm than the robot, as far as the body tells.
+
+    A body may have `axes`, names of the axes (D,) whose positions it gives; `units` (D,) of them; and `tool`, which
+    says where the tool is, (N, 3) in m, at positions (N, D). One that has no `axes` is asked for the joints of one
+    command.
+    """
+    axes = getattr(body, "axes", None)
+    count = _axes_of(body, robot) if axes is None else len(axes)
+    if count is not None and count != robot.axes:
+        names = "" if axes is None else f" ({', '.join(axes)})"
+        _refuse(robot, f"has {robot.axes} axes ({', '.join(robot.axis_names)}), but commands are for {count}{names}")
+    units = getattr(body, "units", None)
+    for i, unit in enumerate(units or ()):
+        if unit != robot.limits.units[i]:
+            named = robot.axis_names[i]
+            _refuse(robot, f"moves '{named}' in {robot.limits.units[i]}, but commands for this axis are in {unit}")
+    if hasattr(body, "tool"):
+        away = _away(robot, body)
+        if away > ELSEWHERE:
+            _refuse(
+                robot,
+                f"has its tool up to {away:.2g} m from where commands take it to be: other joints, another order of "
+                "them, or another base or tool",
+            )
+
+
+def _refuse(robot: "Robot", why: str) -> None:
+    raise ForearmError(
+        f"robot '{robot.name}' {why}; choose the robot that the task's commands are for, or give the controller a body "
+        "of your own (docs/robots.md, 'Data of your own robot')"
+    )
+
+
+def _poses(robot: "Robot", count: int) -> Array:
+    """Random positions (count, D) within the limits, the same ones every time; within a turn where there are none."""
+    low = np.where(np.isfinite(robot.limits.low), robot.limits.low, -np.pi)
+    high = np.where(np.isfinite(robot.limits.high), robot.limits.high, np.pi)
+    return np.random.default_rng(0).uniform(np.minimum(low, high), np.maximum(low, high), (count, robot.axes))
+
+
+def _away(robot: "Robot", body: Any) -> float:
+    poses = _poses(robot, POSES)
+    return float(np.linalg.norm(robot.geometry.tool(poses) - body.tool(poses), axis=1).max())
+
+
+def _axes_of(body: Body, robot: "Robot") -> int | None:
+    """For how many axes a body gives positions; None where it does not tell."""
+    start = _poses(robot, 1)[0]
+    try:
+        actions = np.zeros((1, len(np.atleast_1d(body.low))))
+        targets = np.asarray(body.targets(start, actions))
+    except Exception:  # a body of the user's own may not take any pose: its readings are checked later
+        return None
+    return int(targets.shape[1]) if targets.ndim == 2 else None
