@@ -13,8 +13,8 @@ import numpy as np
 
 from forearm.control.gripper import Gripper, factors_of, joint_range, unit
 from forearm.control.limits import Report, Violation
-from forearm.control.linkage import Linkage
-from forearm.control.touching import carriers, named, touching
+from forearm.control.linkage import Linkage, Walk
+from forearm.control.touching import carriers, named, touch
 from forearm.control.trajectory import Array
 from forearm.errors import did_you_mean
 
@@ -35,7 +35,7 @@ class Geometry:
         gripper: names of joints that open with the path's last column, see `Gripper`; may be empty.
         tool: name of the site whose position counts for the workspace.
         table_clearance, self_clearance: m that must be kept from what is not the robot's or stands still, and between
-            parts of the robot.
+            parts of the robot that move; fingers may come close to their own palm.
         ignore: pairs of bodies that may touch.
         keyframe: name of the key that says where all other joints stand; None: `home`, else the first, else none.
 
@@ -43,7 +43,7 @@ class Geometry:
 
     Attributes:
         units: of the path's columns, "rad" or "m" each.
-        by_design: pairs of bodies of the robot that overlap, or nearly do, in nearly all poses, and may.
+        by_design: pairs of numbers of bodies of the robot that overlap, or nearly do, in nearly all poses, and may.
     """
 
     def __init__(
@@ -57,33 +57,34 @@ class Geometry:
         ignore: Sequence[Sequence[str]] = (),
         keyframe: str | None = None,
     ) -> None:
-        plain = named(spec)
+        self.model = model = named(spec)
         self._clearance = {True: table_clearance, False: self_clearance}
-        key = self._key = _keyframe(plain, keyframe)
-        self._arm = [_id(plain, mujoco.mjtObj.mjOBJ_JOINT, name, "joint") for name in joints]
-        fingers = [_id(plain, mujoco.mjtObj.mjOBJ_JOINT, name, "joint") for name in gripper]
-        for name in {*joints, *gripper}:
-            if [*joints, *gripper].count(name) > 1:
+        key = _keyframe(model, keyframe)
+        self._arm = [_id(model, mujoco.mjtObj.mjOBJ_JOINT, name, "joint") for name in joints]
+        fingers = [_id(model, mujoco.mjtObj.mjOBJ_JOINT, name, "joint") for name in gripper]
+        for name in (all_names := [*joints, *gripper]):
+            if all_names.count(name) > 1:
                 raise ValueError(f"joint '{name}' is named twice")
-        self.units = [unit(plain, joint) for joint in self._arm]
-        start = plain.qpos0 if key is None else plain.key_qpos[key]
-        self._gripper = Gripper(plain, fingers, factors_of(gripper), start) if fingers else None
-        self._driven = [*self._arm, *(self._gripper.told if self._gripper else ())]
-        follows = Linkage(plain, self._driven, key).drivers
-        moving = {*self._driven, *follows}
-        opens = set(self._driven[len(self._arm) :])
-        held = opens | {joint for joint, drivers in follows.items() if drivers & opens} | set(fingers)
-        self.model = touching(
-            spec, plain, self._arm, held, moving, max(table_clearance, self_clearance), ignore
-        )  # the numbers of joints and bodies stay the same
-        self._linkage = Linkage(self.model, self._driven, key)
-        self._carrier = carriers(self.model, moving)
-        self._site = _id(self.model, mujoco.mjtObj.mjOBJ_SITE, tool, "site")
-        self._own = threading.local()
+        self._site = _id(model, mujoco.mjtObj.mjOBJ_SITE, tool, "site")
+        self.units = [unit(model, joint) for joint in self._arm]
+        start = model.qpos0 if key is None else model.key_qpos[key]
+        self._gripper = Gripper(model, fingers, factors_of(gripper), start) if fingers else None
+        opens = self._gripper.told if self._gripper else []
         if self._gripper:
             self.units.append(self._gripper.unit)
-        self.by_design: frozenset[frozenset[int]] = frozenset()
+        self._driven = [*self._arm, *opens]
+        self._linkage = Linkage(model, self._driven, key)
+        follows = self._linkage.drivers
+        moving = {*self._driven, *follows}
+        held = {*fingers, *(joint for joint, drivers in follows.items() if drivers & set(opens))}
+        self._carrier = carriers(model, moving)
+        self._held = carriers(model, held).astype(bool)
+        palms = {int(model.body_weldid[model.body_parentid[model.jnt_bodyid[joint]]]) for joint in held}
+        self._palm = np.isin(model.body_weldid, sorted(palms)) & ~self._held
+        self._may_touch = touch(model, self._arm, held, moving, max(table_clearance, self_clearance), ignore)
+        self._own = threading.local()
         self.by_design = self._always_near()
+        self._may_touch |= self.by_design
 
     def joint_range(self, name: str) -> tuple[float, float]:
         """The model's range of a joint in rad or m; infinite where it has none."""
@@ -99,14 +100,14 @@ class Geometry:
         followers = [joint for joint in self._gripper.followers if self.model.jnt_limited[joint]]
         if not followers or not np.isfinite([low, high]).all() or not low < high:
             return float(low), float(high)
-        data, row = self._data(), self.home
+        walk, row = self._walk(), self.home
         address = self.model.jnt_qposadr[followers]
         slack = 1e-3 * np.ptp(self.model.jnt_range[followers], axis=1)
         fits = []
         for opening in np.linspace(low, high, OPENINGS):
             row[-1] = opening
-            self._place(data, row)
-            beyond = abs(np.clip(data.qpos[address], *self.model.jnt_range[followers].T) - data.qpos[address])
+            here = self._place(walk, row).qpos[address]
+            beyond = abs(np.clip(here, *self.model.jnt_range[followers].T) - here)
             fits.append(bool((beyond <= slack).all()))
         where = np.linspace(low, high, OPENINGS)[fits]
         return (float(where[0]), float(where[-1])) if len(where) > 1 else (np.inf, -np.inf)
@@ -119,18 +120,17 @@ class Geometry:
 
     def tool(self, positions: Array) -> Array:
         """Where the tool is, (N, 3) in m, at positions (N, D)."""
-        data = self._data()
+        walk = self._walk()
         found = np.empty((len(positions), 3))
         for i, row in enumerate(positions):
-            self._place(data, row)
-            found[i] = data.site_xpos[self._site]
+            found[i] = self._place(walk, row).site_xpos[self._site]
         return found
 
     def check(self, times: Array, positions: Array, low: Array, high: Array) -> Report:
         """The worst of each kind along positions (N, D) at `times` (N,): the tool outside the box from `low` (3,) to
         `high` (3,) m, and bodies nearer to each other than they may be.
         """
-        data = self._data()
+        walk = self._walk()
         worst: dict[tuple[str, str], Violation] = {}
 
         def note(kind: str, where: str, time: float, value: float, limit: float, sign: int) -> None:
@@ -139,7 +139,7 @@ class Geometry:
                 worst[kind, where] = Violation(kind, where, time, value, limit, "m")
 
         for time, row in zip(times.tolist(), positions, strict=True):
-            self._place(data, row)
+            data = self._place(walk, row)
             tool = data.site_xpos[self._site]
             for axis in range(3):
                 if tool[axis] < low[axis]:
@@ -160,20 +160,25 @@ class Geometry:
             if min(contact.geom) < 0:  # a soft body: it gives way
                 continue
             first, second = (int(model.geom_bodyid[geom]) for geom in contact.geom)
-            least = self._clearance[not self._of_one_robot(first, second)]
-            if contact.dist < least and self._carrier[first] != self._carrier[second]:
-                if frozenset((first, second)) not in self.by_design:
-                    found.append((first, second, float(contact.dist), least))
+            least = self._least(first, second)
+            if contact.dist >= least or self._carrier[first] == self._carrier[second]:
+                continue
+            if frozenset((first, second)) not in self._may_touch:
+                found.append((first, second, float(contact.dist), least))
         return found
 
-    def _of_one_robot(self, first: int, second: int) -> bool:
+    def _least(self, first: int, second: int) -> float:
+        """How near two bodies may be to each other, m. Fingers are built to come close to their own palm."""
         model = self.model
         moving = model.body_weldid[first] and model.body_weldid[second]
-        return bool(moving and model.body_rootid[first] == model.body_rootid[second])
+        if not moving or model.body_rootid[first] != model.body_rootid[second]:
+            return self._clearance[True]
+        in_hand = self._held[first] and self._palm[second] or self._held[second] and self._palm[first]
+        return 0.0 if in_hand else self._clearance[False]
 
     def _always_near(self) -> frozenset[frozenset[int]]:
         """Pairs of the robot's own bodies that are too near in nearly every pose: so they were built."""
-        data, random = self._data(), np.random.default_rng(0)
+        walk, random = self._walk(), np.random.default_rng(0)
         ranges = np.array([joint_range(self.model, joint) for joint in self._arm]).reshape(-1, 2)
         if self._gripper:
             ranges = np.vstack([ranges, self.opening_range()])
@@ -183,8 +188,8 @@ class Geometry:
         root = int(self.model.body_rootid[self.model.jnt_bodyid[self._arm[0]]])
         seen: dict[frozenset[int], int] = {}
         for row in random.uniform(np.minimum(low, high), np.maximum(low, high), (POSES, len(low))):
-            self._place(data, row)
-            for pair in {frozenset((first, second)) for first, second, *_ in self._too_near(data)}:
+            near = self._too_near(self._place(walk, row))
+            for pair in {frozenset((first, second)) for first, second, *_ in near}:
                 seen[pair] = seen.get(pair, 0) + 1
         return frozenset(
             pair
@@ -192,19 +197,20 @@ class Geometry:
             if count >= ALWAYS * POSES and all(self.model.body_rootid[body] == root for body in pair)
         )
 
-    def _data(self) -> Any:
+    def _walk(self) -> Walk:
         if not hasattr(self._own, "data"):
             self._own.data = mujoco.MjData(self.model)
-            if self._key is not None:
-                mujoco.mj_resetDataKeyframe(self.model, self._own.data, self._key)
-        return self._own.data
+            if self._linkage.keyframe is not None:
+                mujoco.mj_resetDataKeyframe(self.model, self._own.data, self._linkage.keyframe)
+        return self._linkage.walk(self._own.data)
 
-    def _place(self, data: Any, row: Array) -> None:
+    def _place(self, walk: Walk, row: Array) -> Any:
         told = row[: len(self._arm)]
         if self._gripper:
             told = np.append(told, row[-1] * self._gripper.factors)
-        self._linkage.place(data, told)
-        mujoco.mj_kinematics(self.model, data)
+        walk.place(told)
+        mujoco.mj_kinematics(self.model, walk.data)
+        return walk.data
 
 
 def _keyframe(model: Any, name: str | None) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from forearm.control.linkage import tied_to
+from forearm.control.ties import tied_to
 from forearm.control.trajectory import Array
 
 

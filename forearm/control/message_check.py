@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeGuard
 
 NANO = 1_000_000_000
 SECONDS = 2**31
@@ -16,7 +16,7 @@ SHOWN = 60
 
 
 def problems(found: Any) -> list[str]:
-    """What a JointTrajectoryController would refuse a message for, or take amiss, a sentence each; empty for a good one.
+    """What a JointTrajectoryController would refuse a message for, a sentence each; empty for a good one.
 
     Every field that is wrong is named. Raises nothing, whatever `found` is.
     """
@@ -119,7 +119,7 @@ def _time(stamp: Any, name: str) -> tuple[int | None, list[str]]:
             wrong.append(f"{name}: {key} is missing")
         elif isinstance(value, bool) or not isinstance(value, Integral):
             wrong.append(f"{name}: {key} must be a whole number, not {_shown(value)}")
-        elif not 0 <= value < end:
+        elif not 0 <= int(value) < end:
             wrong.append(f"{name}: {key} must lie between 0 and {end - 1}, not {_shown(value)}")
         else:
             told += unit * int(value)
@@ -145,7 +145,7 @@ def _finite(value: Any) -> bool:
         return False
 
 
-def _is_list(value: Any) -> bool:
+def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
 
 

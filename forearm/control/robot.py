@@ -110,9 +110,11 @@ class Robot:
         if not isinstance(given, Mapping):
             raise ValueError("range gives low and high for joints, range: {NAME: [LOW, HIGH]}")
         for name in given:
-            if name not in self.joints:
-                raise ValueError(f"range names '{name}', which is none of the joints{did_you_mean(name, self.joints)}")
-        ranges = np.array([self._range(name, given.get(name)) for name in self.joints])
+            if name not in (known := [*self.joints, *self.fingers[:1]]):
+                raise ValueError(f"range names '{name}', which is none of the joints{did_you_mean(str(name), known)}")
+        ranges = np.array(
+            [self._narrowed(name, self.geometry.joint_range(name), given.get(name)) for name in self.joints]
+        )
         low, high = ranges[:, 0] + margin, ranges[:, 1] - margin
         fastest = {}
         for name in ("velocity", "acceleration", "jerk"):
@@ -122,17 +124,16 @@ class Robot:
             fastest[name] = most * float(shares[name])
         names, units = list(self.joints), self.geometry.units
         if self.fingers:
-            opening = self.geometry.opening_range()
+            opening = self._narrowed(self.fingers[0], self.geometry.opening_range(), given.get(self.fingers[0]))
             names = [*names, "gripper"]
             low, high = np.append(low, opening[0]), np.append(high, opening[1])
             for name in fastest:
                 fastest[name] = np.append(fastest[name], float(config[f"gripper_{name}"]))
         return Limits(names, low, high, **fastest, units=units)
 
-
-    def _range(self, name: str, given: Any) -> tuple[float, float]:
-        """The range of a joint, (low, high): the model's, or the part of it that the config gives."""
-        low, high = self.geometry.joint_range(name)
+    def _narrowed(self, name: str, known: tuple[float, float], given: Any) -> tuple[float, float]:
+        """The range of a joint, (low, high): the one that is known, or the part of it that the config gives."""
+        low, high = known
         if given is None:
             return low, high
         if isinstance(given, str | bytes) or not isinstance(given, Sequence) or len(given) != 2:
@@ -157,7 +158,7 @@ def number(value: Any, name: str) -> float:
 
 def _names(value: Any, key: str) -> list[str]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence | Mapping):
-        raise ValueError(f"{key} must be a list of joints, not {value}")
+        raise ValueError(f"{key} must be a list of joints, not {value!r}")
     return [str(name) for name in value]
 
 

@@ -47,143 +47,115 @@ def carriers(model: Any, joints: Iterable[int]) -> Array:
     return found
 
 
-def touching(
-    spec: mujoco.MjSpec,
-    plain: Any,
+def touch(
+    model: Any,
     arm: Sequence[int],
     gripper: Iterable[int],
     moving: Iterable[int],
     margin: float,
     ignore: Sequence[Sequence[str]],
-) -> Any:
-    """The model with only what can touch able to, seen `margin` m before it does.
+) -> set[frozenset[int]]:
+    """Let only what can touch be seen by MuJoCo, `margin` m before it does.
 
     Args:
-        spec: as `named` left it; it is changed.
-        plain: the model of `spec`.
+        model: as `named` made it; its contact types and margins are changed.
         arm, gripper: numbers of the joints of the arm, and of those that move with its gripper: two parts of a
             gripper may touch.
         moving: numbers of all joints that move with the arm or its gripper.
         margin: m.
-        ignore: pairs of bodies that may touch.
+        ignore: pairs of names of bodies that may touch.
 
-    Raises ValueError for a body in `ignore` that the model lacks.
+    Returns pairs of bodies that may touch all the same. Raises ValueError for a body in `ignore` that the model lacks.
     """
-    bodies = {body.name: body for body in spec.bodies}
-    known = [plain.body(number).name for number in range(plain.nbody)]
-    apart = {frozenset(map(str, pair)) for pair in ignore}
-    for name in sorted(set().union(*apart)) if apart else ():
-        if name not in bodies:
-            raise ValueError(f"the arm's model has no body named '{name}', which ignore names{did_you_mean(name, known)}")
-    _give_contact_types(spec, plain, bodies, known, arm, moving)
-    for geom in spec.geoms:
-        geom.margin, geom.gap = margin, 0.0
-    held = [known[body] for body in np.flatnonzero(carriers(plain, gripper))]
+    known = {model.body(number).name: number for number in range(model.nbody)}
+    apart = set()
+    for pair in ignore:
+        for name in map(str, pair):
+            if name not in known:
+                near = did_you_mean(name, known)
+                raise ValueError(f"the arm's model has no body named '{name}', which ignore names{near}")
+        apart.add(frozenset(known[str(name)] for name in pair))
+    drawn = _drawn_but_meant(model, arm, set(moving))
+    objects = [geom for geom in range(model.ngeom) if int(model.geom_bodyid[geom]) in _objects(model, set(moving))]
+    for kind in (model.geom_contype, model.geom_conaffinity):
+        kind[drawn] = ANY
+        kind[objects] = 0
+    model.geom_margin[:], model.geom_gap[:] = margin, 0.0
+    model.pair_margin[:], model.pair_gap[:] = margin, 0.0
+    for body in range(model.nbody):  # what MuJoCo looks at before it looks at geoms
+        first = int(model.body_geomadr[body])
+        geoms = slice(first, first + int(model.body_geomnum[body])) if first >= 0 else slice(0, 0)
+        model.body_contype[body] = np.bitwise_or.reduce(model.geom_contype[geoms], initial=0)
+        model.body_conaffinity[body] = np.bitwise_or.reduce(model.geom_conaffinity[geoms], initial=0)
+    model.body_margin[:] = margin
+    held = np.flatnonzero(carriers(model, gripper)).tolist()
     apart |= {frozenset((a, b)) for a in held for b in held if a != b}
-    for pair in list(spec.pairs):
-        pair.margin, pair.gap = margin, 0.0
-        if frozenset(_bodies_of(spec, pair)) in apart:
-            _delete(spec, pair)
-    apart |= _neighbours(plain, known)
-    present = {frozenset((pair.bodyname1, pair.bodyname2)) for pair in spec.excludes}
-    for first, second in sorted(sorted(pair) for pair in apart - present if len(pair) == 2):
-        spec.add_exclude(bodyname1=first, bodyname2=second)
-    return spec.compile()
+    return apart | _neighbours(model) - _paired(model)
 
 
-def _delete(spec: mujoco.MjSpec, element: Any) -> None:
-    """Take an element out of a spec, in MuJoCo before and after 3.3.3."""
-    if hasattr(spec, "delete"):
-        spec.delete(element)
-    else:
-        element.delete()
-
-
-def _give_contact_types(
-    spec: mujoco.MjSpec,
-    plain: Any,
-    bodies: dict[str, Any],
-    known: Sequence[str],
-    arm: Sequence[int],
-    moving: Iterable[int],
-) -> None:
-    paired = {name for pair in spec.pairs for name in (pair.geomname1, pair.geomname2)}
-
-    def can(geom: Any) -> bool:
-        return bool(geom.contype or geom.conaffinity or (geom.name and geom.name in paired))
-
-    moved = set(moving)
-    objects = _objects(plain, moved)
-    for body in objects:
-        for geom in bodies[known[body]].geoms:
-            geom.contype = geom.conaffinity = 0
-    rest = [number for number in range(plain.nbody) if number not in objects]
-    if not any(can(geom) for number in rest for geom in bodies[known[number]].geoms):
-        drawn = rest  # a model without any contact type says nothing of contacts: it is all there is
-    else:
-        drawn = [body for link in sorted(_links(plain, arm, moved)) for body in _drawn(plain, bodies, known, link, can)]
-    for number in drawn:
-        for geom in bodies[known[number]].geoms:
-            geom.contype = geom.conaffinity = ANY
-
-
-def _drawn(plain: Any, bodies: dict[str, Any], known: Sequence[str], link: int, can: Any) -> list[int]:
-    """The bodies of a link that are taken as they are drawn: itself, or what is fixed to it where it has no shape."""
-    own = list(bodies[known[link]].geoms)
-    if own:
-        return [] if any(map(can, own)) else [link]
-    if plain.body_weldid[link] != link:
-        return []
-    fixed = [body for body in range(1, plain.nbody) if plain.body_weldid[body] == link]
-    return [] if any(can(geom) for body in fixed for geom in bodies[known[body]].geoms) else fixed
-
-
-def _links(plain: Any, arm: Sequence[int], moved: set[int]) -> set[int]:
-    """Bodies that the arm's joints move, and those that it stands on."""
-    found = {int(plain.jnt_bodyid[joint]) for joint in moved}
-    for joint in arm:
-        body = int(plain.body_parentid[plain.jnt_bodyid[joint]])
-        while body:
-            found.add(body)
-            body = int(plain.body_parentid[body])
+def _drawn_but_meant(model: Any, arm: Sequence[int], moved: set[int]) -> list[int]:
+    """Geoms without a contact type that count all the same: links of the arm that are nothing but drawn."""
+    can = (model.geom_contype | model.geom_conaffinity).astype(bool)
+    can[model.pair_geom1] = can[model.pair_geom2] = True
+    if not can.any():  # the model says nothing of contacts: what is drawn is all there is
+        return list(range(model.ngeom))
+    found = []
+    for link in _links(model, arm, moved):
+        geoms = model.geom_bodyid == link
+        if not geoms.any() and model.body_weldid[link] == link:  # a link without a shape: what is fixed to it
+            geoms = model.body_weldid[model.geom_bodyid] == link
+        if not can[geoms].any():
+            found += np.flatnonzero(geoms).tolist()
     return found
 
 
-def _objects(plain: Any, moved: set[int]) -> set[int]:
+def _links(model: Any, arm: Sequence[int], moved: set[int]) -> set[int]:
+    """Bodies that the arm's joints move, and those that it stands on."""
+    found = {int(model.jnt_bodyid[joint]) for joint in moved}
+    for joint in arm:
+        body = int(model.body_parentid[model.jnt_bodyid[joint]])
+        while body:
+            found.add(body)
+            body = int(model.body_parentid[body])
+    return found
+
+
+def _objects(model: Any, moved: set[int]) -> set[int]:
     """Bodies that move freely and carry nothing of the arm, with all that is on them."""
     carrying = set()
     for joint in moved:
-        body = int(plain.jnt_bodyid[joint])
+        body = int(model.jnt_bodyid[joint])
         while body:
             carrying.add(body)
-            body = int(plain.body_parentid[body])
+            body = int(model.body_parentid[body])
     found: set[int] = set()
-    for body in range(1, plain.nbody):
-        first = int(plain.body_jntadr[body])
-        free = plain.body_jntnum[body] and plain.jnt_type[first] == mujoco.mjtJoint.mjJNT_FREE
-        if (free and body not in carrying) or int(plain.body_parentid[body]) in found:
+    for body in range(1, model.nbody):
+        first = int(model.body_jntadr[body])
+        free = model.body_jntnum[body] and model.jnt_type[first] == mujoco.mjtJoint.mjJNT_FREE
+        if (free and body not in carrying) or int(model.body_parentid[body]) in found:
             found.add(body)
     return found
 
 
-def _neighbours(plain: Any, known: Sequence[str]) -> set[frozenset[str]]:
+def _neighbours(model: Any) -> set[frozenset[int]]:
     """Pairs of bodies that are joined; a moving one and all that carries it, where that stands still."""
     found = set()
-    for body in range(1, plain.nbody):
-        parent = int(plain.body_parentid[body])
+    for body in range(1, model.nbody):
+        parent = int(model.body_parentid[body])
         while parent:
-            found.add(frozenset((known[body], known[parent])))
-            if plain.body_weldid[parent] or not plain.body_jntnum[body]:
+            found.add(frozenset((body, parent)))
+            if model.body_weldid[parent] or not model.body_jntnum[body]:
                 break
-            parent = int(plain.body_parentid[parent])
-        if int(plain.body_parentid[body]) == 0 and not plain.body_jntnum[body]:
-            found.add(frozenset((known[body], known[0])))
+            parent = int(model.body_parentid[parent])
     return found
 
 
-def _bodies_of(spec: mujoco.MjSpec, pair: Any) -> tuple[str, str]:
-    owner = {geom.name: geom.parent.name for geom in spec.geoms if geom.name}
-    return owner.get(pair.geomname1, ""), owner.get(pair.geomname2, "")
+def _paired(model: Any) -> set[frozenset[int]]:
+    """Pairs of bodies that the author has look at each other."""
+    return {
+        frozenset((int(model.geom_bodyid[one]), int(model.geom_bodyid[other])))
+        for one, other in zip(model.pair_geom1, model.pair_geom2, strict=True)
+    }
 
 
 def _numbered(stem: str) -> Iterable[str]:
