@@ -5,7 +5,7 @@ that nobody commands. Parts that are joined are neighbours and may touch, as may
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import mujoco
@@ -33,7 +33,7 @@ class Geometry:
         spec: MuJoCo's description of the arm and what stands around it; it is changed.
         joints: names of the arm's joints, in the order of a path's columns.
         gripper: names of joints that open with the path's last column, see `Gripper`; may be empty.
-        tool: name of the site whose position counts for the workspace.
+        tool: name of the site whose position counts for the workspace, or of a body, where no site has it.
         table_clearance, self_clearance: m that must be kept from what is not the robot's or stands still, and between
             parts of the robot that move; fingers may come close to their own palm.
         ignore: pairs of bodies that may touch.
@@ -65,7 +65,7 @@ class Geometry:
         for name in (all_names := [*joints, *gripper]):
             if all_names.count(name) > 1:
                 raise ValueError(f"joint '{name}' is named twice")
-        self._site = _id(model, mujoco.mjtObj.mjOBJ_SITE, tool, "site")
+        self._tool = _place_of(model, tool)
         self.units = [unit(model, joint) for joint in self._arm]
         start = model.qpos0 if key is None else model.key_qpos[key]
         self._gripper = Gripper(model, fingers, factors_of(gripper), start) if fingers else None
@@ -123,7 +123,7 @@ class Geometry:
         walk = self._walk()
         found = np.empty((len(positions), 3))
         for i, row in enumerate(positions):
-            found[i] = self._place(walk, row).site_xpos[self._site]
+            found[i] = self._tool(self._place(walk, row))
         return found
 
     def check(self, times: Array, positions: Array, low: Array, high: Array) -> Report:
@@ -140,7 +140,7 @@ class Geometry:
 
         for time, row in zip(times.tolist(), positions, strict=True):
             data = self._place(walk, row)
-            tool = data.site_xpos[self._site]
+            tool = self._tool(data)
             for axis in range(3):
                 if tool[axis] < low[axis]:
                     note("workspace low", f"tool {'xyz'[axis]}", time, float(tool[axis]), float(low[axis]), -1)
@@ -173,7 +173,7 @@ class Geometry:
         moving = model.body_weldid[first] and model.body_weldid[second]
         if not moving or model.body_rootid[first] != model.body_rootid[second]:
             return self._clearance[True]
-        in_hand = self._held[first] and self._palm[second] or self._held[second] and self._palm[first]
+        in_hand = (self._held[first] and self._palm[second]) or (self._held[second] and self._palm[first])
         return 0.0 if in_hand else self._clearance[False]
 
     def _always_near(self) -> frozenset[frozenset[int]]:
@@ -221,6 +221,15 @@ def _keyframe(model: Any, name: str | None) -> int | None:
             raise ValueError(f"the arm's model has no keyframe named '{name}'{did_you_mean(name, names)}")
         return names.index(name)
     return next((i for i, known in enumerate(names) if known.lower() == "home"), 0 if names else None)
+
+
+def _place_of(model: Any, tool: str) -> Callable[[Any], Array]:
+    """What gives the place (3,) of a site, or else of a body, in m."""
+    body = int(mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, tool))
+    if body > 0 and mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SITE, tool) < 0:
+        return lambda data: data.xpos[body]
+    site = _id(model, mujoco.mjtObj.mjOBJ_SITE, tool, "site")
+    return lambda data: data.site_xpos[site]
 
 
 def _id(model: Any, kind: Any, name: str, word: str) -> int:

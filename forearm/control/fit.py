@@ -24,13 +24,12 @@ def check_fit(robot: "Robot", body: Body) -> None:
     says where the tool is, (N, 3) in m, at positions (N, D). One that has no `axes` is asked for the joints of one
     command.
     """
-    axes = getattr(body, "axes", None)
-    count = _axes_of(body, robot) if axes is None else len(axes)
+    axes, units = getattr(body, "axes", None), tuple(getattr(body, "units", None) or ())
+    count = len(axes or units) or _axes_of(body, robot)
     if count is not None and count != robot.axes:
-        names = "" if axes is None else f" ({', '.join(axes)})"
+        names = f" ({', '.join(axes)})" if axes else ""
         _refuse(robot, f"has {robot.axes} axes ({', '.join(robot.axis_names)}), but commands are for {count}{names}")
-    units = getattr(body, "units", None)
-    for i, unit in enumerate(units or ()):
+    for i, unit in enumerate(units[: robot.axes]):
         if unit != robot.limits.units[i]:
             named = robot.axis_names[i]
             _refuse(robot, f"moves '{named}' in {robot.limits.units[i]}, but commands for this axis are in {unit}")

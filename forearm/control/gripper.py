@@ -6,7 +6,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from forearm.control.ties import tied_to
+from forearm.control.ties import FREE, HINGE, SLIDE, tied_to
 from forearm.control.trajectory import Array
 
 
@@ -59,10 +59,10 @@ def factors_of(gripper: Sequence[str] | Mapping[str, float]) -> list[float] | No
 
 def unit(model: Any, joint: int) -> str:
     """The unit of a joint's position; raises ValueError for a joint that is no single axis."""
-    units = {mujoco.mjtJoint.mjJNT_HINGE: "rad", mujoco.mjtJoint.mjJNT_SLIDE: "m"}
-    kind = mujoco.mjtJoint(model.jnt_type[joint])
+    units = {HINGE: "rad", SLIDE: "m"}
+    kind = int(model.jnt_type[joint])
     if kind not in units:
-        name, word = model.joint(joint).name, kind.name.removeprefix("mjJNT_").lower()
+        name, word = model.joint(joint).name, "free" if kind == FREE else "ball"
         raise ValueError(f"joint '{name}' is a {word} joint; an axis is a hinge or slide joint")
     return units[kind]
 

@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 
 from forearm.control.springs import FARTHEST, Energy
-from forearm.control.ties import SCALAR, addresses_of, dofs_of, groups_of, leave_out_pulls
+from forearm.control.ties import HINGE, SCALAR, addresses_of, dofs_of, groups_of, leave_out_pulls
 from forearm.control.trajectory import Array
 
 logger = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class _Group:
         self._energy = Energy(model, self._free, rest)
         scalar = np.isin(model.jnt_type[self.joints], SCALAR).all()
         self.on_grid = bool(len(drivers) == 1 and scalar)
-        turns = [model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE for joint in drivers]
+        turns = [model.jnt_type[joint] == HINGE for joint in drivers]
         self._apart = GRID["rad" if all(turns) else "m"]
         self._known: dict[int, Array] = {}
         self._lock = threading.Lock()

@@ -1,16 +1,14 @@
 """A robot as its config describes it: which joints, how far, how fast, where, and what must not touch."""
 
-import importlib.resources
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import mujoco
 import numpy as np
 
 from forearm.control.collision import Geometry
 from forearm.control.limits import Limits, Report, check
+from forearm.control.model_file import model_spec
 from forearm.control.shaping import Shaper
 from forearm.control.trajectory import Array, Trajectory
 from forearm.errors import ForearmError, did_you_mean, one_line
@@ -42,7 +40,7 @@ class Robot:
             self.joints = _names(config["joints"], "joints")
             gripper = config["gripper"] or []
             self.fingers = _names(gripper, "gripper")
-            box = config["workspace"]
+            box = _mapping(config["workspace"], "workspace", "low: [X, Y, Z], high: [X, Y, Z]")
             self.workspace = np.array(box["low"], np.float64), np.array(box["high"], np.float64)
             if not 0 < self.rate <= FASTEST:
                 raise ValueError(f"rate must be above 0 and at most {FASTEST:g} commands a second, not {self.rate}")
@@ -61,7 +59,7 @@ class Robot:
                 str(config["tool"]),
                 float(config["table_clearance"]),
                 float(config["self_clearance"]),
-                config.get("ignore") or (),
+                _pairs(config.get("ignore") or ()),
                 None if keyframe is None else str(keyframe),
             )
             self.limits = self._limits(config)
@@ -103,12 +101,11 @@ class Robot:
 
     def _limits(self, config: Mapping[str, Any]) -> Limits:
         count, margin, shares = len(self.joints), float(config["position_margin"]), config["shares"]
+        shares = _mapping(shares, "shares", "velocity, acceleration and jerk")
         for name, share in shares.items():
             if not 0 < number(share, f"shares.{name}") <= 1:
                 raise ValueError(f"shares.{name} must be above 0 and at most 1, not {share}")
-        given = config.get("range") or {}
-        if not isinstance(given, Mapping):
-            raise ValueError("range gives low and high for joints, range: {NAME: [LOW, HIGH]}")
+        given = _mapping(config.get("range") or {}, "range", "{NAME: [LOW, HIGH]}")
         for name in given:
             if name not in (known := [*self.joints, *self.fingers[:1]]):
                 raise ValueError(f"range names '{name}', which is none of the joints{did_you_mean(str(name), known)}")
@@ -118,7 +115,9 @@ class Robot:
         low, high = ranges[:, 0] + margin, ranges[:, 1] - margin
         fastest = {}
         for name in ("velocity", "acceleration", "jerk"):
-            most = np.array(config[name], np.float64)
+            if not isinstance(config[name], Sequence | np.ndarray):
+                raise ValueError(f"{name} needs {count} numbers, one for each joint, not {config[name]}")
+            most = np.array([number(value, name) for value in config[name]])
             if most.shape != (count,):
                 raise ValueError(f"{name} needs {count} numbers, one for each joint, but has {most.size}")
             fastest[name] = most * float(shares[name])
@@ -128,7 +127,7 @@ class Robot:
             names = [*names, "gripper"]
             low, high = np.append(low, opening[0]), np.append(high, opening[1])
             for name in fastest:
-                fastest[name] = np.append(fastest[name], float(config[f"gripper_{name}"]))
+                fastest[name] = np.append(fastest[name], number(config[f"gripper_{name}"], f"gripper_{name}"))
         return Limits(names, low, high, **fastest, units=units)
 
     def _narrowed(self, name: str, known: tuple[float, float], given: Any) -> tuple[float, float]:
@@ -162,22 +161,23 @@ def _names(value: Any, key: str) -> list[str]:
     return [str(name) for name in value]
 
 
+def _mapping(value: Any, key: str, of: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{key} must be a mapping of {of}, not {value!r}")
+    return value
+
+
+def _pairs(value: Any) -> list[list[str]]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise ValueError(f"ignore must be a list of pairs of bodies, [[ONE, OTHER], ...], not {value!r}")
+    for pair in value:
+        if isinstance(pair, str | bytes) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ValueError(f"ignore holds {pair!r}, which is no pair of bodies, [ONE, OTHER]")
+    return [[str(name) for name in pair] for pair in value]
+
+
 def load_robot(name: str = "panda") -> Robot:
     """The robot of a config in configs/robot; raises `ForearmError` for an unknown one."""
     from forearm import settings
 
     return Robot(settings.load("plan", [f"robot={name}"]).one("robot"))
-
-
-def model_spec(model: str | None) -> mujoco.MjSpec:
-    """MuJoCo's description of an MJCF file, or of the built-in arm; raises `ForearmError` if it cannot be read."""
-    if model is None:
-        text = importlib.resources.files("envs").joinpath("assets/arm.xml").read_text(encoding="utf-8")
-        return mujoco.MjSpec.from_string(text)
-    path = Path(model).expanduser()
-    if not path.is_file():
-        raise ForearmError(f"model={model}: no such file; give the MJCF file of the arm")
-    try:
-        return mujoco.MjSpec.from_file(str(path))
-    except ValueError as error:
-        raise ForearmError(f"model={model}: {one_line(error)}") from None

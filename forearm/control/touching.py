@@ -11,6 +11,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from forearm.control.ties import FREE
 from forearm.control.trajectory import Array
 from forearm.errors import did_you_mean
 
@@ -19,8 +20,8 @@ ANY = 0x7FFFFFFF
 
 
 def named(spec: mujoco.MjSpec) -> Any:
-    """The model of `spec`, compiled, with a name for every body, every body and geom kept, and the author's switches
-    for the physics of contacts undone. `spec` is changed.
+    """The model of `spec`, compiled, with a name for every body, every body kept, and the author's switches for the
+    physics of contacts undone. `spec` is changed.
     """
     taken = {body.name for body in spec.bodies}
     for number, body in enumerate(spec.bodies):
@@ -28,7 +29,6 @@ def named(spec: mujoco.MjSpec) -> Any:
             body.name = next(name for name in _numbered(f"body{number}") if name not in taken)
             taken.add(body.name)
     spec.compiler.fusestatic = False
-    spec.compiler.discardvisual = False
     off = mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_FILTERPARENT
     spec.option.disableflags &= ~int(off)
     spec.option.enableflags &= ~int(mujoco.mjtEnableBit.mjENBL_OVERRIDE)
@@ -131,7 +131,7 @@ def _objects(model: Any, moved: set[int]) -> set[int]:
     found: set[int] = set()
     for body in range(1, model.nbody):
         first = int(model.body_jntadr[body])
-        free = model.body_jntnum[body] and model.jnt_type[first] == mujoco.mjtJoint.mjJNT_FREE
+        free = model.body_jntnum[body] and model.jnt_type[first] == FREE
         if (free and body not in carrying) or int(model.body_parentid[body]) in found:
             found.add(body)
     return found
