@@ -6,7 +6,8 @@ from typing import Any
 from forearm.control.robot import Robot
 
 ARM = """<mujoco><compiler angle="radian" autolimits="true"/>{options}<worldbody>{world}
-  <body name="l1"><joint name="a" axis="0 0 1" {range}/><geom name="l1" type="capsule" fromto="0 0 0 .2 0 0" size=".02" {link}/>
+  <body name="l1"><joint name="a" axis="0 0 1" {range}/>
+    <geom name="l1" type="capsule" fromto="0 0 0 .2 0 0" size=".02" {link}/>
     <body name="hand" pos=".26 0 0"><joint name="b" axis="1 0 0" range="-3 3"/>
       <geom name="palm" type="box" size=".01 .05 .02"/><site name="tool" pos=".1 0 0"/>{hand}</body></body>
 </worldbody>{rest}</mujoco>"""

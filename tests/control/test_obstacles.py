@@ -13,6 +13,7 @@ from forearm.control.collision import Geometry
 from .robots import FINGERS, model, robot
 
 WALL = '<geom name="wall" type="box" pos="0 .2 0" size=".3 .05 .3" {}/>'
+EXCLUDE = '<exclude body1="{}" body2="world"/>'
 FREE, INTO = np.array([0.0, 0.0]), np.array([1.2, 0.0])
 CLOSED = FINGERS.format(left='range="0 .04"', right='range="0 .04"', axis=-1).replace(".02 0", ".004 0")
 types = st.integers(0, 3)
@@ -54,13 +55,17 @@ def test_what_is_only_drawn_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_where_nothing_has_a_contact_type_what_is_drawn_is_all_there_is(tmp_path: Path) -> None:
-    text = model(world=WALL.format("")).replace("<worldbody>", '<default><geom contype="0" conaffinity="0"/></default><worldbody>')
+    text = model(world=WALL.format("")).replace(
+        "<worldbody>", '<default><geom contype="0" conaffinity="0"/></default><worldbody>'
+    )
     assert "hand and world" in touches(tmp_path, text)
     assert not touches(tmp_path, text, FREE)
 
 
 def test_the_drawn_shape_of_a_link_may_be_a_body_fixed_to_it(tmp_path: Path) -> None:
-    drawn = '<body name="shell"><geom type="capsule" fromto="0 0 0 .2 0 0" size=".02" contype="0" conaffinity="0"/></body>'
+    drawn = (
+        '<body name="shell"><geom type="capsule" fromto="0 0 0 .2 0 0" size=".02" contype="0" conaffinity="0"/></body>'
+    )
     text = model(world=WALL.format("").replace(".3 .05 .3", ".01 .01 .3").replace("0 .2 0", ".03 .1 0"))
     mass = '<inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>'
     bare = text.replace('<geom name="l1" type="capsule" fromto="0 0 0 .2 0 0" size=".02" />', mass)
@@ -71,8 +76,11 @@ def test_the_drawn_shape_of_a_link_may_be_a_body_fixed_to_it(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("change", "stops"),
     [
-        ({"rest": '<contact><exclude body1="hand" body2="world"/><exclude body1="l1" body2="world"/></contact>'}, False),
-        ({"rest": '<contact><exclude body1="l1" body2="world"/></contact>'}, True),
+        (
+            {"rest": '<contact><exclude body1="hand" body2="world"/><exclude body1="l1" body2="world"/></contact>'},
+            False,
+        ),
+        ({"rest": f"<contact>{EXCLUDE.format('l1')}</contact>"}, True),
         ({"options": '<option><flag contact="disable"/></option>'}, True),
         ({"options": '<option o_margin="-1"><flag override="enable"/></option>'}, True),
     ],
@@ -118,17 +126,18 @@ def test_a_door_stands_where_the_keyframe_has_it(tmp_path: Path) -> None:
 
 
 def test_what_the_arm_does_not_move_is_none_of_its_business(tmp_path: Path) -> None:
-    other = """<body name="other" pos="-1 0 0"><joint name="c" axis="0 0 1" range="-1 1"/><geom type="sphere" size=".1"/>
+    other = """<body name="other" pos="-1 0 0"><joint name="c" axis="0 0 1" range="-1 1"/><geom size=".1"/>
         <body name="beyond" pos=".05 0 0"><joint name="d" axis="0 0 1" range="-1 1"/><geom size=".001"/>
-        <body name="last"><joint name="e" axis="0 0 1" range="-1 1"/><geom type="sphere" size=".1"/></body></body></body>"""
+        <body name="last"><joint name="e" axis="0 0 1" range="-1 1"/><geom size=".1"/></body></body></body>"""
     assert not touches(tmp_path, model(world=other), FREE)
     assert not touches(tmp_path, model(hand=CLOSED), FREE)  # fingers that nobody commands, closed as they were built
     assert "rf and world" in touches(tmp_path, model(hand=CLOSED, world=WALL.format("")), np.array([0.75, 0.0]))
 
 
 def test_parts_that_overlap_in_every_pose_were_built_so_others_were_not(tmp_path: Path) -> None:
-    wrist = """<body name="wrist" pos="0 0 0"><joint name="c" axis="1 0 0" range="-2 2"/><geom type="sphere" size=".01"/>
-        <body name="cuff"><joint name="d" axis="1 0 0" range="-2 2"/><geom type="capsule" fromto="-.15 0 0 0 0 0" size=".03"/></body></body>"""
+    wrist = """<body name="wrist" pos="0 0 0"><joint name="c" axis="1 0 0" range="-2 2"/><geom size=".01"/>
+        <body name="cuff"><joint name="d" axis="1 0 0" range="-2 2"/>
+        <geom type="capsule" fromto="-.15 0 0 0 0 0" size=".03"/></body></body>"""
     found = robot(tmp_path, model(hand=wrist), joints=["a", "b", "c", "d"])
     names = {tuple(sorted(found.geometry.model.body(body).name for body in pair)) for pair in found.geometry.by_design}
     assert ("cuff", "l1") in names and found.check_pose(np.zeros(4)).ok
@@ -146,7 +155,8 @@ def test_robots_that_stand_on_drawn_links_as_the_built_in_arm_does(tmp_path: Pat
     drawn = 'contype="0" conaffinity="0"'
     base = f'<body name="base" pos="-.2 0 0"><geom type="box" size=".05 .05 .2" {drawn}/></body>'
     text = model(world="", link=drawn)
-    inner = text.replace('<body name="l1">', f'<body name="base"><geom type="box" pos="-.2 0 0" size=".05 .05 .2" {drawn}/><body name="l1">')
+    stand = f'<body name="base"><geom type="box" pos="-.2 0 0" size=".05 .05 .2" {drawn}/>'
+    inner = text.replace('<body name="l1">', f'{stand}<body name="l1">')
     inner = inner.replace("</worldbody>", "</body></worldbody>").replace('range="-2 2"', 'range="-4 4"')
     assert "base and hand" in touches(tmp_path, inner, np.array([3.1, 0.0]))
     assert not touches(tmp_path, model(world=base), np.array([1.9, 0.0]))
@@ -155,15 +165,21 @@ def test_robots_that_stand_on_drawn_links_as_the_built_in_arm_does(tmp_path: Pat
 def test_ogbenchs_arm_and_gripper_are_free_at_home_and_stopped_by_a_wall() -> None:
     ogbench = pytest.importorskip("ogbench")
     folder = Path(ogbench.__file__).parent / "manipspace/descriptions"
-    joints = ["shoulder_pan_joint", "shoulder_lift_joint", "elbow_joint", "wrist_1_joint", "wrist_2_joint", "wrist_3_joint"]
+    joints = [
+        "shoulder_pan_joint",
+        "shoulder_lift_joint",
+        "elbow_joint",
+        "wrist_1_joint",
+        "wrist_2_joint",
+        "wrist_3_joint",
+    ]
     home = np.array([-1.57, -1.57, 1.57, -1.57, -1.57, 0.0])
 
     def build(wall: str) -> Geometry:
         spec = mujoco.MjSpec.from_file(str(folder / "universal_robots_ur5e/ur5e.xml"))
         hand = mujoco.MjSpec.from_file(str(folder / "robotiq_2f85/2f85.xml"))
         for key in list(spec.keys):
-            key.qpos = key.qpos  # the hand brings joints of its own
-            key.delete() if hasattr(key, "delete") else spec.delete(key)
+            key.delete() if hasattr(key, "delete") else spec.delete(key)  # the hand brings joints of its own
         wrist = next(body for body in spec.bodies if body.name == "wrist_3_link")
         frame = wrist.add_frame(pos=[0, 0.1, 0], quat=[-1, 1, 0, 0])
         frame.attach_body(hand.worldbody.first_body(), "g_", "")
