@@ -14,7 +14,7 @@ import numpy as np
 from forearm.control.gripper import Gripper, factors_of, joint_range, unit
 from forearm.control.limits import Report, Violation
 from forearm.control.linkage import Linkage, Walk
-from forearm.control.touching import carriers, named, touch
+from forearm.control.touching import allow, clearances, named, touch
 from forearm.control.trajectory import Array
 from forearm.errors import did_you_mean
 
@@ -58,7 +58,6 @@ class Geometry:
         keyframe: str | None = None,
     ) -> None:
         self.model = model = named(spec)
-        self._clearance = {True: table_clearance, False: self_clearance}
         key = _keyframe(model, keyframe)
         self._arm = [_id(model, mujoco.mjtObj.mjOBJ_JOINT, name, "joint") for name in joints]
         fingers = [_id(model, mujoco.mjtObj.mjOBJ_JOINT, name, "joint") for name in gripper]
@@ -77,14 +76,13 @@ class Geometry:
         follows = self._linkage.drivers
         moving = {*self._driven, *follows}
         held = {*fingers, *(joint for joint, drivers in follows.items() if drivers & set(opens))}
-        self._carrier = carriers(model, moving)
-        self._held = carriers(model, held).astype(bool)
-        palms = {int(model.body_weldid[model.body_parentid[model.jnt_bodyid[joint]]]) for joint in held}
-        self._palm = np.isin(model.body_weldid, sorted(palms)) & ~self._held
-        self._may_touch = touch(model, self._arm, held, moving, max(table_clearance, self_clearance), ignore)
+        margin = max(table_clearance, self_clearance)
+        may_touch = touch(model, self._arm, held, moving, margin, ignore)
+        least = clearances(model, moving, held, table_clearance, self_clearance)
+        self._body, self._least = model.geom_bodyid.tolist(), allow(least, may_touch).tolist()
         self._own = threading.local()
         self.by_design = self._always_near()
-        self._may_touch |= self.by_design
+        self._least = allow(least, self.by_design).tolist()
 
     def joint_range(self, name: str) -> tuple[float, float]:
         """The model's range of a joint in rad or m; infinite where it has none."""
@@ -153,28 +151,17 @@ class Geometry:
 
     def _too_near(self, data: Any) -> list[tuple[int, int, float, float]]:
         """Bodies that move against each other and are nearer than they may be: both, how near, how near they may be."""
-        model = self.model
-        mujoco.mj_collision(model, data)
+        mujoco.mj_collision(self.model, data)
         found = []
-        for contact in data.contact[: data.ncon] if data.ncon else ():
-            if min(contact.geom) < 0:  # a soft body: it gives way
-                continue
-            first, second = (int(model.geom_bodyid[geom]) for geom in contact.geom)
-            least = self._least(first, second)
-            if contact.dist >= least or self._carrier[first] == self._carrier[second]:
-                continue
-            if frozenset((first, second)) not in self._may_touch:
-                found.append((first, second, float(contact.dist), least))
+        if data.ncon:
+            for (one, other), distance in zip(data.contact.geom.tolist(), data.contact.dist.tolist(), strict=True):
+                if one < 0 or other < 0:  # a soft body: it gives way
+                    continue
+                first, second = self._body[one], self._body[other]
+                least = self._least[first][second]
+                if distance < least:
+                    found.append((first, second, distance, least))
         return found
-
-    def _least(self, first: int, second: int) -> float:
-        """How near two bodies may be to each other, m. Fingers are built to come close to their own palm."""
-        model = self.model
-        moving = model.body_weldid[first] and model.body_weldid[second]
-        if not moving or model.body_rootid[first] != model.body_rootid[second]:
-            return self._clearance[True]
-        in_hand = (self._held[first] and self._palm[second]) or (self._held[second] and self._palm[first])
-        return 0.0 if in_hand else self._clearance[False]
 
     def _always_near(self) -> frozenset[frozenset[int]]:
         """Pairs of the robot's own bodies that are too near in nearly every pose: so they were built."""
@@ -205,9 +192,11 @@ class Geometry:
         return self._linkage.walk(self._own.data)
 
     def _place(self, walk: Walk, row: Array) -> Any:
-        told = row[: len(self._arm)]
+        count = len(self._arm)
+        told = np.empty(len(self._driven))
+        told[:count] = row[:count]
         if self._gripper:
-            told = np.append(told, row[-1] * self._gripper.factors)
+            told[count:] = row[-1] * self._gripper.factors
         walk.place(told)
         mujoco.mj_kinematics(self.model, walk.data)
         return walk.data

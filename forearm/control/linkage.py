@@ -81,13 +81,13 @@ class Walk:
     """
 
     def __init__(self, home: Array, told: Array, groups: Sequence["_Group"], data: Any) -> None:
-        self.data, self._home, self._told, self._groups = data, home, told, groups
+        self.data, self._told, self._groups = data, told, groups
+        data.qpos[:] = home
         self._last: list[tuple[Array, Array]] = [(home[group.heard], home[group.address]) for group in groups]
 
     def place(self, told: Array) -> None:
         """Set the whole pose from positions (J,) of the driven joints."""
         qpos = self.data.qpos
-        qpos[:] = self._home
         qpos[self._told] = told
         for i, group in enumerate(self._groups):
             heard = qpos[group.heard].copy()

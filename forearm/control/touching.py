@@ -93,6 +93,35 @@ def touch(
     return apart | _neighbours(model) - _paired(model)
 
 
+def clearances(model: Any, moving: Iterable[int], gripper: Iterable[int], others: float, own: float) -> Array:
+    """(nbody, nbody) how near two bodies may be to each other, m; -inf where they do not move against each other.
+
+    Args:
+        model: compiled.
+        moving, gripper: numbers of the joints that move with the arm or its gripper, and of those of the gripper.
+        others: m to what stands still or is not the robot's.
+        own: m between parts of the robot that move. Fingers are built to come close to their own palm: 0 there.
+    """
+    root, weld = model.body_rootid, model.body_weldid
+    found = np.where((root[:, None] == root) & (weld[:, None] > 0) & (weld > 0), own, others)
+    held = carriers(model, gripper).astype(bool)
+    palms = {int(weld[model.body_parentid[model.jnt_bodyid[joint]]]) for joint in gripper} - {0}
+    palm = np.isin(weld, sorted(palms)) & ~held
+    in_hand = held[:, None] & palm
+    found[in_hand | in_hand.T] = 0.0
+    carrier = carriers(model, moving)
+    found[carrier[:, None] == carrier] = -np.inf
+    return np.asarray(found, np.float64)
+
+
+def allow(least: Array, pairs: Iterable[frozenset[int]]) -> Array:
+    """`least` (nbody, nbody), changed so that pairs of bodies may come as near to each other as they like."""
+    for pair in pairs:
+        first, second = min(pair), max(pair)
+        least[first, second] = least[second, first] = -np.inf
+    return least
+
+
 def _drawn_but_meant(model: Any, arm: Sequence[int], moved: set[int]) -> list[int]:
     """Geoms without a contact type that count all the same: links of the arm that are nothing but drawn."""
     can = (model.geom_contype | model.geom_conaffinity).astype(bool)
