@@ -46,7 +46,7 @@ def check_fit(robot: "Robot", body: Body) -> None:
 def _refuse(robot: "Robot", why: str) -> None:
     raise ForearmError(
         f"robot '{robot.name}' {why}; choose the robot that the task's commands are for, or give the controller a body "
-        "of your own (docs/robots.md, 'Data of your own robot')"
+        "of your own (docs/robots.md, 'A robot of your own')"
     )
 
 

@@ -12,7 +12,7 @@ from forearm.errors import ForearmError, one_line
 def model_spec(model: str | None) -> mujoco.MjSpec:
     """MuJoCo's description of an MJCF or URDF file, or of the built-in arm.
 
-    Joints of a URDF that mimic others do so by equality constraints: MuJoCo (3.3.0 to 4.0.0) leaves `<mimic>` out.
+    Joints of a URDF that mimic others do so by equality constraints: MuJoCo up to 3.12 leaves `<mimic>` out.
     Raises `ForearmError` if the file cannot be read.
     """
     if model is None:
