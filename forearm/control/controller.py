@@ -19,7 +19,7 @@ from forearm.control.arm_time import ArmTime
 from forearm.control.body import Body
 from forearm.control.command import MOVING, Command, Status
 from forearm.control.episode import Episode, Job, Sent
-from forearm.control.fit import check_fit
+from forearm.control.fit import check_fit, check_pace
 from forearm.control.intake import Intake, Seen
 from forearm.control.limits import Report
 from forearm.control.mind import Mind, Wish
@@ -77,7 +77,7 @@ class Controller:
     ) -> None:
         if mode not in ("thread", "inline", "manual"):
             raise ValueError(f"mode is '{mode}': expected thread, inline or manual")
-        _check_rate(mind, body)
+        check_pace(mind, body)
         check_fit(robot, body)
         self.mind, self.robot, self.body = mind, robot, body
         self.timing = timing or Timing()
@@ -465,15 +465,3 @@ class Controller:
     def _count(self, name: str) -> None:
         with self._lock:
             self._counts[name] += 1
-
-
-def _check_rate(mind: Mind, body: Body) -> None:
-    """Raise `ForearmError` where a mind says how often it commands, and the body is commanded at another rate."""
-    from forearm.rows import same_period
-
-    period = getattr(mind, "period", None)  # a mind of one's own, or a server that is not ours, need not say
-    if period is not None and not same_period(period, body.period):
-        raise ForearmError(
-            f"the world model was trained on one command every {1e3 * period:.4g} ms, but the arm's body takes one "
-            f"every {1e3 * body.period:.4g} ms: give a checkpoint trained at that rate, or a body of the checkpoint's"
-        )

@@ -1,4 +1,4 @@
-"""Whether the commands of a body are this robot's: as many axes, in the same units, and the same arm."""
+"""Whether what a controller is made of fits together: a mind, a body and a robot."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from forearm.control.trajectory import Array
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
+    from forearm.control.mind import Mind
     from forearm.control.robot import Robot
 
 ELSEWHERE = 0.01
@@ -41,6 +42,18 @@ def check_fit(robot: "Robot", body: Body) -> None:
                 f"has its tool up to {away:.2g} m from where commands take it to be: other joints, another order of "
                 "them, or another base or tool",
             )
+
+
+def check_pace(mind: "Mind", body: Body) -> None:
+    """Raise `ForearmError` where a mind says how often it commands, and the body is commanded at another rate."""
+    from forearm.rows import same_period
+
+    period = getattr(mind, "period", None)  # a mind of one's own, or a server that is not ours, need not say
+    if period is not None and not same_period(period, body.period):
+        raise ForearmError(
+            f"the world model was trained on one command every {1e3 * period:.4g} ms, but the arm's body takes one "
+            f"every {1e3 * body.period:.4g} ms: give a checkpoint trained at that rate, or a body of the checkpoint's"
+        )
 
 
 def _refuse(robot: "Robot", why: str) -> None:
