@@ -11,6 +11,7 @@ import envs
 from forearm import output, settings
 from forearm.control import joint_trajectory
 from forearm.control.body import Body, ToolBody
+from forearm.control.fit import check_fit
 from forearm.control.limits import Report
 from forearm.control.robot import Robot
 from forearm.control.trajectory import Trajectory
@@ -48,6 +49,8 @@ def main(overrides: Sequence[str]) -> int:
     if form == JOINTS:
         joint_trajectory.check_format(out)
         arm = Robot(chosen.one("robot")), ToolBody(task["name"])
+        check_fit(*arm)
+        joint_trajectory.check_rate(chosen["rate"])
     if picture == out:
         raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
     horizon = build_planner(planner).config.horizon  # contradictory settings are told before anything is loaded

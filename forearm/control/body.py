@@ -14,6 +14,9 @@ class Body(Protocol):
     """Translates between the commands (A,) that a world model was trained on and positions (D,) of a robot's axes.
 
     low, high: (A,) bounds of a command. period: s from one command to the next. names: (A,) what they are called.
+
+    One may also have `axes`, names of the axes (D,); `units` (D,), "rad" or "m"; and `tool`, which gives the place of
+    the tool (N, 3) in m at positions (N, D). A robot that contradicts them is refused at once.
     """
 
     low: Array
@@ -44,6 +47,8 @@ class ToolBody:
     """
 
     names: Sequence[str] | None = ("dx", "dy", "dz", "gripper")
+    axes = (*(f"joint{number}" for number in range(1, 8)), "gripper")
+    units = (*("rad",) * 7, "m")
 
     def __init__(self, task: str) -> None:
         import envs
@@ -67,6 +72,12 @@ class ToolBody:
         if not np.isfinite(readings).all():
             raise ValueError("joint readings hold a number that is NaN or infinite")
         return np.append(readings[:7], readings[14]).astype(np.float64)
+
+    def tool(self, positions: Array) -> Array:
+        """Where the tool is, (N, 3) in m, at positions (N, 8)."""
+        from envs import kinematics
+
+        return np.asarray(kinematics.forward(positions[:, :7])[0])
 
     def targets(self, start: Array, actions: Array) -> Array:
         """See `Body`; the tool stays in the task's workspace, the joints within their speeds."""

@@ -19,6 +19,7 @@ from forearm.control.arm_time import ArmTime
 from forearm.control.body import Body
 from forearm.control.command import MOVING, Command, Status
 from forearm.control.episode import Episode, Job, Sent
+from forearm.control.fit import check_fit, check_pace
 from forearm.control.intake import Intake, Seen
 from forearm.control.limits import Report
 from forearm.control.mind import Mind, Wish
@@ -56,7 +57,8 @@ class Controller:
         clock: s; what `act` takes for now when it is not told, and what a plan's take-over is timed by in `thread`
             mode. `now` must be of the same clock.
 
-    Raises ValueError for an unknown mode, `ForearmError` for a mind that plans at another rate than the body's.
+    Raises ValueError for an unknown mode, `ForearmError` for a mind that plans at another rate than the body's, and for
+    a body whose commands are another arm's.
 
     Attributes:
         plan: the last plan that was followed, None before the first of a goal.
@@ -75,7 +77,8 @@ class Controller:
     ) -> None:
         if mode not in ("thread", "inline", "manual"):
             raise ValueError(f"mode is '{mode}': expected thread, inline or manual")
-        _check_rate(mind, body)
+        check_pace(mind, body)
+        check_fit(robot, body)
         self.mind, self.robot, self.body = mind, robot, body
         self.timing = timing or Timing()
         self.mode, self.clock = mode, clock
@@ -260,7 +263,7 @@ class Controller:
         else:
             told = self._sent.at(seen.time)
             if told is not None:
-                episode.off_path = float(abs(seen.position - told).max() / self.timing.max_off_path)
+                episode.off_path = float(self.robot.limits.apart(seen.position, told).max() / self.timing.max_off_path)
         if seen.frame is None or episode.goal is None:
             return
         if not self._time.knows(seen.time):
@@ -462,15 +465,3 @@ class Controller:
     def _count(self, name: str) -> None:
         with self._lock:
             self._counts[name] += 1
-
-
-def _check_rate(mind: Mind, body: Body) -> None:
-    """Raise `ForearmError` where a mind says how often it commands, and the body is commanded at another rate."""
-    from forearm.rows import same_period
-
-    period = getattr(mind, "period", None)  # a mind of one's own, or a server that is not ours, need not say
-    if period is not None and not same_period(period, body.period):
-        raise ForearmError(
-            f"the world model was trained on one command every {1e3 * period:.4g} ms, but the arm's body takes one "
-            f"every {1e3 * body.period:.4g} ms: give a checkpoint trained at that rate, or a body of the checkpoint's"
-        )

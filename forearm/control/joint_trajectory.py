@@ -1,19 +1,20 @@
 """Trajectories as ROS 2 takes them: `trajectory_msgs/JointTrajectory` as JSON or YAML, and CSV.
 
 What ROS 2's JointTrajectoryController asks of a message, `problems` checks: every joint in every point, times that rise
-strictly, and no velocity at the end (documentation of ros2_controllers, joint_trajectory_controller).
+strictly, and no velocity at the end (documentation of ros2_controllers, joint_trajectory_controller). It also names
+what the controller of ros2_controllers 6.9.0 takes without a word: numbers that are NaN.
 """
 
 import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.control.message_check import NANO, problems
 from forearm.control.trajectory import Trajectory
 from forearm.errors import ForearmError
 from forearm.files import replacing
@@ -21,18 +22,20 @@ from forearm.files import replacing
 if TYPE_CHECKING:
     from forearm.control.robot import Robot
 
+__all__ = ["FORMATS", "check_format", "check_rate", "message", "moments", "problems", "table", "write"]
+
 FORMATS = (".json", ".yaml", ".yml", ".csv")
-NANO = 1_000_000_000
+DENSEST = 100_000.0
+"""Points a second, at most."""
 
 
 def message(path: Trajectory, robot: "Robot", rate: float) -> dict[str, Any]:
     """The arm's joints along `path` as a JointTrajectory, `rate` points a second and one at the end.
 
     Times count from the path's first moment. The gripper is left out: it has a controller of its own.
-    Raises ValueError for a rate that is not positive.
+    Raises ForearmError for a rate that is not positive, or beyond all use.
     """
-    if not rate > 0:
-        raise ValueError(f"rate must be above 0 points a second, not {rate}")
+    check_rate(rate)
     times = moments(path, rate)
     states, count = path.sample(times), len(robot.joints)
     points = []
@@ -59,38 +62,6 @@ def moments(path: Trajectory, rate: float) -> np.ndarray:
     return np.append(path.start + np.arange(steps) / rate, path.end)
 
 
-def problems(found: Any) -> list[str]:
-    """What a JointTrajectoryController would refuse a message for, a sentence each; empty for a good one."""
-    if not isinstance(found, Mapping) or not isinstance(found.get("joint_names"), Sequence):
-        return ["a JointTrajectory has joint_names and points"]
-    names, points = list(found["joint_names"]), found.get("points")
-    wrong = []
-    if not names or len(set(names)) < len(names):
-        wrong.append("joint_names must name every joint once")
-    if not isinstance(points, Sequence) or not points:
-        return [*wrong, "there must be at least one point"]
-    before = -1
-    for i, point in enumerate(points):
-        for key in ("positions", "velocities", "accelerations"):
-            values = point.get(key, [])
-            if len(values) != len(names) and (key == "positions" or values):
-                wrong.append(f"point {i}: {key} has {len(values)} numbers for {len(names)} joints")
-            if not all(math.isfinite(value) for value in values):
-                wrong.append(f"point {i}: {key} holds a number that is NaN or infinite")
-        if point.get("effort"):
-            wrong.append(f"point {i}: effort is not used for position control")
-        stamp = point["time_from_start"]
-        time = stamp["sec"] * NANO + stamp["nanosec"]
-        if not 0 <= stamp["nanosec"] < NANO:
-            wrong.append(f"point {i}: nanosec must lie between 0 and {NANO}")
-        if time <= before:
-            wrong.append(f"point {i}: time_from_start must rise")
-        before = time
-    if any(points[-1].get("velocities", [])):
-        wrong.append("the last point must have no velocity")
-    return wrong
-
-
 def table(path: Trajectory, robot: "Robot", rate: float) -> str:
     """CSV: time in s, then position, velocity and acceleration of every axis, the gripper included."""
     times = moments(path, rate)
@@ -109,9 +80,10 @@ def table(path: Trajectory, robot: "Robot", rate: float) -> str:
 def write(target: Path, path: Trajectory, robot: "Robot", rate: float) -> None:
     """Write a path in the format that the file's name ends in, whole or not at all.
 
-    Raises ForearmError for another ending, ValueError for a rate that is not positive, OSError.
+    Raises ForearmError for another ending and for a rate that is not positive, or beyond all use; OSError.
     """
     kind = check_format(target)
+    check_rate(rate)
     if kind == ".csv":
         text = table(path, robot, rate)
     elif kind == ".json":
@@ -129,3 +101,9 @@ def check_format(target: Path) -> str:
     if target.suffix.lower() not in FORMATS:
         raise ForearmError(f"out={target}: a joint trajectory is written as {', '.join(FORMATS)}; name such a file")
     return target.suffix.lower()
+
+
+def check_rate(rate: Any) -> None:
+    """Raise ForearmError for a number of points a second that cannot be written."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 < rate <= DENSEST:
+        raise ForearmError(f"rate must be above 0 and at most {DENSEST:g} points a second, not {rate}")

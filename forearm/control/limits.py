@@ -15,7 +15,8 @@ SLACK = 1e-6
 class Limits:
     """Bounds of D axes: `names`, lowest and highest position, largest velocity, acceleration and jerk, (D,) each.
 
-    Positions in rad or m, as the axis has it; the others per second, per second squared and cubed.
+    Positions in rad or m, as the axis has it; the others per second, per second squared and cubed. Positions of an axis
+    that turns or slides without end have infinite bounds.
     Raises ValueError for lengths that differ and bounds that leave no room.
     """
 
@@ -34,13 +35,23 @@ class Limits:
         for name in ("low", "high", "velocity", "acceleration", "jerk"):
             value = np.asarray(getattr(self, name), dtype=np.float64)
             object.__setattr__(self, name, value)
-            if value.shape != (count,) or not np.isfinite(value).all():
+            usable = ~np.isnan(value) if name in ("low", "high") else np.isfinite(value)
+            if value.shape != (count,) or not usable.all():
                 raise ValueError(f"{name} limits: expected {count} finite numbers for {', '.join(self.names)}")
         for i in range(count):
             if not self.low[i] < self.high[i]:
                 raise ValueError(f"{self.names[i]}: nothing is left between {self.low[i]} and {self.high[i]}")
             if min(self.velocity[i], self.acceleration[i], self.jerk[i]) <= 0:
                 raise ValueError(f"{self.names[i]}: velocity, acceleration and jerk limits must be above 0")
+
+    def apart(self, one: Array, other: Array) -> Array:
+        """How far two positions (…, D) are from each other, in rad or m.
+
+        Whole turns do not count for a joint that turns without end: many encoders begin anew after one.
+        """
+        gap = abs(np.asarray(one, np.float64) - other)
+        endless = np.array([unit == "rad" for unit in self.units]) & np.isinf(self.low) & np.isinf(self.high)
+        return np.where(endless, abs((gap + np.pi) % (2 * np.pi) - np.pi), gap)
 
 
 @dataclass(frozen=True)

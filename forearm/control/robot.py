@@ -1,26 +1,30 @@
 """A robot as its config describes it: which joints, how far, how fast, where, and what must not touch."""
 
-import importlib.resources
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import mujoco
 import numpy as np
 
 from forearm.control.collision import Geometry
 from forearm.control.limits import Limits, Report, check
+from forearm.control.model_file import model_spec
 from forearm.control.shaping import Shaper
 from forearm.control.trajectory import Array, Trajectory
-from forearm.errors import ForearmError, one_line
+from forearm.errors import ForearmError, did_you_mean, one_line
+
+FASTEST = 10_000.0
+"""Commands a second, at most."""
+BEYOND = 1e-3
+"""rad or m by which a range of a config may go beyond the model's: it was rounded."""
 
 
 class Robot:
     """An arm, its limits and its shape.
 
-    Its axes are the joints of the config, in rad, and after them, if there is a gripper, the opening of its fingers in
-    m. Positions are limited by the model's joint ranges less the config's margin.
+    Its axes are the joints of the config, and after them, if there is a gripper, the opening of its fingers; in rad
+    where a joint turns, in m where it slides. Positions are limited by the model's joint ranges, or the config's, less
+    its margin. A joint without a range turns without end.
 
     Args:
         config: as in configs/robot.
@@ -32,26 +36,31 @@ class Robot:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.name = str(config.get("name", "without a name"))
         try:
-            self.rate = float(config["rate"])
-            self.joints = [str(name) for name in config["joints"]]
-            self.fingers = [str(name) for name in config["gripper"]]
-            box = config["workspace"]
+            self.rate = number(config["rate"], "rate")
+            self.joints = _names(config["joints"], "joints")
+            gripper = config["gripper"] or []
+            self.fingers = _names(gripper, "gripper")
+            box = _mapping(config["workspace"], "workspace", "low: [X, Y, Z], high: [X, Y, Z]")
             self.workspace = np.array(box["low"], np.float64), np.array(box["high"], np.float64)
-            if not self.rate > 0:
-                raise ValueError(f"rate must be above 0 commands a second, not {self.rate}")
+            if not 0 < self.rate <= FASTEST:
+                raise ValueError(f"rate must be above 0 and at most {FASTEST:g} commands a second, not {self.rate}")
+            if not self.joints:
+                raise ValueError("joints names none; name the arm's joints in the order of a command")
             if any(part.shape != (3,) for part in self.workspace) or not (self.workspace[0] < self.workspace[1]).all():
                 raise ValueError("workspace needs low and high of three numbers, low below high")
             for name in ("position_margin", "table_clearance", "self_clearance"):
-                if not float(config[name]) >= 0:
+                if not 0 <= number(config[name], name) < np.inf:
                     raise ValueError(f"{name} must be at least 0, not {config[name]}")
+            keyframe = config.get("keyframe")
             self.geometry = Geometry(
                 model_spec(config["model"]),
                 self.joints,
-                self.fingers,
+                gripper if isinstance(gripper, Mapping) else self.fingers,
                 str(config["tool"]),
                 float(config["table_clearance"]),
                 float(config["self_clearance"]),
-                config.get("ignore", ()),
+                _pairs(config.get("ignore") or ()),
+                None if keyframe is None else str(keyframe),
             )
             self.limits = self._limits(config)
         except KeyError as error:
@@ -92,25 +101,79 @@ class Robot:
 
     def _limits(self, config: Mapping[str, Any]) -> Limits:
         count, margin, shares = len(self.joints), float(config["position_margin"]), config["shares"]
+        shares = _mapping(shares, "shares", "velocity, acceleration and jerk")
         for name, share in shares.items():
-            if not 0 < float(share) <= 1:
+            if not 0 < number(share, f"shares.{name}") <= 1:
                 raise ValueError(f"shares.{name} must be above 0 and at most 1, not {share}")
-        ranges = np.array([self.geometry.joint_range(name) for name in self.joints])
+        given = _mapping(config.get("range") or {}, "range", "{NAME: [LOW, HIGH]}")
+        for name in given:
+            if name not in (known := [*self.joints, *self.fingers[:1]]):
+                raise ValueError(f"range names '{name}', which is none of the joints{did_you_mean(str(name), known)}")
+        ranges = np.array(
+            [self._narrowed(name, self.geometry.joint_range(name), given.get(name)) for name in self.joints]
+        )
         low, high = ranges[:, 0] + margin, ranges[:, 1] - margin
         fastest = {}
         for name in ("velocity", "acceleration", "jerk"):
-            given = np.array(config[name], np.float64)
-            if given.shape != (count,):
-                raise ValueError(f"{name} needs {count} numbers, one for each joint, but has {given.size}")
-            fastest[name] = given * float(shares[name])
-        names, units = list(self.joints), ["rad"] * count
+            if not isinstance(config[name], Sequence | np.ndarray):
+                raise ValueError(f"{name} needs {count} numbers, one for each joint, not {config[name]}")
+            most = np.array([number(value, name) for value in config[name]])
+            if most.shape != (count,):
+                raise ValueError(f"{name} needs {count} numbers, one for each joint, but has {most.size}")
+            fastest[name] = most * float(shares[name])
+        names, units = list(self.joints), self.geometry.units
         if self.fingers:
-            opening = np.array([self.geometry.joint_range(name) for name in self.fingers])
-            names, units = [*names, "gripper"], [*units, "m"]
-            low, high = np.append(low, opening[:, 0].max()), np.append(high, opening[:, 1].min())
+            opening = self._narrowed(self.fingers[0], self.geometry.opening_range(), given.get(self.fingers[0]))
+            names = [*names, "gripper"]
+            low, high = np.append(low, opening[0]), np.append(high, opening[1])
             for name in fastest:
-                fastest[name] = np.append(fastest[name], float(config[f"gripper_{name}"]))
+                fastest[name] = np.append(fastest[name], number(config[f"gripper_{name}"], f"gripper_{name}"))
         return Limits(names, low, high, **fastest, units=units)
+
+    def _narrowed(self, name: str, known: tuple[float, float], given: Any) -> tuple[float, float]:
+        """The range of a joint, (low, high): the one that is known, or the part of it that the config gives."""
+        low, high = known
+        if given is None:
+            return low, high
+        if isinstance(given, str | bytes) or not isinstance(given, Sequence) or len(given) != 2:
+            raise ValueError(f"range.{name} must be two numbers, [LOW, HIGH], not {given}")
+        ends = number(given[0], f"range.{name}"), number(given[1], f"range.{name}")
+        if not ends[0] < ends[1]:
+            raise ValueError(f"range.{name} must be low and high, low below high, not {given}")
+        if ends[0] < low - BEYOND or ends[1] > high + BEYOND:
+            raise ValueError(f"range.{name} is {given}, but the model's joint only goes from {low:.4g} to {high:.4g}")
+        return max(low, ends[0]), min(high, ends[1])
+
+
+def number(value: Any, name: str) -> float:
+    """A number of a config as a float, be it infinite or NaN; raises ValueError for anything else."""
+    if isinstance(value, bool):
+        raise ValueError(f"{name} must be a number, not {value}")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} must be a number, not {value}") from None
+
+
+def _names(value: Any, key: str) -> list[str]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | Mapping):
+        raise ValueError(f"{key} must be a list of joints, not {value!r}")
+    return [str(name) for name in value]
+
+
+def _mapping(value: Any, key: str, of: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{key} must be a mapping of {of}, not {value!r}")
+    return value
+
+
+def _pairs(value: Any) -> list[list[str]]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise ValueError(f"ignore must be a list of pairs of bodies, [[ONE, OTHER], ...], not {value!r}")
+    for pair in value:
+        if isinstance(pair, str | bytes) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ValueError(f"ignore holds {pair!r}, which is no pair of bodies, [ONE, OTHER]")
+    return [[str(name) for name in pair] for pair in value]
 
 
 def load_robot(name: str = "panda") -> Robot:
@@ -118,17 +181,3 @@ def load_robot(name: str = "panda") -> Robot:
     from forearm import settings
 
     return Robot(settings.load("plan", [f"robot={name}"]).one("robot"))
-
-
-def model_spec(model: str | None) -> mujoco.MjSpec:
-    """MuJoCo's description of an MJCF file, or of the built-in arm; raises `ForearmError` if it cannot be read."""
-    if model is None:
-        text = importlib.resources.files("envs").joinpath("assets/arm.xml").read_text(encoding="utf-8")
-        return mujoco.MjSpec.from_string(text)
-    path = Path(model).expanduser()
-    if not path.is_file():
-        raise ForearmError(f"model={model}: no such file; give the MJCF file of the arm")
-    try:
-        return mujoco.MjSpec.from_file(str(path))
-    except ValueError as error:
-        raise ForearmError(f"model={model}: {one_line(error)}") from None

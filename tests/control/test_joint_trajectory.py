@@ -94,7 +94,7 @@ def test_a_csv_has_every_axis_with_the_gripper(path: Trajectory, robot: Robot, t
 def test_another_ending_or_rate_is_refused(path: Trajectory, robot: Robot, tmp_path: Path) -> None:
     with pytest.raises(ForearmError, match=r"\.csv; name such a file"):
         write(tmp_path / "trajectory.txt", path, robot, 50.0)
-    with pytest.raises(ValueError, match="rate"):
+    with pytest.raises(ForearmError, match="rate"):
         write(tmp_path / "trajectory.json", path, robot, 0.0)
     assert not list(tmp_path.iterdir())
 
