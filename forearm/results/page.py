@@ -40,6 +40,7 @@ def page(folder: Path, before: str = "") -> str:
             old = rows.get((cell.protocol, cell.title), {})
             rows[cell.protocol, cell.title] = _row(cell, document, ceiling) | _ceiling_kept(old, ceiling)
             told[str(cell.folder)] = _provenance(document)
+            told.pop(_apart(cell), None)
             if cell.ceiling is not None and ceiling is not None:
                 told[str(cell.ceiling.folder)] = _provenance(ceiling)
     known = [cell for cell in CELLS if (cell.protocol, cell.title) in rows]
@@ -57,9 +58,14 @@ def page(folder: Path, before: str = "") -> str:
         "|---" * 7 + "|",
     ]
     for cell in known:
-        folders = [str(one.folder) for one in (cell, cell.ceiling) if one is not None]
-        lines += [told[folder] for folder in folders if folder in told]
+        ceiling = [] if cell.ceiling is None else [str(cell.ceiling.folder)]
+        lines += [told[folder] for folder in (str(cell.folder), _apart(cell), *ceiling) if folder in told]
     return "\n".join(lines) + "\n"
+
+
+def _apart(cell: Cell) -> str:
+    """Where holding still was measured apart, after the rest of a cell; whoever measures the cell measures it anew."""
+    return f"{cell.folder}-hold"
 
 
 def _kept(before: str) -> tuple[dict[tuple[str, str], dict[str, str]], dict[str, str]]:
