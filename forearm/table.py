@@ -44,6 +44,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
 
 
 def plain_table(title: str) -> Table:
+    """An empty table in the house's style."""
     return Table(title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD, padding=0)
 
 

@@ -69,11 +69,7 @@ class CellImagination:
     geometry: PositionCost
     keep: bool = False
     moments: list[Moment] = field(default_factory=list)
-
-    @property
-    def fingerprint(self) -> str | None:
-        """Of the world model."""
-        return self.eyes.fingerprint
+    fingerprint: str | None = None
 
     def begin(self, goals: Sequence[NDArray[np.uint8]]) -> None:
         """See `forearm.agent.Imagination`."""

@@ -26,7 +26,7 @@ class Ranking:
         steps: (T,) control steps ahead.
         spearman: (T,) mean over starts; NaN where nothing moved differently.
         low, high: (T,) 95 % interval of that mean.
-        range_steps: the farthest of `steps` up to which every lower bound lies above 0; 0 where the first does not.
+        range_steps: the farthest of `steps` up to which every lower bound that is known lies above 0; else 0.
     """
 
     steps: list[int]
@@ -41,8 +41,8 @@ def rank_targets(
 ) -> list[float | None]:
     """How well predictions rank commands for targets 1, 2, … latent steps ahead, from one start.
 
-    Each way that the explorer went makes a target: where it was after t steps. All ways are ranked by how near to it the
-    model predicts them, and by how near they came. The rank correlation is averaged over the targets.
+    Each way that the explorer went makes a target: where it was after t steps. All ways are ranked by how near to it
+    the model predicts them, and by how near they came. The rank correlation is averaged over the targets.
 
     Args:
         dynamics: the world model, planning's `rollout(state, actions)`.
@@ -85,7 +85,7 @@ def summary(found: list[list[float | None]], frameskip: int, seed: int = 0) -> R
     steps = [frameskip * (t + 1) for t in range(table.shape[1])]
     reached = 0
     for step, bound in zip(steps, low, strict=True):
-        if bound is None or bound <= 0:
+        if bound is not None and bound <= 0:
             break
-        reached = step
+        reached = step if bound is not None else reached  # where nothing moved there was nothing to rank
     return Ranking(steps, means, low, high, reached)

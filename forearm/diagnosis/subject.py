@@ -121,7 +121,8 @@ def check_planner(planner: Any, name: str) -> None:
         raise ForearmError(f"planner={name} does not search, so there is nothing to diagnose: choose another planner")
     if planner.differentiable or planner.uses_residuals:
         raise ForearmError(
-            f"planner={name} follows gradients, and a simulator has none: diagnose one that samples, such as planner=cem"
+            f"planner={name} follows gradients, and a simulator has none: "
+            "diagnose one that samples, such as planner=cem"
         )
 
 
