@@ -108,10 +108,13 @@ class LatentImagination:
 
     def objective(self, episodes: Sequence[int], last_actions: Sequence[np.ndarray]) -> "Objective":
         """Distance to the goal latents plus the other costs, after the commands (A,) that were carried out last."""
+        return self.toward(self._goals_of(episodes), last_actions)
+
+    def toward(self, goals: torch.Tensor, last_actions: Sequence[np.ndarray]) -> "Objective":
+        """The same for goal latents (B, D), whatever the episodes' own goals are."""
         from planner import LatentDistance, WeightedSum
 
         wanted = self._objective
-        goals = self._goals_of(episodes)
         distance = LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric)
         others = self._other_costs(last_actions, goals)
         return WeightedSum([(1.0, distance), *others]) if others else distance

@@ -46,6 +46,10 @@ class Eyes(Protocol):
         """See `forearm.agent.Imagination`."""
         ...
 
+    def toward(self, goals: torch.Tensor, last_actions: list[Array]) -> Any:
+        """The task's own cost towards goal latents (B, D), after commands (A,) that were carried out last."""
+        ...
+
     def proposals(self, episodes: list[int]) -> tuple[Any, ...]:
         """See `forearm.agent.Imagination`."""
         ...

@@ -1,7 +1,7 @@
 """How far ahead a world model still ranks commands better than chance."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,8 +11,7 @@ from forearm.diagnosis.pools import plain, spearman
 
 if TYPE_CHECKING:
     from forearm.diagnosis.costs import PositionCost
-    from forearm.diagnosis.futures import Explored
-    from world_model.latent_dynamics import LatentState
+    from forearm.diagnosis.futures import Explored, Eyes
 
 Array = NDArray[np.float64]
 RESAMPLES = 2000
@@ -36,32 +35,33 @@ class Ranking:
     range_steps: int
 
 
-def rank_targets(
-    dynamics: Any, state: "LatentState", explored: "Explored", geometry: "PositionCost"
-) -> list[float | None]:
+def rank_targets(eyes: "Eyes", explored: "Explored", geometry: "PositionCost") -> list[float | None]:
     """How well predictions rank commands for targets 1, 2, … latent steps ahead, from one start.
 
-    Each way that the explorer went makes a target: where it was after t steps. All ways are ranked by how near to it
-    the model predicts them, and by how near they came. The rank correlation is averaged over the targets.
+    Each way that the explorer went makes a target: where it was after t steps. All ways are ranked by the task's own
+    cost towards it, as the model predicts them, and by how near they came. The rank correlation is averaged over the
+    targets.
 
     Args:
-        dynamics: the world model, planning's `rollout(state, actions)`.
-        state: the start, B = 1.
+        eyes: the world model, which has been shown the start as episode 0.
         explored: K ways (K, T, …) from that start.
         geometry: says which things count.
     """
+    dynamics, _, state = eyes.problem([0])
+    ways = len(explored.actions)
     commands = torch.as_tensor(explored.actions, dtype=torch.float32)[None]
+    before = [np.zeros(commands.shape[-1])] * ways
+    found: list[float | None] = []
     with torch.inference_mode():
         predicted = dynamics.rollout(state, commands)[0]
-    ways, steps = predicted.shape[:2]
-    found: list[float | None] = []
-    for t in range(steps):
-        real = explored.latents[:, t + 1].to(predicted)
-        guess = plain((predicted[:, t][:, None] - real[None]).flatten(2).square().mean(-1))
-        true = geometry.between(explored.positions[:, t + 1])
-        values = [spearman(np.delete(guess[:, j], j), np.delete(true[:, j], j)) for j in range(ways)]
-        known = [value for value in values if value is not None]
-        found.append(float(np.mean(known)) if known else None)
+        for t in range(predicted.shape[1]):
+            objective = eyes.toward(explored.latents[:, t + 1].to(predicted), before)
+            led = predicted[None, :, t : t + 1].expand(ways, -1, -1, -1)
+            so_far = commands[:, :, : (t + 1) * eyes.frameskip].expand(ways, -1, -1, -1)
+            guess, true = plain(objective.cost(led, so_far)), geometry.between(explored.positions[:, t + 1])
+            values = [spearman(np.delete(guess[j], j), np.delete(true[j], j)) for j in range(ways)]
+            known = [value for value in values if value is not None]
+            found.append(float(np.mean(known)) if known else None)
     return found
 
 

@@ -102,11 +102,10 @@ def ranking(subject: Subject, episode: "Episode", seed: int, effort: Effort) -> 
     observation = subject.env.observe()
     subject.eyes.begin([observation["pixels"]])
     subject.eyes.observe(0, observation, None)
-    dynamics, _, state = subject.eyes.problem([0])
     rngs = [np.random.default_rng([seed, episode.episode, way]) for way in range(effort.ways)]
     start = subject.env.snapshot()
     steps = max(1, effort.farthest // subject.eyes.frameskip)
-    return rank_targets(dynamics, state, explore(subject.env, subject.eyes, start, rngs, steps), geometry)
+    return rank_targets(subject.eyes, explore(subject.env, subject.eyes, start, rngs, steps), geometry)
 
 
 def _flat(parts: Sequence[Explored]) -> tuple[Any, Any]:

@@ -52,6 +52,10 @@ class LatentEyes:
         """See `forearm.agent.Imagination`."""
         return self._imagination.problem(episodes)
 
+    def toward(self, goals: torch.Tensor, last_actions: list[Array]) -> Any:
+        """See `Eyes`."""
+        return self._imagination.toward(goals, last_actions)
+
     def proposals(self, episodes: list[int]) -> tuple[Any, ...]:
         """See `forearm.agent.Imagination`."""
         return self._imagination.proposals(episodes)
