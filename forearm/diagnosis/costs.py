@@ -127,7 +127,7 @@ class Recorded:
     def cost(self, trajectory: Any, actions: Any) -> Any:
         """What `inner` says."""
         costs = self.inner.cost(trajectory, actions)
-        self.actions.append(np.array(actions[0].detach().double().cpu()))
+        self.actions.append(actions[0].detach().double().cpu().numpy().copy())
         self.costs.append(np.array(np.asarray(costs[0]), dtype=np.float64))
         return costs
 
