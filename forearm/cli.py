@@ -58,6 +58,15 @@ COMMANDS: dict[str, Command] = {
         ),
         "compare",
     ),
+    "diagnose": Command(
+        "forearm.diagnose_command",
+        "why a planner fails: latents, cost, dynamics, candidates or distance",
+        (
+            "forearm diagnose task=pick_place planner=cem episodes=20",
+            "forearm diagnose task=fetch/push planner=guided samples=null iterations=null",
+        ),
+        "diagnose",
+    ),
     "serve": Command(
         "forearm.serve_command",
         "plans over a websocket, for forearm's client or openpi's",

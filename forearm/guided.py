@@ -18,6 +18,8 @@ USUAL: dict[str, Any] = {
     "prior_spread": 0.3,
     "prior_gain": 1.0,
     "terminal": 1000.0,
+    "terminal_weights": "last",
+    "until": None,
     "features": False,
 }
 """Of tasks that say nothing."""
@@ -42,7 +44,7 @@ def suited(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str, Any
             raise ForearmError(f"{task['name']}.{GUIDED} has no setting '{key}'{did_you_mean(str(key), USUAL)}")
     chosen = USUAL | given
     # The policy weighs nothing, so it needs no distance.
-    told = {"weights": "last", "terminal": chosen["terminal"], "features": chosen["features"]}
+    told = {"weights": "last", **{key: chosen[key] for key in ("terminal", "terminal_weights", "until", "features")}}
     cost = told if is_guided(planner) else {}
     return {
         **task,

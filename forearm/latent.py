@@ -26,8 +26,9 @@ class LatentImagination:
 
     Args:
         model: the world model, in evaluation mode.
-        objective: `weights` and `decay` of the latent distance over the horizon, its `slowness`, and the weights
-            `action`, `smoothness`, `terminal` and `unlikely` of the other costs, as in configs/task.
+        objective: `weights` and `decay` of the latent distance over the horizon, its `slowness`, the weights
+            `action`, `smoothness`, `terminal` and `unlikely` of the other costs, and the control steps `until` which
+            all of them look, as in configs/task.
         fingerprint: of the model's checkpoint, if it has one.
         heads: of the model, needed for `terminal`, `unlikely` and the proposal `prior`.
         proposals: names out of `PROPOSALS`.
@@ -59,6 +60,7 @@ class LatentImagination:
         self._gain = checks.real("prior_gain", gain, least=0.0)
         self._dynamics = LatentDynamics(model)
         self._metric = self._map()
+        self._until = self._prefix()
         self._unlikely: UnlikelyLatents | None = None
         if heads is not None and weight_of(objective, "unlikely"):
             free = checks.real("unlikely_free", objective.get("unlikely_free", 2.0), least=0.0)
@@ -108,13 +110,31 @@ class LatentImagination:
 
     def objective(self, episodes: Sequence[int], last_actions: Sequence[np.ndarray]) -> "Objective":
         """Distance to the goal latents plus the other costs, after the commands (A,) that were carried out last."""
-        from planner import LatentDistance, WeightedSum
+        return self.toward(self._goals_of(episodes), last_actions)
+
+    def toward(self, goals: torch.Tensor, last_actions: Sequence[np.ndarray]) -> "Objective":
+        """The same for goal latents (B, D), whatever the episodes' own goals are."""
+        from planner import LatentDistance, Prefix, WeightedSum
 
         wanted = self._objective
-        goals = self._goals_of(episodes)
         distance = LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric)
         others = self._other_costs(last_actions, goals)
-        return WeightedSum([(1.0, distance), *others]) if others else distance
+        whole = WeightedSum([(1.0, distance), *others]) if others else distance
+        return whole if self._until is None else Prefix(whole, self._until)
+
+    def _prefix(self) -> int | None:
+        """Latent steps that count, of `objective.until`; None: all."""
+        from planner import checks
+
+        until = self._objective.get("until")
+        if until is None:
+            return None
+        steps, frameskip = checks.integer("objective.until", until, 1), self._model.config.frameskip
+        if steps % frameskip:
+            raise ValueError(
+                f"objective.until={steps} is no multiple of {frameskip}, the control steps in a latent step"
+            )
+        return steps // frameskip
 
     def proposals(self, episodes: Sequence[int]) -> "tuple[Proposal, ...]":
         """The chosen proposals, for planning these episodes together."""
@@ -142,7 +162,8 @@ class LatentImagination:
             last = torch.as_tensor(np.stack(list(last_actions)), dtype=torch.float32)
             costs.append((1.0, ActionCost(wanted["action"], wanted["smoothness"], last)))
         if self._heads is not None and (weight := weight_of(wanted, "terminal")):
-            costs.append((weight, TerminalValue(self._heads.distance, goals)))
+            counts = str(wanted.get("terminal_weights", "last"))
+            costs.append((weight, TerminalValue(self._heads.distance, goals, counts, wanted["decay"])))
         if self._unlikely is not None:
             costs.append((weight_of(wanted, "unlikely"), self._unlikely))
         return costs

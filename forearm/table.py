@@ -18,7 +18,7 @@ MOST_COLUMNS = 10_000
 def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     """A table for each task of a results document, and one for what its paired tests say."""
     for task in dict.fromkeys(row["task"] for row in document["rows"]):
-        table = _table(f"{task}: success with 95 % Wilson interval")
+        table = plain_table(f"{task}: success with 95 % Wilson interval")
         table.add_column("planner", no_wrap=True, min_width=15)
         for heading in ("success %", "n", "final\ncm", "steps", "plan ms\np50/p95", "model\nevals"):
             table.add_column(heading, justify="right", no_wrap=True)
@@ -34,7 +34,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
                 f"drawn ({share:.0f} %) were solved before the arm moved\n"
             )
     for task in dict.fromkeys(pair["task"] for pair in document["pairs"]):
-        pairs = _table(f"{task}: exact paired tests, Holm-corrected")
+        pairs = plain_table(f"{task}: exact paired tests, Holm-corrected")
         for heading in ("a", "b"):
             pairs.add_column(heading, no_wrap=True)
         for heading in ("only\na", "only\nb", "p\nHolm"):
@@ -79,7 +79,8 @@ class _Whole:
         yield from console.render(self._table, options.update(width=max(options.max_width, needed)))
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """An empty table in the house's style."""
     return Table(title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD, padding=0)
 
 

@@ -22,6 +22,7 @@ from planner.dial import DIAL, DIALConfig
 from planner.familiarity import TerminalValue, UnlikelyLatents
 from planner.gauss_newton import GaussNewton, GaussNewtonConfig
 from planner.gradient import GradientConfig, GradientDescent
+from planner.horizon import OverHorizon, Prefix
 from planner.icem import ICEM, ICEMConfig
 from planner.mppi import MPPI, MPPIConfig
 from planner.objectives import ActionCost, LatentDistance, WeightedSum
@@ -102,6 +103,7 @@ __all__ = [
     "LatentDistance",
     "MPPIConfig",
     "Objective",
+    "OverHorizon",
     "Past",
     "Plan",
     "PlanError",
@@ -110,6 +112,7 @@ __all__ = [
     "PolicyConfig",
     "PredictiveSampling",
     "PredictiveSamplingConfig",
+    "Prefix",
     "PreviousPlan",
     "Problem",
     "Proposal",

@@ -1,6 +1,6 @@
 """Costs that keep a search where its model can be believed, and let it see further than its horizon."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from planner import checks
 from planner.evaluation import as_tensor
+from planner.horizon import OverHorizon
 
 
 class UnlikelyLatents:
@@ -59,32 +60,40 @@ class UnlikelyLatents:
 
 
 class TerminalValue:
-    """What is still to come after the horizon, as a learned function of its last latents sees it.
+    """What is still to come, as a learned function of predicted latents sees it: of the last, unless told otherwise.
 
-    `function(latents, goal)` maps (K, ...) and (K, ...) to (K,), such as predicted steps to the goal; it is called
+    `function(latents, goal)` maps (N, ...) and (N, ...) to (N,), such as predicted steps to the goal; it is called
     once per problem, so that results do not depend on the batch. `goal` (B, ...) may be None: then it is called with
-    the latents alone. A value at the end of the horizon: Lowrey et al. (POLO), ICLR 2019; Hansen et al. (TD-MPC),
-    ICML 2022, eq. 3.
+    the latents alone. `weights` and `decay` say which steps count, see `OverHorizon`. A value at the end of the
+    horizon: Lowrey et al. (POLO), ICLR 2019; Hansen et al. (TD-MPC), ICML 2022, eq. 3.
     """
 
-    def __init__(self, function: Callable[..., Any], goal: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        goal: Tensor | None = None,
+        weights: str | Sequence[float] = "last",
+        decay: float = 0.8,
+    ) -> None:
         self.function = function
         self.goal = goal
+        self.over = OverHorizon(weights, decay)
 
     def cost(self, trajectory: Any, actions: Tensor) -> Tensor:
-        """The function of the last step of a trajectory (B, K, H', ...): (B, K); `ValueError` for anything else."""
+        """The function of those steps of a trajectory (B, K, H', ...) that count: (B, K); `ValueError` for others."""
         device = actions.device if self.goal is None else self.goal.device
-        last = as_tensor(trajectory, device)[:, :, -1]
-        if self.goal is not None and len(self.goal) != len(last):
-            raise ValueError(f"trajectory is of {len(last)} problems, the goal of {len(self.goal)}")
+        latents = as_tensor(trajectory, device)
+        latents = latents[:, :, -1:] if self.over.weights == "last" else latents
+        if self.goal is not None and len(self.goal) != len(latents):
+            raise ValueError(f"trajectory is of {len(latents)} problems, the goal of {len(self.goal)}")
         rows = []
-        for b, latents in enumerate(last):
-            wanted = () if self.goal is None else (self.goal[b].expand_as(latents),)
-            values = as_tensor(self.function(latents, *wanted), actions.device)
-            if values.shape != latents.shape[:1]:
+        for b, row in enumerate(latents.flatten(1, 2)):
+            wanted = () if self.goal is None else (self.goal[b].expand_as(row),)
+            values = as_tensor(self.function(row, *wanted), actions.device)
+            if values.shape != row.shape[:1]:
                 raise ValueError(
                     f"the terminal value has shape {tuple(values.shape)}; expected one number for each of the "
-                    f"{len(latents)} candidates"
+                    f"{len(row)} {'candidates' if self.over.weights == 'last' else 'predicted latents'}"
                 )
-            rows.append(values)
-        return torch.stack(rows)
+            rows.append(values.unflatten(0, latents.shape[1:3]))
+        return self.over.total(torch.stack(rows))

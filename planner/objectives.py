@@ -10,18 +10,17 @@ from torch import Tensor
 
 from planner import checks
 from planner.evaluation import as_tensor, residuals_of
+from planner.horizon import OverHorizon
 from planner.problem import Objective
 
 
 class LatentDistance:
     """Squared distance to the goal, averaged over the latent's entries and weighted over the horizon.
 
-    `goal` is (B, D), or (B, ...) for latents with more dimensions. `weights` says what counts: `last` the
-    last predicted step alone (the usual choice, e.g. DINO-WM, arXiv 2411.04983, eq. 4); `sum` all steps
-    alike (better than the last alone in EB-JEPA); `exp` each step `decay` times as much as the next; or
-    explicit weights, one per predicted step. The named choices sum to one, so that costs have the same
-    scale at any horizon. `metric` (D, K), if given, maps differences of latents before they are squared, so that
-    directions can count differently.
+    `goal` is (B, D), or (B, ...) for latents with more dimensions. `weights` and `decay` say which steps count, see
+    `OverHorizon`: `last` is the usual choice (e.g. DINO-WM, arXiv 2411.04983, eq. 4), `sum` is better than it in
+    EB-JEPA. `metric` (D, K), if given, maps differences of latents before they are squared, so that directions can
+    count differently.
     """
 
     def __init__(
@@ -33,14 +32,8 @@ class LatentDistance:
             raise ValueError(f"metric has shape {tuple(metric.shape)}; the goal {tuple(goal.shape)} asks for (D, K)")
         self.goal = goal
         self.metric = metric
-        self._weights: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
-        self.decay = checks.real("decay", decay, above=0.0, most=1.0)
-        self.weights: str | tuple[float, ...]
-        if isinstance(weights, str):
-            self.weights = checks.choice("weights", weights, ("last", "sum", "exp"))
-        else:
-            explicit = checks.reals("weights", weights, least=0.0)
-            self.weights = explicit if isinstance(explicit, tuple) else (explicit,)
+        self.over = OverHorizon(weights, decay)
+        self.weights, self.decay = self.over.weights, self.over.decay
 
     def curve(self, trajectory: Any, actions: Tensor) -> Tensor:
         """Squared distance at each predicted step: trajectory (B, K, H', ...) -> (B, K, H'); H' may be
@@ -81,7 +74,10 @@ class LatentDistance:
             return difference / difference.shape[2] ** 0.5
         difference = self._difference(latents).flatten(3)
         steps, entries = difference.shape[2:]
-        scale = (self._over_horizon(steps) / entries).sqrt().to(difference)
+        if self.weights == "min":
+            lowest = difference.detach().square().sum(dim=3).argmin(dim=2)[..., None, None]
+            return difference.take_along_dim(lowest, dim=2).squeeze(2) / entries**0.5
+        scale = (self.over.doubles(steps) / entries).sqrt().to(difference)
         return (difference * scale[:, None]).flatten(2)
 
     def cost(self, trajectory: Any, actions: Tensor) -> Tensor:
@@ -91,24 +87,7 @@ class LatentDistance:
         if self.weights == "last":
             latents = as_tensor(trajectory, self.goal.device)
             return self.curve(latents[:, :, -1:] if latents.ndim > 2 else latents, actions)[..., -1]
-        distances = self.curve(trajectory, actions)
-        steps = distances.shape[-1]
-        kind = steps, distances.dtype, distances.device
-        if kind not in self._weights:  # fetched once: copies to a GPU wait for it, and cannot be part of a CUDA graph
-            with torch.inference_mode(False):  # for those that want gradients, too
-                self._weights[kind] = self._over_horizon(steps).to(distances.dtype).to(distances.device)
-        return (distances * self._weights[kind]).sum(dim=-1)
-
-    def _over_horizon(self, steps: int) -> Tensor:
-        """Weights (H',) in double precision."""
-        if self.weights == "sum":
-            return torch.full((steps,), 1.0 / steps, dtype=torch.float64)
-        if self.weights == "exp":
-            powers = self.decay ** torch.arange(steps - 1, -1, -1, dtype=torch.float64)
-            return powers / powers.sum()
-        if len(self.weights) != steps:
-            raise ValueError(f"{len(self.weights)} weights for a trajectory of {steps} steps; give one to each")
-        return torch.tensor(self.weights, dtype=torch.float64)
+        return self.over.total(self.curve(trajectory, actions))
 
 
 class ActionCost:

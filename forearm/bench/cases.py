@@ -161,7 +161,7 @@ def stage_cost_of(objective: LatentDistance, variables: int, latent: Callable[[T
     weights = (
         [0.0] * (variables - 1) + [1.0]
         if objective.weights == "last"
-        else objective._over_horizon(variables).float().tolist()
+        else objective.over.doubles(variables).float().tolist()
     )
     goal, metric = objective.goal[0], objective.metric
 

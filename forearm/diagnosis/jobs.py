@@ -1,0 +1,123 @@
+"""A diagnosis in pieces for worker processes, each of which is kept on disk once it is done."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from forearm.closed_loop import Outcome
+from forearm.diagnosis import probe as probes
+from forearm.diagnosis.cells import Cell
+from forearm.diagnosis.pools import PoolFigures
+from forearm.diagnosis.study import Diagnosed, Effort, diagnosed, explored, ranking
+from forearm.diagnosis.subject import LatentEyes, Subject
+from forearm.episodes import Episode
+from forearm.files import write_json
+from forearm.parallel import import_modules, one_thread
+from forearm.protocol import rules_of
+from forearm.rows import Row, build_planner
+from forearm.worlds import environment
+
+CELL, AS_IT_IS, RANKING, EXPLORE = "cell", "as-it-is", "ranking", "explore"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece: `kind` of work on `number`, an episode's or an explored episode's."""
+
+    kind: str
+    row: Row
+    number: int
+    out: Path
+    effort: Effort
+    cell: Cell | None = None
+    episode: Episode | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Of all pieces of this diagnosis: what was done with other settings or other code lies elsewhere."""
+        parts = [self.row.key, asdict(self.effort)]
+        return self.out / "partial" / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+    @property
+    def path(self) -> Path:
+        """Where its answer is kept."""
+        return self.folder / (self.kind if self.cell is None else self.cell.name) / f"{self.number:05d}.json"
+
+    @property
+    def probe(self) -> Path:
+        """Where the probe is kept."""
+        return self.folder / "probe.safetensors"
+
+
+def do(job: Job) -> tuple[Job, Any]:
+    """Do a piece in a worker process, and keep what it came to."""
+    import_modules(job.row.use)
+    with one_thread():
+        subject = _subject(_Keyed(job.row))
+        if job.kind == EXPLORE:
+            [part] = explored(subject, job.row.seed, [job.number], job.effort.explore_steps)
+            return job, part
+        assert job.episode is not None
+        if job.kind == RANKING:
+            answer: Any = ranking(subject, job.episode, job.row.seed, job.effort)
+        else:
+            probe = probes.load(job.probe)
+            if job.kind == AS_IT_IS:
+                answer = asdict(diagnosed(subject, job.episode, job.row.seed, probe, job.effort))
+            else:
+                assert job.cell is not None
+                answer = asdict(subject.run(job.cell, job.episode, job.row.seed, probe)[0])
+    write_json(job.path, answer)
+    return job, answer
+
+
+def kept(job: Job) -> Any:
+    """What an earlier call left of this piece; None where it has to be done."""
+    try:
+        return json.loads(job.path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def outcome_of(answer: Mapping[str, Any]) -> Outcome:
+    """Of a piece of kind `CELL`."""
+    return Outcome(**answer)
+
+
+def diagnosed_of(answer: Mapping[str, Any]) -> Diagnosed:
+    """Of a piece of kind `AS_IT_IS`."""
+    pools = [PoolFigures(**figures) for figures in answer["pools"]]
+    return Diagnosed(Outcome(**answer["outcome"]), pools, answer["probe_m"], answer["goal_steps"])
+
+
+@dataclass(frozen=True)
+class _Keyed:
+    """A row that can be a cache key; its config dicts cannot."""
+
+    row: Row
+
+    def __hash__(self) -> int:
+        return hash(self.row.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Keyed) and self.row.key == other.row.key
+
+
+@cache
+def _subject(keyed: _Keyed) -> Subject:
+    return subject_of(keyed.row)
+
+
+def subject_of(row: Row) -> Subject:
+    """What a row's settings describe; raises what building a row raises."""
+    from forearm.latent import imagination_for, load_for
+
+    task = row.task
+    env = environment(task["name"], task["camera"], task["resolution"])
+    eyes = LatentEyes(imagination_for(task), load_for(task)[0])
+    rules = rules_of(row.protocol, task)
+    return Subject(env, eyes, build_planner(row.planner), rules, row.replan_every, task["max_steps"])

@@ -1,0 +1,127 @@
+"""Diagnose one planner on one task: do the pieces that are missing, then say what they show."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from forearm.comparison import Comparison, Progress, machine, rows_of
+from forearm.diagnosis.cells import CELLS, DIAGNOSED
+from forearm.diagnosis.document import findings
+from forearm.diagnosis.futures import Explored, position_names
+from forearm.diagnosis.jobs import AS_IT_IS, CELL, EXPLORE, RANKING, Job, diagnosed_of, do, kept, outcome_of
+from forearm.diagnosis.page import save_picture
+from forearm.diagnosis.study import Effort, fit_probe
+from forearm.diagnosis.subject import check_planner
+from forearm.episodes import Episode, manifest_document, manifest_sha256
+from forearm.files import remove_leftovers, write_json
+from forearm.parallel import run_jobs
+from forearm.rows import Row, build_planner
+from forearm.workers import ManifestJob, make_manifest
+from forearm.worlds import environment
+
+
+def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Progress | None = None) -> dict[str, Any]:
+    """Diagnose the one planner of a comparison on its one task; writes and returns the findings.
+
+    Writes `manifest.json`, `diagnosis.json` and `diagnosis.png` into the comparison's folder. Pieces are kept as they
+    come, so a call that was killed goes on where it stopped. Raises what `forearm.comparison.compare` raises, and
+    `ForearmError` for a planner that cannot be diagnosed.
+    """
+    tell = progress or (lambda what, done, of: None)
+    [row] = rows_of(comparison)
+    planner = build_planner(row.planner)
+    check_planner(planner, row.planner_name)
+    out = comparison.out
+    remove_leftovers(out)
+    episodes = _manifest(comparison, row, workers)
+    write_json(out / "manifest.json", manifest_document(row.seed, episodes))
+    base = Job(CELL, row, 0, out, effort)
+    probe_m = _probe(base, workers, tell)
+    jobs = [
+        replace(base, number=e.episode, cell=cell, episode=e) for cell in CELLS if cell != DIAGNOSED for e in episodes
+    ]
+    jobs += [replace(base, kind=AS_IT_IS, number=e.episode, episode=e) for e in episodes]
+    jobs += [replace(base, kind=RANKING, number=e.episode, episode=e) for e in episodes[: effort.starts]]
+    answers = _answers(jobs, workers, tell)
+    as_it_is = [diagnosed_of(answers[job.path]) for job in jobs if job.kind == AS_IT_IS]
+    outcomes = {
+        cell: [outcome_of(answers[job.path]) for job in jobs if job.cell == cell] for cell in CELLS if cell != DIAGNOSED
+    }
+    outcomes[DIAGNOSED] = [episode.outcome for episode in as_it_is]
+    from forearm.latent import load_for
+
+    env = environment(row.task_name, row.task["camera"], row.task["resolution"])
+    document = _about(comparison, row, episodes) | findings(
+        outcomes,
+        as_it_is,
+        [answers[job.path] for job in jobs if job.kind == RANKING],
+        probe_m,
+        position_names(env),
+        planner.config.horizon,
+        load_for(row.task)[0].config.frameskip,
+        effort,
+        float(comparison.protocol["alpha"]),
+        float(comparison.protocol["confidence"]),
+    )
+    write_json(out / "diagnosis.json", document)
+    save_picture(out / "diagnosis.png", document)
+    shutil.rmtree(out / "partial", ignore_errors=True)
+    return document
+
+
+def _about(comparison: Comparison, row: Row, episodes: Sequence[Episode]) -> dict[str, Any]:
+    from forearm import __version__
+
+    return {
+        "version": __version__,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": comparison.command,
+        "machine": machine(),
+        "task": row.task_name,
+        "planner": dict(row.planner),
+        "replan_every": row.replan_every,
+        "protocol": str(comparison.protocol["name"]),
+        "seed": row.seed,
+        "checkpoint": row.checkpoint,
+        "manifest_sha256": manifest_sha256(episodes),
+    }
+
+
+def _manifest(comparison: Comparison, row: Row, workers: int) -> list[Episode]:
+    numbers = range(comparison.episodes)
+    jobs = [
+        ManifestJob(row.task, row.seed, tuple(numbers[first::workers]), row.protocol, row.use)
+        for first in range(min(workers, len(numbers)))
+    ]
+    made = [episode for part in run_jobs(make_manifest, jobs, workers) for episode in part]
+    return sorted(made, key=lambda episode: episode.episode)
+
+
+def _probe(base: Job, workers: int, tell: Progress) -> list[float]:
+    """Errors (P,) of the probe in m, which is fitted and kept unless it is there."""
+    noted = replace(base, kind=EXPLORE)
+    errors = kept(noted)
+    if errors is None or not base.probe.is_file():
+        jobs = [replace(base, kind=EXPLORE, number=number) for number in range(base.effort.explore)]
+        parts: dict[int, Explored] = {}
+        for job, part in run_jobs(do, jobs, workers):
+            parts[job.number] = part
+            tell("explored episodes", len(parts), len(jobs))
+        probe, errors = fit_probe([parts[number] for number in sorted(parts)])
+        probe.save(base.probe)
+        write_json(noted.path, errors)
+    return list(errors)
+
+
+def _answers(jobs: Sequence[Job], workers: int, tell: Progress) -> dict[Path, Any]:
+    """What every piece came to, from disk or done now, by where it is kept."""
+    found = {job.path: answer for job in jobs if (answer := kept(job)) is not None}
+    missing = [job for job in jobs if job.path not in found]
+    tell("episodes in all cells", len(found), len(jobs))
+    for job, answer in run_jobs(do, missing, workers):
+        found[job.path] = answer
+        tell("episodes in all cells", len(found), len(jobs))
+    return found
