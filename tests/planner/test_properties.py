@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner import PreviousPlan, make_planner
+from planner.actions import ActionSpace
+from planner.gaussian import relative_spread
 from tests.planner.toys import (
     NAMES,
+    Commands,
     Integrator,
     Nearness,
     Scored,
@@ -176,6 +179,26 @@ def test_no_range_and_no_spread(name):
     for more in ({}, without, {"knots": 3, "interpolation": "cubic"}, {"prior_share": 1.0} if name != "cma_es" else {}):
         [plan] = small(name, **more).plan(task, streams(1))
         assert np.isfinite(plan.mean).all() and (plan.actions[:, 0] == 1.0).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=st.sampled_from(NAMES), still=st.floats(-1e4, 1e4, width=32), ways=parameterisations(6), tanh=st.booleans())
+def test_a_command_that_never_moves_is_sent_to_the_bit(name, still, ways, tanh):
+    low, high = torch.tensor([0.2, still, -1.0]), torch.tensor([0.6, still, 1.0])
+    task = problem(Nearness(torch.zeros(2, 6, 3)), batch=2, low=low, high=high, dynamics=Commands())
+    if name == "cma_es":
+        ways = ways | {"prior_share": 0.0}
+    planner = small(name, horizon=6, **ways, **({"bounds": "tanh"} if name == "gradient" and tanh else {}))
+    plans = planner.plan(task, streams(2))
+    for plan in [*plans, *planner.plan(task, streams(2, 1), plans)]:
+        sent = [plan.actions, plan.mean] + ([] if plan.elites is None else [plan.elites])
+        assert all((commands[..., 1] == low[1].item()).all() for commands in sent)
+
+
+def test_what_rounding_leaves_of_a_command_without_a_range_is_no_spread():
+    space = ActionSpace(torch.tensor([0.1, -1.0]), torch.tensor([0.1, 1.0]), 3, 1, 1)
+    std = torch.tensor([1e-8, 0.05]).expand(1, 3, 2)
+    assert relative_spread(std, space).tolist() == [pytest.approx(0.05)]
 
 
 # Model evaluations within which each planner comes within 1 % of the optimum of a quadratic with 8 variables,
