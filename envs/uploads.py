@@ -18,8 +18,8 @@ COPIED = (
     *("skin_face", "skin_texcoord"),
     *("mat_texid", "mat_texrepeat", "mat_texuniform"),
 )
-"""Arrays of a model that a GL context copies, where this MuJoCo has them. `tests/envs/test_frames.py` changes all others
-as well, and sees that frames follow.
+"""Arrays of a model that a GL context copies, where this MuJoCo has them. A test changes all others too, and sees
+that frames follow.
 """
 ALONE = ("tex_data", "hfield_data")
 """... and those of which a single texture or height field can be copied again."""
