@@ -100,13 +100,7 @@ class Twin:
         if self._forward:
             mujoco.mj_forward(model, posed)
             return
-        mujoco.mj_kinematics(model, posed)
-        mujoco.mj_comPos(model, posed)
-        mujoco.mj_camlight(model, posed)
-        if model.nflex:
-            mujoco.mj_flex(model, posed)
-        if model.ntendon:
-            mujoco.mj_tendon(model, posed)
+        _place(model, posed)
 
     def _copy_what_changed(self) -> None:
         """Sees to it that the GL contexts hold the model's textures, meshes and height fields as they are now."""
@@ -142,6 +136,20 @@ def _visible_sites(model: mujoco.MjModel) -> str:
     seen = np.flatnonzero(shown & (model.site_rgba[:, 3] > 0))
     names = [model.site(i).name or f"number {i}" for i in seen[:5]]
     return ", ".join(names) + (", ..." if len(seen) > 5 else "")
+
+
+def _place_part_by_part(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+    """What `mj_fwdKinematics` does in a MuJoCo that has it."""
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_comPos(model, data)
+    mujoco.mj_camlight(model, data)
+    if model.nflex:
+        mujoco.mj_flex(model, data)
+    if model.ntendon:
+        mujoco.mj_tendon(model, data)
+
+
+_place = getattr(mujoco, "mj_fwdKinematics", _place_part_by_part)
 
 
 def _needs_forces(model: mujoco.MjModel) -> bool:

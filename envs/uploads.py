@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from envs.backend import mujoco
 
 COPIED = (
-    *("tex_data", "hfield_data", "hfield_size"),
+    *("tex_data", "tex_colorspace", "hfield_data", "hfield_size"),
     *("mesh_vert", "mesh_normal", "mesh_texcoord", "mesh_face", "mesh_facenormal", "mesh_facetexcoord"),
     *("mesh_graph", "mesh_facenum"),
     *("skin_face", "skin_texcoord"),
     *("mat_texid", "mat_texrepeat", "mat_texuniform"),
 )
-"""Arrays of a model that a GL context copies. `tests/envs/test_frames.py` sees that no other one is copied."""
+"""Arrays of a model that a GL context copies, where this MuJoCo has them. A test changes all others too, and sees
+that frames follow.
+"""
 ALONE = ("tex_data", "hfield_data")
 """... and those of which a single texture or height field can be copied again."""
 
@@ -44,7 +46,7 @@ class Copies:
 
     def __init__(self, model: mujoco.MjModel) -> None:
         # Views on the model's own memory, which is its own for good, and what they showed when it was copied.
-        now = {name: getattr(model, name) for name in COPIED}
+        now = {name: getattr(model, name) for name in COPIED if hasattr(model, name)}
         self._large = {name: _Watched(array) for name, array in now.items() if array.size}
         self._settings = _Settings(model)
 

@@ -58,8 +58,8 @@ def page(folder: Path, before: str = "") -> str:
         "|---" * 7 + "|",
     ]
     for cell in known:
-        apart = [_apart(cell)] if cell.ceiling is None else [_apart(cell), str(cell.ceiling.folder)]
-        lines += [told[folder] for folder in (str(cell.folder), *apart) if folder in told]
+        above = [] if cell.ceiling is None else [str(cell.ceiling.folder)]
+        lines += [told[folder] for folder in (str(cell.folder), _apart(cell), *above) if folder in told]
     return "\n".join(lines) + "\n"
 
 

@@ -123,6 +123,9 @@ def test_old_library_is_refused(monkeypatch):
     assert not doctor._mujoco().ok
     monkeypatch.setattr("mujoco.__version__", "3.10.0")
     assert doctor._mujoco().ok
+    monkeypatch.setattr("mujoco.__version__", "4.0.0")
+    finding = doctor._mujoco()
+    assert not finding.ok and not finding.essential and "mujoco!=4.0.0" in finding.remedy
 
 
 def test_exit_status_and_table(monkeypatch, capsys):
