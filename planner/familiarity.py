@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from planner import checks
+from planner.apart import alone, products
 from planner.evaluation import as_tensor
 
 
@@ -49,8 +50,7 @@ class UnlikelyLatents:
         if latents.ndim != 4 or latents.shape[-1] != len(self.mean):
             raise ValueError(f"trajectory has shape {tuple(latents.shape)}; expected (B, K, H', {len(self.mean)})")
         difference = latents.float() - self.mean.float()
-        # One product per problem: rounding must not depend on how many problems share the call.
-        white = torch.stack([row @ self.whiten.float() for row in difference])
+        white = products(difference, self.whiten.float())
         return (white.square().mean(dim=-1) - self.free).clamp(min=0.0)
 
     def cost(self, trajectory: Any, actions: Tensor) -> Tensor:
@@ -78,7 +78,8 @@ class TerminalValue:
         if self.goal is not None and len(self.goal) != len(last):
             raise ValueError(f"trajectory is of {len(last)} problems, the goal of {len(self.goal)}")
         rows = []
-        for b, latents in enumerate(last):
+        for b in range(len(last)):
+            latents = alone(last, b)
             wanted = () if self.goal is None else (self.goal[b].expand_as(latents),)
             values = as_tensor(self.function(latents, *wanted), actions.device)
             if values.shape != latents.shape[:1]:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
-from planner.gaussian import by_problem, choose, std_in_commands
+from planner.apart import by_problem
+from planner.gaussian import choose, std_in_commands
 from planner.noise import Noise
 from planner.random_shooting import BestSeen, best_of_both, nothing_seen
 from planner.search import Planner, SearchConfig
@@ -137,7 +138,6 @@ class GradientDescent(Planner[Descent, GradientConfig]):
         def step(*rows: Tensor) -> tuple[Tensor, ...]:
             return self._step_of_one(space, dist.steps, *rows)
 
-        # Problem by problem: functions such as the inverse tangent round by how many numbers are behind one.
         after, first, second, length = by_problem(step, points, slope, dist.first, dist.second)
         return Descent(best.mean, best.cost, after, first, second, length, dist.steps + 1)
 
