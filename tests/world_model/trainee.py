@@ -1,9 +1,12 @@
 """A small training run; `python -m tests.world_model.trainee DATA OUT STEPS LOSS` is one to kill, or to start twice.
 
+With a fifth word, `float64`, it is one in double precision.
+
 DATA may be two folders, separated by a comma, for two tasks.
 """
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -31,8 +34,21 @@ def run(data, out, steps, loss="sigreg", **more):
     return train(training_of(data, out, steps, LOSSES[loss], save_every=3, validate_every=10), every=1, **more)
 
 
+@contextmanager
+def doubles():
+    """Models made inside have weights in double precision, and so is all that they compute."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    if sys.argv[5:] == ["float64"]:
+        torch.set_default_dtype(torch.float64)
     folders = sys.argv[1].split(",")
     run(
         folders[0] if len(folders) == 1 else dict(zip("ab", folders, strict=True)),
