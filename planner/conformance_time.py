@@ -41,9 +41,7 @@ def check_time(name: str, dynamics: Any, state: Any, actions: Tensor, first: Any
         ]
     for path, leaf, long in timed:
         if any(_same_start(leaf, value) for _, value in tensors_in(state)):
-            wrong.append(
-                f"{name} returns{path} the present as its first state: the first is that after a command."
-            )
+            wrong.append(f"{name} returns{path} the present as its first state: the first is that after a command.")
         elif not close(long[:, :, : leaf.shape[2]], leaf):
             wrong.append(f"{name} predicts{path} something else when other commands follow: states depend on the past.")
     if not wrong and all(bool((leaf == leaf[:, :1]).all()) for _, leaf, _ in timed) and _differ(actions):

@@ -9,15 +9,11 @@ import pytest
 import torch
 
 from tests.world_model.processes import TORCHRUN, finish, rows, start
-from tests.world_model.trainee import doubles, run
+from tests.world_model.trainee import LAST_DIGIT, ROUNDING, doubles, run
 from world_model import distributed, load_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 STEPS = 20
-ROUNDING = 1e-10
-"""Of double precision, 1e-16, and a million to spare for what 20 steps may make of it; seen are 4e-15 to 9e-15."""
-LAST_DIGIT = 1.01e-5
-"""Of the validation errors, as they are logged: the next number may be the nearer one."""
 
 
 class Stopped(Exception):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.world_model.processes import TORCHRUN, finish, rows, start
-from tests.world_model.trainee import run, training_of
+from tests.world_model.trainee import LAST_DIGIT, ROUNDING, doubles, run, training_of
 from world_model import load_checkpoint
 from world_model.dataset import DatasetError
 from world_model.training import train
