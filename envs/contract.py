@@ -87,7 +87,7 @@ class Environment(Protocol):
         ...
 
     def snapshot(self) -> Array:
-        """(S,) the full state, goal included; the future after `restore` is the same to the bit."""
+        """(S,) the full state, goal included; the future after `restore` is the same to the bit, on one processor."""
         ...
 
     def restore(self, snapshot: Array) -> None:

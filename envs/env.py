@@ -254,6 +254,8 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     def restore(self, snapshot: Array) -> None:
         """Returns to a state that `snapshot` described; frames and futures are then the same to the bit.
 
+        Between copies of the environment on one kind of processor, with one release of MuJoCo.
+
         Raises:
             ValueError: the vector has another length than this task's snapshots.
         """

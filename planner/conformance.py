@@ -7,7 +7,7 @@ An empty list means that every planner works on it, in batches as well as one by
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,10 +16,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from planner.conformance_time import check_time, steps_of
 from planner.evaluation import as_tensor, residuals_of
-from planner.trees import mapped, tensors_in
+from planner.trees import CPU, kind_of, mapped, near, same, shape_of, tensors_in
 
 CANDIDATES = 7
+"""At least; as many more as it takes for every axis to have a size of its own."""
+DRAWS = 8
+"""Of commands, to see whether problems are rounded alike alone and together: few numbers are not."""
 
 
 def check_dynamics(
@@ -37,7 +41,8 @@ def check_dynamics(
 
     `state` describes `batch` problems (two or more show more); `one(state, b)` takes problem b out of it as a state
     of a batch of one, and is only needed where the state is not tensors, arrays, or dataclasses, dicts and sequences
-    of them. `low`, `high` (A,) bound the commands, of which `horizon` are tried. `gradients` asks for those too.
+    of them. `low`, `high` (A,) bound the commands, of which `horizon` are tried, and twice as many; a model that takes
+    several to a step needs a multiple of them. `gradients` asks for those too.
     """
     name = f"{type(dynamics).__name__}.rollout"
     if not callable(getattr(dynamics, "rollout", None)):
@@ -45,36 +50,54 @@ def check_dynamics(
     actions = _commands(low, high, batch, horizon)
     before, kept = actions.clone(), copy.deepcopy(state)
     try:
-        first = dynamics.rollout(state, actions)
+        first = _kept(dynamics.rollout(state, actions))
     except Exception as error:
-        return [f"{name} raises {type(error).__name__} for actions of shape (B, K, H, A) = {_shape(actions)}: {error}"]
+        return [f"{name} raises {kind_of(error)} for actions of shape (B, K, H, A) = {shape_of(actions)}: {error}"]
     wrong = []
     if not torch.equal(before, actions):
         wrong.append(f"{name} changes the actions it is given in place: copy them first.")
         actions = before.clone()
-    if not _same(kept, state):
+    if not same(kept, state):
         wrong.append(f"{name} changes the state it is given in place, so a second rollout starts elsewhere.")
         state = copy.deepcopy(kept)
     leaves = tensors_in(first)
     if not leaves:
         return [*wrong, f"{name} returns {type(first).__name__}, which holds no tensor or array: no cost curve then."]
-    for path, leaf in leaves:
-        if tuple(leaf.shape[:2]) != (batch, CANDIDATES):
-            wrong.append(
-                f"{name} returns{path} of shape {_shape(leaf)}; its leading dimensions must be "
-                f"(B, K) = ({batch}, {CANDIDATES})."
-            )
-        if leaf.is_floating_point() and not bool(torch.isfinite(leaf).all()):
-            wrong.append(f"{name} returns{path} with NaN or infinity for commands within the bounds.")
-    if any("leading dimensions" in sentence for sentence in wrong):
-        return wrong
-    if not _same(first, dynamics.rollout(copy.deepcopy(kept), before.clone())):
+    unfit = [sentence for path, leaf in leaves for sentence in _leaf(name, path, leaf, actions)]
+    if not any(leaf.is_floating_point() for _, leaf in leaves):
+        kinds = ", ".join(sorted({str(leaf.dtype).removeprefix("torch.") for _, leaf in leaves}))
+        unfit.append(f"{name} returns nothing but {kinds}: states are real numbers, of a floating-point type.")
+    if unfit:
+        return [*wrong, *unfit]
+    if any(leaf.is_floating_point() and not bool(torch.isfinite(leaf).all()) for _, leaf in leaves):
+        paths = [path for path, x in leaves if x.is_floating_point() and not bool(torch.isfinite(x).all())]
+        wrong += [f"{name} returns{path} with NaN or infinity for commands within the bounds." for path in paths]
+    if not same(first, _kept(dynamics.rollout(copy.deepcopy(kept), before.clone()))):
         wrong.append(f"{name} returns something else the second time: it must be deterministic.")
         return wrong
+    if late := check_time(name, dynamics, kept, before, first):
+        return [*wrong, *late]
     wrong += _rows(name, dynamics, kept, before, first, one)
+    if not same(first, dynamics.rollout(copy.deepcopy(kept), before.clone())):
+        wrong.append(f"{name} returns something else after other rollouts: it must keep nothing from one to the next.")
     if gradients:
         wrong += _gradients(name, dynamics, kept, before)
     return wrong
+
+
+def _leaf(name: str, path: str, leaf: Tensor, actions: Tensor) -> list[str]:
+    """What is wrong with the place, type or shape of a tensor of the trajectory."""
+    expected = tuple(actions.shape[:2])
+    if leaf.device not in (actions.device, CPU):
+        return [f"{name} returns{path} on {leaf.device} for actions on {actions.device}; leave it where they are."]
+    if leaf.is_complex():
+        return [f"{name} returns{path} of complex numbers; states are real."]
+    if tuple(leaf.shape[:2]) != expected:
+        return [
+            f"{name} returns{path} of shape {shape_of(leaf)}; its leading dimensions must be (B, K) = "
+            f"({expected[0]}, {expected[1]})."
+        ]
+    return []
 
 
 def check_objective(objective: Any, trajectory: Any, actions: Tensor) -> list[str]:
@@ -86,22 +109,22 @@ def check_objective(objective: Any, trajectory: Any, actions: Tensor) -> list[st
     try:
         costs = as_tensor(objective.cost(trajectory, actions), actions.device)
     except Exception as error:
-        return [f"{name} raises {type(error).__name__} for actions of shape (B, K, H, A) = {_shape(actions)}: {error}"]
+        return [f"{name} raises {kind_of(error)} for actions of shape (B, K, H, A) = {shape_of(actions)}: {error}"]
     wrong = []
-    if not _same(before, actions) or not _same(kept, trajectory):
+    if not same(before, actions) or not same(kept, trajectory):
         wrong.append(f"{name} changes what it is given in place: copy it first.")
     expected = tuple(actions.shape[:2])
     if tuple(costs.shape) != expected:
         return [
             *wrong,
-            f"{name} returns shape {_shape(costs)}; it must be (B, K) = {expected}, one cost per candidate.",
+            f"{name} returns shape {shape_of(costs)}; it must be (B, K) = {expected}, one cost per candidate.",
         ]
     if costs.is_complex():
         return [*wrong, f"{name} returns complex numbers; costs are real."]
     bad = int((~torch.isfinite(costs.double())).sum())
     if bad:
         wrong.append(f"{name} returns NaN or infinity for {bad} of {costs.numel()} candidates; none of them can win.")
-    if not _same(costs, as_tensor(objective.cost(copy.deepcopy(kept), before.clone()), actions.device)):
+    if not same(costs, as_tensor(objective.cost(copy.deepcopy(kept), before.clone()), actions.device)):
         return [*wrong, f"{name} returns something else the second time: it must be deterministic."]
     order = torch.arange(actions.shape[1] - 1, -1, -1)
     turned = mapped(kept, lambda leaf: leaf[:, order.to(leaf.device)])
@@ -112,7 +135,7 @@ def check_objective(objective: Any, trajectory: Any, actions: Tensor) -> list[st
     curve = getattr(objective, "curve", None)
     values = None if curve is None else curve(copy.deepcopy(kept), before.clone())
     if values is not None and (np.ndim(values) != 3 or tuple(values.shape[:2]) != expected):
-        wrong.append(f"{type(objective).__name__}.curve returns shape {_shape(values)}; it must be (B, K, H').")
+        wrong.append(f"{type(objective).__name__}.curve returns shape {shape_of(values)}; it must be (B, K, H').")
     residuals = residuals_of(objective, copy.deepcopy(kept), before.clone())
     if residuals is not None and not torch.allclose(
         residuals.double().square().sum(dim=2), costs.double(), rtol=1e-3, atol=1e-6, equal_nan=True
@@ -125,26 +148,70 @@ def _rows(name: str, dynamics: Any, state: Any, actions: Tensor, first: Any, one
     """Whether a row depends on the other candidates, or on the other problems."""
     wrong = []
     turned = dynamics.rollout(copy.deepcopy(state), actions.flip(1))
-    if not _near(mapped(turned, lambda leaf: leaf.flip(1)), first):
+    if not near(mapped(turned, lambda leaf: leaf.flip(1)), first):
         wrong.append(f"{name} predicts something else for a candidate in another place: candidates must not mix.")
+    else:
+        wrong += _one_candidate(name, dynamics, state, actions, first)
+    draws = [(actions, first)]
     for b in range(len(actions) if len(actions) > 1 else 0):
         try:
             single = one(copy.deepcopy(state), b) if one else _take(copy.deepcopy(state), b, len(actions))
-            alone = dynamics.rollout(single, actions[b : b + 1].clone())
+            if sentence := _alone(name, dynamics, single, b, draws):
+                return [*wrong, sentence]
+            if b == 0:  # a second look, at more of them
+                draws += _more(dynamics, state, actions, first)
+                if sentence := _alone(name, dynamics, single, b, draws):
+                    return [*wrong, sentence]
         except Exception as error:
-            wrong.append(f"{name} raises {type(error).__name__} for problem {b} alone: {error}")
-            break
-        together = mapped(first, partial(_row, b))
-        if not _near(alone, together):
-            wrong.append(f"{name} predicts something else for problem {b} alone: problems of a batch must not mix.")
-            break
-        if not _same(alone, together):
-            wrong.append(
-                f"{name} rounds differently for problem {b} alone: plans will depend on the batch size in the last "
-                "digits; roll out each problem by itself to avoid that."
-            )
-            break
+            return [*wrong, f"{name} raises {kind_of(error)} for problem {b} alone: {error}"]
     return wrong
+
+
+def _one_candidate(name: str, dynamics: Any, state: Any, actions: Tensor, first: Any) -> list[str]:
+    """Whether the first candidate comes out the same without the others."""
+    try:
+        found = dynamics.rollout(copy.deepcopy(state), actions[:, :1].clone())
+    except Exception as error:
+        return [f"{name} raises {kind_of(error)} for a single candidate: {error}"]
+    if near(found, mapped(first, lambda leaf: leaf[:, :1])):
+        return []
+    return [f"{name} predicts something else for a single candidate: candidates must not mix."]
+
+
+def _more(dynamics: Any, state: Any, actions: Tensor, first: Any) -> list[tuple[Tensor, Any]]:
+    """Other commands with what they lead to, every second time fewer of them along time."""
+    skip = steps_of(first, actions.shape[2])
+    shorter = actions.shape[2] - skip if actions.shape[2] > skip else actions.shape[2]
+    low, high = actions.amin(dim=(0, 1, 2)), actions.amax(dim=(0, 1, 2))
+    found = []
+    for draw in range(DRAWS):
+        numbers = torch.rand(actions.shape, generator=torch.Generator().manual_seed(1 + draw)).to(actions)
+        chosen = (numbers * (high - low) + low)[:, :, : shorter if draw % 2 else None]
+        found.append((chosen, _kept(dynamics.rollout(copy.deepcopy(state), chosen.clone()))))
+    return found
+
+
+def _alone(name: str, dynamics: Any, single: Any, b: int, draws: list[tuple[Tensor, Any]]) -> str | None:
+    """What becomes different when problem b, of state `single`, is rolled out alone."""
+    rounded = False
+    for actions, found in draws:
+        alone = dynamics.rollout(copy.deepcopy(single), actions[b : b + 1].clone())
+        together = mapped(found, partial(_row, b))
+        if not near(alone, together):
+            return f"{name} predicts something else for problem {b} alone: problems of a batch must not mix."
+        rounded |= not same(alone, together)
+    if not rounded:
+        return None
+    return (
+        f"{name} rounds differently for problem {b} alone: plans will depend on the batch size in the last "
+        "digits; roll out each problem by itself, from a copy of its rows, to avoid that."
+    )
+
+
+def _kept(trajectory: Any) -> Any:
+    """A copy, which no later rollout overwrites."""
+    copied = mapped(trajectory, lambda leaf: leaf.detach().clone())
+    return trajectory if copied is None else copied
 
 
 def _gradients(name: str, dynamics: Any, state: Any, actions: Tensor) -> list[str]:
@@ -163,13 +230,15 @@ def _gradients(name: str, dynamics: Any, state: Any, actions: Tensor) -> list[st
 
 
 def _commands(low: Any, high: Any, batch: int, horizon: int) -> Tensor:
-    bounds = [torch.as_tensor(bound, dtype=torch.float32) for bound in (low, high)]
-    shape = (batch, CANDIDATES, horizon, len(bounds[0]))
-    return torch.rand(shape, generator=torch.Generator().manual_seed(0)) * (bounds[1] - bounds[0]) + bounds[0]
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    return tuple(np.shape(value) if not isinstance(value, Tensor) else value.shape)
+    """Random commands (B, K, H, A), of the type and on the device that `Problem` would have."""
+    least = torch.as_tensor(low)
+    least = least if least.is_floating_point() else least.to(torch.float32)
+    most = torch.as_tensor(high).to(least)
+    taken = {batch, horizon, 2 * horizon, len(least)}
+    candidates = next(count for count in range(CANDIDATES, CANDIDATES + 9, 2) if count not in taken)
+    shape = (batch, candidates, horizon, len(least))
+    numbers = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    return numbers.to(least) * (most - least) + least
 
 
 def _row(b: int, leaf: Tensor) -> Tensor:
@@ -181,21 +250,3 @@ def _take(state: Any, b: int, batch: int) -> Any:
     if state is None:
         return None
     return mapped(state, lambda leaf: leaf[b : b + 1] if leaf.ndim and len(leaf) == batch else leaf)
-
-
-def _pairs(one: Any, other: Any) -> Sequence[tuple[Tensor, Tensor]] | None:
-    left, right = tensors_in(one), tensors_in(other)
-    if [(path, leaf.shape) for path, leaf in left] != [(path, leaf.shape) for path, leaf in right]:
-        return None
-    return [(a, b) for (_, a), (_, b) in zip(left, right, strict=True)]
-
-
-def _same(one: Any, other: Any) -> bool:
-    pairs = _pairs(one, other)
-    return pairs is not None and all(bool(((a == b) | ((a != a) & (b != b))).all()) for a, b in pairs)
-
-
-def _near(one: Any, other: Any) -> bool:
-    pairs = _pairs(one, other)
-    close = {"rtol": 1e-3, "atol": 1e-4, "equal_nan": True}
-    return pairs is not None and all(torch.allclose(a.double(), b.double(), **close) for a, b in pairs)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from planner import checks
+from planner.apart import alone, products
 from planner.evaluation import as_tensor
 from planner.horizon import OverHorizon
 
@@ -50,8 +51,7 @@ class UnlikelyLatents:
         if latents.ndim != 4 or latents.shape[-1] != len(self.mean):
             raise ValueError(f"trajectory has shape {tuple(latents.shape)}; expected (B, K, H', {len(self.mean)})")
         difference = latents.float() - self.mean.float()
-        # One product per problem: rounding must not depend on how many problems share the call.
-        white = torch.stack([row @ self.whiten.float() for row in difference])
+        white = products(difference, self.whiten.float())
         return (white.square().mean(dim=-1) - self.free).clamp(min=0.0)
 
     def cost(self, trajectory: Any, actions: Tensor) -> Tensor:
@@ -87,7 +87,9 @@ class TerminalValue:
         if self.goal is not None and len(self.goal) != len(latents):
             raise ValueError(f"trajectory is of {len(latents)} problems, the goal of {len(self.goal)}")
         rows = []
-        for b, row in enumerate(latents.flatten(1, 2)):
+        flat = latents.flatten(1, 2)
+        for b in range(len(flat)):
+            row = alone(flat, b)
             wanted = () if self.goal is None else (self.goal[b].expand_as(row),)
             values = as_tensor(self.function(row, *wanted), actions.device)
             if values.shape != row.shape[:1]:

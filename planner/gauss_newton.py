@@ -17,8 +17,9 @@ from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
+from planner.apart import by_problem
 from planner.evaluation import Scores, chosen
-from planner.gaussian import by_problem, std_in_commands
+from planner.gaussian import std_in_commands
 from planner.noise import Noise
 from planner.random_shooting import BestSeen, nothing_seen
 from planner.search import Planner, SearchConfig

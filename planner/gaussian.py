@@ -1,6 +1,5 @@
 """A diagonal Gaussian over the search variables, and what every planner that has one shares."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -109,19 +108,6 @@ def relative_spread(std: Tensor, space: ActionSpace) -> Tensor:
     """
     half = space.half_range
     return torch.where(half > 0, std / half.clamp(min=torch.finfo(std.dtype).tiny), 0.0).amax(dim=(1, 2))
-
-
-def by_problem(function: Callable[..., tuple[Tensor, ...]], *values: Tensor) -> tuple[Tensor, ...]:
-    """What a function makes of tensors (1, ...) of one problem, for each of B by itself, together again.
-
-    How a library adds numbers up may depend on how many rows there are and on where they lie, and a plan must not
-    depend on those beside it. An accelerator, only quick with all rows at once, gets the batch in one piece.
-    """
-    batch = values[0].shape[0]
-    if batch == 1 or values[0].is_cuda:
-        return function(*values)
-    parts = [function(*(value[b : b + 1].clone() for value in values)) for b in range(batch)]
-    return tuple(torch.cat(rows) for rows in zip(*parts, strict=True))
 
 
 def choose(values: Tensor, index: Tensor) -> Tensor:

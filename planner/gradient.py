@@ -14,6 +14,7 @@ from torch import Tensor
 
 from planner import checks
 from planner.actions import ActionSpace
+from planner.apart import by_problem
 from planner.gaussian import choose, std_in_commands
 from planner.noise import Noise
 from planner.random_shooting import BestSeen, best_of_both, nothing_seen
@@ -132,26 +133,34 @@ class GradientDescent(Planner[Descent, GradientConfig]):
         return max(min(config.halve_to, starts), starts >> halvings)
 
     def _step(self, space: ActionSpace, dist: Descent, best: BestSeen, points: Tensor, slope: Tensor) -> Descent:
-        """Adam's step from points (B, K - 1, V, A), given slopes by variables of half a range each.
+        """Adam's step from points (B, K - 1, V, A), given slopes by variables of half a range each."""
 
-        Element by element, multiplied before added, so that rounding does not depend on what is beside it.
-        """
-        config, steps = self.config, dist.steps + 1
+        def step(*rows: Tensor) -> tuple[Tensor, ...]:
+            return self._step_of_one(space, dist.steps, *rows)
+
+        after, first, second, length = by_problem(step, points, slope, dist.first, dist.second)
+        return Descent(best.mean, best.cost, after, first, second, length, dist.steps + 1)
+
+    def _step_of_one(
+        self, space: ActionSpace, taken: int, points: Tensor, slope: Tensor, first: Tensor, second: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Points, Adam's means and the step's length (B,), after one more step than were `taken`."""
+        config, steps = self.config, taken + 1
         middle, half = space.middle, space.half_range.clamp(min=torch.finfo(points.dtype).tiny)
         unit = (points - middle) / half
         if config.bounds == "tanh":
             # Short of the ends, where a tangent is flat and a descent would never come back.
             unit = torch.atanh(unit.clamp(-0.999, 0.999))
             slope = slope * (1.0 - torch.tanh(unit).square())
-        first = config.beta1 * dist.first + (1.0 - config.beta1) * slope
-        second = config.beta2 * dist.second + (1.0 - config.beta2) * slope.square()
+        first = config.beta1 * first + (1.0 - config.beta1) * slope
+        second = config.beta2 * second + (1.0 - config.beta2) * slope.square()
         scale = (second / (1.0 - config.beta2**steps)).sqrt_().clamp_(min=torch.finfo(points.dtype).tiny)
-        unit = unit - config.rate(dist.steps) / (1.0 - config.beta1**steps) * first / scale
+        unit = unit - config.rate(taken) / (1.0 - config.beta1**steps) * first / scale
         if config.bounds == "tanh":
             unit = torch.tanh(unit)
         after = space.clip(middle + space.half_range * unit)
         length = ((after - points) / half).abs().amax(dim=(1, 2, 3))
-        return Descent(best.mean, best.cost, after, first, second, length, steps)
+        return after, first, second, length
 
     def spread(self, dist: Descent, space: ActionSpace) -> Tensor:
         """The longest step just taken: a descent narrows by slowing down."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from planner import checks
+from planner.apart import products
 from planner.evaluation import as_tensor, residuals_of
 from planner.horizon import OverHorizon
 from planner.problem import Objective
@@ -59,9 +60,7 @@ class LatentDistance:
         dtype = torch.promote_types(torch.promote_types(latents.dtype, self.goal.dtype), torch.float32)
         difference = latents.to(dtype) - self.goal.to(dtype)[:, None, None]
         if self.metric is not None:
-            # One product per problem: rounding must not depend on how many problems share the call.
-            metric = self.metric.to(dtype)
-            difference = torch.stack([row @ metric for row in difference])
+            difference = products(difference, self.metric.to(dtype))
         return difference
 
     def residuals(self, trajectory: Any, actions: Tensor) -> Tensor:

@@ -19,9 +19,11 @@ class Dynamics(Protocol):
         """Predict what `actions` (B, K, H, A) lead to from `state` (B problems, not repeated K times).
 
         There is one action per control step of the robot; how many of them make one step of the model is
-        the model's own business. Returns a trajectory of any type the objective understands, with leading
-        dimensions (B, K). To be planned on in batches with the same result as one by one, a row of the
-        trajectory must not depend on the other rows.
+        the model's own business. Returns a trajectory of any type the objective understands: of tensors
+        (B, K, H', ...), a state after each command or after every s-th, H' = H / s. The present is not among
+        them, and none depends on a later command. To be planned on in batches with the same result as one by
+        one, a row of the trajectory must not depend on the other rows, and problems must be rolled out one by
+        one: a matrix product, and torch's silu or sigmoid, round by what is beside a number.
         """
         ...
 

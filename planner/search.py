@@ -52,8 +52,9 @@ class Planner(ABC, Generic[D, C]):
     `proposals` provide a share of the candidates (`prior_share`) of problems that bring none of their own; by default,
     the previous plan.
 
-    Stateless: two calls of `plan` with generators in the same state give the same plans, and B problems
-    planned together give the same plans as one by one, bit for bit, if the dynamics and the objective do.
+    Stateless: two calls of `plan` with generators in the same state give the same plans, and B problems planned
+    together the same as one by one, bit for bit, if the dynamics and the objective do. That is between calls on one
+    processor, with one number of threads and one release of torch (`docs/numerics.md`); an accelerator may round by B.
     """
 
     name: ClassVar[str]

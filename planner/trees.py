@@ -1,6 +1,6 @@
 """Nested values: tensors and arrays in dicts, tuples, lists and dataclasses, as states and trajectories are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -52,3 +52,39 @@ def all_tensors(value: Any) -> bool:
     if type(value) in (tuple, list):
         return all(map(all_tensors, value))
     return is_dataclass(value) and all(all_tensors(getattr(value, field.name)) for field in fields(value))
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Its shape, as a tuple of numbers."""
+    return tuple(value.shape if isinstance(value, Tensor) else np.shape(value))
+
+
+def kind_of(error: Exception) -> str:
+    """The name of its class."""
+    return type(error).__name__
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are of one build, type and device, with the same numbers to the bit; NaN is like NaN."""
+    pairs = _pairs(one, other)
+    return pairs is not None and all(
+        a.dtype == b.dtype and bool(((a == b) | ((a != a) & (b != b))).all()) for a, b in pairs
+    )
+
+
+def near(one: Any, other: Any) -> bool:
+    """Whether two values are of one build, with about the same numbers."""
+    pairs = _pairs(one, other)
+    return pairs is not None and all(close(a, b) for a, b in pairs)
+
+
+def close(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold about the same numbers."""
+    return torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _pairs(one: Any, other: Any) -> Sequence[tuple[Tensor, Tensor]] | None:
+    left, right = tensors_in(one), tensors_in(other)
+    if [(path, leaf.shape, leaf.device) for path, leaf in left] != [(p, leaf.shape, leaf.device) for p, leaf in right]:
+        return None
+    return [(a, b) for (_, a), (_, b) in zip(left, right, strict=True)]

@@ -42,7 +42,7 @@ class Stem(nn.Conv2d):
             else:
                 bias, offset = self.bias - 127.5 * weight.sum((1, 2, 3)), None
             # A permuted view of NHWC bytes already is channels-last memory; the convolutions want it so.
-            seen = nn.functional.conv2d(frames.permute(0, 3, 1, 2).float(), weight, bias, self.stride)
+            seen = nn.functional.conv2d(frames.permute(0, 3, 1, 2).to(weight.dtype), weight, bias, self.stride)
             return seen if offset is None else seen - offset
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from world_model.dataset import WindowMixture, Windows
 from world_model.jepa import JEPA
+from world_model.precision import full_precision
 
 BATCH = 64
 WINDOWS = 512
@@ -59,9 +60,9 @@ def embed(model: JEPA, sampler: Windows, limit: int, where: torch.device) -> dic
         states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
         predicted = model.rollout(states[:, :history], blocks[:, : history - 1], blocks[:, history - 1 :])
         found = {"latents": latents, "predicted": predicted[..., : latents.shape[-1]]}
-        found |= {key: batch[key] for key in positions}
+        found |= {key: batch[key].to(latents) for key in positions}
         for key, value in found.items():
-            gathered.setdefault(key, []).append(value.float().cpu())
+            gathered.setdefault(key, []).append(full_precision(value).cpu())
     return {key: torch.cat(parts) for key, parts in gathered.items()}
 
 

@@ -19,6 +19,7 @@ from world_model.backbone import Backbone
 from world_model.batch_norm import WholeBatchNorm
 from world_model.config import ModelConfig
 from world_model.encoders import FrozenEncoder, make_encoder, pixels
+from world_model.precision import full_precision
 from world_model.predictors import InverseDynamics, ResidualPredictor
 
 ENCODING = ("encoder.", "project.", "norm.")
@@ -149,7 +150,11 @@ class JEPA(nn.Module):
         return torch.cat([self.backbone(pixels(part.to(where))).cpu() for part in parts]).numpy()
 
     def _latents(self, encoded: Tensor) -> Tensor:
-        return self.norm(self.project(encoded).float())
+        # Not trained, as the batch norm takes it off again. Its gradient is zero but for rounding, and Adam, which
+        # divides by its size, would make whole steps of that: a walk that is another one on every processor, and behind
+        # which the running mean lags that later encodes frames.
+        bias = self.project.bias.detach()
+        return self.norm(full_precision(nn.functional.linear(encoded, self.project.weight, bias)))
 
     def state(self, latents: Tensor, proprio: Tensor | None) -> Tensor:
         """States (…, S) of latents (…, D) and joint readings (…, P).

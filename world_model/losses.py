@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from world_model.config import LossConfig
 from world_model.jepa import JEPA
+from world_model.precision import full_precision
 from world_model.predictors import InverseDynamics
 from world_model.regularizers import random_directions, sigreg, vicreg
 
@@ -46,7 +47,7 @@ class JepaLoss(nn.Module):
         if not model.encoder_is_fixed:  # else nothing could come of it
             # In full precision: the mean of many rounded cosines is further off than that of the cosines is from zero.
             with torch.autocast(latents.device.type, enabled=False):
-                terms["regularizer"] = self._regularizer(latents.float(), step)
+                terms["regularizer"] = self._regularizer(full_precision(latents), step)
             loss = loss + self.config.regularizer_weight * terms["regularizer"]
         if self.inverse is not None:
             terms["inverse_dynamics"] = inverse_error(self.inverse, latents, blocks, self.config.inverse_steps)

@@ -1,11 +1,13 @@
 """In which precision a network is trained: mixed with bfloat16 where that is faster, float32 elsewhere."""
 
 import time
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from world_model.jepa import JEPA
+if TYPE_CHECKING:
+    from world_model.jepa import JEPA
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -13,7 +15,12 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def faster_precision(model: JEPA, batch: dict[str, Tensor], where: torch.device) -> str:
+def full_precision(values: Tensor) -> Tensor:
+    """The values in single precision at least: halves become singles, doubles stay what they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def faster_precision(model: "JEPA", batch: dict[str, Tensor], where: torch.device) -> str:
     """`bfloat16` on a GPU that has it; on a CPU whichever of it and `float32` learns from a batch faster here.
 
     Processors without matrix instructions for bfloat16 are often slower with it.

@@ -75,7 +75,8 @@ def train(
     """Runs or continues a training run and writes its checkpoint.
 
     Batches and random directions are functions of (seed, step), so a run that was stopped and resumed ends in the
-    same weights as one that was not: to the bit on one thread, to rounding on several, whose sums vary in order.
+    same weights as one that was not: to the bit on one thread of one kind of processor, to rounding on several, whose
+    sums vary in order, and on another kind (`docs/numerics.md`).
 
     Under `torchrun` all processes train one model: each takes its share of every batch, and gradients and the
     statistics of the batch are taken over all, so that the losses are those of one process, to rounding. The first

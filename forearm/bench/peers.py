@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -183,15 +184,20 @@ class PytorchMPPI(PeerRunner):
 
 
 class PytorchICEM(PeerRunner):
-    """pytorch-icem's iCEM; one `command` runs all iterations."""
+    """pytorch-icem's iCEM; one `command` runs all iterations.
+
+    It draws its noise through colorednoise, which from version 2 on makes itself a new stream in every call that names
+    none: no seed of numpy's or torch's reaches it. Here it is handed one, see `_SeededNoise`.
+    """
 
     def __init__(self, case: Case, samples: int, iterations: int, **settings: Any) -> None:
         super().__init__(case, samples, iterations, **_judging(settings))
-        from pytorch_icem import iCEM
+        from pytorch_icem import iCEM, icem
 
         step, stage_cost, start = _steps(case)
         std = settings.pop("std", 0.5)
-        self._start = start
+        self._start, self._module = start, icem
+        self._noise = _SeededNoise(icem.colorednoise.powerlaw_psd_gaussian)
 
         def dynamics(states: Tensor, actions: Tensor) -> Tensor:
             return step(states, self._within(actions))
@@ -227,15 +233,27 @@ class PytorchICEM(PeerRunner):
         """Start the random stream anew."""
         super().reset(seed)
         torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 - the global stream is what its noise comes from
+        self._noise.random_state = np.random.default_rng(seed)
         self.controller.reset()
 
     @torch.inference_mode()
     def run(self) -> Tensor:
         """One plan: the best sequence of the last iteration."""
         # `command` gives the first step alone; the best sequence is the first of the elites that it keeps.
-        self.controller.command(self._start, shift_nominal_trajectory=False)
+        with patch.object(self._module, "colorednoise", self._noise):
+            self.controller.command(self._start, shift_nominal_trajectory=False)
         return self.controller.kept_elites[0]
+
+
+class _SeededNoise:
+    """What pytorch-icem calls in place of the module `colorednoise`: the same function, drawing from one stream."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.random_state = function, np.random.default_rng(0)
+
+    def powerlaw_psd_gaussian(self, exponent: float, size: Any) -> Any:
+        """Its noise, from the stream of this runner."""
+        return self.function(exponent, size, random_state=self.random_state)
 
 
 @dataclass(frozen=True)

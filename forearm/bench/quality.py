@@ -124,6 +124,8 @@ def _compare(section: Section, label: str, cases: Sequence[Case], tuning: Sequen
         typical = {name: np.mean([_log_cost(p, s, c, budget) for c in tuning]) for name, (p, s) in peers.items()}
         best = min(peers, key=lambda name: float(typical[name]))
         targets = {name: [_quality(p, s, c, budget) for c in cases] for name, (p, s) in peers.items()}
+        if unsteady := [name for name, (p, s) in peers.items() if not repeats(p, s, tuning[0], budget)]:
+            section.say(f"Not to be repeated, as no seed reaches their noise: {', '.join(unsteady)}.")
         aims = [_quality(*peers[best], c, budget) for c in tuning]
         found = {name: quickest(name, tuning, aims, budget) for name in suited(*tuning) if name in TRIED}
     rows: list[list[object]] = []
@@ -240,6 +242,11 @@ def tuned(peer: Peer, tuning: Sequence[Case], budget: Budget) -> dict[str, Any]:
     tried = list(peer.settings())
     scores = [np.mean([_log_cost(peer, settings, case, budget) for case in tuning]) for settings in tried]
     return tried[int(np.argmin(scores))]
+
+
+def repeats(peer: Peer, settings: dict[str, Any], case: Case, budget: Budget) -> bool:
+    """Whether a peer's plan costs the same again from the same seed."""
+    return len({_quality(peer, settings, case, budget) for _ in range(2)}) == 1
 
 
 def make(peer: Peer, settings: dict[str, Any], case: Case, budget: Budget, watch: bool = False) -> PeerRunner:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import types
 from dataclasses import replace
 
 import numpy as np
@@ -234,3 +236,58 @@ def test_the_command_writes_page_and_numbers(tmp_path, monkeypatch, capsys):
     assert text.count("on another machine: a GPU") == 1 and text.index("(cuda)") < text.index("on another machine")
     assert main(["--only", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
+
+
+def test_a_peer_whose_noise_nobody_seeds_is_handed_a_stream(monkeypatch):
+    """As pytorch-icem draws: by a function of another module that makes itself a generator if it is given none."""
+
+    def noise(exponent, size, random_state=None):
+        return np.random.default_rng(random_state).normal(size=size)
+
+    drawn = types.SimpleNamespace(powerlaw_psd_gaussian=noise)
+    icem = types.ModuleType("pytorch_icem.icem")
+    icem.colorednoise = drawn
+
+    class Controller:
+        def __init__(self, dynamics, trajectory_cost, nx, nu, num_samples, horizon, **settings):
+            self.dynamics, self.cost, self.shape = dynamics, trajectory_cost, (num_samples, horizon)
+
+        def reset(self):
+            self.kept_elites = None
+
+        def command(self, state, shift_nominal_trajectory):
+            noise = icem.colorednoise.powerlaw_psd_gaussian(3, size=(self.shape[0], self.nu, self.shape[1]))
+            actions = 0.1 * torch.from_numpy(noise.transpose(0, 2, 1)).float()
+            states, current = [], state.expand(len(actions), -1)
+            for t in range(actions.shape[1]):
+                current = self.dynamics(current, actions[:, t])
+                states.append(current)
+            costs = self.cost(torch.stack(states, dim=1), actions)
+            self.kept_elites = actions[costs.argsort()[:2]]
+
+    icem.iCEM = Controller
+    package = types.ModuleType("pytorch_icem")
+    package.icem, package.iCEM = icem, Controller
+    monkeypatch.setitem(sys.modules, "pytorch_icem", package)
+    monkeypatch.setitem(sys.modules, "pytorch_icem.icem", icem)
+    case = mlp_case(0, 3)
+    runner, other = (peers.PytorchICEM(case, 16, 2, watch=True) for _ in range(2))
+    first = runner.quality(seed=0)
+    assert runner.quality(seed=1) != first
+    assert runner.quality(seed=0) == first == other.quality(seed=0)
+    assert icem.colorednoise is drawn  # as it was found
+
+
+@pytest.mark.parametrize("name", sorted(peers.PEERS))
+def test_every_peer_that_is_installed_repeats(name):
+    if name not in peers.available():
+        pytest.skip(f"{name} is not installed")
+    assert quality.repeats(peers.PEERS[name], {}, mlp_case(0, 3), TINY)
+    assert quality.repeats(peers.PEERS[name], {}, mlp_case(1, 5), TINY)
+
+
+def test_a_peer_that_does_not_repeat_is_found_out():
+    costs = iter(range(10))
+    made = types.SimpleNamespace(quality=lambda seed: next(costs))
+    unsteady = peers.Peer("x", lambda *_, **__: made, True, True, {})
+    assert not quality.repeats(unsteady, {}, mlp_case(0, 3), TINY)

@@ -28,7 +28,7 @@ def filmed(rng, steps=24):
 
 @pytest.fixture
 def one_thread():
-    """Torch on one thread, for what must come out the same to the bit."""
+    """Torch on one thread, for what must come out the same to the bit in two runs here."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -32,16 +32,18 @@ def test_encode_gives_one_latent_a_frame(encoder):
 @pytest.mark.parametrize("encoder", ["conv", "vit"])
 @pytest.mark.parametrize("standardize", [False, True])
 def test_the_stem_sees_scaled_frames_less_their_mean(encoder, standardize):
-    stem = next(part for part in model_of(encoder=encoder, standardize=standardize).modules() if isinstance(part, Stem))
-    mean, std = torch.zeros(32, 32, 3), torch.ones(())
+    model = model_of(encoder=encoder, standardize=standardize).double()
+    stem = next(part for part in model.modules() if isinstance(part, Stem))
+    mean, std = torch.zeros(32, 32, 3, dtype=torch.float64), torch.ones(())
     if standardize:
-        mean, std = 0.3 * torch.randn(32, 32, 3, generator=torch.Generator().manual_seed(0)), torch.tensor(0.05)
+        mean = 0.3 * torch.randn(mean.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        std = torch.tensor(0.05)
         stem.mean.copy_(mean)
         stem.std.copy_(std)
-    pixels = torch.from_numpy(frames(3)).float() / 255 - 0.5
+    pixels = torch.from_numpy(frames(3)).double() / 255 - 0.5
     seen = ((pixels - mean) / std).permute(0, 3, 1, 2)
     wanted = torch.nn.functional.conv2d(seen, stem.weight, stem.bias, stem.stride)
-    torch.testing.assert_close(stem(torch.from_numpy(frames(3))), wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(stem(torch.from_numpy(frames(3))), wanted, rtol=1e-10, atol=1e-12)
 
 
 def test_larger_patches_of_larger_frames_make_the_same_map():

@@ -24,8 +24,9 @@ def reference(latents, dirs, knots=17, span=3.0):
 
 
 def test_the_recurrence_equals_the_formula():
-    latents = torch.randn(50, 3, 8, generator=torch.Generator().manual_seed(1))
-    assert sigreg(latents, directions(8)).item() == pytest.approx(reference(latents, directions(8)).item(), rel=1e-4)
+    latents = torch.randn(50, 3, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ours, theirs = (one(latents, directions(8).double()).item() for one in (sigreg, reference))
+    assert ours == pytest.approx(theirs, rel=1e-12)
 
 
 def everything_at_once(angle, knots):
@@ -73,9 +74,9 @@ def test_vicreg_punishes_collapse_and_correlation():
 
 
 def objective(latents):
-    norm = WholeBatchNorm(6)
+    norm = WholeBatchNorm(6).to(latents)
     normal = norm(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
-    return sigreg(normal, directions(6)) + vicreg(latents) + (normal**3).mean(), norm
+    return sigreg(normal, directions(6).to(latents)) + vicreg(latents) + (normal**3).mean(), norm
 
 
 def _share(rank, world, path, latents, results):
@@ -88,7 +89,7 @@ def _share(rank, world, path, latents, results):
 
 
 def test_two_processes_give_the_statistics_of_one(tmp_path):
-    latents = torch.randn(64, 2, 6, generator=torch.Generator().manual_seed(5))
+    latents = torch.randn(64, 2, 6, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     whole = latents.clone().requires_grad_()
     loss, norm = objective(whole)
     loss.backward()
@@ -96,13 +97,13 @@ def test_two_processes_give_the_statistics_of_one(tmp_path):
         results = manager.dict()
         mp.spawn(_share, (2, tmp_path / "rendezvous", latents, results), nprocs=2)
         found = dict(results)
-    assert math.isclose(sum(found[rank][0] for rank in range(2)) / 2, loss.item(), rel_tol=1e-5)
+    assert math.isclose(sum(found[rank][0] for rank in range(2)) / 2, loss.item(), rel_tol=1e-12)
     for rank in range(2):
-        gradient = torch.tensor(found[rank][1])
+        gradient = torch.tensor(found[rank][1], dtype=torch.float64)
         # Each share has an effect on both processes' losses; averaging, as of the parameters' gradients, gives one's.
-        torch.testing.assert_close(gradient / 2, whole.grad.chunk(2)[rank], rtol=1e-3, atol=1e-6)
-        torch.testing.assert_close(torch.tensor(found[rank][2]), norm.running_mean)
-        torch.testing.assert_close(torch.tensor(found[rank][3]), norm.running_var)
+        torch.testing.assert_close(gradient / 2, whole.grad.chunk(2)[rank], rtol=1e-10, atol=1e-12)
+        for buffer, of_rank in ((norm.running_mean, found[rank][2]), (norm.running_var, found[rank][3])):
+            torch.testing.assert_close(torch.tensor(of_rank, dtype=torch.float64), buffer, rtol=1e-12, atol=1e-14)
 
 
 def test_the_regularizer_is_taken_in_full_precision():

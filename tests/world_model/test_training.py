@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from tests.world_model.processes import finish, rows, start
-from tests.world_model.trainee import LOSS, run, training_of
+from tests.world_model.trainee import LAST_DIGIT, LOSS, run, training_of
 from world_model import CheckpointError, LossConfig, ModelConfig, TrainConfig, load_checkpoint
 from world_model.dataset import DatasetError, open_cache
 from world_model.initial import Init
+from world_model.jepa import JEPA
 from world_model.losses import JepaLoss, inverse_error
-from world_model.trainer import SEEN_FRAMES
+from world_model.trainer import SEEN_FRAMES, Trainer
 from world_model.training import STATE_FILE, Training, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -58,6 +59,33 @@ def test_standardised_frames_are_seen_less_the_mean_of_those_trained_on(squares,
     second = replace(training, out=tmp_path / "second", init=Init(str(tmp_path / "first")))
     train(replace(second, train=replace(second.train, share=0.1)))
     assert load_checkpoint(tmp_path / "second")[0].encoder.trunk[0].mean.equal(stem.mean)
+
+
+def test_a_bias_that_the_batch_norm_takes_off_is_not_trained(squares, tmp_path):
+    """Its gradient is rounding alone, of which Adam would make a walk that is another one on every processor."""
+    train(training := training_of(squares, tmp_path, 6))
+    torch.manual_seed(training.train.seed)
+    before, after = JEPA(training.model).state_dict(), load_checkpoint(tmp_path)[0].state_dict()
+    assert torch.equal(before["project.bias"], after["project.bias"])
+    assert not torch.equal(before["project.weight"], after["project.weight"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_batch_in_another_order_gives_the_same_validation(squares, tmp_path, monkeypatch, seed):
+    """In single precision: frames are encoded by running means, and nothing that rounding decides may move those."""
+    train(training_of(squares, tmp_path / "one", 12, validate_every=6))
+    step = Trainer._advance
+
+    def shuffled(self, batch):
+        order = torch.randperm(len(batch["actions"]), generator=torch.Generator().manual_seed(100 * seed + self.step))
+        step(self, {key: value[order] for key, value in batch.items()})
+
+    monkeypatch.setattr(Trainer, "_advance", shuffled)
+    train(training_of(squares, tmp_path / "other", 12, validate_every=6))
+    for one, other in zip(rows(tmp_path / "one"), rows(tmp_path / "other"), strict=True):
+        # Rounding to 24 bits, of which training may make a hundred times as much.
+        expected = pytest.approx(other["validation"]["error"], rel=1e2 * 2**-24, abs=LAST_DIGIT)
+        assert one["validation"]["error"] == expected
 
 
 class Killed(Exception):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.world_model.processes import TORCHRUN, finish, rows, start
-from tests.world_model.trainee import run, training_of
+from tests.world_model.trainee import LAST_DIGIT, ROUNDING, doubles, run, training_of
 from world_model import load_checkpoint
 from world_model.dataset import DatasetError
 from world_model.training import train
@@ -70,13 +70,14 @@ def test_a_killed_run_goes_on_to_the_same_weights(both, tmp_path):
 
 
 def test_several_processes_find_the_losses_of_one(both, tmp_path):
-    run(both, tmp_path / "one", 8)
+    with doubles():
+        run(both, tmp_path / "one", 8)
     folders = ",".join(map(str, both.values()))
-    finish(start(*TORCHRUN, "tests.world_model.trainee", folders, tmp_path / "two", 8, "sigreg"))
+    finish(start(*TORCHRUN, "tests.world_model.trainee", folders, tmp_path / "two", 8, "sigreg", "float64"))
     for row, expected in zip(rows(tmp_path / "two"), rows(tmp_path / "one"), strict=True):
-        assert row["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+        assert row["loss"] == pytest.approx(expected["loss"], rel=ROUNDING)
     assert rows(tmp_path / "two")[-1]["validation"]["tasks"]["b"]["error"] == pytest.approx(
-        rows(tmp_path / "one")[-1]["validation"]["tasks"]["b"]["error"], rel=1e-2
+        rows(tmp_path / "one")[-1]["validation"]["tasks"]["b"]["error"], abs=LAST_DIGIT
     )
 
 
