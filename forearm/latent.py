@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from forearm.errors import ForearmError, did_you_mean
+from forearm.files import place
 
 if TYPE_CHECKING:
     from planner.problem import Objective
@@ -200,7 +201,7 @@ def heads_for(task: Mapping[str, Any]) -> "Heads | None":
     if reason is None:
         return None
     named = task.get("heads")
-    path = Path(named).expanduser() if named else heads_path(_place(str(task["checkpoint"])))
+    path = place(named) if named else heads_path(_place(str(task["checkpoint"])))
     if not path.is_file():
         raise ForearmError(
             f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
@@ -299,4 +300,4 @@ def _load_heads(path: Path, world_model_sha256: str) -> "Heads":
 
 def _place(name: str) -> str | Path:
     """A checkpoint's name, or its path."""
-    return Path(name).expanduser() if "/" in name else name
+    return place(name) if "/" in name or name.startswith("~") else name

@@ -12,6 +12,7 @@ from rich.table import Table
 import envs
 from forearm import output, settings
 from forearm.errors import ForearmError
+from forearm.files import place
 from forearm.parallel import import_modules
 
 Tasks = Mapping[str, Mapping[str, Any]]
@@ -25,9 +26,7 @@ def main(overrides: Sequence[str]) -> int:
     training = training_of(chosen, chosen.all("task"), chosen.one("world_model"))
     for name, folder in _by_task(training.data, chosen.all("task")).items():
         if not folder.is_dir():
-            raise ForearmError(
-                f"data={folder}: no such folder; make it with 'forearm collect task={name} out={folder}'"
-            )
+            raise ForearmError(no_data(folder, name))
     from world_model.distributed import rank_told
 
     console = Console(quiet=rank_told() != 0)  # under torchrun the first process speaks for all
@@ -68,6 +67,13 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
         weights=_weights(chosen["weights"], list(tasks)),
         init=_init(chosen["init"], bool(chosen["freeze_encoder"])),
     )
+
+
+def no_data(folder: Path, task: str) -> str:
+    """What to say where there is no data set."""
+    if task in envs.names():
+        return f"data={folder}: no such folder; make it with 'forearm collect task={task} out={folder}'"
+    return f"data={folder}: no such folder; name that of a LeRobotDataset v3 that was recorded, data=FOLDER"
 
 
 def _by_task(data: Path | Mapping[str, Path], tasks: Iterable[str]) -> dict[str, Path]:
@@ -125,7 +131,7 @@ def _init(checkpoint: str | None, freeze_encoder: bool) -> Any:
     from world_model.initial import Init
 
     if checkpoint is not None:
-        return Init(str(Path(checkpoint).expanduser()), freeze_encoder)
+        return Init(str(place(checkpoint)), freeze_encoder)
     if freeze_encoder:
         raise ForearmError(
             "freeze_encoder=true without init=: an encoder of random weights would stay one; say where it comes from, "

@@ -39,24 +39,40 @@ def shipped() -> list[str]:
 
 
 def locate(name: str | Path) -> Path:
-    """The JSON file of a checkpoint: a shipped name, a .json or .safetensors file, or a training folder.
+    """The JSON file of a checkpoint: a shipped name, a training folder, or either of its two files, with their suffix
+    or without.
 
     Raises:
         CheckpointError: there is none.
     """
-    path = Path(name)
-    if path.is_dir():
-        path = path / "model.json"
-    elif path.suffix == ".safetensors":
-        path = path.with_suffix(".json")
-    elif path.suffix != ".json":
-        path = pretrained_folder() / f"{name}.json"
-    if not path.is_file():
+    path = find(name)
+    if path is None:
+        looked = _places(name)[0].name
         raise CheckpointError(
-            f"no checkpoint '{name}' ({path.name} not found): give a training folder, a .json file, "
+            f"no checkpoint '{name}' ({looked} not found): give a training folder, a .json file, "
             f"or one of {', '.join(shipped()) or 'none shipped yet'}"
         )
     return path
+
+
+def find(name: str | Path) -> Path | None:
+    """Like `locate`; None where there is no checkpoint."""
+    return next((path for path in _places(name) if path.is_file()), None)
+
+
+def _places(name: str | Path) -> list[Path]:
+    """Where the JSON file of a checkpoint may be, first that which is likeliest meant."""
+    path = Path(name)
+    if path.suffix == ".json":
+        return [path]
+    if path.suffix == ".safetensors":
+        return [path.with_suffix(".json")]
+    places = [path / "model.json"] if path.is_dir() else []
+    if str(name) in shipped():
+        places.append(pretrained_folder() / f"{name}.json")
+    if path.name:
+        places.append(path.with_name(f"{path.name}.json"))
+    return places
 
 
 def tasks_of(document: Mapping[str, Any]) -> list[str]:
