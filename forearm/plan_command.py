@@ -55,7 +55,10 @@ def main(overrides: Sequence[str]) -> int:
         raise ForearmError("give both start= and goal=, or neither to sample them from seed=")
     given = chosen["start"] is not None
     if not given and not simulated:
-        raise ForearmError(f"task '{task['name']}' has no simulator to sample frames from: give start= and goal=")
+        raise ForearmError(
+            f"task '{task['name']}' has no simulator to sample frames from: give start= and goal=, or name the module "
+            "that registers its environment, use=[MODULE]"
+        )
     brain = Brain(task)
     check_horizon(task, horizon)
     if given:  # read before the simulator is built: a wrong file is told at once

@@ -23,6 +23,9 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("train", overrides)
     import_modules(chosen["use"])
+    from world_model.device import choose
+
+    choose(chosen["device"])  # one that is not here is told before any data are looked at
     training = training_of(chosen, chosen.all("task"), chosen.one("world_model"))
     for name, folder in _by_task(training.data, chosen.all("task")).items():
         if not folder.is_dir():

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from world_model.backbone import BackboneError
 from world_model.config import ModelConfig, from_mapping, to_mapping
 from world_model.dataset.atomic import replacing
+from world_model.device import choose
 from world_model.jepa import JEPA
 
 FORMAT = 1
@@ -115,9 +116,11 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
         device: where the weights go.
 
     Raises:
+        DeviceError: there is no such device here.
         CheckpointError: missing, damaged, of another format, or weights and JSON that do not belong together; or a
             frozen backbone whose own weights are neither where they were in training nor beside the checkpoint.
     """
+    where = choose(device)
     path = locate(name)
     document = read_document(path, "a forearm checkpoint", FORMAT)
     try:
@@ -129,7 +132,7 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
     except BackboneError as error:
         raise CheckpointError(f"{path}: {error}") from error
     fill(model, read_weights(path, document), path)
-    return model.to(device).eval().requires_grad_(False), document
+    return model.to(where).eval().requires_grad_(False), document
 
 
 def _with_weights_beside(config: ModelConfig, folder: Path) -> ModelConfig:

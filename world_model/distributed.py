@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from world_model.device import choose
+
 
 def count() -> int:
     """How many processes train together."""
@@ -95,7 +97,7 @@ def from_first(value: Any, device: torch.device) -> Any:
 
 
 @contextmanager
-def joined(device: str | None = None) -> Iterator[torch.device]:
+def joined(device: str | torch.device | None = None) -> Iterator[torch.device]:
     """Inside, the processes that `torchrun` started are one group; gives the device of this one.
 
     GPUs talk through NCCL, processors through gloo. A group that is there already is used as it is.
@@ -104,10 +106,11 @@ def joined(device: str | None = None) -> Iterator[torch.device]:
         device: torch device; None picks CUDA where there is one, and each process takes a GPU of its own.
 
     Raises:
+        DeviceError: there is no such device here.
         ValueError: there are not as many GPUs as processes on this machine, or all shall use the same one.
     """
     several = count() > 1 or _several_told()
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = choose(device)
     if several and where.type == "cuda":
         where = _own_gpu(where)
         torch.cuda.set_device(where)
