@@ -34,8 +34,8 @@ def main(overrides: Sequence[str]) -> int:
     from forearm.latent import check_horizon
     from forearm.planning import Brain
     from forearm.rows import build_planner, fitted
+    from forearm.serve.goals import Goals
     from forearm.serve.server import Server
-    from forearm.serve.session import Goals
     from forearm.views import views_for
 
     config = config_of(chosen)
