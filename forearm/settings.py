@@ -26,6 +26,8 @@ GROUPS = ("task", "planner", "world_model", "protocol", "robot")
 LIST_GROUPS = ("task", "planner")
 ONE_PLANNER = ("run", "plan", "serve", "collect")
 """Commands that plan one task with one planner: that of the task's config, if none is named."""
+NEEDED = ("checkpoint", "camera", "resolution", "frameskip", "max_steps", "objective")
+"""What every task's config says."""
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
 
@@ -243,7 +245,14 @@ def _near_key(key: str, known: Iterable[str]) -> str:
 
 def _option(command: str, group: str, name: str) -> dict[str, Any]:
     if name in _files(group):
-        return {"name": name, **_compose(command, group, name)[group]}
+        found = {"name": name, **_compose(command, group, name)[group]}
+        lacking = [key for key in NEEDED if key not in found] if group == "task" else []
+        if lacking:
+            raise ForearmError(
+                f"the config task={name} lacks {', '.join(lacking)}: begin it with those of another task, "
+                "'defaults: [/task/reach@_here_, _self_]'"
+            )
+        return found
     shared = _compose(command, group, f"{name.partition('/')[0]}/{ANY}")[group]
     return {**shared, "name": name, "checkpoint": name.replace("/", "-")}
 

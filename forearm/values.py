@@ -115,14 +115,14 @@ def _plain(value: Any) -> Any:
 
 def _checked(key: str, value: Any, default: Any) -> Any:
     """`value`, if it is of the kind of `default`."""
-    if default is None or (value is None and not isinstance(default, (bool, int, float))):
+    if default is None:
         return value
     kind = next((kind for kind in _KINDS if isinstance(default, kind)), None)
     if kind is None:
         return value
     right, words = _KINDS[kind]
     if not right(value):
-        raise ForearmError(f"{key} must be {words}, not {value}")
+        raise ForearmError(f"{key} must be {words}, not {'null' if value is None else value}")
     return float(value) if kind is float and _is_number(value) else value
 
 

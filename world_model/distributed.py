@@ -110,10 +110,11 @@ def joined(device: str | torch.device | None = None) -> Iterator[torch.device]:
         ValueError: there are not as many GPUs as processes on this machine, or all shall use the same one.
     """
     several = count() > 1 or _several_told()
-    where = choose(device)
-    if several and where.type == "cuda":
-        where = _own_gpu(where)
+    if several and torch.cuda.device_count() and str(device or "cuda").startswith("cuda"):
+        where = _own_gpu(str(device or "cuda"))
         torch.cuda.set_device(where)
+    else:
+        where = choose(device)
     if not several or count() > 1:
         yield where
         return
@@ -130,8 +131,8 @@ def _several_told() -> bool:
     return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def _own_gpu(where: torch.device) -> torch.device:
-    if where.index is not None:
+def _own_gpu(where: str) -> torch.device:
+    if where != "cuda":
         raise ValueError(
             f"device={where}: names one GPU for several processes; give device=cuda, and each takes its own"
         )
