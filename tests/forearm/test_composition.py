@@ -60,7 +60,7 @@ def test_a_folder_of_configs_and_a_task_may_have_any_name(name: str, tmp_path: P
     loads(write(tmp_path / name, f"mine/{name}"), f"mine/{name}")
 
 
-@rounds(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@rounds(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(folder=NAMES, task=NAMES)
 @example(folder="\\'", task="\\'")
 def test_whatever_can_be_printed_is_a_name(folder: str, task: str, tmp_path: Path) -> None:
