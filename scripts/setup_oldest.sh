@@ -34,7 +34,8 @@ install() {
     }
 }
 : >"$log"
-install -e '.[dev,ogbench,metaworld,fetch,frozen]'
+# Not the extra dev: what lints has no say in how old the rest may be.
+install -e '.[serve,ogbench,metaworld,fetch,frozen]' pytest pytest-xdist hypothesis packaging setuptools dm-tree
 # As in .venv: the stock client, without its wish for numpy 1 and what goes with it.
 install --no-deps openpi-client
 
