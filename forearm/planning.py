@@ -42,7 +42,7 @@ class Brain:
 
     def imagination(self) -> Imagination:
         """A fresh `Imagination` for an `Agent`."""
-        return imagination_for(self.task)
+        return imagination_for(self.task, (self.model, self.document))
 
     def plan(
         self,
@@ -75,7 +75,7 @@ class Brain:
         task = suited(self.task, config)
         agent = Agent(
             build_planner(fitted({**config, **overrides}, task)),
-            imagination_for(task),
+            imagination_for(task, (self.model, self.document)),
             *action_bounds(self.document, self.model.config.action_dim),
             float(self.document["control_period"]),
         )
