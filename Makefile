@@ -22,7 +22,7 @@ BIN := .venv/bin
 # Every process keeps to one thread: two busy ones on two cores are far slower than that.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-mujoco4 bench results reliability lint format setup setup-run gl wheel clean distclean
+.PHONY: help demo test test-mujoco4 test-oldest bench results reliability lint format setup setup-run gl wheel clean distclean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,11 @@ test-mujoco4: setup gl ## the simulators' tests beside MuJoCo 4, in an environme
 	@scripts/setup_mujoco4.sh
 	@$(ONE_THREAD) .venv-mujoco4/bin/python -m pytest -n '$(TEST_WORKERS)' --dist loadfile \
 	    tests/envs tests/test_own_environment.py $(TEST_ARGS)
+
+test-oldest: setup gl ## the tests beside the oldest releases that are allowed, in an environment of their own
+	@scripts/setup_oldest.sh
+	@$(ONE_THREAD) .venv-oldest/bin/python -m pytest -n '$(TEST_WORKERS)' --dist loadfile \
+	    tests/planner tests/world_model tests/envs tests/control tests/serve tests/forearm tests/test_own_environment.py $(TEST_ARGS)
 
 bench: setup-run gl ## time the planners beside other projects' (BENCH_ARGS=--quick: in two minutes), write docs/benchmarks.md
 	@scripts/setup_bench.sh
@@ -76,4 +81,4 @@ clean: ## remove what builds and tools left behind; keep .venv and what the comm
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove the virtual environments as well
-	@rm -rf .venv .venv-bench .venv-mujoco4
+	@rm -rf .venv .venv-bench .venv-mujoco4 .venv-oldest

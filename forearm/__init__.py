@@ -41,11 +41,15 @@ def __getattr__(name: str) -> Any:
 
 
 def make_env(task: str = "reach", camera: str | None = None, resolution: int = 64) -> "Environment":
-    """The simulator of a task; raises ValueError for an unknown one, `envs.MissingExtra` for a benchmark that is not
-    installed.
+    """The simulator of a task; raises ValueError for an unknown one, `ForearmError` for one that has none,
+    `envs.MissingExtra` for a benchmark that is not installed.
     """
     import envs
+    from forearm.settings import options
+    from forearm.worlds import check_simulator
 
+    if task in options("task"):
+        check_simulator(task, "make_env")
     return envs.make(task, camera, resolution)
 
 
@@ -67,10 +71,9 @@ def compare(
     from forearm.compare_command import comparison_of
     from forearm.comparison import compare as run
     from forearm.settings import load as load_settings
-    from forearm.settings import word
+    from forearm.values import word
 
     names = {"task": task, "planner": planner}
-    words = [f"{key}=[{value if isinstance(value, str) else ','.join(value)}]" for key, value in names.items()]
-    words += [word(key, value) for key, value in settings.items()]
+    words = [word(key, value) for key, value in {**names, **settings}.items()]
     chosen = load_settings("compare", [*words, f"out={out}"])
     return run(comparison_of(chosen), batch, workers)

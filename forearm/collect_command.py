@@ -15,6 +15,7 @@ from forearm.contact_sheet import save_contact_sheet
 from forearm.errors import ForearmError
 from forearm.guided import suited
 from forearm.parallel import default_workers, import_modules
+from forearm.worlds import check_simulator
 
 if TYPE_CHECKING:
     from forearm.rows import Row
@@ -25,8 +26,9 @@ def main(overrides: Sequence[str]) -> int:
     chosen = settings.load("collect", overrides)
     import_modules(chosen["use"])
     task = chosen.one("task")
-    envs.check_installed(task["name"])
-    steps, episodes = task["collect"]["steps"], task["collect"]["episodes"]
+    check_simulator(task["name"], "'collect'")
+    usual = task.get("collect") or {}
+    steps, episodes = usual.get("steps"), usual.get("episodes")
     practice = chosen["practice"]
     if isinstance(practice, list) or not 0.0 <= practice <= 1.0:
         raise ForearmError(f"practice={practice} must be a share of the episodes, between 0 and 1")

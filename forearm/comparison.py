@@ -22,6 +22,7 @@ from forearm.protocol import rules_of
 from forearm.rows import LEARNED, NONE, ORACLE, PRIOR, Row, check_row, fitted, imitating, pace_of
 from forearm.statistics import compare_pairs, wilson
 from forearm.workers import ChunkJob, ManifestJob, film_path, finished, make_manifest, run_chunk
+from forearm.worlds import check_simulator
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many episodes of it are done, and how many there are."""
@@ -56,11 +57,9 @@ def rows_of(comparison: Comparison) -> list[Row]:
     Raises `ForearmError`, ValueError, `envs.MissingExtra` or a checkpoint's own error for anything that would stop a
     row later.
     """
-    from envs import check_installed
-
     rows = []
     for task in comparison.tasks:
-        check_installed(task["name"])
+        check_simulator(task["name"], "running episodes")
         kinds = [LEARNED] * comparison.learned + [ORACLE] * comparison.oracle
         for dynamics in kinds:
             for planner in comparison.planners:

@@ -25,6 +25,11 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def place(text: str | Path) -> Path:
+    """The path that somebody typed; `~` and `~name` are home folders where there is such a user, as in a shell."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111  (that of pathlib raises where there is no such user)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what `replacing` left under `folder` when its process was killed; only when nobody writes
     there.

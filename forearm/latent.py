@@ -1,14 +1,14 @@
 """The latent world model as what an agent thinks with: frames in, dynamics and goal distance out."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import torch
 
 from forearm.errors import ForearmError, did_you_mean
+from forearm.files import place
 
 if TYPE_CHECKING:
     from planner.problem import Objective
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from world_model.jepa import JEPA
     from world_model.tracker import LatentTracker
 
+Kept = TypeVar("Kept")
+Loaded: TypeAlias = "tuple[JEPA, dict[str, Any]]"
+"""A world model and its checkpoint's description."""
+_LOADED: dict[Path, tuple[tuple[Any, ...], Any]] = {}
 PROPOSALS = ("previous", "prior")
 """Where a planner's `prior_share` of the candidates can come from: the previous plan, the learned prior."""
 
@@ -191,15 +195,22 @@ def reason_for_heads(objective: Mapping[str, Any], proposals: Sequence[str]) -> 
     return "the proposal 'prior'" if "prior" in proposals else None
 
 
-def imagination_for(task: Mapping[str, Any]) -> LatentImagination:
-    """The world model that a task's config names, with its heads where they are used.
+def imagination_for(task: Mapping[str, Any], loaded: "Loaded | None" = None) -> LatentImagination:
+    """The world model that a task's config names, or one of it that was `loaded` before, with its heads where they are
+    used.
 
     Raises `CheckpointError` for what cannot be read, `ForearmError` for what does not fit.
     """
-    model, document = load_for(task)
+    model, document = loaded or load_for(task)
     spread, gain = (1.0 if task.get(key) is None else task[key] for key in ("prior_spread", "prior_gain"))
     return LatentImagination(
-        model, task["objective"], fingerprint(document), heads_for(task), proposals_of(task), spread, gain
+        model,
+        task["objective"],
+        fingerprint(document),
+        heads_for(task, (model, document)),
+        proposals_of(task),
+        spread,
+        gain,
     )
 
 
@@ -209,7 +220,7 @@ def proposals_of(task: Mapping[str, Any]) -> Sequence[str]:
     return (named,) if isinstance(named, str) else named
 
 
-def heads_for(task: Mapping[str, Any]) -> "Heads | None":
+def heads_for(task: Mapping[str, Any], loaded: "Loaded | None" = None) -> "Heads | None":
     """The heads that a task's config needs, those beside its checkpoint unless it names others; None if it needs none.
 
     Raises `ForearmError` where there are none, `CheckpointError` for those that cannot be read or belong to another
@@ -221,13 +232,13 @@ def heads_for(task: Mapping[str, Any]) -> "Heads | None":
     if reason is None:
         return None
     named = task.get("heads")
-    path = Path(named).expanduser() if named else heads_path(_place(str(task["checkpoint"])))
+    path = place(named) if named else heads_path(_place(str(task["checkpoint"])))
     if not path.is_file():
         raise ForearmError(
             f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
             f"train them with 'forearm train-heads task={task['name']}', or plan without them, planner=cem"
         )
-    heads = _load_heads(path, str(load_for(task)[1]["weights_sha256"]))
+    heads = _load_heads(path, str((loaded or load_for(task))[1]["weights_sha256"]))
     # Those of a checkpoint of several tasks know the goals of one.
     if (made_for := heads.document.get("task", task["name"])) != task["name"]:
         raise ForearmError(
@@ -274,9 +285,11 @@ def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":
     return model, document
 
 
-def check_horizon(task: Mapping[str, Any], horizon: int) -> None:
-    """Raise `ForearmError` unless the model's steps divide `horizon`, in control steps."""
-    frameskip, usual = load_for(task)[0].config.frameskip, task["frameskip"]
+def check_horizon(task: Mapping[str, Any], horizon: int, loaded: "Loaded | None" = None) -> None:
+    """Raise `ForearmError` unless the steps of the task's model, or of one that was `loaded` before, divide `horizon`,
+    in control steps.
+    """
+    frameskip, usual = (loaded or load_for(task))[0].config.frameskip, task["frameskip"]
     if horizon % frameskip:
         unusual = "" if frameskip == usual else f" (task {task['name']} has {task['name']}.frameskip={usual})"
         raise ForearmError(
@@ -304,20 +317,27 @@ def fingerprint(document: Mapping[str, Any]) -> str:
     return str(document["weights_sha256"])[:16]
 
 
-@cache
-def _load(name: str) -> "tuple[JEPA, dict[str, Any]]":
-    from world_model.checkpoint import load_checkpoint
+def _load(name: str) -> Loaded:
+    from world_model.checkpoint import load_checkpoint, locate
 
-    return load_checkpoint(_place(name))
+    path = locate(_place(name))
+    return _kept(path, lambda: load_checkpoint(path))
 
 
-@cache
 def _load_heads(path: Path, world_model_sha256: str) -> "Heads":
     from world_model.heads_checkpoint import load_heads
 
-    return load_heads(path, world_model_sha256)
+    return _kept(path, lambda: load_heads(path, world_model_sha256), world_model_sha256)
+
+
+def _kept(path: Path, load: Callable[[], Kept], *of: str) -> Kept:
+    """What `load` made of the JSON file `path`, which names the hash of its weights, until the file is another."""
+    key, content = path.resolve(), (path.read_bytes(), *of)
+    if key not in _LOADED or _LOADED[key][0] != content:
+        _LOADED[key] = content, load()
+    return cast(Kept, _LOADED[key][1])
 
 
 def _place(name: str) -> str | Path:
     """A checkpoint's name, or its path."""
-    return Path(name).expanduser() if "/" in name else name
+    return place(name) if "/" in name or name.startswith("~") else name

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from forearm.errors import ForearmError
+from forearm.files import place
+from forearm.values import items
 
 
 def folder(value: str | None, default: str, *, key: str = "out") -> Path:
     """The folder that the setting `key` names, or the default. Raises `ForearmError` if a file is in the way."""
-    path = Path(value or default).expanduser()
+    path = place(value or default)
     for part in (path, *path.parents):
         if part.exists():
             if not part.is_dir():
@@ -23,7 +25,7 @@ def cache_folder(value: str | None) -> Path | None:
 
 def file(key: str, value: str) -> Path:
     """The file that a setting names, for writing. Raises `ForearmError` if it cannot be one."""
-    path = Path(value).expanduser()
+    path = place(value)
     if path.is_dir():
         raise ForearmError(f"{key}={path} is a folder; name a file")
     folder(str(path.parent), ".")
@@ -31,7 +33,7 @@ def file(key: str, value: str) -> Path:
 
 
 def listed(text: str) -> list[Path]:
-    """The folders in `[FOLDER,FOLDER,...]`, or the one that is given without brackets."""
-    if not (text.startswith("[") and text.endswith("]")):
-        return [Path(text).expanduser()]
-    return [Path(name.strip().strip("'\"")).expanduser() for name in text[1:-1].split(",") if name.strip()]
+    """The folders in `[FOLDER,FOLDER,...]`, or the one that is given without brackets, or is called just so."""
+    if not (text.startswith("[") and text.endswith("]")) or place(text).is_dir():
+        return [place(text)]
+    return [place(name) for name in items(text) if name]

@@ -40,9 +40,13 @@ def import_modules(names: Sequence[str]) -> None:
         sys.path.insert(0, str(Path.cwd()))
     for name in names:
         try:
+            if not all(part.isidentifier() for part in name.split(".")):
+                raise ModuleNotFoundError("is no name of a module")
             importlib.import_module(name)
         except ModuleNotFoundError as error:
             raise ForearmError(f"use={name}: {error}; it must be on PYTHONPATH or in the current folder") from None
+        except Exception as error:
+            raise ForearmError(f"use={name}: fails when it is imported, {type(error).__name__}: {error}") from error
 
 
 def default_workers() -> int:

@@ -1,8 +1,8 @@
 """`forearm plan`: one plan, as a table, a JSON document and a picture. Nothing moves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -23,7 +23,7 @@ from forearm.planning import Brain
 from forearm.rows import build_planner, check_rate, fitted
 from forearm.seeds import evaluation_reset_seed, planning_seed
 from forearm.views import Views
-from forearm.worlds import environment
+from forearm.worlds import environment, has_simulator
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -36,7 +36,7 @@ def main(overrides: Sequence[str]) -> int:
     chosen = settings.load("plan", overrides)
     import_modules(chosen["use"])
     task = chosen.one("task")
-    envs.check_installed(task["name"])
+    simulated = has_simulator(task["name"])
     task = suited(task, chosen.one("planner"))
     planner = fitted(chosen.one("planner"), task)
     seed, episode = chosen.whole("seed", 0), chosen.whole("episode", 0)
@@ -56,16 +56,19 @@ def main(overrides: Sequence[str]) -> int:
     horizon = build_planner(planner).config.horizon  # contradictory settings are told before anything is loaded
     if (chosen["start"] is None) != (chosen["goal"] is None):
         raise ForearmError("give both start= and goal=, or neither to sample them from seed=")
+    given = chosen["start"] is not None
+    if not given and not simulated:
+        raise ForearmError(
+            f"task '{task['name']}' has no simulator to sample frames from: give start= and goal=, or name the module "
+            "that registers its environment, use=[MODULE]"
+        )
     brain = Brain(task)
     check_horizon(task, horizon)
-    given = chosen["start"] is not None
     if given:  # read before the simulator is built: a wrong file is told at once
         start = brain.frame(Path(chosen["start"]), "start")
         goal = brain.frame(Path(chosen["goal"]), "goal")
-    envs.working_backend()  # before a benchmark's packages look for one themselves, and complain of what they find
-    env = environment(task["name"], task["camera"], task["resolution"])
-    check_rate(task, env)
-    if given:
+    env = _simulator(task) if simulated else None
+    if given and env is not None:
         views = Views(env)
         for key, frame in (("start", start), ("goal", goal)):
             views.check(frame, f"{key}={chosen[key]}")
@@ -79,10 +82,16 @@ def main(overrides: Sequence[str]) -> int:
         if brain.model.config.proprio_dim:
             raise ForearmError(
                 f"start={chosen['start']}: this checkpoint also reads the arm's joints, which a picture of "
-                f"{env.name} does not tell; leave out start= and goal= to sample them from seed="
+                f"{task['name']} does not tell; "
+                + (
+                    "leave out start= and goal= to sample them from seed="
+                    if simulated
+                    else "plan from Python, forearm.load(...).plan(..., proprio=...), or over the wire, 'forearm serve'"
+                )
             )
         proprio = None
     else:
+        assert env is not None
         observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
         start, goal, proprio, hand = (
             observation["pixels"],
@@ -130,7 +139,15 @@ def joint_path(robot: Robot, body: Body, proprio: np.ndarray | None, plan: "Plan
     return path, report
 
 
-def _path_in_pixels(env: "envs.Environment", hand: np.ndarray | None, actions: np.ndarray) -> np.ndarray:
+def _simulator(task: Mapping[str, Any]) -> "envs.Environment":
+    """The task's simulator, which takes commands as its checkpoint knows them; raises `ForearmError` otherwise."""
+    envs.working_backend()  # before a benchmark's packages look for one themselves, and complain of what they find
+    env = environment(task["name"], task["camera"], task["resolution"])
+    check_rate(task, env)
+    return env
+
+
+def _path_in_pixels(env: "envs.Environment | None", hand: np.ndarray | None, actions: np.ndarray) -> np.ndarray:
     """(H + 1, 2) where the plan sends the hand; (0, 2) for an arm whose commands say too little of that."""
     if hand is None or not isinstance(env, envs.ArmEnv):
         return np.zeros((0, 2))

@@ -11,6 +11,7 @@ import numpy as np
 from forearm import settings
 from forearm.agent import Agent, Imagination
 from forearm.errors import ForearmError
+from forearm.files import place
 from forearm.frames import read_frame
 from forearm.guided import suited
 from forearm.latent import action_bounds, fingerprint, heads_for, imagination_for, load_for
@@ -41,7 +42,7 @@ class Brain:
 
     def imagination(self) -> Imagination:
         """A fresh `Imagination` for an `Agent`."""
-        return imagination_for(self.task)
+        return imagination_for(self.task, (self.model, self.document))
 
     def plan(
         self,
@@ -74,7 +75,7 @@ class Brain:
         task = suited(self.task, config)
         agent = Agent(
             build_planner(fitted({**config, **overrides}, task)),
-            imagination_for(task),
+            imagination_for(task, (self.model, self.document)),
             *action_bounds(self.document, self.model.config.action_dim),
             float(self.document["control_period"]),
         )
@@ -90,48 +91,44 @@ class Brain:
         """
         side = self.resolution
         if isinstance(frame, (str, Path)):
-            return read_frame(Path(frame).expanduser(), side, key)
+            return read_frame(place(frame), side, key)
         array = np.asarray(frame)
         if array.dtype != np.uint8 or array.shape != (side, side, 3):
             raise ForearmError(f"{key} is {array.dtype} {array.shape}, but the model expects uint8 ({side}, {side}, 3)")
         return array
 
 
-def load(task_or_checkpoint: str = "reach", *, task: str | None = None) -> Brain:
-    """The world model of a task, by the task's name or the path of a checkpoint.
+def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -> Brain:
+    """The world model of a task, by the task's name or the path of a checkpoint: its folder, or one of its files.
 
     A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several.
 
     Raises `CheckpointError` for a checkpoint that cannot be read, `ForearmError` for an unknown task, one that
     differs from the checkpoint's, or none where the checkpoint has several.
     """
+    name = str(task_or_checkpoint)
     if task is None and task_or_checkpoint in settings.options("task"):
-        return Brain(task_config(task_or_checkpoint))
-    if "/" not in task_or_checkpoint and not Path(task_or_checkpoint).exists():
-        from world_model.checkpoint import shipped
+        return Brain(task_config(name))
+    from world_model.checkpoint import find, load_checkpoint, tasks_of
 
-        if task_or_checkpoint not in shipped():
-            task_config(task_or_checkpoint)  # says which names there are
-    elif _is_meant_for_a_task(task_or_checkpoint):
-        task_config(task_or_checkpoint)
-    from world_model.checkpoint import load_checkpoint, tasks_of
-
-    path = Path(task_or_checkpoint).expanduser() if "/" in task_or_checkpoint else task_or_checkpoint
-    made_for = tasks_of(load_checkpoint(path)[1])
+    if find(place(name)) is None and _is_meant_for_a_task(name):
+        task_config(name)  # says which names there are
+    made_for = tasks_of(load_checkpoint(place(name))[1])
     if task is None and len(made_for) > 1:
         raise ForearmError(
-            f"checkpoint '{task_or_checkpoint}' was made for several tasks ({', '.join(made_for)}): "
-            f"say which, load('{task_or_checkpoint}', task='{made_for[0]}')"
+            f"checkpoint '{name}' was made for several tasks ({', '.join(made_for)}): "
+            f"say which, load('{name}', task='{made_for[0]}')"
         )
-    return Brain({**task_config(task or "".join(made_for) or "None"), "checkpoint": task_or_checkpoint})
+    return Brain({**task_config(task or "".join(made_for) or "None"), "checkpoint": name})
 
 
 def _is_meant_for_a_task(name: str) -> bool:
-    """Whether a name with a slash is a benchmark's task written wrongly, and not a path."""
+    """Whether a name, which is no checkpoint's, is a task's written wrongly, and not a path."""
     from envs.catalog import BENCHMARKS
 
-    near = difflib.get_close_matches(name.partition("/")[0], BENCHMARKS, n=1)
-    return bool(near) and not Path(name).suffix and not Path(name).exists()
+    head, slash, _ = name.partition("/")
+    near = difflib.get_close_matches(head, BENCHMARKS, n=1) or not slash
+    return bool(near) and not Path(name).suffix and not place(name).exists()
 
 
 def plan(

@@ -84,7 +84,15 @@ def rules_of(config: Mapping[str, Any], task: Mapping[str, Any]) -> Rules:
     """
     own = {key: value for key, value in config.items() if key not in ("alpha", "confidence")}
     rules = Rules(**own)
-    return rules if rules.trajectory_steps else replace(rules, trajectory_steps=int(task["collect"]["steps"]))
+    if rules.trajectory_steps:
+        return rules
+    steps = (task.get("collect") or {}).get("steps")
+    if rules.start == TRAJECTORY and steps is None:
+        raise ForearmError(
+            f"protocol={rules.name} draws states from trajectories as long as the task's collect.steps, which "
+            f"task {task['name']} does not say: set protocol.trajectory_steps="
+        )
+    return rules if steps is None else replace(rules, trajectory_steps=int(steps))
 
 
 def begin(env: "Environment", rules: Rules, seed: int, episode: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from forearm import settings
 from forearm.errors import ForearmError
+from forearm.files import place
 from forearm.parallel import import_modules
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def main(overrides: Sequence[str]) -> int:
     from forearm.latent import check_horizon
     from forearm.planning import Brain
     from forearm.rows import build_planner, fitted
+    from forearm.serve.goals import Goals
     from forearm.serve.server import Server
-    from forearm.serve.session import Goals
     from forearm.views import views_for
 
     config = config_of(chosen)
@@ -46,7 +46,7 @@ def main(overrides: Sequence[str]) -> int:
     brain = Brain(task)
     check_horizon(brain.task, horizon)
     views = views_for(brain) if chosen["check_goals"] else None
-    goals = Goals(None if chosen["goals"] is None else Path(chosen["goals"]).expanduser(), brain, views)
+    goals = Goals(None if chosen["goals"] is None else place(chosen["goals"]), brain, views)
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("websockets").setLevel(logging.WARNING)
@@ -59,7 +59,7 @@ def config_of(chosen: Any) -> "ServeConfig":
     """The part of the settings that says where and how to listen; raises `ForearmError`."""
     from forearm.serve.config import ServeConfig, read_token
 
-    paths = {name: None if chosen[name] is None else Path(chosen[name]).expanduser() for name in PATHS}
+    paths = {name: None if chosen[name] is None else place(chosen[name]) for name in PATHS}
     return ServeConfig(
         host=str(chosen["host"]),
         port=chosen.whole("port", 0),

@@ -10,13 +10,15 @@ Tasks of a benchmark, such as `metaworld/door-open-v3`, need no file each: those
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from forearm.errors import ForearmError, did_you_mean, one_line
+from forearm import values as texts
+from forearm.errors import ForearmError, did_you_mean
+from forearm.files import place
 
 OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
@@ -24,22 +26,10 @@ GROUPS = ("task", "planner", "world_model", "protocol", "robot")
 LIST_GROUPS = ("task", "planner")
 ONE_PLANNER = ("run", "plan", "serve", "collect")
 """Commands that plan one task with one planner: that of the task's config, if none is named."""
+NEEDED = ("checkpoint", "camera", "resolution", "frameskip", "max_steps", "objective")
+"""What every task's config says."""
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
-_FOLDERS_AND_PICTURES = {
-    "out",
-    "start",
-    "goal",
-    "data",
-    "checkpoint",
-    "heads",
-    "init",
-    "picture",
-    "configs",
-    "goals",
-    "cache_dir",
-}
-PATHS = frozenset({*_FOLDERS_AND_PICTURES, "model", "weights_file", "token_file", "tls_cert", "tls_key"})
 
 
 @dataclass(frozen=True)
@@ -82,7 +72,7 @@ class Settings:
 
 def options(group: str) -> list[str]:
     """Names of the configs in `group`, in alphabetical order; the tasks of a benchmark among them."""
-    return list(_options(group))
+    return list(_options(group, _own_folders()))
 
 
 def describe(group: str, name: str) -> str:
@@ -90,7 +80,7 @@ def describe(group: str, name: str) -> str:
     shared = f"{name.partition('/')[0]}/{ANY}"
     for path in (folder / group / f"{stem}.yaml" for stem in (name, shared) for folder in _folders()):
         if path.is_file():
-            first = path.read_text(encoding="utf-8").partition("\n")[0]
+            first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
             return first.removeprefix("#").strip() if first.startswith("#") else ""
     return ""
 
@@ -101,15 +91,14 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
     Raises `ForearmError` for a word that is not `key=value`, an unknown key or option (the nearest is
     named), a value of the wrong kind, or a list where one value is wanted.
     """
-    pairs = [_split(word) for word in overrides]
     chosen: dict[str, list[str]] = {}
     plain: list[tuple[str, str]] = []
-    for key, value in pairs:
+    for key, value in map(_split, overrides):
         if key in GROUPS:
-            chosen[key] = _names(key, value)
+            chosen[key] = _names(key, value.strip())
         else:
             plain.append((key, value))
-    default = _compose(command, ())
+    default = _compose(command)
     present = [group for group in GROUPS if group in default]
     for group in chosen:
         if group not in present:
@@ -119,7 +108,7 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
         selected["planner"] = _usual_planner(command, selected["task"], dict(plain)) or selected["planner"]
     for group, names in selected.items():
         for name in names:
-            if name not in _options(group):
+            if name not in options(group):
                 raise ForearmError(f"unknown {group} '{name}'{_near_option(group, name)}")
 
     groups = {group: {name: _option(command, group, name) for name in names} for group, names in selected.items()}
@@ -133,34 +122,18 @@ def _usual_planner(command: str, tasks: Sequence[str], words: Mapping[str, str])
     """The planner that a task's config asks for, in a list; none of several tasks, of one that is silent or unknown,
     and with another checkpoint than the task's own, which may lack what that planner needs.
     """
-    if len(tasks) != 1 or tasks[0] not in _options("task"):
+    if len(tasks) != 1 or tasks[0] not in options("task"):
         return []
     told = {key: words.get(f"task.{key}", words.get(f"{tasks[0]}.{key}")) for key in ("planner", "checkpoint")}
     usual = told["planner"] or (None if told["checkpoint"] else _option(command, "task", tasks[0]).get("planner"))
     return [str(usual)] if usual else []
 
 
-def word(key: str, value: Any) -> str:
-    """The override that sets `key` to a Python value."""
-    return f"{key}={written(value)}"
-
-
-def written(value: Any) -> str:
-    """A Python value as it is written in an override."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(written, value))}]"
-    return str(value)
-
-
 def _apply(
     command: str, key: str, text: str, values: dict[str, Any], groups: dict[str, dict[str, dict[str, Any]]]
 ) -> None:
     """Set one override wherever it belongs, or say what it may have meant."""
-    head, _, rest = key.partition(".")
+    head, rest = _divided(key, groups)
     targets: list[dict[str, Any]] = []
     if rest and head in groups:
         targets = list(groups[head].values())
@@ -176,7 +149,7 @@ def _apply(
         return
     if rest and head not in values:
         for group in groups:
-            if head in _options(group):
+            if head in options(group):
                 raise ForearmError(f"'{key}' was set, but {group}={head} is not selected")
     if not _has(values, key):
         known = set(_leaves(values)) | set(groups)
@@ -193,18 +166,27 @@ def _split(word: str) -> tuple[str, str]:
     key = key.strip()
     if not equals or not key:
         raise ForearmError(f"settings are written key=value, not '{word}'")
-    head, *parts = key.split(".")
-    if key[0] in "+~" or not _TASK.fullmatch(head) or not all(part.isidentifier() for part in parts):
+    return key, value
+
+
+def _divided(key: str, groups: Iterable[str]) -> tuple[str, str]:
+    """A key's first part, such as a task's name, which may have dots of its own, and the rest; raises `ForearmError`
+    for what cannot be a key.
+    """
+    known = [name for group in groups for name in options(group) if key.startswith(f"{name}.")]
+    head = max(known, key=len, default=key.partition(".")[0])
+    rest = key[len(head) + 1 :]
+    parts = rest.split(".") if len(key) > len(head) else []
+    if not (known or _HEAD.fullmatch(head)) or not all(part.isidentifier() for part in parts):
         raise ForearmError(f"'{key}' is not the name of a setting; settings are written key=value")
-    return key, value.strip()
+    return head, rest
 
 
 def _names(group: str, value: str) -> list[str]:
     """`push`, `[reach,push]` or `reach,push` as a list without repetition; `built-in` stands for several tasks."""
-    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    names = [name.strip().strip("'\"") for name in inner.split(",")]
-    if not all(names):
-        raise ForearmError(f"{group}= needs a name; choose from {', '.join(_options(group))}")
+    names = [value] if value in options(group) else texts.items(value)
+    if not names or not all(names):
+        raise ForearmError(f"{group}= needs a name; choose from {', '.join(options(group))}")
     if group == "task":
         from envs.catalog import SETS
 
@@ -216,78 +198,17 @@ def _names(group: str, value: str) -> list[str]:
     return names
 
 
-def _value(key: str, text: str) -> Any:
-    """The value that Hydra's grammar reads in `text`; paths are taken as they stand."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-
-    if key.rpartition(".")[2] in PATHS:
-        return None if text in ("", "null") else text
-    try:
-        override = OverridesParser.create().parse_override(f"value={text}")
-        if override.is_sweep_override():
-            raise ForearmError(f"{key} takes one value; write lists in brackets, {key}=[{text}]")
-        value = override.value()
-    except HydraException as error:
-        raise ForearmError(f"cannot read '{key}={text}': {one_line(error).partition(' See ')[0]}") from None
-    return OmegaConf.to_container(OmegaConf.create({"value": _plain(value)}), resolve=True)["value"]  # type: ignore[call-overload, index]
-
-
-def _plain(value: Any) -> Any:
-    """Hydra's quoted strings, also inside lists and dicts, as ordinary ones."""
-    from hydra.core.override_parser.types import QuotedString
-
-    if isinstance(value, QuotedString):
-        return value.text
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(_plain(key)): _plain(item) for key, item in value.items()}
-    return value
-
-
 def _assign(target: dict[str, Any], dotted: str, key: str, text: str) -> None:
     *parents, leaf = dotted.split(".")
     for parent in parents:
         target = target[parent]
     if isinstance(target[leaf], dict):
         raise ForearmError(f"'{key}' holds several settings; set one of them: {', '.join(sorted(target[leaf]))}")
-    target[leaf] = _checked(key, _value(key, text), target[leaf])
+    target[leaf] = texts.read(key, text, target[leaf])
 
 
-def _checked(key: str, value: Any, default: Any) -> Any:
-    """`value`, if it is of the kind of `default`; null defaults take anything."""
-    if default is None or (value is None and not isinstance(default, (bool, int, float))):
-        return value
-    kind = next((kind for kind in _KINDS if isinstance(default, kind)), None)
-    if kind is None:
-        return value
-    right, words = _KINDS[kind]
-    if not right(value):
-        raise ForearmError(f"{key} must be {words}, not {value}")
-    if kind is float and _is_number(value):
-        return float(value)
-    return str(value) if kind is str else value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-_TASK = re.compile(r"[A-Za-z_][\w/-]*")
-"""What a task may be called, and with that the first part of a key."""
-
-_KINDS: dict[type, tuple[Callable[[Any], bool], str]] = {  # bool first: it is an int as well
-    bool: (lambda value: isinstance(value, bool), "true or false"),
-    int: (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
-    float: (
-        lambda value: _is_number(value) or (isinstance(value, list) and value != [] and all(map(_is_number, value))),
-        "a number",
-    ),
-    list: (lambda value: isinstance(value, list), "a list in brackets"),
-    str: (lambda value: not isinstance(value, (list, dict)), "a name"),
-}
+_HEAD = re.compile(r"[A-Za-z_][\w/-]*")
+"""What the first part of a key may be, beside the name of an option."""
 
 
 def _has(config: Mapping[str, Any], dotted: str) -> bool:
@@ -324,40 +245,38 @@ def _near_key(key: str, known: Iterable[str]) -> str:
 
 def _option(command: str, group: str, name: str) -> dict[str, Any]:
     if name in _files(group):
-        return dict(_compose(command, (f"{group}={name}",))[group])
-    shared = dict(_compose(command, (f"{group}={name.partition('/')[0]}/{ANY}",))[group])
-    return shared | {"name": name, "checkpoint": name.replace("/", "-")}
+        found = {"name": name, **_compose(command, group, name)[group]}
+        lacking = [key for key in NEEDED if key not in found] if group == "task" else []
+        if lacking:
+            raise ForearmError(
+                f"the config task={name} lacks {', '.join(lacking)}: begin it with those of another task, "
+                "'defaults: [/task/reach@_here_, _self_]'"
+            )
+        return found
+    shared = _compose(command, group, f"{name.partition('/')[0]}/{ANY}")[group]
+    return {**shared, "name": name, "checkpoint": name.replace("/", "-")}
 
 
-def _compose(command: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+def _compose(command: str, group: str | None = None, name: str = "") -> dict[str, Any]:
     """A fresh copy of a composed config, as plain containers."""
     from copy import deepcopy
 
-    return deepcopy(_composed(command, overrides))
+    return deepcopy(_composed(command, group, name, _own_folders()))
 
 
 @cache
-def _composed(command: str, overrides: tuple[str, ...]) -> dict[str, Any]:
-    from hydra import compose, initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
+def _composed(command: str, group: str | None, name: str, folders: tuple[Path, ...]) -> dict[str, Any]:
+    from forearm.composition import compose
 
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_module("configs", version_base="1.3"):
-            own = ",".join(f"file://{folder}" for folder in _own_folders())
-            search = [f"hydra.searchpath=[{own}]"] if own else []
-            config = compose(command, overrides=[*search, *overrides])
-    except HydraException as error:
-        raise ForearmError(f"the configs of '{command}' do not fit together: {one_line(error)}") from None
-    resolved = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}
+    config = compose(command, {} if group is None else {group: name}, folders)
+    for part in GROUPS:
+        if part in config and not isinstance(config[part], dict):
+            raise ForearmError(f"the config {part}={name} holds no settings, but {config[part]}")
+    return config
 
 
 @cache
-def _options(group: str) -> tuple[str, ...]:
+def _options(group: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
     found = {name for name in _files(group) if not name.endswith(f"/{ANY}")}
     if group == "task":
         from envs.catalog import BENCHMARKS
@@ -369,16 +288,20 @@ def _options(group: str) -> tuple[str, ...]:
 
 def _files(group: str) -> frozenset[str]:
     """Names of the config files of `group`: paths below it, without their suffix."""
-    paths = [(path, folder / group) for folder in _folders() for path in (folder / group).rglob("*.yaml")]
-    return frozenset(path.relative_to(root).with_suffix("").as_posix() for path, root in paths)
+    paths = [(path, folder / group) for folder in _folders() for path in _below(folder / group)]
+    return frozenset(path.relative_to(root).as_posix().removesuffix(".yaml") for path, root in paths)
+
+
+def _below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*.yaml") if path.is_file()] if folder.is_dir() else []
 
 
 def _near_option(group: str, name: str) -> str:
     """The nearest options; among the tasks of one benchmark, if it is one of those that is meant."""
     prefix, _, rest = name.partition("/")
-    inside = [option for option in _options(group) if option.startswith(f"{prefix}/")]
+    inside = [option for option in options(group) if option.startswith(f"{prefix}/")]
     if not rest or not inside:
-        return did_you_mean(name, _options(group))
+        return did_you_mean(name, options(group))
     tasks = [option.partition("/")[2] for option in inside]
     near = [f"{prefix}/{task}" for task in difflib.get_close_matches(rest, tasks, n=3, cutoff=0.5)]
     return f"; did you mean {' or '.join(near)}?" if near else f"; choose from {', '.join(inside)}"
@@ -391,9 +314,9 @@ def _folders() -> list[Path]:
     return [Path(str(files("configs"))), *_own_folders()]
 
 
-def _own_folders() -> list[Path]:
+def _own_folders() -> tuple[Path, ...]:
     named = os.environ.get(OWN_CONFIGS, "")
-    folders = [Path(name).expanduser().absolute() for name in named.split(os.pathsep) if name]
+    folders = tuple(place(name).absolute() for name in named.split(os.pathsep) if name)
     for folder in folders:
         if not folder.is_dir():
             raise ForearmError(f"{OWN_CONFIGS} names {folder}, which is no folder")

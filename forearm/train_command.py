@@ -12,8 +12,10 @@ from rich.table import Table
 import envs
 from forearm import output, settings
 from forearm.errors import ForearmError
+from forearm.files import place
 from forearm.parallel import import_modules
 from forearm.table import print_whole
+from forearm.values import written
 
 Tasks = Mapping[str, Mapping[str, Any]]
 """Configs as in configs/task, by name."""
@@ -23,12 +25,13 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("train", overrides)
     import_modules(chosen["use"])
+    from world_model.device import choose
+
+    choose(chosen["device"])  # one that is not here is told before any data are looked at
     training = training_of(chosen, chosen.all("task"), chosen.one("world_model"))
     for name, folder in _by_task(training.data, chosen.all("task")).items():
         if not folder.is_dir():
-            raise ForearmError(
-                f"data={folder}: no such folder; make it with 'forearm collect task={name} out={folder}'"
-            )
+            raise ForearmError(no_data(folder, name))
     from world_model.distributed import rank_told
 
     console = Console(quiet=rank_told() != 0)  # under torchrun the first process speaks for all
@@ -80,6 +83,13 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
         init=_init(chosen["init"], bool(chosen["freeze_encoder"])),
         cache_dir=output.cache_folder(chosen["cache_dir"]),
     )
+
+
+def no_data(folder: Path, task: str) -> str:
+    """What to say where there is no data set."""
+    if task in envs.names():
+        return f"data={folder}: no such folder; make it with 'forearm collect task={task} out={folder}'"
+    return f"data={folder}: no such folder; name that of a LeRobotDataset v3 that was recorded, data=FOLDER"
 
 
 def _by_task(data: Path | Mapping[str, Path], tasks: Iterable[str]) -> dict[str, Path]:
@@ -137,7 +147,7 @@ def _init(checkpoint: str | None, freeze_encoder: bool) -> Any:
     from world_model.initial import Init
 
     if checkpoint is not None:
-        return Init(str(Path(checkpoint).expanduser()), freeze_encoder)
+        return Init(str(place(checkpoint)), freeze_encoder)
     if freeze_encoder:
         raise ForearmError(
             "freeze_encoder=true without init=: an encoder of random weights would stay one; say where it comes from, "
@@ -151,9 +161,7 @@ def keys(setting: str, value: Any) -> str | list[str] | None:
     names = value if isinstance(value, list) else [value]
     if value is None or (names and all(isinstance(name, str) and name for name in names)):
         return value
-    raise ForearmError(
-        f"{setting}={settings.written(value)}: expected the name of a column, or names in brackets, [NAME,NAME]"
-    )
+    raise ForearmError(f"{setting}={written(value)}: expected the name of a column, or names in brackets, [NAME,NAME]")
 
 
 def _action_size(data: Path, chosen: settings.Settings) -> int:

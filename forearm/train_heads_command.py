@@ -10,10 +10,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 import envs
 from forearm import output, settings
 from forearm.errors import ForearmError
+from forearm.files import place
 from forearm.latent import load_for
 from forearm.parallel import import_modules
 from forearm.table import print_whole
-from forearm.train_command import keys, report_table
+from forearm.train_command import keys, no_data, report_table
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -23,10 +24,7 @@ def main(overrides: Sequence[str]) -> int:
     task = chosen.one("task")
     training = training_of(chosen, task)
     if not training.data.is_dir():
-        raise ForearmError(
-            f"data={training.data}: no such folder; make it with "
-            f"'forearm collect task={task['name']} out={training.data}'"
-        )
+        raise ForearmError(no_data(training.data, task["name"]))
     console = Console()
     try:
         report = _train(training, console)
@@ -52,13 +50,13 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
 
     load_for(task)
     name = str(task["checkpoint"])
-    checkpoint = name if name in shipped() else locate(Path(name).expanduser())
+    checkpoint = name if name in shipped() else locate(place(name))
     beside = heads_path(checkpoint)
     own = Path("outputs") / str(task["name"]) if name in shipped() else beside.parent
     known = envs.TASKS.get(task["name"])
     return HeadsTraining(
         checkpoint=checkpoint,
-        data=Path(chosen["data"] or f"data/{task['name']}").expanduser(),
+        data=place(chosen["data"] or f"data/{task['name']}"),
         out=output.folder(chosen["out"], str(own)) / beside.name,
         prior=from_mapping(PriorConfig, chosen["prior"]),
         distance=from_mapping(DistanceConfig, chosen["distance"]),

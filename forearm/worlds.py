@@ -4,8 +4,31 @@ import atexit
 from functools import cache
 from typing import TYPE_CHECKING, Literal, overload
 
+from forearm.errors import ForearmError
+
 if TYPE_CHECKING:
     from envs import ArmEnv, Environment
+
+
+def has_simulator(task: str) -> bool:
+    """Whether a task can be simulated, by what is built in, a benchmark's package or a module of the user's own.
+
+    Raises `envs.MissingExtra` for one of a benchmark that cannot run here.
+    """
+    import envs
+
+    envs.check_installed(task)
+    return task in envs.names()
+
+
+def check_simulator(task: str, what: str) -> None:
+    """Raise `ForearmError` for a task that `has_simulator` denies one; `what` it is needed for, such as a command."""
+    if not has_simulator(task):
+        raise ForearmError(
+            f"task '{task}' has no simulator, and {what} needs one: plan from frames, 'forearm plan task={task} "
+            f"start=FILE goal=FILE' or 'forearm serve task={task}', or name the module that registers its environment, "
+            "use=[MODULE]"
+        )
 
 
 @overload

@@ -110,6 +110,25 @@ def test_every_dependency_is_pinned_once_within_its_range(python):
         assert requirement.specifier.contains(pin.version), f"{here[0]} is outside {requirement}"
 
 
+def test_the_lower_end_of_every_range_is_what_the_oldest_are_tested_with():
+    """Where a bound names no exact release, the first one that there is."""
+    lines = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
+    oldest = {normal(pin.name): pin for pin in map(Requirement, [x for x in lines if x and not x.startswith("#")])}
+    extras = project()["optional-dependencies"]
+    untested = {normal(Requirement(line).name) for line in [*extras["bench"], *extras["scale"]]}
+    untested |= {"ruff", "mypy", "pre-commit"}
+    for requirement in wanted():
+        name = normal(requirement.name)
+        floors = [s.version for s in requirement.specifier if s.operator in (">=", "==")]
+        if name in untested:
+            continue
+        (pinned,) = oldest[name].specifier
+        assert requirement.specifier.contains(pinned.version), f"{oldest[name]} is outside {requirement}"
+        assert SpecifierSet(f"=={floors[0]}.*").contains(pinned.version), (
+            f"{oldest[name]} is not the end of {requirement}"
+        )
+
+
 def test_the_catalogue_asks_for_the_same_mujoco_as_the_extras():
     from envs import catalog
 

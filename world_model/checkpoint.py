@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from world_model.backbone import BackboneError
 from world_model.config import ModelConfig, from_mapping, to_mapping
 from world_model.dataset.atomic import plain, replacing
+from world_model.device import choose
 from world_model.jepa import JEPA
 
 FORMAT = 1
@@ -39,24 +40,40 @@ def shipped() -> list[str]:
 
 
 def locate(name: str | Path) -> Path:
-    """The JSON file of a checkpoint: a shipped name, a .json or .safetensors file, or a training folder.
+    """The JSON file of a checkpoint: a shipped name, a training folder, or either of its two files, with their suffix
+    or without.
 
     Raises:
         CheckpointError: there is none.
     """
-    path = Path(name)
-    if path.is_dir():
-        path = path / "model.json"
-    elif path.suffix == ".safetensors":
-        path = path.with_suffix(".json")
-    elif path.suffix != ".json":
-        path = pretrained_folder() / f"{name}.json"
-    if not path.is_file():
+    path = find(name)
+    if path is None:
+        looked = _places(name)[0].name
         raise CheckpointError(
-            f"no checkpoint '{name}' ({path.name} not found): give a training folder, a .json file, "
+            f"no checkpoint '{name}' ({looked} not found): give a training folder, a .json file, "
             f"or one of {', '.join(shipped()) or 'none shipped yet'}"
         )
     return path
+
+
+def find(name: str | Path) -> Path | None:
+    """Like `locate`; None where there is no checkpoint."""
+    return next((path for path in _places(name) if path.is_file()), None)
+
+
+def _places(name: str | Path) -> list[Path]:
+    """Where the JSON file of a checkpoint may be, first that which is likeliest meant."""
+    path = Path(name)
+    if path.suffix == ".json":
+        return [path]
+    if path.suffix == ".safetensors":
+        return [path.with_suffix(".json")]
+    places = [path / "model.json"] if path.is_dir() else []
+    if str(name) in shipped():
+        places.append(pretrained_folder() / f"{name}.json")
+    if path.name:
+        places.append(path.with_name(f"{path.name}.json"))
+    return places
 
 
 def tasks_of(document: Mapping[str, Any]) -> list[str]:
@@ -99,9 +116,11 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
         device: where the weights go.
 
     Raises:
+        DeviceError: there is no such device here.
         CheckpointError: missing, damaged, of another format, or weights and JSON that do not belong together; or a
             frozen backbone whose own weights are neither where they were in training nor beside the checkpoint.
     """
+    where = choose(device)
     path = locate(name)
     document = read_document(path, "a forearm checkpoint", FORMAT)
     try:
@@ -118,7 +137,7 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
         model.action_rest.copy_(torch.tensor(rest, dtype=torch.float32).reshape(config.action_dim))
     except (TypeError, ValueError, RuntimeError):
         raise CheckpointError(f"{path}: action_rest is {rest}: expected {config.action_dim} numbers") from None
-    return model.to(device).eval().requires_grad_(False), document
+    return model.to(where).eval().requires_grad_(False), document
 
 
 def _with_weights_beside(config: ModelConfig, folder: Path) -> ModelConfig:

@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from world_model.device import choose
+
 
 def count() -> int:
     """How many processes train together."""
@@ -95,7 +97,7 @@ def from_first(value: Any, device: torch.device) -> Any:
 
 
 @contextmanager
-def joined(device: str | None = None) -> Iterator[torch.device]:
+def joined(device: str | torch.device | None = None) -> Iterator[torch.device]:
     """Inside, the processes that `torchrun` started are one group; gives the device of this one.
 
     GPUs talk through NCCL, processors through gloo. A group that is there already is used as it is.
@@ -104,13 +106,15 @@ def joined(device: str | None = None) -> Iterator[torch.device]:
         device: torch device; None picks CUDA where there is one, and each process takes a GPU of its own.
 
     Raises:
+        DeviceError: there is no such device here.
         ValueError: there are not as many GPUs as processes on this machine, or all shall use the same one.
     """
     several = count() > 1 or _several_told()
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if several and where.type == "cuda":
-        where = _own_gpu(where)
+    if several and torch.cuda.device_count() and str(device or "cuda").startswith("cuda"):
+        where = _own_gpu(str(device or "cuda"))
         torch.cuda.set_device(where)
+    else:
+        where = choose(device)
     if not several or count() > 1:
         yield where
         return
@@ -127,8 +131,8 @@ def _several_told() -> bool:
     return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def _own_gpu(where: torch.device) -> torch.device:
-    if where.index is not None:
+def _own_gpu(where: str) -> torch.device:
+    if where != "cuda":
         raise ValueError(
             f"device={where}: names one GPU for several processes; give device=cuda, and each takes its own"
         )

@@ -98,6 +98,7 @@ def train(
         DatasetError: unusable data, or a run in `out` with other settings.
         BackboneError: a frozen backbone that cannot be had.
         CheckpointError: an encoder to begin with that cannot be read, or is another than the model's.
+        DeviceError: there is no such device here.
         ValueError: a batch that the processes cannot share evenly, or fewer GPUs than processes.
         FloatingPointError: the loss became infinite or NaN.
     """

@@ -97,13 +97,14 @@ class LatentMind:
         task = suited(brain.task, chosen)
         self.config = fitted(chosen, task)
         self.planner = build_planner(self.config)
-        check_horizon(task, self.planner.config.horizon)
+        loaded = (brain.model, brain.document)
+        check_horizon(task, self.planner.config.horizon, loaded)
         model = brain.model.config
         self.frame_shape: tuple[int, ...] = (model.resolution, model.resolution, 3)
         self.ahead_steps = model.frameskip
         self.past_steps = (model.history - 1) * model.frameskip
         self.period = float(brain.document["control_period"])
-        self._imagination = imagination_for(task)
+        self._imagination = imagination_for(task, loaded)
         self._dynamics = LatentDynamics(brain.model)
         self._fingerprint = fingerprint(brain.document)
         self._seen: deque[tuple[float, torch.Tensor]] = deque()

@@ -23,7 +23,7 @@ from forearm.control.body import ToolBody
 from forearm.control.command import MOVING
 from forearm.errors import ForearmError
 from forearm.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm, process_memory
-from forearm.serve.client import Client
+from forearm.serve.client import DIRECT, Client
 from forearm.serve.remote import RemoteMind
 from forearm.serve.wire import pack
 
@@ -158,7 +158,7 @@ def malformed(count: int) -> dict[str, Any]:
             client.plan(frame(np.random.default_rng(0)), frame(np.random.default_rng(1)))
         memory, threads = server.memory, server.threads
         while sum(outcomes.values()) < count:
-            with connect(server.url, compression=None, proxy=None) as socket:
+            with connect(server.url, compression=None, **DIRECT) as socket:
                 socket.recv(timeout=20)
                 try:
                     while sum(outcomes.values()) < count:
@@ -217,7 +217,7 @@ def broken(rng: random.Random) -> bytes | str:
 def many_clients(clients: int, requests: int) -> dict[str, Any]:
     """`clients` at once, each with `requests` requests of the default search, beside one that never reads."""
     with served(f"max_clients={clients + 1}", "send_timeout=2") as server:
-        slow = connect(server.url, compression=None, proxy=None, max_queue=1).__enter__()
+        slow = connect(server.url, compression=None, **DIRECT, max_queue=1).__enter__()
         for number in range(200):  # many short complaints fill its pipe, and then nothing more of it is read
             with contextlib.suppress(ConnectionClosed, OSError, TimeoutError):
                 slow.send(pack({"request_id": number, "pixels": "x" * 2000}))

@@ -1,5 +1,6 @@
 """A small client: frames in, plans out."""
 
+import inspect
 import itertools
 import ssl as tls
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ PARTING = 1.0
 """s to wait for a server's goodbye: one that has dropped off the network says none."""
 LARGEST_REPLY = 64 << 20
 """Bytes."""
+DIRECT: dict[str, Any] = {"proxy": None} if "proxy" in inspect.signature(connect).parameters else {}
+"""What keeps `connect` from going through a proxy; websockets before 15 knows none, and would not know the word."""
 
 
 class ServerError(ForearmError):
@@ -68,7 +71,7 @@ class Client:
         try:
             connecting: Any = connect(
                 url, ssl=ssl, additional_headers=headers, compression=None, max_size=LARGEST_REPLY,
-                open_timeout=timeout, close_timeout=min(timeout, PARTING), proxy=None,
+                open_timeout=timeout, close_timeout=min(timeout, PARTING), **DIRECT,
             )  # fmt: skip
             self._socket = connecting.__enter__()  # newer releases of websockets connect here, older ones above
         except (OSError, InvalidHandshake, ConnectionClosed, ValueError) as error:

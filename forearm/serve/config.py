@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from forearm.errors import ForearmError
+from forearm.files import place
 
 TOKEN_VARIABLE = "FOREARM_TOKEN"
 SHORTEST_TOKEN = 16
@@ -91,6 +92,6 @@ def read_token(file: Any) -> str | None:
     if file is None:
         return os.environ.get(TOKEN_VARIABLE) or None
     try:
-        return Path(file).expanduser().read_text(encoding="utf-8").strip()
+        return place(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ForearmError(f"token_file={file}: cannot be read ({error})") from None

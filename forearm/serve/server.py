@@ -14,9 +14,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from forearm.rows import fitted
 from forearm.serve.config import ServeConfig
 from forearm.serve.connection import Connection
+from forearm.serve.goals import Goals
 from forearm.serve.metrics import Metrics
 from forearm.serve.request import PROTOCOL, Shape
-from forearm.serve.session import Goals, Session
+from forearm.serve.session import Session
 
 if TYPE_CHECKING:
     from websockets.http11 import Request as Handshake
@@ -159,6 +160,14 @@ class Server:
 
     def _visit(self, connection: ServerConnection, request: "Handshake") -> "Response | None":
         """Health and metrics for whoever asks by plain HTTP; everybody else must show the token."""
+        # Before version 17 websockets itself hung up on other methods, and requests had none.
+        method = getattr(request, "method", "GET")
+        if method != "GET":
+            answer = connection.respond(http.HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here\n")
+            answer.headers["Allow"] = "GET"
+            if method == "HEAD":
+                answer.body = b""
+            return answer
         path = request.path.partition("?")[0]
         if path == "/healthz":
             if self._ending:

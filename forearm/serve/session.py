@@ -2,48 +2,18 @@
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forearm.control.mind import LatentMind, Wish
 from forearm.errors import ForearmError
+from forearm.serve.goals import Goals
 from forearm.serve.request import PROTOCOL, Request, RequestError
 
 if TYPE_CHECKING:
     from forearm.planning import Brain
     from forearm.views import Views
-
-
-class Goals:
-    """Goal frames by name: the PNG files of a folder, read once.
-
-    Raises ForearmError for one that does not fit the model, or does not look as `views` say.
-    """
-
-    def __init__(self, folder: Path | None, brain: "Brain", views: "Views | None" = None) -> None:
-        self._frames: dict[str, np.ndarray] = {}
-        if folder is None:
-            return
-        if not folder.is_dir():
-            raise ForearmError(f"goals={folder}: no such folder; give one with a PNG for each goal")
-        for path in sorted(folder.glob("*.png")):
-            frame = brain.frame(path, "goals")
-            if views is not None:
-                views.check(frame, f"goals={path}")
-            self._frames[path.stem] = frame
-
-    @property
-    def names(self) -> list[str]:
-        """What they are called, in alphabetical order."""
-        return sorted(self._frames)
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._frames:
-            known = ", ".join(self.names[:20]) or "none; start the server with goals=FOLDER"
-            raise RequestError(f"goal '{name[:60]}' is not known here: {known}")
-        return self._frames[name]
 
 
 class Session:

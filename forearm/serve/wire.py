@@ -5,6 +5,7 @@ Nothing is ever executed or constructed by name: a dtype is one of a short list,
 anything else is refused.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import msgpack
@@ -91,10 +92,11 @@ def _scalar(found: dict[Any, Any]) -> Any:
     dtype, value = _dtype(found[b"dtype"]), found[b"data"]
     if not isinstance(value, bool | int | float):
         raise WireError("the data of a number are a number")
-    try:
-        return dtype.type(value)
-    except (OverflowError, ValueError):
-        raise WireError(f"{_short(value)} is no number of dtype {dtype.str}") from None
+    with suppress(OverflowError, ValueError):
+        # numpy 1 wraps whole numbers that are too large around, numpy 2 refuses them.
+        if dtype.kind not in "iu" or np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+            return dtype.type(value)
+    raise WireError(f"{_short(value)} is no number of dtype {dtype.str}")
 
 
 def _dtype(name: Any) -> np.dtype[Any]:

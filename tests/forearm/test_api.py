@@ -3,9 +3,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import forearm
 from forearm import ForearmError
+from world_model.checkpoint import save_checkpoint
+from world_model.config import ModelConfig
+from world_model.jepa import JEPA
 
 
 def test_everything_promised_is_there() -> None:
@@ -52,3 +56,25 @@ def test_compare_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         forearm.compare("push", "cem", out=tmp_path, episods=2)
     with pytest.raises(Exception, match="no checkpoint"):
         forearm.compare("push", "cem", out=tmp_path, **{"push.checkpoint": "/nowhere.json", **settings})
+
+
+def test_a_checkpoint_that_was_trained_again_is_read_again(tmp_path: Path) -> None:
+    description = {"task": "reach", "camera": "observation.images.front", "control_period": 0.1}
+    path = tmp_path / "run" / "model"
+    frame = np.zeros((64, 64, 3), np.uint8)
+    brains, plans = [], []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        model = JEPA(ModelConfig(width=8, latent_dim=16, predictor_width=32)).eval()
+        for weights in model.predictor.parameters():
+            torch.nn.init.normal_(weights, std=0.1)
+        save_checkpoint(model, path, description)
+        brains.append(forearm.load(path.parent))
+        plans.append(brains[-1].plan(frame, frame + 99, planner="cem", samples=16, elites=4, iterations=2))
+        assert forearm.load(path.parent).model is brains[-1].model  # what has not changed is read once
+    first, second = brains
+    assert first.document["weights_sha256"] != second.document["weights_sha256"]
+    assert not np.array_equal(plans[0].actions, plans[1].actions)
+    # One that was loaded before stays what it was.
+    again = first.plan(frame, frame + 99, planner="cem", samples=16, elites=4, iterations=2)
+    assert np.array_equal(again.actions, plans[0].actions) and again.checkpoint == plans[0].checkpoint

@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forearm.statistics import compare_pairs, exact_paired_p, holm, wilson
@@ -13,6 +13,7 @@ def test_wilson_against_published_values() -> None:
     assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_holds_the_rate_and_stays_within_bounds(counts: tuple[int, int]) -> None:
     low, high = wilson(*counts)

@@ -16,9 +16,9 @@ pytest.importorskip("msgpack")
 
 from forearm.planning import Brain, planner_config, task_config
 from forearm.serve.config import ServeConfig
+from forearm.serve.goals import Goals
 from forearm.serve.running import running
 from forearm.serve.server import Server
-from forearm.serve.session import Goals
 from world_model.checkpoint import save_checkpoint
 from world_model.config import ModelConfig
 from world_model.jepa import JEPA

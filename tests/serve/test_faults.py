@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from forearm.reliability.server import broken
-from forearm.serve.client import Client
+from forearm.serve.client import DIRECT, Client
 
 from .conftest import HORIZON, Serving, frame
 
@@ -26,7 +26,7 @@ def test_a_thousand_malformed_messages(serving: Serving) -> None:
         client.plan(frame(), "left")  # now every thread has begun that will
     threads, answered, ended = threading.active_count(), 0, 0
     while answered + ended < 1000:
-        with connect(server.url, compression=None, proxy=None) as socket:
+        with connect(server.url, compression=None, **DIRECT) as socket:
             socket.recv(timeout=20)
             try:
                 while answered + ended < 1000:

@@ -10,17 +10,18 @@ import msgpack
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request as Handshake
 from websockets.sync.client import connect
 
 from forearm.control.mind import Wish
 from forearm.errors import ForearmError
-from forearm.serve.client import Client, NoServer, ServerError
+from forearm.serve.client import DIRECT, Client, NoServer, ServerError
 from forearm.serve.config import ServeConfig
+from forearm.serve.goals import Goals
 from forearm.serve.metrics import Metrics
 from forearm.serve.remote import RemoteMind
 from forearm.serve.running import running
 from forearm.serve.server import Server
-from forearm.serve.session import Goals
 from forearm.serve.wire import WireError, pack, unpack
 
 from .conftest import HORIZON, Serving, frame, planner
@@ -65,7 +66,7 @@ def test_counters_count_to_the_last_digit() -> None:
 
 
 def test_a_message_that_drips_is_cut_off(serving: Serving) -> None:
-    with connect(serving(receive_timeout=0.5).url, compression=None, proxy=None) as socket:
+    with connect(serving(receive_timeout=0.5).url, compression=None, **DIRECT) as socket:
         socket.recv(timeout=20)
         rest = threading.Event()
 
@@ -151,10 +152,10 @@ def test_a_request_that_is_refused_does_not_count_as_the_last_one(serving: Servi
 
 def test_a_plan_in_hand_is_answered_before_the_server_ends(brain: Any) -> None:
     with running(Server(brain, planner(iterations=400), ServeConfig(port=0), Goals(None, brain))) as server:
-        socket = connect(server.url, compression=None, proxy=None).__enter__()
+        socket = connect(server.url, compression=None, **DIRECT).__enter__()
         socket.recv(timeout=20)
         socket.send(pack({"pixels": frame(), "goal": frame(1)}))
-        idle = connect(server.url, compression=None, proxy=None).__enter__()
+        idle = connect(server.url, compression=None, **DIRECT).__enter__()
         idle.recv(timeout=20)
         for _ in range(400):
             if server.metrics.value("forearm_received_bytes_total"):
@@ -166,3 +167,23 @@ def test_a_plan_in_hand_is_answered_before_the_server_ends(brain: Any) -> None:
             client.recv(timeout=20)
         assert client.protocol.close_rcvd.code == 1001
         client.close()
+
+
+@pytest.mark.skipif(not hasattr(Handshake, "method"), reason="this websockets hangs up on other methods by itself")
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/", "/elsewhere"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD", "get", "BREW"])
+def test_other_methods_than_get_are_told_so(method: str, path: str, serving: Serving) -> None:
+    with sockets.create_connection(("127.0.0.1", serving().port), timeout=20) as raw:
+        raw.sendall(f"{method} {path} HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: raw.recv(4096), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 405 ") and b"\r\nAllow: GET" in head
+    assert (body == b"") == (method == "HEAD")
+
+
+@pytest.mark.skipif(not hasattr(Handshake, "protocol"), reason="this websockets hangs up on HTTP/1.0 by itself")
+def test_health_is_told_to_those_who_speak_an_older_http(serving: Serving) -> None:
+    with sockets.create_connection(("127.0.0.1", serving().port), timeout=20) as raw:
+        raw.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert answer.split(b"\r\n")[0].split(b" ")[1] == b"200" and answer.endswith(b"OK\n")

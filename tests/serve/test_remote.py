@@ -12,10 +12,10 @@ from forearm.control.mind import LatentMind, Wish
 from forearm.control.robot import load_robot
 from forearm.serve.client import Client, NoServer
 from forearm.serve.config import ServeConfig
+from forearm.serve.goals import Goals
 from forearm.serve.remote import RemoteMind
 from forearm.serve.running import running
 from forearm.serve.server import Server
-from forearm.serve.session import Goals
 
 from .conftest import Serving, frame, planner
 

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from forearm.errors import ForearmError
-from forearm.serve.client import Client, NoServer, ServerError
+from forearm.serve.client import DIRECT, Client, NoServer, ServerError
 from forearm.serve.config import ServeConfig, loopback
 from forearm.serve.server import Server
 from forearm.serve.wire import pack, unpack
@@ -24,7 +24,7 @@ TOKEN = "a token of some length"
 
 
 def raw(server: Server, **options: Any) -> Any:
-    return connect(server.url, compression=None, max_size=None, proxy=None, **options)
+    return connect(server.url, compression=None, max_size=None, **DIRECT, **options)
 
 
 def http(server: Server, path: str, **headers: str) -> tuple[int, str]:
@@ -317,8 +317,8 @@ def test_tls(serving: Serving, tmp_path: Any) -> None:
 
 
 def test_a_server_that_ends_says_so_and_a_client_notices(brain: Any, goal_folder: Any) -> None:
+    from forearm.serve.goals import Goals
     from forearm.serve.running import running
-    from forearm.serve.session import Goals
 
     with running(Server(brain, planner(), ServeConfig(port=0), Goals(goal_folder, brain))) as server:
         client = Client(server.url)
@@ -331,8 +331,8 @@ def test_a_server_that_ends_says_so_and_a_client_notices(brain: Any, goal_folder
 
 
 def test_an_address_that_is_taken_is_said(serving: Serving, brain: Any, goal_folder: Any) -> None:
+    from forearm.serve.goals import Goals
     from forearm.serve.running import running
-    from forearm.serve.session import Goals
 
     taken = serving().port
     with pytest.raises(OSError), running(Server(brain, planner(), ServeConfig(port=taken), Goals(None, brain))):
@@ -342,7 +342,7 @@ def test_an_address_that_is_taken_is_said(serving: Serving, brain: Any, goal_fol
 def test_goals_come_from_a_folder_that_is_there(brain: Any, tmp_path: Any) -> None:
     from PIL import Image
 
-    from forearm.serve.session import Goals
+    from forearm.serve.goals import Goals
 
     with pytest.raises(ForearmError, match="no such folder"):
         Goals(tmp_path / "nowhere", brain)
@@ -353,8 +353,8 @@ def test_goals_come_from_a_folder_that_is_there(brain: Any, tmp_path: Any) -> No
 
 def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes_on(brain: Any, tmp_path: Any) -> None:
     import envs
+    from forearm.serve.goals import Goals
     from forearm.serve.running import running
-    from forearm.serve.session import Goals
     from forearm.views import views_for
 
     env = envs.make("push")
@@ -388,7 +388,7 @@ def test_named_goals_are_looked_at_when_the_server_starts(brain: Any, tmp_path: 
     from PIL import Image
 
     import envs
-    from forearm.serve.session import Goals
+    from forearm.serve.goals import Goals
     from forearm.views import views_for
 
     env = envs.make("push")
