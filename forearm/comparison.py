@@ -174,13 +174,15 @@ def machine() -> dict[str, Any]:
     """What timings depend on: processor, cores, system and library versions."""
     from importlib.metadata import version
 
+    from envs.backend import mujoco
+
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": version("torch"),
-        "mujoco": version("mujoco"),
+        "mujoco": mujoco.__version__,
     }
 
 
