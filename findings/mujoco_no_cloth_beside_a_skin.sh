@@ -3,7 +3,7 @@
 #
 # What surprises: the cloth is in the simulation and in the scene that is handed to the renderer, but not in the frame, as
 # soon as the model has any skin, be it out of sight or in a hidden group. A plane that reflects brings it back. From 3.13.0
-# on it is drawn (tried: every minor release from 3.3 to 4.0.1).
+# on it is drawn (tried: releases from 3.3 to 4.0.1).
 # Where it bites: frames of models that mix both, such as a hand with a skin and a cloth.
 # What to do: mujoco 3.13 or newer, or no skin. Needs a GL back end; MUJOCO_GL=osmesa works as well.
 set -euo pipefail
