@@ -8,9 +8,10 @@ import torch
 
 from planner import CEM, MPPI, CEMConfig, MPPIConfig, Planner, SearchConfig, arrays, make_planner
 from planner.actions import ActionSpace
+from planner.apart import by_problem
 from planner.cem import EliteGaussian
 from planner.evaluation import DeviceRecord, HostRecord, Scores
-from planner.gaussian import Gaussian, by_problem, choose
+from planner.gaussian import Gaussian, choose
 from planner.mppi import softmin
 from planner.search import Distribution
 from tests.planner.toys import Nearness, Scored, problem, streams
