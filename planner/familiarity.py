@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from planner import checks
-from planner.apart import alone, products
+from planner.apart import alone, products, together
 from planner.evaluation import as_tensor
 
 
@@ -88,4 +88,4 @@ class TerminalValue:
                     f"{len(latents)} candidates"
                 )
             rows.append(values)
-        return torch.stack(rows)
+        return together(rows)
