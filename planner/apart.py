@@ -15,12 +15,27 @@ from torch import Tensor
 
 def alone(values: Tensor, b: int) -> Tensor:
     """Problem b of values (B, ...), in memory of its own: (...)."""
-    return values[b].clone(memory_format=torch.contiguous_format)
+    return _copy(values[b])
+
+
+def together(rows: list[Tensor]) -> Tensor:
+    """What was computed of problems apart, (...) each, as one tensor (B, ...).
+
+    Gradients that come back go on in memory of their own, too: those of a stack are views of one tensor.
+    """
+    for row in rows:
+        if row.requires_grad:
+            row.register_hook(_copy)
+    return torch.stack(rows)
+
+
+def _copy(values: Tensor) -> Tensor:
+    return values.clone(memory_format=torch.contiguous_format)
 
 
 def products(rows: Tensor, matrix: Tensor) -> Tensor:
     """Rows (B, ..., D) times a matrix (D, K), problem by problem: (B, ..., K)."""
-    return torch.stack([alone(rows, b) @ matrix for b in range(len(rows))])
+    return together([alone(rows, b) @ matrix for b in range(len(rows))])
 
 
 def by_problem(function: Callable[..., tuple[Tensor, ...]], *values: Tensor) -> tuple[Tensor, ...]:

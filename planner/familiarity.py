@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from planner import checks
-from planner.apart import alone, products
+from planner.apart import alone, products, together
 from planner.evaluation import as_tensor
 from planner.horizon import OverHorizon
 
@@ -98,4 +98,4 @@ class TerminalValue:
                     f"{len(row)} {'candidates' if self.over.weights == 'last' else 'predicted latents'}"
                 )
             rows.append(values.unflatten(0, latents.shape[1:3]))
-        return self.over.total(torch.stack(rows))
+        return self.over.total(together(rows))

@@ -21,8 +21,8 @@ class LatentState:
 class LatentDynamics:
     """`rollout(state, actions) -> latents`, for any planner; no gradient, no simulator, no pixels.
 
-    Each problem is rolled out on its own, as one row of matrix products over its candidates. Rounding then does not
-    depend on how many problems share the call, and results not on the batch size.
+    Each problem is rolled out on its own, as one row of matrix products over its candidates. On one processor, rounding
+    then does not depend on how many problems share the call, and results not on the batch size; so with gradients.
 
     Raises:
         ValueError: the model knows no commands, so there is nothing to plan.
@@ -60,7 +60,13 @@ class LatentDynamics:
                 f"horizon is {horizon} control steps: this model steps {self.frameskip} at a time, "
                 f"so expected a multiple of {self.frameskip}"
             )
-        return torch.stack([self._one(state, b, actions[b]) for b in range(len(actions))])
+        found = [self._one(state, b, actions[b]) for b in range(len(actions))]
+        for latents in found:
+            if (
+                latents.requires_grad
+            ):  # else they come back as views of one tensor, whose place would decide the rounding
+                latents.register_hook(torch.clone)
+        return torch.stack(found)
 
     def _one(self, state: LatentState, b: int, actions: Tensor) -> Tensor:
         candidates = len(actions)

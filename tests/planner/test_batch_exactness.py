@@ -164,3 +164,12 @@ def test_products_do_not_depend_on_where_a_problem_lies_in_memory(rows, size, wi
     together = products(values, matrix)
     for b in range(4):
         assert torch.equal(products(values[b : b + 1], matrix)[0], together[b])
+    upstream = torch.randn(together.shape, generator=draw, dtype=dtype)
+
+    def slope(rows: Tensor, weights: Tensor) -> Tensor:
+        leaf = rows.clone().requires_grad_()
+        return torch.autograd.grad((products(leaf, matrix) * weights).sum(), leaf)[0]
+
+    of_all = slope(values, upstream)
+    for b in range(4):
+        assert torch.equal(slope(values[b : b + 1], upstream[b : b + 1])[0], of_all[b])

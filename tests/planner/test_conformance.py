@@ -246,7 +246,7 @@ def test_wrong_types_places_and_memories_are_said(rollout, sentence):
     assert found and sentence in found[0], found
 
 
-@pytest.mark.parametrize("dims", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("dims", [1, 2, 3, 4])
 @pytest.mark.parametrize("name", ["silu", "sigmoid", "softplus", "elu"])
 def test_functions_that_round_by_place_are_noticed(name, dims):
     """Where a processor has vectors: what is alone in a tensor is then computed without them."""
@@ -260,3 +260,21 @@ def test_functions_that_round_by_place_are_noticed(name, dims):
         assert found == []
     else:
         assert len(found) == 1 and "rounds differently for problem" in found[0]
+
+
+class Nudged(torch.autograd.Function):
+    """Passes on; its gradient is off by a rounding where there is more than one problem."""
+
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, slope):
+        return slope * (1.0 + 2**-20 * (len(slope) > 1))
+
+
+def test_gradients_that_depend_on_the_batch_are_said():
+    [sentence] = check(lambda s, a: Nudged.apply(a), gradients=True)
+    assert "rounds gradients differently for problem 0 alone" in sentence
+    assert check(lambda s, a: Nudged.apply(a)) == []
