@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from planner import ActionCost, LatentDistance, TerminalValue, UnlikelyLatents, WeightedSum, make_planner
+from planner import ActionCost, LatentDistance, Prefix, TerminalValue, UnlikelyLatents, WeightedSum, make_planner
 from planner.apart import alone, by_problem, products
 from tests.planner.test_properties import parameterisations
 from tests.planner.toys import NAMES, content, problem, small
@@ -40,10 +40,13 @@ def objective(kind: str, goal: Tensor, metric: Tensor) -> Any:
     """One of the costs in `planner`, on goals (B, A)."""
     if kind == "metric":
         return LatentDistance(goal, "exp", metric=metric)
-    if kind != "all":
+    if kind == "prefix":
+        return Prefix(LatentDistance(goal, "exp"), 2)
+    if kind not in ("all", "along"):
         return LatentDistance(goal, kind)
-    size = goal.shape[1]
-    far = TerminalValue(lambda latents, wanted: functional.softplus((latents - wanted).square().sum(dim=-1)), goal)
+    size, counts = goal.shape[1], "last" if kind == "all" else "min"
+    value = lambda latents, wanted: functional.softplus((latents - wanted).square().sum(dim=-1))  # noqa: E731
+    far = TerminalValue(value, goal, counts)
     unlikely = UnlikelyLatents(torch.zeros(size), torch.eye(size) + 0.3, 0.1)
     return WeightedSum(
         [(1.0, LatentDistance(goal, "sum")), (0.3, ActionCost(0.5, 0.7, goal)), (0.2, unlikely), (0.1, far)]
@@ -70,7 +73,7 @@ def test_every_planner_is_among_them():
     batch=st.integers(2, 7),
     horizon=st.integers(3, 13),
     dims=st.integers(1, 5),
-    kind=st.sampled_from(["last", "sum", "exp", "metric", "all"]),
+    kind=st.sampled_from(["last", "sum", "exp", "min", "metric", "prefix", "all", "along"]),
     dtype=st.sampled_from([torch.float32, torch.float64]),
     seed=st.integers(0, 1000),
 )
