@@ -15,6 +15,7 @@ from forearm.errors import ForearmError
 from forearm.parallel import default_workers, import_modules
 from forearm.progress import episode_bars
 from forearm.table import print_whole
+from forearm.worlds import check_simulator
 from planner import checks
 
 
@@ -23,6 +24,7 @@ def main(overrides: Sequence[str]) -> int:
     chosen = settings.load("diagnose", overrides)
     import_modules(chosen["use"])
     task, planner = chosen.one("task"), dict(chosen.one("planner"))
+    check_simulator(task["name"], "'diagnose'")
     for key in ("samples", "iterations"):
         if chosen[key] is not None:
             if key not in planner:

@@ -16,7 +16,7 @@ COMMANDS = ("collect", "compare", "data", "plan", "run", "serve", "train", "trai
 SETTING = re.compile(r"(?<![\w.{}-])([a-z_]+(?:\.[a-z_]+)*)=(?!=)")
 ELSEWHERE = {
     *("input_size", "tokens", "layer", "key"),  # words about words
-    *("fps", "max_gap"),  # arguments of a Python class
+    *("fps", "max_gap", "markers", "fixed_assets", "proprio"),  # arguments in Python
     *("version", "charset"),  # of HTTP
 }
 

@@ -214,7 +214,8 @@ def test_columns_of_other_names_are_named(tmp_path: Path, capsys: Any, failing: 
     said = failing(*of_own(root, tmp_path / "out"))
     assert "its numeric columns are action.arm (2x2), action.gripper (1), pose (3): say which, action_key=NAME" in said
     both = "action_key=[action.gripper,action.arm]"
-    assert "expected the name of a column" in failing(*of_own(root, tmp_path / "out", "action_key=[1]"))
+    assert "action_key=1: has no numbers called 1" in failing(*of_own(root, tmp_path / "out", "action_key=[1]"))
+    assert "expected the name of a column" in failing(*of_own(root, tmp_path / "out", "action_key=[]"))
     said = failing(*of_own(root, tmp_path / "out", both, "world_model.proprio_dim=3"))
     assert "no joint readings that are clearly such" in said and "state_key=NAME" in said
     chosen = (both, "state_key=pose", "world_model.proprio_dim=3")

@@ -73,7 +73,7 @@ def test_a_checkpoint_in_the_current_folder(own: Path, monkeypatch: pytest.Monke
 def test_the_default_checkpoint_is_where_training_puts_it(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert forearm.load("own").task["checkpoint"] == "outputs/own"
     chosen = settings.load("train", ["task=own", "data=data"])
-    monkeypatch.setattr(train_command, "_action_size", lambda data: 6)
+    monkeypatch.setattr(train_command, "_action_size", lambda data, chosen: 6)
     training = train_command.training_of(chosen, chosen.all("task"), chosen.one("world_model"))
     assert str(training.out) == forearm.load("own").task["checkpoint"]
     frames = [np.array(Image.open(f"{name}.png")) for name in ("a", "b")]
