@@ -5,6 +5,8 @@ sent yet, with the position, velocity and acceleration of the old one there. Wha
 was checked is safe, because it comes to rest within the limits.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from forearm.control.body import Body
@@ -13,6 +15,8 @@ from forearm.control.robot import Robot
 from forearm.control.spline import spline
 from forearm.control.trajectory import SHORTEST, Array, State, Trajectory, joined
 
+NO_WAY = "from what the arm does now no motion within its limits leads onto the plan"
+"""Why nothing of a plan can be followed, where nothing on its way is beyond a limit."""
 MEMORY = 2.0
 """s of the past that a motion keeps."""
 
@@ -56,20 +60,31 @@ class Motion:
         return True
 
 
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """What became of a plan, with times from its beginning.
+
+    path: the trajectory, None if nothing of the plan can be followed. report: what the plan's own curve would have
+    broken. cause: what cut the plan short or stopped it, as far as a limit did. why: one line, where `path` is None.
+    """
+
+    path: Trajectory | None
+    report: Report
+    cause: Report
+    why: str = ""
+
+
 class Drafts:
     """Turns a plan's commands into a checked trajectory that takes over from what is committed."""
 
     def __init__(self, robot: Robot, body: Body) -> None:
         self.robot, self.body = robot, body
 
-    def draft(
-        self, committed: Trajectory, actions: Array, start: float, takeover: float
-    ) -> tuple[Trajectory | None, Report]:
+    def draft(self, committed: Trajectory, actions: Array, start: float, takeover: float) -> Draft:
         """From what is `committed` at `takeover` s onto the commands (H, A), the first of which begins at `start` s.
 
-        Returns the trajectory, None if nothing of the plan can be followed, and what the plan's own curve would have
-        broken (with times from the beginning of the plan). Where it would leave the workspace or touch something, the
-        plan is cut before that, and ends there at rest.
+        Where the plan would leave the workspace or touch something, it is cut before that, and ends there at rest.
+        Raises ValueError for commands that are not finite.
         """
         period, limits = self.body.period, self.robot.limits
         here = committed.sample(start + period * np.array([-2.0, -1.0, 0.0])).position
@@ -79,24 +94,25 @@ class Drafts:
         targets = np.clip(raw, limits.low, limits.high)
         report = check(self._curve(here, raw, start), limits)
         state = committed.at(takeover)
-        keep = len(targets)
+        cause, why, keep = Report(), "the plan came too late", len(targets)
         while keep > 0:
             curve = self._curve(here, targets[:keep], start)
             if takeover >= curve.end - period:
                 break  # too late: only the end of it is left
             path = self.robot.shaper.follow(state, takeover, curve)
             space = Report() if path is None else self.robot.check_space(path)
+            bad = space
             if path is not None and space.ok:
                 bad = check(path, limits)
                 if bad.ok:
-                    return path, report.shifted(-start)
-                space = bad
+                    return Draft(path, report.shifted(-start), cause.shifted(-start))
             if keep == len(targets):
-                report = report + space
+                report = report + bad
+            cause, why = bad, str(bad.shifted(-start)).partition("\n")[0] if not bad.ok else NO_WAY
             # The curve is influenced by targets up to two periods later.
-            reached = int((space.first - start) / period) - 1 if np.isfinite(space.first) else keep - 1
+            reached = int((bad.first - start) / period) - 1 if np.isfinite(bad.first) else keep - 1
             keep = max(0, min(keep - 1, reached))
-        return None, report.shifted(-start)
+        return Draft(None, report.shifted(-start), cause.shifted(-start), why)
 
     def _curve(self, here: Array, targets: Array, start: float) -> Trajectory:
         """The spline through where the arm comes from, (3, D), and the targets, at rest at its end."""
