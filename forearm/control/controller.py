@@ -337,7 +337,6 @@ class Controller(Thinking):
             return
         if place is not None:  # no motion is asked for of an arm that is not where it should be
             self._rest(place)
-            where.followed()
 
     def _watch(self, now: float) -> None:
         """Stop when it is time to."""
@@ -389,10 +388,10 @@ class Controller(Thinking):
             return Status.FAULT, self._fault.why
         if episode.goal is None:
             return Status.IDLE, "no goal"
-        if episode.stale:
-            return Status.STALE, self._intake.why or "the newest frame is too old"
         if self._unseen:
             return Status.STALE, f"{episode.paused}, and no reading since"
+        if episode.stale:
+            return Status.STALE, self._intake.why or "the newest frame is too old"
         if episode.doubt:
             return Status.STALE, episode.doubt
         if episode.arrival.here:

@@ -13,6 +13,8 @@ STILL = 0.2
 """Share of the following error that is allowed, by which an arm may be off and still stand where it was told to."""
 NOISE = 0.02
 """Share of it that readings vary by while the arm stands."""
+CHASE, CHASES = 0.15, 3
+"""Share by which two steps in a row may differ and count as the same, and how many small ones make a chase."""
 
 
 class Whereabouts:
@@ -26,8 +28,7 @@ class Whereabouts:
     Attributes:
         place: (D,) positions of the last reading, None before the first.
         steady: whether an arm can have come there from the reading before.
-        misled: whether readings jumped after the command had been set to where they say the arm is: such readings
-            follow the command, and to follow them would be a chase.
+        misled: whether readings follow the command that follows them: that would be a chase.
     """
 
     def __init__(self, limits: Limits, allowed: Array) -> None:
@@ -36,12 +37,13 @@ class Whereabouts:
         self.place: Array | None = None
         self.steady, self.misled = True, False
         self._time = -np.inf
-        self._off, self._followed = 0, False
+        self._off, self._chases = 0, 0
+        self._set: tuple[Array, Array] | None = None  # where a command was set to, and by how much
 
     def forget(self) -> None:
         """The arm may be anywhere; an operator said so, or nobody looked for a while."""
         self.place, self.steady, self.misled = None, True, False
-        self._off, self._followed, self._time = 0, False, -np.inf
+        self._off, self._chases, self._set, self._time = 0, 0, None, -np.inf
 
     def read(self, time: float, position: Array) -> None:
         """A reading of the arm's time `time` s."""
@@ -52,8 +54,6 @@ class Whereabouts:
             return
         room = FASTER * self.limits.velocity * gap + np.where(self.watched, 0.5 * self.allowed, np.inf)
         self.steady = bool((self.limits.apart(self.place, before) <= room).all())
-        if self._followed and not self.steady:
-            self.misled = True
 
     def off(self, told: Array) -> str:
         """Why the arm is not where it was `told` (D,) to be; empty where it is, and after one reading alone."""
@@ -93,10 +93,21 @@ class Whereabouts:
             return None
         if (self.limits.apart(self.place, command) <= share * self.allowed)[self.watched].all():
             return None
-        return np.where(
-            self.watched, np.clip(self.limits.near(self.place, command), self.limits.low, self.limits.high), command
-        )
+        there = np.clip(self.limits.near(self.place, command), self.limits.low, self.limits.high)
+        place = np.where(self.watched, there, command)
+        self._notice_a_chase(command, place)
+        if self.misled:
+            return None
+        self._set = place, place - command
+        return place
 
-    def followed(self) -> None:
-        """The command was set to where the readings say the arm is."""
-        self._followed = True
+    def _notice_a_chase(self, command: Array, place: Array) -> None:
+        """A joint that reads a constant too much goes on by just as much when its command is set to what it reads."""
+        if self._set is None or not np.array_equal(self._set[0], command):
+            self._chases = 0
+            return
+        step = self._set[1]
+        same = abs(place - command - step).max() <= CHASE * abs(step).max()
+        self._chases = self._chases + 1 if same else 0
+        large = (abs(step) > self.allowed)[self.watched].any()
+        self.misled = self._chases >= (1 if large else CHASES)
