@@ -19,7 +19,7 @@ BLOCKS = 8
 SURE = 2
 """Frames in a row that must be doubtful."""
 FROZEN_FOR = 0.19
-"""s for which a frame may come again: a loop may ask faster than its camera sees."""
+"""s for which a frame may come again while the arm moves: a loop may ask faster than its camera sees."""
 FROZEN_MOVED = {"rad": 0.02, "m": 0.01}
 """How far a joint may move meanwhile."""
 
@@ -135,6 +135,9 @@ class Gate:
             return ""
         since, _, before = self._same
         moved = self.robot.limits.apart(position, before)[:count]
-        if time - since < FROZEN_FOR or (moved <= self._moved).all():
+        if (moved <= self._moved).all():
+            self._same = (time, self._same[1], before)  # since then at the latest, it might have changed
+            return ""
+        if time - since < FROZEN_FOR:
             return ""
         return f"the frame has not changed for {time - since:.2f} s, but the arm has moved"
