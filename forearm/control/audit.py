@@ -22,8 +22,8 @@ def audit(sent: Sequence[Command], robot: Robot, gap: float = GAP) -> Report:
     and clearances. The worst of each axis and kind; commands without positions are left out.
 
     After more than `gap` s commands must begin again at rest, and not further from the last place than a robot may be
-    off where it was told to be. A clock that went back is taken to have gone on by a usual beat. What a `fault` at rest tells is where the arm is,
-    wherever that is; that it asks for no motion is all that is asked of it.
+    off where it was told to be. A clock that went back is taken to have gone on by a usual beat. What a `fault` at rest
+    tells is where the arm is, wherever that is; that it asks for no motion is all that is asked of it.
     """
     known = [command for command in sent if command.positions is not None]
     if not known:

@@ -304,19 +304,21 @@ class Controller(Thinking):
         self._motion = Motion(self.robot, position, self._time.last)
 
     def _begin_again(self) -> None:
-        """The first reading after a pause: the arm rests where it says."""
+        """The first reading after a pause: the arm rests where it says, or is led there."""
         assert self._motion is not None
         self._unseen = False
         command = self._motion.at(self._time.last).position
-        place = self._whereabouts.moved_from(command, NOISE)
+        told = not self._sent.empty
+        place = self._whereabouts.moved_from(command, STILL if told else NOISE)
         if place is None:
             return
         if why := self._whereabouts.beyond(UNSURE):
             self._latch(Kind.LIMITS, why)
         elif not self._fault and not (wrong := self.robot.check_pose(place)).ok:
             self._latch(Kind.LIMITS, f"the arm stands outside its limits: {str(wrong).splitlines()[0]}")
-        self._rest(place)
-        self._sent.forget()
+        if not (told and not self._fault and self._motion.lead(self._time.last, place)):
+            self._rest(place)
+            self._sent.forget()
 
     def _compare(self, time: float) -> None:
         """A reading made at `time` s of the caller's, with what was sent until then."""

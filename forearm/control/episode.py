@@ -70,6 +70,11 @@ class Sent:
         """Positions (D,) were sent at `time` s."""
         self._sent.append((time, position))
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was sent."""
+        return not self._sent
+
     def at(self, time: float) -> Array | None:
         """The positions (D,) that had last been sent at `time` s; None if nothing had."""
         for moment, position in reversed(self._sent):

@@ -51,6 +51,14 @@ class Motion:
         self.path = joined([*parts, path])
         self.plan_id = plan_id
 
+    def lead(self, time: float, position: Array) -> bool:
+        """From rest at `time` to rest at `position` (D,); False where that would break a limit."""
+        path = self.robot.shaper.bridge(self.at(time), time, State.at_rest(position), None)
+        if path is None or not self.robot.check(path).ok:
+            return False
+        self.replace(path, None)
+        return True
+
     def stop(self, time: float) -> bool:
         """Come to rest as fast as can be from `time` on; False where that would break a limit (and nothing changes)."""
         path = self.robot.shaper.stop(self.at(time), time)

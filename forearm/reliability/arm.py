@@ -62,6 +62,9 @@ class SimulatedArm:
         mujoco.mj_kinematics(self.env.model, data)
         mujoco.mj_camlight(self.env.model, data)
 
+    def hold(self) -> None:
+        """One beat in which the arm stands, whatever it was told."""
+
     def close(self) -> None:
         """Free the renderer."""
         self.env.close()

@@ -21,7 +21,19 @@ from forearm.control.robot import Robot
 from .conftest import START, Script, observed
 
 BEAT = 0.01
-EVENTS = ("beats",) * 4 + ("pause", "long", "back", "ahead", "stands", "held", "off", "wrong", "drops", "reset", "moved")
+EVENTS = ("beats",) * 4 + (
+    "pause",
+    "long",
+    "back",
+    "ahead",
+    "stands",
+    "held",
+    "off",
+    "wrong",
+    "drops",
+    "reset",
+    "moved",
+)
 HOLDING = (Status.FAULT,)
 
 
