@@ -88,7 +88,14 @@ class Drafts:
     def __init__(self, robot: Robot, body: Body) -> None:
         self.robot, self.body = robot, body
 
-    def draft(self, committed: Trajectory, actions: Array, start: float, takeover: float) -> Draft:
+    def draft(
+        self, committed: Trajectory, actions: Array, start: float, takeover: float
+    ) -> tuple[Trajectory | None, Report]:
+        """`path` and `report` of `attempt`."""
+        found = self.attempt(committed, actions, start, takeover)
+        return found.path, found.report
+
+    def attempt(self, committed: Trajectory, actions: Array, start: float, takeover: float) -> Draft:
         """From what is `committed` at `takeover` s onto the commands (H, A), the first of which begins at `start` s.
 
         Where the plan would leave the workspace or touch something, it is cut before that, and ends there at rest.

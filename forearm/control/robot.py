@@ -15,7 +15,7 @@ from forearm.errors import ForearmError, did_you_mean, one_line
 
 FASTEST = 10_000.0
 """Commands a second, at most."""
-FOLLOWING = {"rad": 0.1, "m": 0.03}
+FOLLOWING = {"rad": 0.15, "m": 0.03}
 """How far a joint may be off where it was told to be, where a config says nothing."""
 BEYOND = 1e-3
 """rad or m by which a range of a config may go beyond the model's: it was rounded."""
@@ -136,12 +136,21 @@ class Robot:
     def _following_error(self, config: Mapping[str, Any]) -> Array:
         """(D,) rad or m that each axis may be off where it was told to be; infinite for one that is not watched."""
         count = len(self.joints)
-        given = config.get("following_error")
-        if given is None:
-            given = [FOLLOWING[unit] for unit in self.limits.units[:count]]
-        elif isinstance(given, str | bytes) or not isinstance(given, Sequence | np.ndarray) or len(given) != count:
-            raise ValueError(f"following_error needs {count} numbers, one for each joint, in rad or m, not {given}")
-        known = dict(zip(self.joints, given, strict=True))
+        given = config.get("following_error") or {}
+        if isinstance(given, str | bytes) or not isinstance(given, Mapping | Sequence):
+            raise ValueError(f"following_error must be {{rad: …, m: …, NAME: …}} or a list, not {given!r}")
+        if not isinstance(given, Mapping):
+            if len(given) != count:
+                raise ValueError(f"following_error needs {count} numbers, one for each joint, in rad or m, not {given}")
+            given = dict(zip(self.joints, given, strict=True))
+        for name in given:
+            if name not in (all_of := [*FOLLOWING, *self.joints]):
+                raise ValueError(f"following_error names '{name}', none of the joints{did_you_mean(str(name), all_of)}")
+        usual = {**FOLLOWING, **given}
+        known = {
+            name: usual.get(name, usual[unit])
+            for name, unit in zip(self.joints, self.limits.units[:count], strict=True)
+        }
         if self.fingers:
             known["gripper"] = config.get("gripper_following_error")
         found = np.full(len(known), np.inf)

@@ -203,7 +203,7 @@ class Thinking:
                 if self.mode == "thread":
                     soonest = max(soonest, self._time.own(self.clock()) + lead)
                 takeover = max(soonest, job.start - self.body.period)
-            draft = self._drafts.draft(committed, actions, job.start, takeover)
+            draft = self._drafts.attempt(committed, actions, job.start, takeover)
             with self._lock:
                 motion = self._motion
                 if not self._current(job) or motion is None or motion.path is not committed:

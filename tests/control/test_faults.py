@@ -129,14 +129,17 @@ def test_the_loop_itself_may_ask_for_a_stop(robot: Robot, body: ToolBody) -> Non
 
 def test_each_joint_has_a_following_error_of_its_own(tmp_path: Any) -> None:
     joints = {"joints": ["a", "b"]}
-    assert np.allclose(Robot(config(tmp_path, model(), **joints)).following_error, [0.1, 0.1])
+    assert np.allclose(Robot(config(tmp_path, model(), **joints)).following_error, [0.15, 0.15])
     given = Robot(config(tmp_path, model(), following_error=[0.02, None], **joints)).following_error
     assert given[0] == 0.02 and np.isinf(given[1])
+    given = Robot(config(tmp_path, model(), following_error={"rad": 0.2, "b": 0.01}, **joints)).following_error
+    assert given.tolist() == [0.2, 0.01]
     for wrong, says in (
         ([0.1], "following_error needs 2 numbers"),
         ([0.1, -1.0], "following_error of b must be above 0"),
         ([0.1, "x"], "following_error of b must be a number"),
-        ("0.1", "following_error needs 2 numbers"),
+        ("0.1", "following_error must be"),
+        ({"c": 0.1}, "following_error names 'c'"),
     ):
         with pytest.raises(ForearmError, match=says):
             Robot(config(tmp_path, model(), following_error=wrong, **joints))
