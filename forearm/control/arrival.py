@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-ENTER, LEAVE = 2, 3
+ENTER, LEAVE = 4, 3
 """Frames in a row that must say so."""
 
 

@@ -52,7 +52,7 @@ def audit(sent: Sequence[Command], robot: Robot, gap: float = GAP) -> Report:
     usual = gaps[(gaps > 0) & (gaps <= gap)]
     gaps[gaps < 0] = float(np.median(usual)) if len(usual) else 1.0 / robot.rate
     going, broken = (gaps > 0) & (gaps <= gap + ROUNDING), gaps > gap + ROUNDING
-    placed = fault[1:] & (position[1:] != position[:-1]).any(axis=1)  # a fault follows the arm, not a path
+    placed = fault[1:] & (abs(np.diff(position, axis=0)) > ROUNDING).any(axis=1)  # a fault follows the arm, not a path
     going &= ~placed
     later, dt = times[1:][going], gaps[going][:, None]
     steps = abs(np.diff(position, axis=0))

@@ -37,11 +37,12 @@ def misfortune(name: str, control: Controller, arm: SimulatedArm) -> dict[str, A
     last: np.ndarray | None = None
     rest: float | None = None
     struck: float | None = None
-    while true < START + LONG + 2.0:
+    strike = 0
+    while beat < round((START + LONG + 2.0) / BEAT):
         frame = None
         if beat % FRAME_EVERY == 0:
             frame = arm.observe(now + shift)
-            if struck is not None and last is not None and true < struck + LONG and name in FRAMES:
+            if struck is not None and last is not None and beat < strike + LONG / BEAT and name in FRAMES:
                 frame["pixels"] = FRAMES[name](frame["pixels"], last, arm.env)
             elif struck is None:
                 last = frame["pixels"]
@@ -49,19 +50,19 @@ def misfortune(name: str, control: Controller, arm: SimulatedArm) -> dict[str, A
         sent.append(Command(**{**vars(command), "time": true}))
         speed = 0.0 if command.velocities is None else float(abs(command.velocities).max())
         if struck is None and beat >= 50 and (speed > 0.3 or true >= START):  # from now on it happens
-            struck = true
+            struck, strike = true, beat
             if name in CLOCKS:
                 shift += CLOCKS[name]
-                true += max(0.0, CLOCKS[name]) if name.startswith("loop") else 0.0
+                true += max(0.0, CLOCKS[name])  # a clock that goes ahead looks like a loop that was gone
         elif struck is not None:
             if rest is None and speed == 0.0:
-                rest = true - struck
+                rest = (beat - strike) * BEAT
             faulted |= command.status is Status.FAULT
-            if true >= struck + LONG and not released:
+            if beat >= strike + round(LONG / BEAT) and not released:
                 released = True
                 control.reset(arm.goal)
             again |= released and command.status in (Status.MOVING, Status.REACHED)
-        if name == HELD and struck is not None and true < struck + LONG / 2:
+        if name == HELD and struck is not None and beat < strike + LONG / BEAT / 2:
             arm.hold()
         else:
             arm.move(command, control.robot)
