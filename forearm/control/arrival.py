@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-ENTER, LEAVE = 4, 3
+ENTER, LEAVE = 2, 3
 """Frames in a row that must say so."""
 
 
@@ -14,13 +14,14 @@ class Arrival:
     which the goal counts as left. `here` says whether it is reached.
     """
 
-    leave: float = 1.5
+    leave: float = 2.5
     here: bool = False
     _run: int = 0
 
     def see(self, distance: float | None) -> bool:
         """A frame shows this distance (None: nobody can say); whether `here` has changed."""
         if distance is None:
+            self._run = 0
             return False
         other = distance > self.leave if self.here else distance <= 1.0
         self._run = self._run + 1 if other else 0

@@ -8,6 +8,7 @@ import numpy as np
 from forearm.control import Controller, Status
 from forearm.control.audit import audit
 from forearm.control.command import Command
+from forearm.planning import load
 from forearm.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
 
 START, LONG = 1.0, 2.0
@@ -79,7 +80,7 @@ def all_misfortunes(episodes: int, task: str = "push") -> dict[str, dict[str, An
     """Each misfortune in so many held-out episodes."""
     found = {}
     for name in (*CLOCKS, HELD, *FRAMES):
-        arm, rows = SimulatedArm(task, seed=3), []
+        arm, rows = SimulatedArm(task, 3, load(task).resolution), []
         for _ in range(episodes):
             with Controller.load(task, mode="inline", clock=lambda: 0.0, check_goals=False) as control:
                 rows.append(misfortune(name, control, arm))
@@ -98,7 +99,7 @@ def all_misfortunes(episodes: int, task: str = "push") -> dict[str, dict[str, An
 
 def arrivals(episodes: int, task: str, seconds: float = 10.0) -> dict[str, Any]:
     """Held-out episodes that go on for `seconds` s after the status says `reached`, or until 20 s have gone."""
-    arm, solved, said, stayed, worst = SimulatedArm(task, seed=4), 0, 0, 0, 0.0
+    arm, solved, said, stayed, worst = SimulatedArm(task, 4, load(task).resolution), 0, 0, 0, 0.0
     with Controller.load(task, mode="inline", clock=lambda: 0.0, check_goals=False) as control:
         for number in range(episodes):
             zero = 100.0 * number

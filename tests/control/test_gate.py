@@ -61,7 +61,7 @@ def test_an_arm_that_has_arrived_holds_still_until_the_goal_is_left(robot: Robot
     command = loop.beats(100)
     assert command.status is Status.REACHED and command.reason == "the goal is reached"
     place = command.positions
-    mind.apart = 1.2  # not clearly left
+    mind.apart = 2.0  # not clearly left
     command = loop.beats(100)
     assert command.status is Status.REACHED and np.array_equal(command.positions, place)
     mind.apart = 4.0  # somebody has moved the object
