@@ -210,12 +210,14 @@ def _gpu() -> Finding:
 
 def _checkpoints(folder: Path | None) -> Finding:
     """The shipped checkpoints and their heads, each loaded once."""
-    from world_model.checkpoint import HEADS, CheckpointError, load_checkpoint, pretrained_folder
+    from world_model.checkpoint import CALIBRATION, HEADS, CheckpointError, load_checkpoint, pretrained_folder
     from world_model.heads_checkpoint import load_heads
 
     folder = folder or pretrained_folder()
     sound, broken = [], []
     for stem in sorted({path.stem for kind in ("json", "safetensors") for path in folder.glob(f"*.{kind}")}):
+        if stem.endswith(CALIBRATION):
+            continue
         try:
             _, document = load_checkpoint(folder / f"{stem.removesuffix(HEADS)}.json")
             if stem.endswith(HEADS):

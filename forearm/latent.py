@@ -140,6 +140,11 @@ class LatentImagination:
             )
         return steps // frameskip
 
+    @torch.inference_mode()
+    def distance(self, episode: int, latent: torch.Tensor) -> float:
+        """Mean squared distance of a latent (D,) from the goal's, under the objective's metric."""
+        return float(((latent - self._goals[episode]) @ self._metric).square().mean())
+
     def proposals(self, episodes: Sequence[int]) -> "tuple[Proposal, ...]":
         """The chosen proposals, for planning these episodes together."""
         from forearm.prior import LatentPrior

@@ -133,10 +133,10 @@ def joint_path(robot: Robot, body: Body, proprio: np.ndarray | None, plan: "Plan
         raise ForearmError(f"the arm stands outside the limits of robot '{robot.name}': {one_line(standing)}")
     # The curve begins one period before the plan's first command.
     rest = Trajectory.resting(position, -1.0, 1.0)
-    path, report = Drafts(robot, body).draft(rest, plan.actions, body.period, 0.0)
-    if path is None:
-        raise ForearmError(f"nothing of the plan keeps the limits of robot '{robot.name}': {one_line(report)}")
-    return path, report
+    draft = Drafts(robot, body).attempt(rest, plan.actions, body.period, 0.0)
+    if draft.path is None:
+        raise ForearmError(f"nothing of the plan keeps the limits of robot '{robot.name}': {draft.why}")
+    return draft.path, draft.report
 
 
 def _simulator(task: Mapping[str, Any]) -> "envs.Environment":

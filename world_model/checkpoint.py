@@ -24,6 +24,9 @@ FORMAT = 1
 HEADS = ".heads"
 """Ends the names of the files with the heads for a checkpoint, which lie beside it; see heads_checkpoint.py."""
 
+CALIBRATION = ".calibration"
+"""Ends the name of the file with what was measured with a checkpoint, which lies beside it."""
+
 
 class CheckpointError(ValueError):
     """A checkpoint is missing, damaged, foreign, or made for something else; the message says which and what to do."""
@@ -36,7 +39,9 @@ def pretrained_folder() -> Path:
 
 def shipped() -> list[str]:
     """Names of the checkpoints that ship with the package."""
-    return sorted(path.stem for path in pretrained_folder().glob("*.json") if not path.stem.endswith(HEADS))
+    return sorted(
+        path.stem for path in pretrained_folder().glob("*.json") if not path.stem.endswith((HEADS, CALIBRATION))
+    )
 
 
 def locate(name: str | Path) -> Path:

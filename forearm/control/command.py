@@ -18,15 +18,17 @@ class Status(str, Enum):
     MOVING = "moving"
     """Following a plan."""
     STOPPING = "stopping"
-    """Coming to a stop: frames are stale, the arm is off its path, or a new goal was given."""
+    """Coming to a stop: the goal is reached, frames are stale, there is a fault, or a new goal was given."""
     STALE = "stale"
     """At rest because no frame is young enough; moves again when frames return."""
+    REACHED = "reached"
+    """At rest because the goal is reached; moves again when it is clearly left."""
     ENDED = "ended"
     """At rest because the last plan is used up and no new one has come."""
     REFUSED = "refused"
     """At rest because the last plan would have broken a limit from its beginning."""
     FAULT = "fault"
-    """At rest because the arm is not where it was told to be, or stands outside its limits."""
+    """At rest because of a fault, where the arm is; only a reset makes it move again."""
 
 
 MOVING = (Status.MOVING, Status.STOPPING)
@@ -37,9 +39,9 @@ class Command:
     """What to send to the arm at `time` s.
 
     positions (rad), velocities (rad/s), accelerations (rad/s²): (J,) each, of the robot's joints; None while it is not
-    known where the arm is (`waiting`, or a `fault` at the start): then send nothing. gripper: opening of the fingers in
-    m, None without a gripper. gripper_velocity: m/s. plan_id: number of the plan that is followed, None for none.
-    reason: one line about the status.
+    known where the arm is (`waiting`, or a `fault` before that is known): then send nothing. gripper: opening of the
+    fingers in m, None without a gripper. gripper_velocity: m/s. plan_id: number of the plan that is followed, None for
+    none. reason: one line about the status.
     """
 
     time: float

@@ -5,32 +5,44 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from forearm.control.trajectory import Array, Trajectory
+from forearm.control.arrival import Arrival
+from forearm.control.trajectory import Array
 
 WAITING_FRAMES = 16
 """Frames that may wait to be seen; beyond that the oldest are skipped."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """An observation with a frame, the arm's time at which it was made, and the positions (D,) of the axes then."""
+
+    time: float
+    observation: Mapping[str, Any]
+    position: Array
 
 
 @dataclass(eq=False)
 class Episode:
     """The way to one goal.
 
-    begun: whether the mind knows the goal. frames: what it has not seen yet, with the arm's time. asked: when the frame
-    was taken from which the last plan was asked for, None if the next frame is to lead to one. last_start: when the
-    last plan that the mind has made begins. stale: whether the newest frame is too old. refused: why the last plan
-    could not be used. off_path: how far the arm is from where it was told to be, as a share of what is allowed.
-    planned: whether a plan was followed.
+    begun: whether the mind knows the goal. frames: what it has not seen yet. asked: when the frame was taken from which
+    the last plan was asked for, None if the next frame is to lead to one. last_start: when the last plan that the mind
+    has made begins. stale: whether the newest frame is too old. refused: why the last plan could not be used. planned:
+    whether a plan was followed. doubt: why the newest frame is not believed. arrival: whether the goal is reached.
+    paused: why the arm rests since the loop came late, until a plan is followed again.
     """
 
     goal: Any = None
     begun: bool = False
-    frames: deque[tuple[float, Mapping[str, Any]]] = field(default_factory=lambda: deque(maxlen=WAITING_FRAMES))
+    frames: deque[Frame] = field(default_factory=lambda: deque(maxlen=WAITING_FRAMES))
     asked: float | None = None
     last_start: float | None = None
     stale: bool = False
     refused: str = ""
-    off_path: float = 0.0
     planned: bool = False
+    doubt: str = ""
+    arrival: Arrival = field(default_factory=Arrival)
+    paused: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +50,14 @@ class Job:
     """What there is to see and to plan, taken from an episode so that it can be worked on without a lock.
 
     epoch: changes with every stop and goal; what was begun before is of no use after. begin: whether the mind must be
-    told the goal. start: when a plan would begin. committed: what the arm is committed to do, if a plan is wanted.
+    told the goal. start: when a plan would begin.
     """
 
     episode: Episode
     epoch: int
     begin: bool
-    frames: list[tuple[float, Mapping[str, Any]]]
+    frames: list[Frame]
     start: float
-    committed: Trajectory | None = None
 
 
 class Sent:
@@ -58,6 +69,11 @@ class Sent:
     def note(self, time: float, position: Array) -> None:
         """Positions (D,) were sent at `time` s."""
         self._sent.append((time, position))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was sent."""
+        return not self._sent
 
     def at(self, time: float) -> Array | None:
         """The positions (D,) that had last been sent at `time` s; None if nothing had."""

@@ -24,10 +24,11 @@ class Seen:
 
 
 class Intake:
-    """Checks observations: `pixels` (R, R, 3) uint8, what `body.read` wants, and `time` in s of the caller's clock.
+    """Checks observations: `pixels` (R, R, 3) uint8, what `body.read` wants, `time` in s of the caller's clock, and
+    `drive`, whether the drives are on.
 
-    `time` may be missing (the observation is then of this moment), and so may `pixels`, where readings come more often
-    than frames. `counts` says how many there were of each kind, by name.
+    `time` may be missing (the observation is then of this moment), so may `pixels`, where readings come more often
+    than frames, and `drive`, which is then taken to be true. `counts` says how many there were of each kind, by name.
     """
 
     def __init__(self, body: Body, frame_shape: tuple[int, ...], axes: int) -> None:
@@ -81,6 +82,12 @@ class Intake:
         if position.shape != (self.axes,) or not np.isfinite(position).all():
             raise _Refused("bad_readings", f"expected {self.axes} finite positions, got shape {position.shape}")
         return Seen(min(time, now), _kept(observation) if pixels is not None else None, position)
+
+
+def drives_off(observation: Any) -> bool:
+    """Whether an observation says that the drives are off, or says something about them that nobody understands."""
+    said = observation.get("drive", True) if isinstance(observation, Mapping) else True
+    return not (isinstance(said, bool | np.bool_ | int) and bool(said))
 
 
 def _seconds(stamp: Any) -> float | None:

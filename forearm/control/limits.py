@@ -49,9 +49,16 @@ class Limits:
 
         Whole turns do not count for a joint that turns without end: many encoders begin anew after one.
         """
-        gap = abs(np.asarray(one, np.float64) - other)
+        return abs(self._gap(one, other))
+
+    def near(self, one: Array, other: Array) -> Array:
+        """`one` (…, D), by whole turns as near to `other` as can be for joints that turn without end."""
+        return np.asarray(other, np.float64) + self._gap(one, other)
+
+    def _gap(self, one: Array, other: Array) -> Array:
+        gap = np.asarray(one, np.float64) - other
         endless = np.array([unit == "rad" for unit in self.units]) & np.isinf(self.low) & np.isinf(self.high)
-        return np.where(endless, abs((gap + np.pi) % (2 * np.pi) - np.pi), gap)
+        return np.where(endless, (gap + np.pi) % (2 * np.pi) - np.pi, gap)
 
 
 @dataclass(frozen=True)

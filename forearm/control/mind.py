@@ -45,7 +45,8 @@ class Mind(Protocol):
 
     frame_shape: of the frames it takes. ahead_steps: a whole multiple of this many periods may lie between a frame and
     a plan. past_steps: how many past commands it wants to know. One that also has a `period`, in s from one command to
-    the next, is refused by a controller whose body has another.
+    the next, is refused by a controller whose body has another. One may have a `nearness()`, the distance of the newest
+    frame from the goal as a share of the radius within which it is reached (None: not known), and a `latent`, (L,).
     """
 
     frame_shape: tuple[int, ...]
@@ -75,6 +76,11 @@ class LatentMind:
         planner: a name in configs/planner, or such a config; None: that of the task.
         seed: of the search's random numbers; every `begin` starts them anew.
         views: what goals should look like; None: any goal of the right size is taken.
+        radius: mean squared distance of latents under the task's metric, within which the goal is reached; None: it
+            is not said how near it is.
+
+    Attributes:
+        latent: (L,) of the newest frame, None before the first.
 
     Raises ForearmError for a planner whose horizon is no multiple of the model's steps.
     """
@@ -85,6 +91,7 @@ class LatentMind:
         planner: str | Mapping[str, Any] | None = None,
         seed: int = 0,
         views: "Views | None" = None,
+        radius: float | None = None,
     ) -> None:
         from forearm.guided import suited
         from forearm.latent import check_horizon, fingerprint, imagination_for
@@ -92,7 +99,8 @@ class LatentMind:
         from forearm.rows import build_planner, fitted
         from world_model.latent_dynamics import LatentDynamics
 
-        self.brain, self.seed, self.views = brain, seed, views
+        self.brain, self.seed, self.views, self.radius = brain, seed, views, radius
+        self.latent: Array | None = None
         chosen = chosen_planner(planner, brain.task)
         task = suited(brain.task, chosen)
         self.config = fitted(chosen, task)
@@ -124,7 +132,7 @@ class LatentMind:
         self._imagination.begin([frame])
         self._begun = True
         self._seen.clear()
-        self._previous = None
+        self._previous, self.latent = None, None
         self._generator = torch.Generator().manual_seed(self.seed)
 
     def see(self, time: float, observation: Observation) -> None:
@@ -136,12 +144,24 @@ class LatentMind:
         model = self.brain.model
         with torch.inference_mode():
             latent = model.encode(np.ascontiguousarray(observation["pixels"])[None])[0]
+            self.latent = latent.double().numpy()
             if model.config.proprio_dim:
                 latent = model.state(latent, torch.as_tensor(np.asarray(observation["proprio"]), dtype=torch.float32))
         self._seen.append((time, latent))
         oldest = time - (self.past_steps + 1) * self.period
         while len(self._seen) > 1 and self._seen[1][0] <= oldest:
             self._seen.popleft()
+
+    def nearness(self) -> float | None:
+        """How far the newest frame is from the goal, as a share of the radius; None where that is not known."""
+        apart = self.distance()
+        return None if apart is None or self.radius is None else apart / self.radius
+
+    def distance(self) -> float | None:
+        """Mean squared distance of the newest frame's latent from the goal's, under the task's metric; None before."""
+        if self.latent is None:
+            return None
+        return self._imagination.distance(0, torch.as_tensor(self.latent, dtype=torch.float32))
 
     def plan(self, wish: Wish) -> "Plan":
         """See `Mind`; raises RuntimeError before a goal and a frame."""

@@ -5,6 +5,8 @@ sent yet, with the position, velocity and acceleration of the old one there. Wha
 was checked is safe, because it comes to rest within the limits.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from forearm.control.body import Body
@@ -13,6 +15,8 @@ from forearm.control.robot import Robot
 from forearm.control.spline import spline
 from forearm.control.trajectory import SHORTEST, Array, State, Trajectory, joined
 
+NO_WAY = "from what the arm does now no motion within its limits leads onto the plan"
+"""Why nothing of a plan can be followed, where nothing on its way is beyond a limit."""
 MEMORY = 2.0
 """s of the past that a motion keeps."""
 
@@ -47,6 +51,14 @@ class Motion:
         self.path = joined([*parts, path])
         self.plan_id = plan_id
 
+    def lead(self, time: float, position: Array) -> bool:
+        """From rest at `time` to rest at `position` (D,); False where that would break a limit."""
+        path = self.robot.shaper.bridge(self.at(time), time, State.at_rest(position), None)
+        if path is None or not self.robot.check(path).ok:
+            return False
+        self.replace(path, None)
+        return True
+
     def stop(self, time: float) -> bool:
         """Come to rest as fast as can be from `time` on; False where that would break a limit (and nothing changes)."""
         path = self.robot.shaper.stop(self.at(time), time)
@@ -54,6 +66,20 @@ class Motion:
             return False
         self.replace(path, None)
         return True
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """What became of a plan, with times from its beginning.
+
+    path: the trajectory, None if nothing of the plan can be followed. report: what the plan's own curve would have
+    broken. cause: what cut the plan short or stopped it, as far as a limit did. why: one line, where `path` is None.
+    """
+
+    path: Trajectory | None
+    report: Report
+    cause: Report
+    why: str = ""
 
 
 class Drafts:
@@ -65,11 +91,15 @@ class Drafts:
     def draft(
         self, committed: Trajectory, actions: Array, start: float, takeover: float
     ) -> tuple[Trajectory | None, Report]:
+        """`path` and `report` of `attempt`."""
+        found = self.attempt(committed, actions, start, takeover)
+        return found.path, found.report
+
+    def attempt(self, committed: Trajectory, actions: Array, start: float, takeover: float) -> Draft:
         """From what is `committed` at `takeover` s onto the commands (H, A), the first of which begins at `start` s.
 
-        Returns the trajectory, None if nothing of the plan can be followed, and what the plan's own curve would have
-        broken (with times from the beginning of the plan). Where it would leave the workspace or touch something, the
-        plan is cut before that, and ends there at rest.
+        Where the plan would leave the workspace or touch something, it is cut before that, and ends there at rest.
+        Raises ValueError for commands that are not finite.
         """
         period, limits = self.body.period, self.robot.limits
         here = committed.sample(start + period * np.array([-2.0, -1.0, 0.0])).position
@@ -79,24 +109,25 @@ class Drafts:
         targets = np.clip(raw, limits.low, limits.high)
         report = check(self._curve(here, raw, start), limits)
         state = committed.at(takeover)
-        keep = len(targets)
+        cause, why, keep = Report(), "the plan came too late", len(targets)
         while keep > 0:
             curve = self._curve(here, targets[:keep], start)
             if takeover >= curve.end - period:
                 break  # too late: only the end of it is left
             path = self.robot.shaper.follow(state, takeover, curve)
             space = Report() if path is None else self.robot.check_space(path)
+            bad = space
             if path is not None and space.ok:
                 bad = check(path, limits)
                 if bad.ok:
-                    return path, report.shifted(-start)
-                space = bad
+                    return Draft(path, report.shifted(-start), cause.shifted(-start))
             if keep == len(targets):
-                report = report + space
+                report = report + bad
+            cause, why = bad, str(bad.shifted(-start)).partition("\n")[0] if not bad.ok else NO_WAY
             # The curve is influenced by targets up to two periods later.
-            reached = int((space.first - start) / period) - 1 if np.isfinite(space.first) else keep - 1
+            reached = int((bad.first - start) / period) - 1 if np.isfinite(bad.first) else keep - 1
             keep = max(0, min(keep - 1, reached))
-        return None, report.shifted(-start)
+        return Draft(None, report.shifted(-start), cause.shifted(-start), why)
 
     def _curve(self, here: Array, targets: Array, start: float) -> Trajectory:
         """The spline through where the arm comes from, (3, D), and the targets, at rest at its end."""

@@ -15,6 +15,8 @@ from forearm.errors import ForearmError, did_you_mean, one_line
 
 FASTEST = 10_000.0
 """Commands a second, at most."""
+FOLLOWING = {"rad": 0.15, "m": 0.03}
+"""How far a joint may be off where it was told to be, where a config says nothing."""
 BEYOND = 1e-3
 """rad or m by which a range of a config may go beyond the model's: it was rounded."""
 
@@ -63,6 +65,7 @@ class Robot:
                 None if keyframe is None else str(keyframe),
             )
             self.limits = self._limits(config)
+            self.following_error = self._following_error(config)
         except KeyError as error:
             raise ForearmError(f"robot '{self.name}': its config lacks {error}") from error
         except (ValueError, TypeError) as error:
@@ -129,6 +132,35 @@ class Robot:
             for name in fastest:
                 fastest[name] = np.append(fastest[name], number(config[f"gripper_{name}"], f"gripper_{name}"))
         return Limits(names, low, high, **fastest, units=units)
+
+    def _following_error(self, config: Mapping[str, Any]) -> Array:
+        """(D,) rad or m that each axis may be off where it was told to be; infinite for one that is not watched."""
+        count = len(self.joints)
+        given = config.get("following_error") or {}
+        if isinstance(given, str | bytes) or not isinstance(given, Mapping | Sequence):
+            raise ValueError(f"following_error must be {{rad: …, m: …, NAME: …}} or a list, not {given!r}")
+        if not isinstance(given, Mapping):
+            if len(given) != count:
+                raise ValueError(f"following_error needs {count} numbers, one for each joint, in rad or m, not {given}")
+            given = dict(zip(self.joints, given, strict=True))
+        for name in given:
+            if name not in (all_of := [*FOLLOWING, *self.joints]):
+                raise ValueError(f"following_error names '{name}', none of the joints{did_you_mean(str(name), all_of)}")
+        usual = {**FOLLOWING, **given}
+        known = {
+            name: usual.get(name, usual[unit])
+            for name, unit in zip(self.joints, self.limits.units[:count], strict=True)
+        }
+        if self.fingers:
+            known["gripper"] = config.get("gripper_following_error")
+        found = np.full(len(known), np.inf)
+        for axis, (name, most) in enumerate(known.items()):
+            if most is None:
+                continue
+            found[axis] = number(most, f"following_error of {name}")
+            if not found[axis] > 0:
+                raise ValueError(f"following_error of {name} must be above 0, or null for not watched, not {most}")
+        return found
 
     def _narrowed(self, name: str, known: tuple[float, float], given: Any) -> tuple[float, float]:
         """The range of a joint, (low, high): the one that is known, or the part of it that the config gives."""

@@ -13,7 +13,7 @@ from forearm.files import replacing, write_json
 
 DAY = 432_000
 """Plans of an arm in 24 hours, one each 0.2 s."""
-PARTS = ("real-time", "faults", "episodes", "killed", "malformed", "clients", "requests")
+PARTS = ("real-time", "faults", "episodes", "misfortunes", "arrival", "killed", "malformed", "clients", "requests")
 """What can be run alone."""
 GROWTH = 20.0
 """MB by which a process may grow before it is said to; allocators keep some."""
@@ -26,6 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="of the run in real time; 0: none")
     parser.add_argument("--fault-seconds", type=float, default=60.0, help="of each fault, in simulated time; 0: none")
     parser.add_argument("--episodes", type=int, default=100, help="of each task, in simulated time; 0: none")
+    parser.add_argument("--misfortunes", type=int, default=20, help="episodes of each, in simulated time; 0: none")
+    parser.add_argument("--arrivals", type=int, default=100, help="episodes of each task, in simulated time; 0: none")
     parser.add_argument("--malformed", type=int, default=1000, help="malformed messages; 0: none")
     parser.add_argument("--clients", type=int, default=16, help="at once; 0: none")
     parser.add_argument("--client-requests", type=int, default=20, help="of each of them")
@@ -39,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.quick:
         options.seconds, options.fault_seconds, options.requests = 20.0, 6.0, 2000
         options.client_requests, options.episodes = 5, 10
+        options.misfortunes, options.arrivals = 2, 5
     import torch
 
     torch.set_num_threads(1)
@@ -67,6 +70,13 @@ def problems(found: dict[str, Any]) -> list[str]:
     moved |= {f"episodes of {row['task']}": row for row in found.get("episodes", [])}
     wrong += [f"{name}: {row['violations']} violations" for name, row in moved.items() if row and row["violations"]]
     wrong += [f"{name}: the arm does not move again" for name, row in faults.items() if not row["moved_after"]]
+    for name, row in found.get("misfortunes", {}).items():
+        slow = row["rest_after_s"] is None or row["rest_after_s"] > 0.5 + 1e-6
+        if row["violations"] or slow or row["again"] < row["episodes"]:
+            wrong.append(f"{name}: violations, no rest within 0.5 s, or no motion after a reset")
+    for row in found.get("arrivals", []):
+        if row["stayed"] < row["reached"]:
+            wrong.append(f"arrival of {row['task']}: {row['reached'] - row['stayed']} did not stay")
     grown = {"real time": found.get("soak"), "malformed messages": server.get("malformed")}
     wrong += [
         f"{name}: grown by {row['grown_mb']:.1f} MB" for name, row in grown.items() if row and row["grown_mb"] > GROWTH
@@ -94,7 +104,7 @@ def _kept(options: argparse.Namespace) -> bool:
 
 def run(options: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
     """Everything that was measured, by part, and `about` under `runs`: command, date and load average of each part."""
-    from forearm.reliability import episodes, faults, server, soak
+    from forearm.reliability import episodes, faults, misfortunes, server, soak
 
     found: dict[str, Any] = {"server": {}, "runs": {}}
     parts: dict[str, Any] = found["server"]
@@ -112,6 +122,11 @@ def run(options: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
     if asked("episodes", options.episodes):
         tasks = ("reach", "push")
         found["episodes"] = [_told("episodes", episodes.episodes(options.episodes, task)) for task in tasks]
+    if asked("misfortunes", options.misfortunes):
+        found["misfortunes"] = _told("misfortunes", misfortunes.all_misfortunes(options.misfortunes))
+    if asked("arrival", options.arrivals):
+        tasks = ("reach", "push")
+        found["arrivals"] = [_told("arrival", misfortunes.arrivals(options.arrivals, task)) for task in tasks]
     if asked("killed", options.restart):
         parts["killed"] = _told("server killed", server.killed_and_restarted())
     if asked("malformed", options.malformed):

@@ -18,10 +18,10 @@ FRAME_EVERY = 10
 class SimulatedArm:
     """The arm of a task; each `goal` is that of another held-out episode, reached from wherever the arm is."""
 
-    def __init__(self, task: str, seed: int = 0) -> None:
+    def __init__(self, task: str, seed: int = 0, resolution: int | None = None) -> None:
         import envs
 
-        self.env = envs.ArmEnv(task)
+        self.env = envs.ArmEnv(task) if resolution is None else envs.ArmEnv(task, resolution=resolution)
         self._seed, self._episode = seed, -1
         self._steps = round(BEAT / self.env.model.opt.timestep)
         self.begin()
@@ -61,6 +61,9 @@ class SimulatedArm:
             mujoco.mj_step(self.env.model, data)
         mujoco.mj_kinematics(self.env.model, data)
         mujoco.mj_camlight(self.env.model, data)
+
+    def hold(self) -> None:
+        """One beat in which the arm stands, whatever it was told."""
 
     def close(self) -> None:
         """Free the renderer."""

@@ -26,6 +26,10 @@ def page(found: dict[str, Any]) -> str:
         lines += _faults(faults, found["fault_seconds"])
     if episodes := found.get("episodes"):
         lines += _episodes(episodes)
+    if misfortunes := found.get("misfortunes"):
+        lines += _misfortunes(misfortunes)
+    if arrivals := found.get("arrivals"):
+        lines += _arrivals(arrivals)
     if server := found.get("server"):
         lines += _server(server)
     return "\n".join(lines) + "\n"
@@ -95,6 +99,45 @@ def _episodes(episodes: list[dict[str, Any]]) -> list[str]:
     ]
     return lines + [
         f"| {row['task']} | {row['solved']} of {row['episodes']} | {row['violations']} |" for row in episodes
+    ]
+
+
+def _misfortunes(rows: dict[str, dict[str, Any]]) -> list[str]:
+    lines = [
+        "",
+        "## When the world is wrong",
+        "",
+        "`--only misfortunes`",
+        "",
+        "In simulated time, under an arm of push in motion; two seconds later a reset. Limits are judged by when",
+        "commands were sent, not by what the clock said.",
+        "",
+        "| what happens | episodes | violations | at rest after, at most | a fault | moves again after a reset |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        rest = "never" if row["rest_after_s"] is None else f"{row['rest_after_s']:.2f} s"
+        said = f"{row['episodes']} | {row['violations']} | {rest} | {row['faults']} | {row['again']}"
+        lines.append(f"| {name} | {said} |")
+    return lines
+
+
+def _arrivals(rows: list[dict[str, Any]]) -> list[str]:
+    lines = [
+        "",
+        "## Arrival",
+        "",
+        "`--only arrival`",
+        "",
+        "The held-out episodes of seed 4, each for 10 s after the status says `reached`.",
+        "",
+        "| task | within the radius at some time | `reached` | … and still within it for 10 s | farthest since |",
+        "|---|---|---|---|---|",
+    ]
+    return lines + [
+        f"| {row['task']} | {row['solved']} of {row['episodes']} | {row['reached']} | {row['stayed']} "
+        f"| {1000 * row['worst_m']:.0f} mm |"
+        for row in rows
     ]
 
 

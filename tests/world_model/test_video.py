@@ -200,7 +200,7 @@ def test_few_episodes_with_commands_go_further_with_an_encoder_from_video(square
 def test_what_cannot_be_begun_with_is_named(squares, silent, video, tmp_path):
     out, _ = video
     with pytest.raises(
-        DatasetError, match=r"has no actions .*say which, action_key=.* learn from its frames alone with world_model=video"
+        DatasetError, match=r"has no actions .*say which, action_key=.* from its frames alone with world_model=video"
     ):
         train(training_of(silent, tmp_path, 4))
     for changes, complaint in [

@@ -1,0 +1,98 @@
+"""Normal motion to calibrate on: what explorers show, and what a controller shows on its way and after."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forearm.control.gate import picture
+from forearm.control.trajectory import Array
+
+if TYPE_CHECKING:
+    from forearm.control.body import ToolBody
+    from forearm.control.robot import Robot
+    from forearm.planning import Brain
+
+STEPS = 50
+"""Control steps of an explorer's episode."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Frames of one episode: latents (N, L), pictures (N, 192), and where readings have the tool, (N, 3) in m.
+
+    distance: (N,) m from the goal, and nearness: (N,) of the latents, both None where there is no goal.
+    """
+
+    latents: Array
+    pictures: Array
+    tools: Array
+    distance: Array | None = None
+    nearness: Array | None = None
+
+
+class Watcher:
+    """Keeps what a model sees in frames."""
+
+    def __init__(self, brain: "Brain", robot: "Robot", body: "ToolBody") -> None:
+        self.brain, self.robot, self.body = brain, robot, body
+
+    def shown(self, observations: list[dict[str, Any]], distance: Any = None, nearness: Any = None) -> Shown:
+        """Of the observations of one episode."""
+        import torch
+
+        frames = np.stack([seen["pixels"] for seen in observations])
+        with torch.inference_mode():
+            latents = self.brain.model.encode(frames).double().numpy()
+        positions = np.stack([self.body.read(seen) for seen in observations])
+        return Shown(
+            latents,
+            np.stack([picture(frame) for frame in frames]),
+            self.robot.geometry.tool(positions),
+            None if distance is None else np.asarray(distance),
+            None if nearness is None else np.asarray(nearness),
+        )
+
+
+def explored(watcher: Watcher, seed: int, episodes: int) -> Iterator[Shown]:
+    """Episodes of the task's explorer, from resets that data collections are drawn from."""
+    import envs
+    from forearm.seeds import collection_reset_seed, collection_rng
+
+    env = envs.make(str(watcher.brain.task["name"]), None, watcher.brain.resolution)
+    for episode in range(episodes):
+        seen, _ = env.reset(seed=collection_reset_seed(seed, episode), options={"goal": False})
+        policy, observations = env.explorer(collection_rng(seed, episode)), [seen]
+        for _ in range(STEPS):
+            env.advance(policy.act())
+            observations.append(env.observe())
+        yield watcher.shown(observations)
+    env.close()
+
+
+def driven(watcher: Watcher, seed: int, episodes: int, seconds: float) -> Iterator[Shown]:
+    """Held-out episodes of the task that a controller drives for so long each, whether it has arrived or not."""
+    from forearm.control import Controller
+    from forearm.control.mind import LatentMind
+    from forearm.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
+
+    mind = LatentMind(watcher.brain)  # it has no radius, so that the controller does not stop there
+    arm = SimulatedArm(str(watcher.brain.task["name"]), seed, watcher.brain.resolution)
+    for _ in range(episodes):
+        control = Controller(mind, watcher.robot, watcher.body, mode="inline", clock=lambda: 0.0)
+        control.reset(arm.goal)
+        observations, distance, nearness = list[dict[str, Any]](), list[float](), list[float]()
+        for beat in range(round(seconds / BEAT)):
+            seen = arm.observe(beat * BEAT) if beat % FRAME_EVERY == 0 else None
+            command = control.act(seen, beat * BEAT)
+            if seen is not None:
+                observations.append(seen)
+                distance.append(arm.env.distance())
+                apart = mind.distance()
+                assert apart is not None
+                nearness.append(apart)
+            arm.move(command, watcher.robot)
+        yield watcher.shown(observations, distance, nearness)
+        arm.begin()
+    arm.close()

@@ -1,0 +1,111 @@
+"""What was measured with a checkpoint: what its frames look like, and how near to a goal is there.
+
+A JSON file beside the checkpoint, NAME.calibration.json, made by `python -m forearm.calibrate`. Without one, a
+controller does not say that it has arrived, and only asks of frames that they change while the arm moves.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from forearm.control.gate import Looks
+from forearm.errors import ForearmError, one_line
+from forearm.files import write_json
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+DIGITS = 5
+"""Significant ones of a number in the file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What is known of a checkpoint. looks: of its frames, None if not. radius: mean squared distance of a latent from
+    the goal's, under the task's metric, within which the goal is reached; None if not known.
+    """
+
+    looks: Looks | None = None
+    radius: float | None = None
+
+
+def calibration_path(task: Mapping[str, Any]) -> Path:
+    """Where the calibration of a task's checkpoint lies, or would lie: beside it, with the task's name if need be."""
+    from world_model.checkpoint import CALIBRATION, locate
+
+    named = str(task["checkpoint"])
+    file = locate(Path(named).expanduser() if "/" in named else named)
+    task_name = str(task["name"]).replace("/", "-")
+    name = file.stem if file.stem in (task_name, "model") else f"{file.stem}.{task_name}"
+    return file.with_name(f"{name}{CALIBRATION}.json")
+
+
+def calibration_of(task: Mapping[str, Any], document: Mapping[str, Any]) -> Calibration:
+    """The calibration beside a task's checkpoint; an empty one, with a warning in the log, where there is none.
+
+    Raises ForearmError for a file that cannot be read, or was made for other weights.
+    """
+    path = calibration_path(task)
+    if not path.is_file():
+        logger.warning("no %s: frames are hardly checked, and arrival is not noticed", path.name)
+        return Calibration()
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] != FORMAT or found["task"] != task["name"]:
+            raise ValueError(f"it is of format {found['format']} for task {found['task']}")
+        if found["world_model_sha256"] != document["weights_sha256"]:
+            raise ValueError("it was made for other weights")
+        looks = Looks(**{key: _checked(key, found["looks"][key]) for key in _SHAPES})
+        _fits(looks)
+        radius = found["arrival"].get(_metric_key(task))
+        return Calibration(looks, None if radius is None else float(radius))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ForearmError(
+            f"{path}: {one_line(error)}; make it again, python -m forearm.calibrate --task {task['name']}"
+        ) from None
+
+
+def save_calibration(task: Mapping[str, Any], document: Mapping[str, Any], found: Calibration, measured: Any) -> Path:
+    """Write the calibration beside a task's checkpoint, with an account of what was `measured`; returns its path."""
+    assert found.looks is not None
+    path = calibration_path(task)
+    looks = {field.name: _rounded(getattr(found.looks, field.name)) for field in fields(Looks)}
+    arrival = {} if found.radius is None else {_metric_key(task): _rounded(found.radius)}
+    about = {"format": FORMAT, "task": task["name"], "world_model_sha256": document["weights_sha256"]}
+    write_json(path, {**about, "arrival": arrival, "measured": measured, "looks": looks})
+    return path
+
+
+def _metric_key(task: Mapping[str, Any]) -> str:
+    """Under which metric a radius was measured: under another, it means nothing."""
+    objective = task["objective"]
+    return f"slowness={float(objective['slowness']):g}" + (",features" if objective.get("features") else "")
+
+
+_SHAPES = {field.name for field in fields(Looks)}
+
+
+def _checked(key: str, value: Any) -> Any:
+    array = np.asarray(value, np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{key} holds numbers that are not finite")
+    return float(array) if key in ("unusual", "unlike", "apart") else array
+
+
+def _fits(looks: Looks) -> None:
+    size = len(looks.latent_mean)
+    shapes = (looks.latent_map.shape, looks.place_map.shape, looks.place_mean.shape, looks.picture_mean.shape)
+    if shapes != ((size, size), (size, 3), (3,), (192,)) or looks.picture_directions.shape[1:] != (192,):
+        raise ValueError(f"its arrays do not fit together: {shapes}")
+
+
+def _rounded(value: Any) -> Any:
+    array = np.asarray(value, np.float64)
+    if array.ndim:
+        return [_rounded(entry) for entry in array]
+    return float(f"{float(array):.{DIGITS}g}")

@@ -1,0 +1,276 @@
+"""The half of a controller that sees and plans, in whatever thread.
+
+It takes what came without waiting, thinks without holding anybody up, and commits to what came of it if the world has
+not moved on meanwhile.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from forearm.control.arm_time import ArmTime
+from forearm.control.body import Body
+from forearm.control.episode import Episode, Job
+from forearm.control.fault import Kind, Latch
+from forearm.control.fit import check_fit, check_pace
+from forearm.control.gate import Gate
+from forearm.control.intake import Intake
+from forearm.control.limits import Report
+from forearm.control.mind import Mind, Wish
+from forearm.control.motion import Drafts, Motion
+from forearm.control.robot import Robot
+from forearm.control.timing import Timing
+from forearm.control.trajectory import Trajectory
+from forearm.errors import ForearmError
+
+if TYPE_CHECKING:
+    from planner.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+Mode = Literal["thread", "inline", "manual"]
+
+TRIES = 4
+"""Take-over moments that are tried for one plan."""
+AGAIN = 0.05
+"""s after which a stop that would have broken a limit is tried again."""
+
+
+class Thinking:
+    """What a controller is made of, and its thinking; see `Controller`."""
+
+    def __init__(
+        self,
+        mind: Mind,
+        robot: Robot,
+        body: Body,
+        *,
+        timing: Timing | None = None,
+        mode: Mode = "thread",
+        clock: Callable[[], float] = time.monotonic,
+        gate: Gate | None = None,
+    ) -> None:
+        if mode not in ("thread", "inline", "manual"):
+            raise ValueError(f"mode is '{mode}': expected thread, inline or manual")
+        check_pace(mind, body)
+        check_fit(robot, body)
+        self.mind, self.robot, self.body, self.gate = mind, robot, body, gate
+        self.timing = timing or Timing()
+        self.mode, self.clock = mode, clock
+        self.plan: Plan | None = None
+        self.report = Report()
+        steps = max(1, mind.ahead_steps)
+        self._ahead = -(-self.timing.ahead // steps) * steps
+        self._lock = threading.RLock()
+        self._wake = threading.Condition(self._lock)
+        self._thinking = threading.Lock()  # a mind has one thought at a time, whoever calls
+        self._drafts = Drafts(robot, body)
+        self._intake = Intake(body, mind.frame_shape, robot.axes)
+        self._counts: Counter[str] = Counter()
+        self._episode = Episode()
+        self._epoch = 0
+        self._motion: Motion | None = None
+        self._time = ArmTime(self.timing.max_gap, 1.0 / robot.rate)
+        self._fault = Latch()
+        self._unseen = False  # whether the arm may have moved since its last reading
+        self._stopping = ""  # why
+        self._stop_again = np.inf  # the arm's time at which a stop that was not possible is tried again
+        self._plans = 0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        if mode == "thread":
+            self._thread = threading.Thread(target=self._run, name="forearm-mind", daemon=True)
+            self._thread.start()
+
+    def think(self) -> bool:
+        """See what came, and plan if it is time to; False if there was nothing to do. The background thread's work."""
+        with self._thinking:
+            job = self._job()
+            if job is None:
+                return False
+            begun = not job.begin
+            try:
+                if job.begin:
+                    self.mind.begin(job.episode.goal)
+                    begun = True
+                    if self.gate is not None:
+                        self.gate.begin()
+                self._see(job)
+                committed = self._wanted(job)
+                if committed is not None:
+                    plan = self.mind.plan(self._wish(job, committed))
+                    job.episode.last_start = job.start
+                    self._take_over(plan, job)
+            except Exception as error:  # whatever a mind or a body does, the arm must come to rest and say why
+                why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                if why != job.episode.refused:  # once, not with every frame
+                    expected = isinstance(error, ForearmError | OSError)
+                    logger.warning("no plan: %s", why, exc_info=not expected)
+                self._failed(why, job, begun)
+            return True
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                while not self._closed and (self._motion is None or not self._episode.frames):
+                    self._wake.wait()
+                if self._closed:
+                    return
+            self.think()
+
+    def _job(self) -> Job | None:
+        """What there is to see and to plan."""
+        with self._lock:
+            episode = self._episode
+            if self._motion is None or not episode.frames:
+                return None
+            frames = list(episode.frames)
+            episode.frames.clear()
+            begin, episode.begun = not episode.begun, True
+            start = frames[-1].time + self._ahead * self.body.period
+            return Job(episode, self._epoch, begin, frames, start)
+
+    def _see(self, job: Job) -> None:
+        """Show the frames to the mind, and ask whether they can be believed and whether they show the goal."""
+        for frame in job.frames:
+            self.mind.see(frame.time, frame.observation)
+            doubt = ""
+            if self.gate is not None:
+                doubt = self.gate.see(frame.time, frame.observation, frame.position, getattr(self.mind, "latent", None))
+            nearness = getattr(self.mind, "nearness", None)
+            distance = None if nearness is None or doubt else nearness()
+            with self._lock:
+                if job.episode is not self._episode:
+                    continue
+                job.episode.doubt = doubt
+                if doubt:
+                    self._counts["frames_doubted"] += 1
+                if self.gate is not None and self.gate.sure:
+                    self._latch(Kind.FRAMES, doubt)
+                elif job.episode.arrival.see(distance):
+                    self._arrived_or_left(job.episode)
+
+    def _arrived_or_left(self, episode: Episode) -> None:
+        episode.asked, episode.refused = None, ""
+        if episode.arrival.here:
+            self._counts["reached"] += 1
+            self._stop(self._time.last, "the goal is reached")
+        else:
+            self._counts["left"] += 1
+
+    def _wanted(self, job: Job) -> Trajectory | None:
+        """What the arm is committed to do, if a plan is to be made now."""
+        with self._lock:
+            episode, moment = job.episode, job.frames[-1].time
+            due = episode.asked is None or moment - episode.asked >= (self.timing.replan_every - 0.5) * self.body.period
+            idle = episode.stale or self._fault or self._unseen or episode.doubt or episode.arrival.here
+            if not due or idle or self._motion is None or not self._current(job):
+                return None
+            episode.asked = moment
+            return self._motion.path
+
+    def _wish(self, job: Job, committed: Trajectory) -> Wish:
+        period, past, moment = self.body.period, self.mind.past_steps, job.frames[-1].time
+        steps = np.arange(-past, self._ahead + 1, dtype=np.float64)
+        done = self.body.actions(committed.sample(moment + period * steps).position)
+        last = job.episode.last_start
+        elapsed = 0 if last is None else round((job.start - last) / period)
+        return Wish(moment, done[past:], done[:past], elapsed, self.timing.deadline_ms)
+
+    def _current(self, job: Job) -> bool:
+        return job.episode is self._episode and job.epoch == self._epoch
+
+    def _take_over(self, plan: "Plan", job: Job) -> None:
+        """Turn a plan into a trajectory and commit to it, unless the world has moved on."""
+        actions = np.asarray(plan.actions, dtype=np.float64)
+        self._count("plans")
+        if actions.ndim != 2 or actions.shape[1] != len(self.body.low) or not np.isfinite(actions).all():
+            self._refuse(f"a plan of shape {actions.shape}, or with numbers that are not finite", job)
+            return
+        actions = np.clip(actions, self.body.low, self.body.high)
+        lead = self.timing.lead if self.mode == "thread" else 0.0
+        for _ in range(TRIES):
+            with self._lock:
+                if not self._current(job) or self._motion is None:
+                    break
+                committed = self._motion.path
+                soonest = self._time.last + lead
+                if self.mode == "thread":
+                    soonest = max(soonest, self._time.own(self.clock()) + lead)
+                takeover = max(soonest, job.start - self.body.period)
+            draft = self._drafts.attempt(committed, actions, job.start, takeover)
+            with self._lock:
+                motion = self._motion
+                if not self._current(job) or motion is None or motion.path is not committed:
+                    break
+                if draft.path is None:
+                    self.report = draft.report
+                    self._refuse(draft.why, job)
+                    return
+                if self._time.last > takeover:
+                    lead *= 2.0  # the moment has passed meanwhile: again, from a later one
+                    continue
+                self._counts["plans_late"] += takeover > job.start + 1e-9
+                self._counts["plans_cut"] += not draft.cause.ok
+                self._counts["plans_shaped"] += not draft.report.ok
+                self._plans += 1
+                motion.replace(draft.path, self._plans)
+                self.plan, self.report = plan, draft.report
+                job.episode.planned, job.episode.refused, job.episode.paused = True, "", ""
+                self._stopping = ""
+                return
+        self._count("plans_dropped")
+
+    def _refuse(self, why: str, job: Job) -> None:
+        with self._lock:
+            self._counts["plans_refused"] += 1
+            self._retry(job, why)
+
+    def _failed(self, why: str, job: Job, begun: bool) -> None:
+        with self._lock:
+            self._counts["mind_failures"] += 1
+            self._retry(job, why)
+            job.episode.begun = begun
+
+    def _retry(self, job: Job, why: str) -> None:
+        """Plan again from the next frame."""
+        if self._current(job):
+            job.episode.refused, job.episode.asked = why, None
+
+    def _count(self, name: str) -> None:
+        with self._lock:
+            self._counts[name] += 1
+
+    # -- coming to rest ------------------------------------------------------------------------------------------
+
+    def _latch(self, kind: Kind, why: str) -> None:
+        """A fault: to rest, and to stay there until a reset."""
+        if self._fault.set(kind, why):
+            self._counts[kind.value] += 1
+            self._stopping = self._stopping and why
+            self._epoch += 1
+            if self._motion is not None:
+                self._stop(self._time.last, why)
+
+    def _stop(self, own: float, why: str) -> None:
+        """Smoothly to rest, whatever was planned; where that would break a limit, along the plan until it would not."""
+        assert self._motion is not None
+        self._epoch += 1
+        self._episode.asked = None
+        if self._motion.end <= own or self._stopping:
+            return
+        self._stopping = why
+        self._counts["stops"] += 1
+        if not self._try_to_stop(own):
+            self._counts["stops_along_the_plan"] += 1
+
+    def _try_to_stop(self, own: float) -> bool:
+        assert self._motion is not None
+        stopped = self._motion.stop(own)
+        self._stop_again = np.inf if stopped else own + AGAIN
+        return stopped

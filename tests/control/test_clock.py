@@ -1,0 +1,146 @@
+"""Clocks that jump and stand still, and loops that pause: what is sent meanwhile, and what brings the arm back."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from forearm.control import Status
+from forearm.control.arm_time import STANDING, ArmTime, Pace
+from forearm.control.audit import audit
+from forearm.control.body import ToolBody
+from forearm.control.command import Command
+from forearm.control.robot import Robot
+
+from .conftest import START, Script, observed
+from .test_controller import BEAT, FORWARD, GOAL, Loop
+
+
+def moving(robot: Robot, body: ToolBody) -> Loop:
+    loop = Loop(Script(FORWARD), robot, body)
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING
+    return loop
+
+
+def as_sent(commands: list[Command]) -> list[Command]:
+    """The commands at the moments at which a loop of a steady beat sent them, whatever its clock said."""
+    return [Command(**{**vars(command), "time": BEAT * k}) for k, command in enumerate(commands)]
+
+
+@pytest.mark.parametrize("back", [0.002, 0.011, 0.5, 9.9, 1e6])
+def test_a_clock_that_goes_back_stops_the_arm_until_a_reset(back: float, robot: Robot, body: ToolBody) -> None:
+    loop = moving(robot, body)
+    loop.now = loop.commands[-1].time - back
+    command = loop.beats(1)
+    assert command.status is Status.STOPPING and "clock went back" in command.reason and np.any(command.velocities)
+    command = loop.beats(150)
+    assert command.status is Status.FAULT and "clock went back by" in command.reason
+    assert not np.any(command.velocities) and loop.control.counts["fault_clock"] == 1
+    for sent in (loop.commands, as_sent(loop.commands)):
+        report = audit(sent, robot)
+        assert report.ok, str(report)
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING
+    assert audit(as_sent(loop.commands), robot).ok
+
+
+def test_a_reset_accepts_the_clock_as_it_is(robot: Robot, body: ToolBody) -> None:
+    loop = moving(robot, body)
+    loop.control.reset(GOAL)
+    loop.now = -3.0
+    loop.beats(80)
+    assert loop.commands[-1].status is Status.MOVING and audit(as_sent(loop.commands), robot).ok
+
+
+def test_a_clock_that_goes_back_under_an_arm_without_a_goal_is_no_fault(robot: Robot, body: ToolBody) -> None:
+    loop = Loop(Script(FORWARD), robot, body)
+    loop.beats(20)
+    loop.now -= 5.0
+    assert loop.beats(20).status is Status.IDLE
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING
+
+
+@pytest.mark.parametrize("wrong", [None, np.nan, np.inf])
+def test_a_clock_that_stands_still_ends_in_rest(wrong: Any, robot: Robot, body: ToolBody) -> None:
+    loop = moving(robot, body)
+    before = loop.commands[-1]
+    now = before.time if wrong is None else wrong
+    again = [loop.control.act(None, now) for _ in range(STANDING + 5)]
+    assert all(np.array_equal(command.positions, before.positions) for command in again)
+    assert np.array_equal(again[0].velocities, before.velocities)  # it is one command, told twice
+    assert again[-1].status is Status.FAULT and "stands still" in again[-1].reason and not np.any(again[-1].velocities)
+    assert loop.beats(50).status is Status.FAULT
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING
+
+
+@pytest.mark.parametrize("gap", [0.11, 0.3, 2.0, 9.0])
+@pytest.mark.parametrize("coasted", [0.0, 0.05])
+@pytest.mark.parametrize("seen", [True, False])
+def test_after_a_pause_the_arm_begins_again_from_rest_where_it_is(
+    gap: float, coasted: float, seen: bool, robot: Robot, body: ToolBody
+) -> None:
+    loop = moving(robot, body)
+    last = loop.commands[-1]
+    loop.position = loop.position + np.array([coasted, *[0.0] * 7])
+    loop.now = last.time + gap
+    place = loop.position.copy()
+    command = loop.control.act(observed(place) if seen else None, loop.now)
+    assert not np.any(command.velocities) and not np.any(command.accelerations)
+    expected = place[:7] if seen else last.positions
+    assert np.allclose(command.positions, expected, atol=1e-9) and f"no beat came for {gap:g} s" in command.reason
+    if not seen:
+        assert command.status is Status.STALE and "no reading since" in command.reason
+        loop.now += BEAT
+        loop.commands.append(command)
+        loop.control.act(observed(place), loop.now)  # the arm is led to where it is, within its limits
+        for _ in range(20):
+            command = loop.control.act(None, loop.now)
+            loop.commands.append(command)
+            loop.now += BEAT
+        assert np.allclose(command.positions, place[:7], atol=1e-9)
+    else:
+        loop.commands.append(command)
+        loop.now += BEAT
+    loop.beats(60)
+    assert loop.commands[-1].status is Status.MOVING
+    report = audit(loop.commands, robot)
+    assert report.ok, str(report)
+
+
+def test_an_arm_that_was_left_alone_for_long_waits_for_a_reset(robot: Robot, body: ToolBody) -> None:
+    loop = moving(robot, body)
+    loop.now += 60.0
+    command = loop.beats(60)
+    assert command.status is Status.FAULT and "no beat came for 60" in command.reason
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING
+
+
+def test_an_audit_says_what_a_late_beat_must_not_do(robot: Robot) -> None:
+    def at(time: float, offset: float, speed: float) -> Command:
+        position, velocity = START[:7].copy(), np.zeros(7)
+        position[2] += offset
+        velocity[2] = speed
+        return Command(time, position, velocity, np.zeros(7), Status.MOVING, float(START[7]), 0.0)
+
+    assert audit([at(0.0, 0.0, 0.0), at(2.0, 0.05, 0.0)], robot).ok  # a drive that coasted, found at rest
+    assert "step" in str(audit([at(0.0, 0.0, 0.0), at(2.0, 0.2, 0.0)], robot))
+    assert "velocity" in str(audit([at(0.0, 0.0, 0.0), at(2.0, 0.05, 0.3)], robot))
+    frozen = [at(0.01 * k, 0.0, 0.9) for k in range(5)]
+    assert "velocity that" in str([v.kind for v in audit(frozen, robot).violations])
+    assert audit([at(0.0, 0.0, 0.0), at(0.0, 0.01, 0.0)], robot).violations[0].kind == "step at one moment"
+
+
+def test_the_time_of_an_arm_goes_on_whatever_a_clock_says() -> None:
+    time, own = ArmTime(0.1, 0.01), []
+    for now, pace in (
+        (100.0, Pace.ON_TIME), (100.02, Pace.ON_TIME), (3.0, Pace.BACK), (3.02, Pace.ON_TIME), (9.0, Pace.LATE),
+        (9.0, Pace.SAME), (8.9995, Pace.SAME), (float("nan"), Pace.SAME), (1e9, Pace.LATE),
+    ):  # fmt: skip
+        assert time.beat(now).pace is pace, now
+        own.append(time.last)
+    assert np.allclose(np.diff(own), [0.02, 0.02, 0.02, 0.1, 0, 0, 0, 0.1], atol=1e-6)
+    assert not time.knows(9.0) and time.knows(1e9)

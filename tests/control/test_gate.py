@@ -1,0 +1,93 @@
+"""Frames that cannot show this arm, and goals that are reached."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from forearm.control import Controller, Status
+from forearm.control.arrival import ENTER, LEAVE, Arrival
+from forearm.control.body import ToolBody
+from forearm.control.gate import Gate
+from forearm.control.robot import Robot
+from forearm.errors import ForearmError
+from forearm.reliability.arm import SimulatedArm
+from forearm.reliability.misfortunes import FRAMES, SOON, misfortune
+
+from .conftest import Script, observed
+from .test_controller import FORWARD, GOAL, Loop
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_wrong_frames_bring_the_arm_to_rest_within_half_a_second(name: str) -> None:
+    arm = SimulatedArm("push", seed=3)
+    with Controller.load("push", mode="inline", clock=lambda: 0.0, check_goals=False) as control:
+        found = misfortune(name, control, arm)
+    arm.close()
+    assert found["rest_after_s"] <= SOON and found["fault"] and found["again"] and found["violations"] == 0
+
+
+def test_frames_that_stand_still_while_the_arm_moves_are_a_fault_without_any_model(robot: Robot, body: Any) -> None:
+    loop = Loop(Script(FORWARD), robot, body)
+    loop.control.gate = Gate(robot)
+    loop.control.reset(GOAL)
+    command = loop.beats(120)
+    assert command.status is Status.FAULT and "has not changed" in command.reason
+
+
+def test_frames_may_stand_still_while_the_arm_does(robot: Robot) -> None:
+    gate, seen = Gate(robot), observed()
+    position = np.append(seen["proprio"][:7], 0.0)
+    assert not any(gate.see(0.1 * k, seen, position, None) for k in range(100)) and not gate.sure
+
+
+class Near(Script):
+    """A mind that says how near the goal is."""
+
+    apart: float | None = 5.0
+
+    def nearness(self) -> float | None:
+        return self.apart
+
+
+def test_an_arm_that_has_arrived_holds_still_until_the_goal_is_left(robot: Robot, body: ToolBody) -> None:
+    mind = Near(FORWARD)
+    loop = Loop(mind, robot, body)
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING
+    mind.apart = 0.9
+    command = loop.beats(100)
+    assert command.status is Status.REACHED and command.reason == "the goal is reached"
+    place = command.positions
+    mind.apart = 2.0  # not clearly left
+    command = loop.beats(100)
+    assert command.status is Status.REACHED and np.array_equal(command.positions, place)
+    mind.apart = 4.0  # somebody has moved the object
+    assert loop.beats(100).status is Status.MOVING
+
+
+def test_one_frame_alone_is_no_arrival() -> None:
+    arrival = Arrival()
+    assert not any(arrival.see(d) for d in [0.5, None, 0.5, 2.0] * 10) and not arrival.here
+    assert [arrival.see(0.5) for _ in range(ENTER)] == [False] * (ENTER - 1) + [True]
+    assert [arrival.see(9.0) for _ in range(LEAVE)] == [False] * (LEAVE - 1) + [True]
+
+
+def test_a_calibration_of_other_weights_or_damaged_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    from forearm.control import calibration
+    from forearm.planning import load
+
+    brain = load("push")
+    path = calibration.calibration_path(brain.task)
+    known = calibration.calibration_of(brain.task, brain.document)
+    assert known.looks is not None and known.radius is not None
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert document["measured"]["false_stops"] <= document["measured"]["hours"]
+    monkeypatch.setattr(calibration, "calibration_path", lambda task: tmp_path / path.name)
+    assert calibration.calibration_of(brain.task, brain.document).looks is None
+    for damage in ({"world_model_sha256": "0"}, {"format": 9}, {"looks": {}}, {"task": "reach"}):
+        (tmp_path / path.name).write_text(json.dumps({**document, **damage}), encoding="utf-8")
+        with pytest.raises(ForearmError, match="make it again"):
+            calibration.calibration_of(brain.task, brain.document)
