@@ -90,7 +90,7 @@ class World:
         assert not thread.is_alive(), "a reset hangs"
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 2**32 - 1),
     replan_every=st.integers(1, 6),
