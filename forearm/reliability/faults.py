@@ -89,7 +89,8 @@ FAULTS: dict[str, Callable[[], Fault]] = {
 def endure(name: str, control: Controller, arm: SimulatedArm, seconds: float, clock: "Clock") -> dict[str, Any]:
     """Move for 4 s without a fault, `seconds` with it, 4 s without; what the arm did, and whether it moved again.
 
-    There is a new goal every 8 s, the first 2 s before the fault.
+    There is a new goal every 8 s, the first 2 s before the fault, and one when it is over. `moving` is the share of the
+    fault's beats at which the arm moves, or is where it should be.
     """
     fault, rng = FAULTS[name](), np.random.default_rng(0)
     before = control.counts
@@ -113,12 +114,12 @@ def endure(name: str, control: Controller, arm: SimulatedArm, seconds: float, cl
             during[command.status.value] = during.get(command.status.value, 0) + 1
         elif beat >= lead + length and command.status is Status.MOVING:
             moved_after = True
-        if (beat - lead // 2) % (2 * lead) == 0:
+        if (beat - lead // 2) % (2 * lead) == 0 or beat == lead + length - 1:
             control.reset(arm.next_goal())
         clock.now += BEAT
     counts = {key: value - before.get(key, 0) for key, value in control.counts.items() if value != before.get(key, 0)}
     violations = audit(sent, control.robot)
-    moving = sum(during.get(status.value, 0) for status in MOVING)
+    moving = sum(during.get(status.value, 0) for status in (*MOVING, Status.REACHED))
     return {
         "commands": len(sent),
         "violations": len(violations.violations),

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("websockets")
 
+from forearm.reliability import misfortunes
 from forearm.reliability.__main__ import main, problems
 from forearm.reliability.faults import FAULTS, all_faults
 
@@ -24,10 +25,22 @@ def test_no_fault_breaks_a_limit_and_the_arm_moves_again_after_each() -> None:
 
 
 @pytest.mark.slow
+def test_a_misfortune_stops_the_arm_until_a_reset(monkeypatch: Any) -> None:
+    monkeypatch.setattr(misfortunes, "CLOCKS", dict([next(iter(misfortunes.CLOCKS.items()))]))
+    monkeypatch.setattr(misfortunes, "FRAMES", dict([next(iter(misfortunes.FRAMES.items()))]))
+    found = misfortunes.all_misfortunes(1)
+    assert len(found) == 3
+    for name, row in found.items():
+        assert (row["violations"], row["faults"], row["again"]) == (0, 1, 1), (name, row)
+        assert row["rest_after_s"] is not None and row["rest_after_s"] <= 1.0, (name, row)
+
+
+@pytest.mark.slow
 def test_the_page_says_what_was_run(tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "reliability.md"
     load = ["--malformed", "50", "--clients", "2", "--client-requests", "2", "--requests", "30"]
-    words = ["--seconds", "3", "--fault-seconds", "0", "--episodes", "1", *load]
+    none = ["--fault-seconds", "0", "--misfortunes", "0", "--arrivals", "0"]
+    words = ["--seconds", "3", "--episodes", "1", *none, *load]
     assert main([*words, "--found", str(tmp_path / "found.json"), "--out", str(out)]) == 0
     text = out.read_text(encoding="utf-8")
     assert "## In real time" in text and "## With bad input" not in text
