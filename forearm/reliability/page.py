@@ -71,7 +71,7 @@ def _faults(faults: dict[str, dict[str, Any]], seconds: float) -> list[str]:
         "",
         f"In simulated time: 4 s without a fault, {seconds:g} s with it, 4 s without.",
         "",
-        "| fault | violations | in motion during it | moves again after it | stops | counted |",
+        "| fault | violations | in motion or at the goal during it | moves again after it | stops | counted |",
         "|---|---|---|---|---|---|",
     ]
     for name, row in faults.items():
