@@ -66,6 +66,19 @@ class Row:
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class KeyedRow:
+    """A row that can be a cache key; its config dicts cannot."""
+
+    row: Row
+
+    def __hash__(self) -> int:
+        return hash(self.row.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeyedRow) and self.row.key == other.row.key
+
+
 @cache
 def code_sha256() -> str:
     """Hash of this program's own code: what was run with other code is run again."""

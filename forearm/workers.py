@@ -14,7 +14,7 @@ from forearm.episodes import Episode, make_episode
 from forearm.files import write_json
 from forearm.parallel import import_modules, one_thread
 from forearm.protocol import rules_of
-from forearm.rows import LEARNED, Row, build_agent
+from forearm.rows import LEARNED, KeyedRow, Row, build_agent
 from forearm.worlds import environment
 
 
@@ -51,7 +51,7 @@ def run_chunk(job: ChunkJob) -> tuple[Row, list[Outcome]]:
     import_modules(job.row.use)
     with one_thread():
         task = job.row.task
-        agent, envs = _agent(_Keyed(job.row), len(job.episodes))
+        agent, envs = _agent(KeyedRow(job.row), len(job.episodes))
         nothing = np.zeros((0,), np.uint8)
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
         rules = rules_of(job.row.protocol, task)
@@ -103,21 +103,8 @@ def finished(out: Path, row: Row, episodes: Sequence[Episode]) -> dict[int, Outc
     return found
 
 
-@dataclass(frozen=True)
-class _Keyed:
-    """A row that can be a cache key; its config dicts cannot."""
-
-    row: Row
-
-    def __hash__(self) -> int:
-        return hash(self.row.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Keyed) and self.row.key == other.row.key
-
-
 @cache
-def _agent(keyed: _Keyed, size: int) -> tuple[Acting, list[Any]]:
+def _agent(keyed: KeyedRow, size: int) -> tuple[Acting, list[Any]]:
     # Loading a checkpoint and building environments takes longer than an episode, so a process keeps them.
     task = keyed.row.task
     envs = [environment(task["name"], task["camera"], task["resolution"], b) for b in range(size)]

@@ -18,7 +18,7 @@ from forearm.episodes import Episode
 from forearm.files import write_json
 from forearm.parallel import import_modules, one_thread
 from forearm.protocol import rules_of
-from forearm.rows import Row, build_planner
+from forearm.rows import KeyedRow, Row, build_planner
 from forearm.worlds import environment
 
 CELL, AS_IT_IS, RANKING, EXPLORE = "cell", "as-it-is", "ranking", "explore"
@@ -57,7 +57,7 @@ def do(job: Job) -> tuple[Job, Any]:
     """Do a piece in a worker process, and keep what it came to."""
     import_modules(job.row.use)
     with one_thread():
-        subject = _subject(_Keyed(job.row))
+        subject = _subject(KeyedRow(job.row))
         if job.kind == EXPLORE:
             [part] = explored(subject, job.row.seed, [job.number], job.effort.explore_steps)
             return job, part
@@ -94,21 +94,8 @@ def diagnosed_of(answer: Mapping[str, Any]) -> Diagnosed:
     return Diagnosed(Outcome(**answer["outcome"]), pools, answer["probe_m"], answer["goal_steps"])
 
 
-@dataclass(frozen=True)
-class _Keyed:
-    """A row that can be a cache key; its config dicts cannot."""
-
-    row: Row
-
-    def __hash__(self) -> int:
-        return hash(self.row.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Keyed) and self.row.key == other.row.key
-
-
 @cache
-def _subject(keyed: _Keyed) -> Subject:
+def _subject(keyed: KeyedRow) -> Subject:
     return subject_of(keyed.row)
 
 
