@@ -142,8 +142,6 @@ def results_document(
     comparison: Comparison, rows: Sequence[Row], outcomes: Sequence[Sequence[Outcome]], sha256: str
 ) -> dict[str, Any]:
     """The content of results.json."""
-    from forearm import __version__
-
     confidence = float(comparison.protocol["confidence"])
     solved = {
         (row.task_name, row.planner_name): [outcome.success for outcome in done]
@@ -157,6 +155,16 @@ def results_document(
         for a, b in combinations(names, 2)
         if solved
     ]
+    return provenance(comparison, sha256) | {
+        "rows": [_row_document(row, done, confidence) for row, done in zip(rows, outcomes, strict=True)],
+        "pairs": [asdict(pair) for pair in compare_pairs(tested, float(comparison.protocol["alpha"]))],
+    }
+
+
+def provenance(comparison: Comparison, sha256: str) -> dict[str, Any]:
+    """Where figures come from: version, time, command, machine, seed, protocol, and the hash of the manifest."""
+    from forearm import __version__
+
     return {
         "version": __version__,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -165,8 +173,6 @@ def results_document(
         "seed": comparison.seed,
         "protocol": str(comparison.protocol["name"]),
         "manifest_sha256": sha256,
-        "rows": [_row_document(row, done, confidence) for row, done in zip(rows, outcomes, strict=True)],
-        "pairs": [asdict(pair) for pair in compare_pairs(tested, float(comparison.protocol["alpha"]))],
     }
 
 

@@ -167,12 +167,11 @@ def keys(setting: str, value: Any) -> str | list[str] | None:
 def _action_size(data: Path, chosen: settings.Settings) -> int:
     """How many numbers an action of the data set has; 4 where that cannot be read, which training will tell."""
     from world_model.dataset import ACTION_KEY
-    from world_model.dataset.atomic import read_json
     from world_model.dataset.columns import numeric, sources, width
-    from world_model.dataset.layout import INFO_PATH
+    from world_model.dataset.info import read_info
 
     try:
-        features = read_json(data / INFO_PATH)["features"]
+        features = read_info(data)["features"]
         shapes = numeric(features)
         parts = sources(features, ACTION_KEY, keys("action_key", chosen["action_key"]), data)
         return sum(width(shapes[part]) for part in parts) or 4

@@ -3,11 +3,10 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from forearm.comparison import Comparison, Progress, machine, rows_of
+from forearm.comparison import Comparison, Progress, provenance, rows_of
 from forearm.diagnosis.cells import CELLS, DIAGNOSED
 from forearm.diagnosis.document import findings
 from forearm.diagnosis.futures import Explored, position_names
@@ -73,20 +72,11 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
 
 
 def _about(comparison: Comparison, row: Row, episodes: Sequence[Episode]) -> dict[str, Any]:
-    from forearm import __version__
-
-    return {
-        "version": __version__,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": comparison.command,
-        "machine": machine(),
+    return provenance(comparison, manifest_sha256(episodes)) | {
         "task": row.task_name,
         "planner": dict(row.planner),
         "replan_every": row.replan_every,
-        "protocol": str(comparison.protocol["name"]),
-        "seed": row.seed,
         "checkpoint": row.checkpoint,
-        "manifest_sha256": manifest_sha256(episodes),
     }
 
 

@@ -1,6 +1,6 @@
 """What is diagnosed: a row's world model, planner and simulator, as one object."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -128,8 +128,3 @@ def check_planner(planner: Any, name: str) -> None:
             f"planner={name} follows gradients, and a simulator has none: "
             "diagnose one that samples, such as planner=cem"
         )
-
-
-def measured(names: Sequence[str], geometry: PositionCost) -> list[str]:
-    """Names of the things whose distance from the goal counts."""
-    return [names[i] for i in geometry.counting]
