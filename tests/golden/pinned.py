@@ -1,0 +1,85 @@
+"""A process whose arithmetic is the same on every x86-64, and hashes of what is computed in it."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PINS = {
+    # Torch's own loops without AVX; oneDNN, MKL and OpenBLAS as on a processor that has SSE4 and no more.
+    "ATEN_CPU_CAPABILITY": "default",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "MKL_CBWR": "COMPATIBLE",
+    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    # The C library's sin, exp and the like without fused multiply-add, of which it has a variant each.
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-AVX2_Usable,-FMA_Usable,-FMA4_Usable,-AVX512F,-AVX512VL",
+    # One thread: sums over threads are in another order.
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # What else of the surroundings could be seen in a message or a setting.
+    "COLUMNS": "120",
+    "NO_COLOR": "1",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+    "PYTHONWARNINGS": "ignore",
+}
+UNSET = ("FOREARM_DEBUG", "FOREARM_CONFIGS", "FOREARM_TOKEN", "PYTHONSTARTUP", "FORCE_COLOR", "CUDA_VISIBLE_DEVICES")
+"""Variables of the user's own that the product or its libraries listen to."""
+ROUNDING = ("torch", "numpy", "scipy", "mujoco", "ruckig", "cma")
+"""Libraries whose releases may round differently."""
+
+
+def environment() -> dict[str, str]:
+    """Variables of a process with pinned arithmetic."""
+    kept = {key: value for key, value in os.environ.items() if key not in UNSET}
+    vectors = " ".join(np._core._multiarray_umath.__cpu_dispatch__)  # type: ignore[attr-defined]
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**kept, **PINS, "NPY_DISABLE_CPU_FEATURES": vectors, "PYTHONPATH": path}
+
+
+def captured(entries: Sequence[str], prefix: Sequence[str] = ()) -> dict[str, Any]:
+    """What the product computes now for `entries`, in a process of its own; `prefix` goes before its command.
+
+    An entry that could not be captured holds `{"failed": traceback}`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "captured.json"
+        command = [*prefix, sys.executable, "-m", "tests.golden.capture", "--inside", str(out), *entries]
+        run = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+        if not out.exists():
+            raise RuntimeError(f"the capture ended with {run.returncode}: {run.stderr[-4000:]}")
+        return dict(json.loads(out.read_text(encoding="utf-8")))
+
+
+def made_with() -> dict[str, str]:
+    """Releases of the libraries on whose rounding the numeric entries depend."""
+    return {name: version(name).partition("+")[0] for name in ROUNDING}
+
+
+def sha256(value: Any) -> str:
+    """The first half of the SHA-256 of `value` as JSON; arrays by type, shape and bytes, mappings in any order."""
+    text = json.dumps(value, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        data = np.ascontiguousarray(value)
+        return [str(data.dtype), list(data.shape), hashlib.sha256(data.tobytes()).hexdigest()]
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no place in a golden value")
