@@ -15,6 +15,7 @@ any releases of libraries; the others are compared only beside the releases with
 
 import json
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -22,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.golden import commands, pinned, planners
+from tests.golden import commands, models, pinned, planners, worlds
 
 FILE = Path(__file__).with_name("golden.json")
 
@@ -37,6 +38,16 @@ EXACT: dict[str, Callable[[], Any]] = {
 NUMERIC: dict[str, Callable[[], Any]] = {
     **{f"planner/{name}": partial(planners.plans_of, name) for name in planners.NAMES},
     "policies": planners.policies,
+    "checkpoints": models.checkpoints,
+    **{f"plan/{task}": partial(models.plans_of, task) for task in models.TASKS},
+    "controller": models.controller,
+    "serve": models.server,
+    "compare/reach": partial(worlds.compared, "reach"),
+    "compare/push": partial(worlds.compared, "push"),
+    "collect/push": partial(worlds.collected, "push"),
+    "collect/reach": partial(worlds.collected, "reach"),
+    "train": worlds.trained,
+    "plan command": worlds.planned,
 }
 ENTRIES = EXACT | NUMERIC
 
@@ -64,10 +75,12 @@ def inside(entries: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in entries:
         torch.manual_seed(0)
+        begun = time.perf_counter()
         try:
             found[name] = json.loads(json.dumps(ENTRIES[name]()))
         except Exception:
             found[name] = {"failed": traceback.format_exc()}
+        sys.stderr.write(f"{name}: {time.perf_counter() - begun:.1f} s\n")
     return found
 
 
