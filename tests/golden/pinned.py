@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -64,8 +65,9 @@ def captured(entries: Sequence[str], prefix: Sequence[str] = ()) -> dict[str, An
 
 
 def made_with() -> dict[str, str]:
-    """Releases of the libraries on whose rounding the numeric entries depend."""
-    return {name: version(name).partition("+")[0] for name in ROUNDING}
+    """Releases of the libraries on whose rounding the numeric entries depend, and the processor's family."""
+    libraries = {name: version(name).partition("+")[0] for name in ROUNDING}
+    return {**libraries, "libc": " ".join(platform.libc_ver()), "machine": platform.machine()}
 
 
 def sha256(value: Any) -> str:
