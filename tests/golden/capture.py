@@ -7,10 +7,13 @@ Capture an entry again only when what it holds changed on purpose, and name it i
 no such reason. What an entry holds is written in the docstring of its function.
 
 Everything is the same to the bit between x86-64 processors, whatever vector units they have, and between numbers of
-cores: a process of its own computes it, on one thread, with the arithmetic of the baseline (see `pinned.PINS`), and
-convolutions by torch itself, as oneDNN cuts them up by the size of the caches. Frames are stored here or drawn from
-true positions by `drawing`, so that no GL library has a say. Entries in `EXACT` are texts and settings, the same with
-any releases of libraries; the others are compared only beside the releases with which they were captured.
+cores. A process of its own computes it, on one thread, with the arithmetic of the baseline (see `pinned.PINS`).
+Convolutions are torch's own, as oneDNN cuts them up by the size of the caches, and elementary functions numpy's (see
+`elementary`). So a value is that of the product's code, not of its fastest kernels. Frames are stored here or drawn
+from true positions by `drawing`, so that no GL library has a say.
+
+Entries in `EXACT` are texts and settings. Those in `NUMERIC` are compared only beside the releases of libraries with
+which they were captured, the C library among them: another release may round differently.
 """
 
 import json

@@ -6,12 +6,6 @@ import numpy as np
 
 from forearm.control import Controller
 from forearm.planning import load, planner_config
-from forearm.serve.config import ServeConfig
-from forearm.serve.goals import Goals
-from forearm.serve.request import RequestError, Shape, read
-from forearm.serve.server import Server
-from forearm.serve.session import Session
-from forearm.serve.wire import pack, unpack
 from tests.golden.drawing import FOLDER, frame, readings
 from tests.golden.pinned import sha256
 from tests.planner.toys import content
@@ -46,7 +40,7 @@ def plans_of(task: str) -> dict[str, str]:
 
 
 def controller() -> dict[str, str]:
-    """What a controller sends in 130 beats towards two goals, an arm doing at once what it is told, and what it says."""
+    """What a controller sends and says in 130 beats towards two goals, where the arm does at once what it is told."""
     now = 10.0
     control = Controller.load(
         "reach", planner="cem", mode="inline", clock=lambda: now, check_goals=False, check_frames=False
@@ -73,6 +67,13 @@ def controller() -> dict[str, str]:
 
 def server() -> dict[str, str]:
     """A server's metadata, and what it answers to requests as they come over the wire, times aside."""
+    from forearm.serve.config import ServeConfig
+    from forearm.serve.goals import Goals
+    from forearm.serve.request import RequestError, Shape, read
+    from forearm.serve.server import Server
+    from forearm.serve.session import Session
+    from forearm.serve.wire import pack, unpack
+
     brain = load("reach")
     planner = {**planner_config("cem"), "samples": 32, "elites": 8, "iterations": 2}
     whole = Server(brain, planner, ServeConfig(port=0), Goals(FOLDER / "reach", brain))

@@ -1,7 +1,7 @@
 """Golden entries of episodes, data sets and training, in simulated worlds that are drawn in squares."""
 
+import io
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -15,13 +15,12 @@ from safetensors.numpy import load_file
 
 import forearm
 from forearm.cli import main
+from planner import Plan
 from tests.golden.drawing import squares
 from tests.golden.pinned import sha256
 from tests.planner.toys import content
-from planner import Plan
 from world_model.dataset.reader import read_dataset
 
-FEW = {"samples": "planner.samples=16", "elites": "planner.elites=4"}
 SMALL = {
     "width": 8, "latent_dim": 8, "predictor_width": 16, "loss.rollout": 2, "loss.directions": 16, "train.steps": 4,
     "train.batch": 8, "train.validate_every": 2, "train.save_every": 2, "train.warmup": 1, "train.validation": 0.34,
@@ -37,7 +36,8 @@ def compared(task: str) -> dict[str, str]:
     with _folder() as folder, squares():
         document = forearm.compare(
             task, ["cem", "mppi", "guided"], out=folder / "out", episodes=2, oracle=True, oracle_episodes=1, films=0,
-            baselines=["random", "hold", "expert", "prior"], seed=4, **{"planner.iterations": 2, "protocol.max_steps": 24},
+            baselines=["random", "hold", "expert", "prior"], seed=4,
+            **{"planner.iterations": 2, "planner.samples": 48, "protocol.max_steps": 16},
         )  # fmt: skip
         settings = json.loads((folder / "out" / "settings.json").read_text(encoding="utf-8"))
     found = {"manifest": document["manifest_sha256"], "pairs": sha256(document["pairs"])}
@@ -79,8 +79,8 @@ def trained() -> dict[str, str]:
         _run("train", "task=push", f"data={folder / 'data'}", f"out={folder / 'run'}", "device=cpu", *model)
         heads = [f"{head}.{key}={value}" for head in ("prior", "distance")
                  for key, value in (("width", 8), ("steps", 6), ("batch", 16), ("farthest", 8))]  # fmt: skip
-        _run("train-heads", "task=push", f"data={folder / 'data'}", f"task.checkpoint={folder / 'run'}", "validation=0.34",
-             "prior.horizon=8", *heads)  # fmt: skip
+        _run("train-heads", "task=push", f"data={folder / 'data'}", f"task.checkpoint={folder / 'run'}",
+             "validation=0.34", "prior.horizon=8", *heads)  # fmt: skip
         _run("plan", "task=push", f"task.checkpoint={folder / 'run'}", "seed=1", "planner.samples=16",
              "planner.elites=4", f"out={folder / 'plan.json'}")  # fmt: skip
         return {**_files(folder / "run", folder), "a plan": _plan(folder / "plan.json")}
@@ -103,7 +103,7 @@ def _folder() -> Iterator[Path]:
 
 
 def _run(*words: str) -> None:
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+    with redirect_stdout(io.StringIO()):
         code = main(words)
     assert code == 0, words
 
@@ -118,7 +118,7 @@ def _files(run: Path, folder: Path) -> dict[str, str]:
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
         if path.suffix == ".safetensors":
-            found[name] = sha256({key: value for key, value in load_file(path).items()})
+            found[name] = sha256(load_file(path))
         elif path.suffix in (".json", ".jsonl"):
             text = path.read_text(encoding="utf-8").replace(str(folder), "FOLDER")
             rows = [json.loads(row) for row in (text.splitlines() if path.suffix == ".jsonl" else [text])]
