@@ -46,13 +46,13 @@ test-oldest: setup gl ## the tests beside the oldest releases that are allowed, 
 
 bench: setup-run gl ## time the planners beside other projects' (BENCH_ARGS=--quick: in two minutes), write docs/benchmarks.md
 	@scripts/setup_bench.sh
-	@.venv-bench/bin/python -m forearm.bench $(BENCH_ARGS)
+	@.venv-bench/bin/python -m tools.bench $(BENCH_ARGS)
 
 results: setup gl ## every task under every protocol, floors and ceilings beside (RESULTS_ARGS="--only cube"), write docs/results.md
-	@$(ONE_THREAD) $(BIN)/python -m forearm.results $(RESULTS_ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m tools.results $(RESULTS_ARGS)
 
 reliability: setup gl ## the controller and the server under load and faults (RELIABILITY_ARGS=--quick), write docs/reliability.md
-	@$(ONE_THREAD) $(BIN)/python -m forearm.reliability $(RELIABILITY_ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m tools.reliability $(RELIABILITY_ARGS)
 
 lint: setup ## ruff, format check and mypy: what the pre-commit hooks run
 	@scripts/lint.sh

@@ -20,11 +20,11 @@ import mujoco
 import numpy as np
 from PIL import Image, ImageDraw
 
-import envs
+from forearm import envs
+from forearm.common.seeds import evaluation_reset_seed
 from forearm.control import Command, Controller, Timing, load_robot
-from forearm.control.body import ToolBody
-from forearm.film import enlarged
-from forearm.seeds import evaluation_reset_seed
+from forearm.control.action_adapter import ToolBody
+from forearm.evaluation.film import enlarged
 from forearm.serve import RemoteMind
 
 BEAT = 0.01

@@ -13,26 +13,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
-from planner.cem import CEM, CEMConfig
-from planner.checks import suggestion
-from planner.cma_es import CMAES, CMAESConfig
-from planner.conformance import check_dynamics, check_objective
-from planner.cuda_graph import captured
-from planner.dial import DIAL, DIALConfig
-from planner.familiarity import TerminalValue, UnlikelyLatents
-from planner.gauss_newton import GaussNewton, GaussNewtonConfig
-from planner.gradient import GradientConfig, GradientDescent
-from planner.horizon import OverHorizon, Prefix
-from planner.icem import ICEM, ICEMConfig
-from planner.mppi import MPPI, MPPIConfig
-from planner.objectives import ActionCost, LatentDistance, WeightedSum
-from planner.plan import Plan, PlanError
-from planner.policies import HoldConfig, HoldPolicy, Policy, PolicyConfig, PriorPolicy, RandomPolicy
-from planner.predictive_sampling import PredictiveSampling, PredictiveSamplingConfig
-from planner.problem import Dynamics, Objective, Problem
-from planner.proposals import Past, PreviousPlan, Proposal
-from planner.random_shooting import RandomShooting, RandomShootingConfig
-from planner.search import Planner, SearchConfig
+from forearm.planner.algorithms.cem import CEM, CEMConfig
+from forearm.planner.algorithms.cma_es import CMAES, CMAESConfig
+from forearm.planner.algorithms.dial import DIAL, DIALConfig
+from forearm.planner.algorithms.gauss_newton import GaussNewton, GaussNewtonConfig
+from forearm.planner.algorithms.gradient import GradientConfig, GradientDescent
+from forearm.planner.algorithms.icem import ICEM, ICEMConfig
+from forearm.planner.algorithms.mppi import MPPI, MPPIConfig
+from forearm.planner.algorithms.predictive_sampling import PredictiveSampling, PredictiveSamplingConfig
+from forearm.planner.algorithms.random_shooting import RandomShooting, RandomShootingConfig
+from forearm.planner.checks import suggestion
+from forearm.planner.conformance import check_dynamics, check_objective
+from forearm.planner.cuda_graph import captured
+from forearm.planner.horizon import OverHorizon, Prefix
+from forearm.planner.objectives import ActionCost, LatentDistance, WeightedSum
+from forearm.planner.off_distribution import TerminalValue, UnlikelyLatents
+from forearm.planner.plan import Plan, PlanError
+from forearm.planner.policies import HoldConfig, HoldPolicy, Policy, PolicyConfig, PriorPolicy, RandomPolicy
+from forearm.planner.problem import Dynamics, Objective, Problem
+from forearm.planner.proposals import Past, PreviousPlan, Proposal
+from forearm.planner.search.planner import Planner, SearchConfig
 
 PLANNERS: dict[str, tuple[type[Planner[Any, Any]], type[SearchConfig]]] = {
     cls.name: (cls, cls.config_type)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from planner import checks
+from forearm.planner import checks
 
 if TYPE_CHECKING:
-    from planner.proposals import Proposal
+    from forearm.planner.proposals import Proposal
 
 
 class Dynamics(Protocol):

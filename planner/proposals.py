@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from planner import checks
-from planner.actions import ActionSpace, shift
-from planner.noise import Noise
-from planner.plan import Plan
-from planner.problem import Problem
+from forearm.planner import checks
+from forearm.planner.plan import Plan
+from forearm.planner.problem import Problem
+from forearm.planner.sampling.action_space import ActionSpace, shift
+from forearm.planner.sampling.noise import Noise
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from forearm import settings
-from forearm.agent import Act, Observation
-from forearm.closed_loop import run_episodes
-from forearm.episodes import Episode, make_episode
-from forearm.protocol import rules_of
-from forearm.statistics import wilson
-from forearm.worlds import environment
-from world_model.config import from_mapping
-from world_model.dataset import ACTION_KEY, STATE_KEY, Floats, read_dataset
-from world_model.heads import ActionPrior, PriorConfig, train_prior
-from world_model.trajectories import Trajectories
+from forearm.agent.agent import Act, Observation
+from forearm.evaluation.closed_loop import run_episodes
+from forearm.evaluation.env_pool import environment
+from forearm.evaluation.manifest import Episode, make_episode
+from forearm.evaluation.protocol import rules_of
+from forearm.evaluation.statistics import wilson
+from forearm.settings import compose as settings
+from forearm.world_model.config import from_mapping
+from forearm.world_model.data import ACTION_KEY, STATE_KEY, Floats, read_dataset
+from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, train_prior
+from forearm.world_model.heads.trajectories import Trajectories
 
 OBJECT = "object_position"
 PRIOR = {"slow": 3, "moved": 0.1, "horizon": 16, "farthest": 60, "width": 512, "depth": 3, "steps": 4000}

@@ -20,8 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from forearm.files import replacing, write_json
-from forearm.statistics import compare_pairs
+from forearm.common.files import replacing, write_json
+from forearm.evaluation.statistics import compare_pairs
 
 PRETRAINING = {
     "video": ["world_model=video", "world_model.inferred_dim=0"],

@@ -16,7 +16,8 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("planner", "world_model", "envs")
-CODE = (*ROOMS, "forearm", "configs")
+CODE = (*ROOMS, "forearm", "configs", "tools")
+SHIPPED = (*ROOMS, "forearm", "configs")
 # What a room must not know, beside the other rooms and the front door.
 FOREIGN = {
     "planner": {"mujoco", "gymnasium", "PIL", "imageio", "pyarrow", "av", "safetensors"},
@@ -130,7 +131,7 @@ def test_the_lower_end_of_every_range_is_what_the_oldest_are_tested_with():
 
 
 def test_the_catalogue_asks_for_the_same_mujoco_as_the_extras():
-    from envs import catalog
+    from forearm.envs.benchmarks import catalog
 
     extras = project()["optional-dependencies"]
     for benchmark, extra in catalog.EXTRAS.items():
@@ -183,7 +184,7 @@ def wheel(tmp_path_factory) -> Path:
     pytest.importorskip("setuptools")
     source = tmp_path_factory.mktemp("source")
     for name in CODE:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", *ROOMS, "configs") if name == "forearm" else shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, source / name)
     out = tmp_path_factory.mktemp("wheel")
@@ -216,7 +217,7 @@ def test_wheel_works_outside_the_checkout(wheel, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    script = "import forearm.cli as c; code = c.main(['list']); print(c.__file__); raise SystemExit(code)"
+    script = "import forearm.cli.main as c; code = c.main(['list']); print(c.__file__); raise SystemExit(code)"
     command = [sys.executable, "-c", script]
     run = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr

@@ -35,12 +35,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def calibrate(options: Any) -> str:
     """What `main` does; returns what to say."""
+    from forearm.agent.loaded_model import load
     from forearm.calibrate import fitting
     from forearm.calibrate.motion import STEPS, Watcher, driven, explored
-    from forearm.control.body import ToolBody
+    from forearm.control.action_adapter import ToolBody
     from forearm.control.calibration import Calibration, save_calibration
-    from forearm.control.robot import load_robot
-    from forearm.planning import load
+    from forearm.control.robots.robot import load_robot
 
     if options.fit_episodes < 10 or min(options.hours, options.count_hours) <= 0 or options.drives < 2:
         raise ValueError("expected 10 fit-episodes, some hours and 2 drives at least")

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.control.gate import picture
-from forearm.control.trajectory import Array
+from forearm.control.frame_gate import picture
+from forearm.control.trajectories.trajectory import Array
 
 if TYPE_CHECKING:
-    from forearm.control.body import ToolBody
-    from forearm.control.robot import Robot
-    from forearm.planning import Brain
+    from forearm.agent.loaded_model import Brain
+    from forearm.control.action_adapter import ToolBody
+    from forearm.control.robots.robot import Robot
 
 STEPS = 50
 """Control steps of an explorer's episode."""
@@ -57,8 +57,8 @@ class Watcher:
 
 def explored(watcher: Watcher, seed: int, episodes: int) -> Iterator[Shown]:
     """Episodes of the task's explorer, from resets that data collections are drawn from."""
-    import envs
-    from forearm.seeds import collection_reset_seed, collection_rng
+    from forearm import envs
+    from forearm.common.seeds import collection_reset_seed, collection_rng
 
     env = envs.make(str(watcher.brain.task["name"]), None, watcher.brain.resolution)
     for episode in range(episodes):
@@ -74,8 +74,8 @@ def explored(watcher: Watcher, seed: int, episodes: int) -> Iterator[Shown]:
 def driven(watcher: Watcher, seed: int, episodes: int, seconds: float) -> Iterator[Shown]:
     """Held-out episodes of the task that a controller drives for so long each, whether it has arrived or not."""
     from forearm.control import Controller
-    from forearm.control.mind import LatentMind
-    from forearm.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
+    from forearm.control.plan_source import LatentMind
+    from tools.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
 
     mind = LatentMind(watcher.brain)  # it has no radius, so that the controller does not stop there
     arm = SimulatedArm(str(watcher.brain.task["name"]), seed, watcher.brain.resolution)

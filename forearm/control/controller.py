@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from forearm.control.arm_time import Pace, Tick
-from forearm.control.body import Body
+from forearm.control.action_adapter import Body
 from forearm.control.command import MOVING, Command, Status
+from forearm.control.committed_motion import Motion
 from forearm.control.episode import Episode, Frame, Sent
 from forearm.control.fault import Kind
-from forearm.control.gate import Gate
-from forearm.control.intake import Seen, drives_off
-from forearm.control.mind import Mind
-from forearm.control.motion import Motion
-from forearm.control.robot import Robot
+from forearm.control.frame_gate import Gate
+from forearm.control.observation_gate import Seen, drives_off
+from forearm.control.pausable_clock import Pace, Tick
+from forearm.control.plan_source import Mind
+from forearm.control.robots.robot import Robot
 from forearm.control.thinking import Mode, Thinking
 from forearm.control.timing import Timing
 from forearm.control.whereabouts import NOISE, STILL, Whereabouts
@@ -97,12 +97,12 @@ class Controller(Thinking):
 
         Raises what `forearm.load` raises, and `ForearmError` for an unknown robot or planner.
         """
-        from forearm.control.body import ToolBody
+        from forearm.agent.camera_check import views_for
+        from forearm.agent.loaded_model import load
+        from forearm.control.action_adapter import ToolBody
         from forearm.control.calibration import calibration_of
-        from forearm.control.mind import LatentMind
-        from forearm.control.robot import load_robot
-        from forearm.planning import load
-        from forearm.views import views_for
+        from forearm.control.plan_source import LatentMind
+        from forearm.control.robots.robot import load_robot
 
         arm = load_robot(robot) if isinstance(robot, str) else robot
         brain = load(task) if checkpoint is None else load(checkpoint, task=task)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.control.arrival import Arrival
-from forearm.control.trajectory import Array
+from forearm.control.trajectories.trajectory import Array
 
 WAITING_FRAMES = 16
 """Frames that may wait to be seen; beyond that the oldest are skipped."""

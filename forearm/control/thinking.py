@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from forearm.control.arm_time import ArmTime
-from forearm.control.body import Body
+from forearm.control.action_adapter import Body
+from forearm.control.committed_motion import Drafts, Motion
 from forearm.control.episode import Episode, Job
 from forearm.control.fault import Kind, Latch
-from forearm.control.fit import check_fit, check_pace
-from forearm.control.gate import Gate
-from forearm.control.intake import Intake
-from forearm.control.limits import Report
-from forearm.control.mind import Mind, Wish
-from forearm.control.motion import Drafts, Motion
-from forearm.control.robot import Robot
+from forearm.control.frame_gate import Gate
+from forearm.control.observation_gate import Intake
+from forearm.control.pausable_clock import ArmTime
+from forearm.control.plan_source import Mind, Wish
+from forearm.control.robots.fit import check_fit, check_pace
+from forearm.control.robots.limits import Report
+from forearm.control.robots.robot import Robot
 from forearm.control.timing import Timing
-from forearm.control.trajectory import Trajectory
+from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
-    from planner.plan import Plan
+    from forearm.planner.plan import Plan
 
 logger = logging.getLogger(__name__)
 

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.closed_loop import Outcome
+from forearm.common.seeds import collection_reset_seed, collection_rng, policy_rng
 from forearm.diagnosis.cells import DIAGNOSED
 from forearm.diagnosis.futures import Explored, TrueFutures, explore
 from forearm.diagnosis.pools import PoolFigures, carry_out, pool_positions
 from forearm.diagnosis.probe import Probe, fit
 from forearm.diagnosis.ranking import rank_targets
 from forearm.diagnosis.subject import Subject
-from forearm.seeds import collection_reset_seed, collection_rng, policy_rng
+from forearm.evaluation.closed_loop import Outcome
 
 if TYPE_CHECKING:
-    from forearm.episodes import Episode
+    from forearm.evaluation.manifest import Episode
 
 HELD_OUT = 5
 """Every fifth explored episode tests the probe."""

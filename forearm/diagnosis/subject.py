@@ -8,21 +8,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from forearm.agent import Agent, Observation
-from forearm.closed_loop import Outcome, run_episodes
+from forearm.agent.agent import Agent, Observation
 from forearm.diagnosis.cells import Cell, CellImagination
 from forearm.diagnosis.costs import PositionCost
 from forearm.diagnosis.futures import Eyes, positions
 from forearm.errors import ForearmError
-from forearm.protocol import Rules, meets
+from forearm.evaluation.closed_loop import Outcome, run_episodes
+from forearm.evaluation.protocol import Rules, meets
 
 if TYPE_CHECKING:
-    from envs import Environment
+    from forearm.agent.latent import LatentImagination
     from forearm.diagnosis.probe import Probe
-    from forearm.episodes import Episode
-    from forearm.latent import LatentImagination
-    from world_model.jepa import JEPA
-    from world_model.latent_dynamics import LatentState
+    from forearm.envs import Environment
+    from forearm.evaluation.manifest import Episode
+    from forearm.world_model.model.jepa import JEPA
+    from forearm.world_model.runtime.latent_dynamics import LatentState
 
 Array = NDArray[np.float64]
 
@@ -41,15 +41,15 @@ class LatentEyes:
         return self._model.encode(np.ascontiguousarray(frames))
 
     def begin(self, goals: list[NDArray[np.uint8]]) -> None:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         self._imagination.begin(goals)
 
     def observe(self, episode: int, observation: Observation, action: Array | None) -> None:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         self._imagination.observe(episode, observation, action)
 
     def problem(self, episodes: list[int]) -> "tuple[Any, Any, LatentState]":
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         return self._imagination.problem(episodes)
 
     def toward(self, goals: torch.Tensor, last_actions: list[Array]) -> Any:
@@ -57,7 +57,7 @@ class LatentEyes:
         return self._imagination.toward(goals, last_actions)
 
     def proposals(self, episodes: list[int]) -> tuple[Any, ...]:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         return self._imagination.proposals(episodes)
 
 
@@ -119,7 +119,7 @@ class Subject:
 
 def check_planner(planner: Any, name: str) -> None:
     """Raise `ForearmError` for a planner that cannot be diagnosed: one without a search, or that wants gradients."""
-    from planner import Planner
+    from forearm.planner import Planner
 
     if not isinstance(planner, Planner):
         raise ForearmError(f"planner={name} does not search, so there is nothing to diagnose: choose another planner")

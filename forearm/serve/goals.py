@@ -9,8 +9,8 @@ from forearm.errors import ForearmError
 from forearm.serve.request import RequestError
 
 if TYPE_CHECKING:
-    from forearm.planning import Brain
-    from forearm.views import Views
+    from forearm.agent.camera_check import Views
+    from forearm.agent.loaded_model import Brain
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """Of the files that are taken for pictures, in any case."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from forearm.control.mind import Observation, Wish
+from forearm.control.plan_source import Observation, Wish
 from forearm.serve.request import EARLIER
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 
-from forearm.rows import fitted
+from forearm.evaluation.contenders import fitted
 from forearm.serve.config import ServeConfig
 from forearm.serve.connection import Connection
 from forearm.serve.goals import Goals
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from websockets.http11 import Request as Handshake
     from websockets.http11 import Response
 
-    from forearm.planning import Brain
-    from forearm.views import Views
+    from forearm.agent.camera_check import Views
+    from forearm.agent.loaded_model import Brain
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Server:
     def metadata(self) -> dict[str, Any]:
         """The first message that a client gets."""
         from forearm import __version__
-        from forearm.latent import action_bounds, fingerprint
+        from forearm.agent.latent import action_bounds, fingerprint
 
         document, horizon = self.brain.document, int(self.planner["horizon"])
         low, high = action_bounds(document, self._shape.action_dim)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.control.mind import LatentMind, Wish
+from forearm.control.plan_source import LatentMind, Wish
 from forearm.errors import ForearmError
 from forearm.serve.goals import Goals
 from forearm.serve.request import PROTOCOL, Request, RequestError
 
 if TYPE_CHECKING:
-    from forearm.planning import Brain
-    from forearm.views import Views
+    from forearm.agent.camera_check import Views
+    from forearm.agent.loaded_model import Brain
 
 
 class Session:

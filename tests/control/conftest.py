@@ -6,11 +6,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
-from envs import kinematics
-from forearm.control.body import ToolBody
-from forearm.control.mind import Wish
-from forearm.control.robot import Robot, load_robot
-from planner.plan import Plan, command_times
+from forearm.control.action_adapter import ToolBody
+from forearm.control.plan_source import Wish
+from forearm.control.robots.robot import Robot, load_robot
+from forearm.envs.arm import kinematics
+from forearm.planner.plan import Plan, command_times
 
 START = np.append(kinematics.inverse(np.array([0.5, 0.0, 0.1]), kinematics.HOME, iterations=40), 0.0)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from forearm.control import Status
-from forearm.control.arm_time import STANDING, ArmTime, Pace
+from forearm.control.action_adapter import ToolBody
 from forearm.control.audit import audit
-from forearm.control.body import ToolBody
 from forearm.control.command import Command
-from forearm.control.robot import Robot
+from forearm.control.pausable_clock import STANDING, ArmTime, Pace
+from forearm.control.robots.robot import Robot
 
 from .conftest import START, Script, observed
 from .test_controller import BEAT, FORWARD, GOAL, Loop

@@ -7,8 +7,8 @@ import pytest
 
 import forearm
 from forearm.control import Command, Controller, Status, Timing
-from forearm.control.body import ToolBody
-from forearm.control.robot import Robot
+from forearm.control.action_adapter import ToolBody
+from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
 
 from .conftest import START, Script, observed
@@ -361,7 +361,7 @@ def test_a_mind_of_another_rate_is_refused_with_both_rates(robot: Robot, body: T
 
 
 def test_a_goal_of_another_camera_upside_down_or_of_another_size_is_refused_with_the_reason() -> None:
-    import envs
+    from forearm import envs
 
     env = envs.make("push")
     seen, info = env.reset(seed=3)
@@ -392,7 +392,7 @@ def test_a_checkpoint_may_be_named_beside_its_task() -> None:
 
 
 def test_the_shipped_model_reaches_its_goal_through_the_controller() -> None:
-    import envs
+    from forearm import envs
 
     env = envs.make("reach")
     import mujoco

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from forearm.control import Status
-from forearm.control.body import ToolBody
-from forearm.control.robot import Robot
+from forearm.control.action_adapter import ToolBody
+from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
 
 from .conftest import START, Script, observed

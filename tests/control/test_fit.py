@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forearm import settings
 from forearm.control import Controller, Status
-from forearm.control.body import ToolBody
-from forearm.control.fit import check_fit
-from forearm.control.robot import Robot
+from forearm.control.action_adapter import ToolBody
+from forearm.control.robots.fit import check_fit
+from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
+from forearm.settings import compose as settings
 
 from .conftest import Script
 from .robots import config, model, robot
 
-ARM = Path(__file__).parents[2] / "envs/assets/arm.xml"
+ARM = Path(__file__).parents[2] / "envs/arm/assets/arm.xml"
 
 
 def panda(**changes: Any) -> Robot:
@@ -98,7 +98,7 @@ def test_another_arm_with_as_many_joints_is_refused(change: Any, tmp_path: Path)
 
 
 def test_the_command_says_so_before_it_plans(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
-    from forearm.cli import main
+    from forearm.cli.main import main
 
     folder = tmp_path / "configs/robot"
     folder.mkdir(parents=True)

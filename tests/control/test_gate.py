@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from forearm.control import Controller, Status
+from forearm.control.action_adapter import ToolBody
 from forearm.control.arrival import ENTER, LEAVE, Arrival
-from forearm.control.body import ToolBody
-from forearm.control.gate import Gate
-from forearm.control.robot import Robot
+from forearm.control.frame_gate import Gate
+from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
-from forearm.reliability.arm import SimulatedArm
-from forearm.reliability.misfortunes import FRAMES, SOON, misfortune
+from tools.reliability.arm import SimulatedArm
+from tools.reliability.misfortunes import FRAMES, SOON, misfortune
 
 from .conftest import Script, observed
 from .test_controller import FORWARD, GOAL, Loop
@@ -76,8 +76,8 @@ def test_one_frame_alone_is_no_arrival() -> None:
 
 
 def test_a_calibration_of_other_weights_or_damaged_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    from forearm.agent.loaded_model import load
     from forearm.control import calibration
-    from forearm.planning import load
 
     brain = load("push")
     path = calibration.calibration_path(brain.task)

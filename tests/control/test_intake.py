@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forearm.control.body import ToolBody
-from forearm.control.intake import Intake
+from forearm.control.action_adapter import ToolBody
+from forearm.control.observation_gate import Intake
 
 from .conftest import START, observed
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from forearm.control import Controller
-from forearm.control.body import ToolBody
-from forearm.control.lerobot_policy import LeRobotPolicy
-from forearm.control.robot import Robot
+from forearm.control.action_adapter import ToolBody
+from forearm.control.robots.robot import Robot
+from forearm.integrations.lerobot_policy import LeRobotPolicy
 
 from .conftest import START, Script
 

@@ -2,10 +2,10 @@ import copy
 
 import numpy as np
 
-from forearm.control.body import ToolBody
-from forearm.control.motion import MEMORY, Drafts, Motion
-from forearm.control.robot import Robot
-from forearm.control.trajectory import Trajectory
+from forearm.control.action_adapter import ToolBody
+from forearm.control.committed_motion import MEMORY, Drafts, Motion
+from forearm.control.robots.robot import Robot
+from forearm.control.trajectories.trajectory import Trajectory
 
 from .conftest import START
 

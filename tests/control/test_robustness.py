@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from forearm.control import Controller, Status
+from forearm.control.action_adapter import ToolBody
 from forearm.control.audit import audit
-from forearm.control.body import ToolBody
-from forearm.control.robot import Robot
+from forearm.control.robots.robot import Robot
 
 from .conftest import START, Script, observed
 from .test_controller import FORWARD, GOAL, Loop

@@ -11,7 +11,7 @@ import pytest
 
 import forearm
 from forearm.control import Controller
-from forearm.control.joint_trajectory import problems
+from forearm.integrations.joint_trajectory import problems
 
 from .conftest import START, Script
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forearm.control import Command, Controller, Status, Timing
+from forearm.control.action_adapter import ToolBody
 from forearm.control.audit import audit
-from forearm.control.body import ToolBody
-from forearm.control.gate import Gate
-from forearm.control.robot import Robot
+from forearm.control.frame_gate import Gate
+from forearm.control.robots.robot import Robot
 
 from .conftest import START, Script, observed
 

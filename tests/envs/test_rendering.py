@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from envs import rendering
+from forearm.envs import rendering
 
 
 def test_a_back_end_works_here_and_is_left_for_children():

@@ -7,9 +7,9 @@ import torch
 
 import forearm
 from forearm import ForearmError
-from world_model.checkpoint import save_checkpoint
-from world_model.config import ModelConfig
-from world_model.jepa import JEPA
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import save_checkpoint
 
 
 def test_everything_promised_is_there() -> None:
@@ -19,7 +19,7 @@ def test_everything_promised_is_there() -> None:
 
 
 def test_a_plan_in_a_few_lines(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from forearm import planning
+    from forearm.agent import loaded_model as planning
 
     brain = forearm.load(f"{checkpoints}/push.json")
     monkeypatch.setattr(planning, "load", lambda task: brain)
@@ -48,7 +48,7 @@ def test_what_a_brain_refuses(checkpoints: Path) -> None:
 
 
 def test_compare_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from forearm import comparison as engine
+    from forearm.evaluation import comparison as engine
 
     monkeypatch.setattr(engine, "run_jobs", lambda function, jobs, workers: map(function, jobs))
     settings: dict[str, Any] = {"episodes": 2, "baselines": ["expert"], "films": 0}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from forearm.guided import suited
-from forearm.latent import LatentImagination, imagination_for
-from forearm.planning import planner_config, task_config
-from planner import Plan, Problem, make_planner
-from world_model.latent_dynamics import LatentState
+from forearm.agent.guided import suited
+from forearm.agent.latent import LatentImagination, imagination_for
+from forearm.agent.loaded_model import planner_config, task_config
+from forearm.planner import Plan, Problem, make_planner
+from forearm.world_model.runtime.latent_dynamics import LatentState
 
 EPISODES = 7
 SEARCHES: dict[str, dict[str, Any]] = {

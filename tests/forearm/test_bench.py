@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from forearm.bench import deadlines, lewm, overhead, page, peers, quality, runners, scaling, timing, training
-from forearm.bench.__main__ import main, text_of
-from forearm.bench.bootstrap import mean_ratio, median, ratio_of_medians
-from forearm.bench.cases import empty_case, mlp_case, push_case
-from forearm.bench.curves import curves, draw, planner_at, split
+from tools.bench import deadlines, lewm, overhead, page, peers, quality, runners, scaling, timing, training
+from tools.bench.__main__ import main, text_of
+from tools.bench.bootstrap import mean_ratio, median, ratio_of_medians
+from tools.bench.cases import empty_case, mlp_case, push_case
+from tools.bench.curves import curves, draw, planner_at, split
 
 TINY = page.Budget(
     rounds=3,
@@ -217,14 +217,14 @@ def test_a_predictor_of_the_published_shape_is_causal():
 
 
 def test_the_command_writes_page_and_numbers(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("forearm.bench.__main__.QUICK", TINY)
+    monkeypatch.setattr("tools.bench.__main__.QUICK", TINY)
     words = ["--quick", "--only", "overhead", "--out", str(tmp_path / "page.md"), "--json", str(tmp_path / "json")]
     assert main(words) == 0
     assert "## Overhead" in (tmp_path / "page.md").read_text(encoding="utf-8")
     document = json.loads((tmp_path / "json" / "overhead.json").read_text(encoding="utf-8"))
     assert document["machine"]["cores"] >= 1 and "horizon 3, threads 1" in document["data"]
     # A section alone joins those that were measured before it.
-    monkeypatch.setattr("forearm.bench.__main__.FULL", TINY)
+    monkeypatch.setattr("tools.bench.__main__.FULL", TINY)
     assert main(["--only", "scaling", *words[3:]]) == 0
     text = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert text.index("## Overhead") < text.index("## Scaling") and text.count("load average when it began") == 2

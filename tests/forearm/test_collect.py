@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from forearm import collect as engine
-from forearm import settings
-from forearm.cli import main
-from forearm.collect import Collection, collect
-from forearm.collect_command import _agent
-from forearm.seeds import collection_reset_seed
-from forearm.worlds import environment
-from world_model.dataset import DatasetError
-from world_model.dataset.lerobot import DatasetWriter
-from world_model.dataset.reader import read_dataset
+from forearm.cli.collect import _agent
+from forearm.cli.main import main
+from forearm.common.seeds import collection_reset_seed
+from forearm.evaluation.env_pool import environment
+from forearm.recording import collect as engine
+from forearm.recording.collect import Collection, collect
+from forearm.settings import compose as settings
+from forearm.world_model.data import DatasetError
+from forearm.world_model.data.reader import read_dataset
+from forearm.world_model.data.writer import DatasetWriter
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as rounds
 from hypothesis import strategies as st
 
-from forearm import settings
-from forearm.composition import compose
 from forearm.errors import ForearmError
+from forearm.settings import compose as settings
+from forearm.settings.yaml_files import compose
 
 BALL = "# A ball.\ndefaults:\n  - /task/reach@_here_\n  - _self_\nname: mine/ball\ncheckpoint: outputs/ball\n"
 NAMES = st.text(

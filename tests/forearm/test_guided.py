@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import forearm
-from forearm import settings
-from forearm.comparison import Comparison, compare, rows_of
+from forearm.agent.guided import USUAL, suited
 from forearm.errors import ForearmError
-from forearm.guided import USUAL, suited
-from forearm.rows import build_planner, fitted
+from forearm.evaluation.comparison import Comparison, compare, rows_of
+from forearm.evaluation.contenders import build_planner, fitted
+from forearm.settings import compose as settings
 
 WORDS = [
     "planner=mppi", "planner.iterations=1", "planner.temperature=0.3", "planner.execute=mean", "planner.samples=64",

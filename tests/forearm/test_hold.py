@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import envs
-from forearm.expert import holding
-from forearm.rows import NONE, Row, build_agent
+from forearm import envs
+from forearm.agent.scripted import holding
+from forearm.evaluation.contenders import NONE, Row, build_agent
 
 
 class Absolute:

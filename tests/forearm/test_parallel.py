@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from forearm.common.parallel import _interrupts_held, run_jobs
 from forearm.errors import ForearmError
-from forearm.parallel import _interrupts_held, run_jobs
 
 ROOT = Path(__file__).parents[2]
 

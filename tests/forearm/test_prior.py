@@ -10,19 +10,19 @@ import torch
 
 import forearm
 from forearm import Brain, ForearmError
-from forearm.agent import Agent
-from forearm.latent import fingerprint_of, heads_for, imagination_for
-from forearm.planning import task_config
-from forearm.prior import LatentPrior
-from planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_planner, make_policy
-from planner.actions import ActionSpace
-from planner.noise import Noise
-from planner.proposals import no_past
-from world_model.checkpoint import load_checkpoint
-from world_model.distance import DistanceConfig, make_distance
-from world_model.heads import ActionPrior, PriorConfig
-from world_model.heads_checkpoint import Heads, heads_path, load_heads, save_heads
-from world_model.latent_dynamics import LatentDynamics, LatentState
+from forearm.agent.agent import Agent
+from forearm.agent.latent import fingerprint_of, heads_for, imagination_for
+from forearm.agent.loaded_model import task_config
+from forearm.agent.prior import LatentPrior
+from forearm.planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_planner, make_policy
+from forearm.planner.proposals import no_past
+from forearm.planner.sampling.action_space import ActionSpace
+from forearm.planner.sampling.noise import Noise
+from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
+from forearm.world_model.heads.checkpoint import Heads, heads_path, load_heads, save_heads
+from forearm.world_model.heads.distance import DistanceConfig, make_distance
+from forearm.world_model.runtime.checkpoint import load_checkpoint
+from forearm.world_model.runtime.latent_dynamics import LatentDynamics, LatentState
 
 
 def latent_problem(model, objective, state):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from forearm.results import __main__ as command
-from forearm.results import cells
-from forearm.results.page import page
+from tools.results import __main__ as command
+from tools.results import cells
+from tools.results.page import page
 
 
 def test_a_cell_is_measured_and_told(checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from forearm.cli import main as forearm
+from forearm.cli.main import main as forearm
+from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
+from forearm.world_model.heads.checkpoint import Heads, heads_path, load_heads, save_heads
+from forearm.world_model.heads.distance import DistanceConfig, make_distance
+from forearm.world_model.runtime.checkpoint import load_checkpoint
 from tests.forearm.scripts import script
-from world_model.checkpoint import load_checkpoint
-from world_model.distance import DistanceConfig, make_distance
-from world_model.heads import ActionPrior, PriorConfig
-from world_model.heads_checkpoint import Heads, heads_path, load_heads, save_heads
 
 
 def test_what_ships_is_half_as_large_and_sees_nearly_the_same(checkpoints: Path, tmp_path: Path) -> None:

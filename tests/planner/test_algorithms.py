@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from planner import CEM, MPPI, CEMConfig, MPPIConfig, Planner, SearchConfig, arrays, make_planner
-from planner.actions import ActionSpace
-from planner.apart import by_problem
-from planner.cem import EliteGaussian
-from planner.evaluation import DeviceRecord, HostRecord, Scores
-from planner.gaussian import Gaussian, choose
-from planner.mppi import softmin
-from planner.search import Distribution
+from forearm.planner import CEM, MPPI, CEMConfig, MPPIConfig, Planner, SearchConfig, make_planner
+from forearm.planner.algorithms.cem import EliteGaussian
+from forearm.planner.algorithms.gaussian import Gaussian, choose
+from forearm.planner.algorithms.mppi import softmin
+from forearm.planner.sampling import arrays
+from forearm.planner.sampling.action_space import ActionSpace
+from forearm.planner.sampling.apart import by_problem
+from forearm.planner.search.evaluation import DeviceRecord, HostRecord, Scores
+from forearm.planner.search.planner import Distribution
 from tests.planner.toys import Nearness, Scored, problem, streams
 
 SPACE = ActionSpace(-torch.ones(2), torch.ones(2), horizon=3, repeat=1, batch=1)

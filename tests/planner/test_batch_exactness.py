@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from planner import ActionCost, LatentDistance, Prefix, TerminalValue, UnlikelyLatents, WeightedSum, make_planner
-from planner.apart import alone, by_problem, products
+from forearm.planner import (
+    ActionCost,
+    LatentDistance,
+    Prefix,
+    TerminalValue,
+    UnlikelyLatents,
+    WeightedSum,
+    make_planner,
+)
+from forearm.planner.sampling.apart import alone, by_problem, products
 from tests.planner.test_properties import parameterisations
 from tests.planner.toys import NAMES, content, problem, small
 

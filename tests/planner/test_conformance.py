@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from planner import ActionCost, LatentDistance, WeightedSum, check_dynamics, check_objective
+from forearm.planner import ActionCost, LatentDistance, WeightedSum, check_dynamics, check_objective
 from tests.planner.toys import Commands, Integrator, Nearness, Scored
 
 STATE = torch.tensor([[0.1, 0.2], [0.3, -0.4], [0.5, 0.0]])

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from planner import LatentDistance, Plan, Problem, captured, make_planner
-from planner.cuda_graph import Captured, _Recording
-from planner.trees import all_tensors
+from forearm.planner import LatentDistance, Plan, Problem, captured, make_planner
+from forearm.planner.cuda_graph import Captured, _Recording
+from forearm.planner.search.pytree import all_tensors
 from tests.planner.toys import NAMES, Integrator
 
 HORIZON, DIMS = 6, 2

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from planner import ActionCost, LatentDistance, UnlikelyLatents, WeightedSum, check_objective, make_planner
-from planner.gauss_newton import bounded_minima, roots, smooth_directions
+from forearm.planner import ActionCost, LatentDistance, UnlikelyLatents, WeightedSum, check_objective, make_planner
+from forearm.planner.algorithms.gauss_newton import bounded_minima, roots, smooth_directions
 from tests.planner.toys import problem, streams
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from planner import DIAL, MPPI, DIALConfig, GradientConfig, ICEMConfig, LatentDistance, MPPIConfig, make_planner
-from planner.actions import ActionSpace
-from planner.gaussian import Gaussian
-from planner.knots import make_knots
-from planner.mppi import control_cost
-from planner.plan import Plan
+from forearm.planner import DIAL, MPPI, DIALConfig, GradientConfig, ICEMConfig, LatentDistance, MPPIConfig, make_planner
+from forearm.planner.algorithms.gaussian import Gaussian
+from forearm.planner.algorithms.mppi import control_cost
+from forearm.planner.plan import Plan
+from forearm.planner.sampling.action_space import ActionSpace
+from forearm.planner.sampling.knots import make_knots
 from tests.planner.toys import Nearness, Scored, problem, small, streams
 
 SPACE = ActionSpace(-torch.ones(2), torch.ones(2), horizon=3, repeat=1, batch=1)

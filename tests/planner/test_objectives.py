@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from planner import ActionCost, LatentDistance, TerminalValue, UnlikelyLatents, WeightedSum
+from forearm.planner import ActionCost, LatentDistance, TerminalValue, UnlikelyLatents, WeightedSum
 from tests.planner.toys import Scored
 
 DRAW = torch.Generator().manual_seed(0)

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner import PreviousPlan, make_planner
-from planner.actions import ActionSpace
-from planner.gaussian import relative_spread
+from forearm.planner import PreviousPlan, make_planner
+from forearm.planner.algorithms.gaussian import relative_spread
+from forearm.planner.sampling.action_space import ActionSpace
 from tests.planner.toys import (
     NAMES,
     Commands,

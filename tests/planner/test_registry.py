@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-import planner as room
-from planner import PLANNERS, POLICIES, PreviousPlan, make_planner, make_policy
+from forearm import planner as room
+from forearm.planner import PLANNERS, POLICIES, PreviousPlan, make_planner, make_policy
 from tests.planner.toys import Nearness, content, problem, streams
 
 KNOWN = f"(known: {', '.join(sorted(PLANNERS))})"

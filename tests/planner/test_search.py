@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner import LatentDistance, Problem, make_planner
-from planner.actions import ActionSpace, shift
+from forearm.planner import LatentDistance, Problem, make_planner
+from forearm.planner.sampling.action_space import ActionSpace, shift
 from tests.planner.toys import (
     NAMES,
     Commands,

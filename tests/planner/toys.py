@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from planner import PLANNERS, Plan, Planner, Problem, make_planner
+from forearm.planner import PLANNERS, Plan, Planner, Problem, make_planner
 
 NAMES = sorted(PLANNERS)
 SAMPLERS = [name for name in NAMES if not PLANNERS[name][0].differentiable]

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("websockets")
 
-from forearm.reliability import misfortunes
-from forearm.reliability.__main__ import main, problems
-from forearm.reliability.faults import FAULTS, all_faults
+from tools.reliability import misfortunes
+from tools.reliability.__main__ import main, problems
+from tools.reliability.faults import FAULTS, all_faults
 
 
 @pytest.mark.slow

@@ -14,14 +14,14 @@ from PIL import Image
 pytest.importorskip("websockets")
 pytest.importorskip("msgpack")
 
-from forearm.planning import Brain, planner_config, task_config
+from forearm.agent.loaded_model import Brain, planner_config, task_config
 from forearm.serve.config import ServeConfig
 from forearm.serve.goals import Goals
 from forearm.serve.running import running
 from forearm.serve.server import Server
-from world_model.checkpoint import save_checkpoint
-from world_model.config import ModelConfig
-from world_model.jepa import JEPA
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import save_checkpoint
 
 HORIZON = 12
 Serving = Callable[..., Server]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forearm.agent.loaded_model import Brain
 from forearm.errors import ForearmError
-from forearm.planning import Brain
 from forearm.serve.client import Client, ServerError
 from forearm.serve.config import ServeConfig
 from forearm.serve.goals import SHOWN, SUFFIXES, Goals

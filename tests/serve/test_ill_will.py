@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as Handshake
 from websockets.sync.client import connect
 
-from forearm.control.mind import Wish
+from forearm.control.plan_source import Wish
 from forearm.errors import ForearmError
 from forearm.serve.client import DIRECT, Client, NoServer, ServerError
 from forearm.serve.config import ServeConfig

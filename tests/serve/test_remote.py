@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs import kinematics
 from forearm.control import Controller, Status
-from forearm.control.body import ToolBody
-from forearm.control.mind import LatentMind, Wish
-from forearm.control.robot import load_robot
+from forearm.control.action_adapter import ToolBody
+from forearm.control.plan_source import LatentMind, Wish
+from forearm.control.robots.robot import load_robot
+from forearm.envs.arm import kinematics
 from forearm.serve.client import Client, NoServer
 from forearm.serve.config import ServeConfig
 from forearm.serve.goals import Goals
@@ -125,8 +125,8 @@ class Recorder:
 
 def test_a_server_whose_model_commands_at_another_rate_is_refused() -> None:
     from forearm.control import Controller
-    from forearm.control.body import ToolBody
-    from forearm.control.robot import load_robot
+    from forearm.control.action_adapter import ToolBody
+    from forearm.control.robots.robot import load_robot
     from forearm.errors import ForearmError
 
     robot, body = load_robot("panda"), ToolBody("push")

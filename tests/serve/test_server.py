@@ -12,11 +12,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from forearm.errors import ForearmError
+from forearm.planner.plan import Plan
 from forearm.serve.client import DIRECT, Client, NoServer, ServerError
 from forearm.serve.config import ServeConfig, loopback
 from forearm.serve.server import Server
 from forearm.serve.wire import pack, unpack
-from planner.plan import Plan
 
 from .conftest import HORIZON, Serving, frame, planner
 
@@ -352,10 +352,10 @@ def test_goals_come_from_a_folder_that_is_there(brain: Any, tmp_path: Any) -> No
 
 
 def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes_on(brain: Any, tmp_path: Any) -> None:
-    import envs
+    from forearm import envs
+    from forearm.agent.camera_check import views_for
     from forearm.serve.goals import Goals
     from forearm.serve.running import running
-    from forearm.views import views_for
 
     env = envs.make("push")
     seen, info = env.reset(seed=3)
@@ -387,9 +387,9 @@ def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes
 def test_named_goals_are_looked_at_when_the_server_starts(brain: Any, tmp_path: Any) -> None:
     from PIL import Image
 
-    import envs
+    from forearm import envs
+    from forearm.agent.camera_check import views_for
     from forearm.serve.goals import Goals
-    from forearm.views import views_for
 
     env = envs.make("push")
     goal = env.reset(seed=3)[1]["goal"]
@@ -405,7 +405,7 @@ def test_named_goals_are_looked_at_when_the_server_starts(brain: Any, tmp_path: 
 def test_a_horizon_that_the_model_cannot_step_is_told_before_anything_is_served(
     brain: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from forearm.cli import main
+    from forearm.cli.main import main
 
     words = [f"task.checkpoint={brain.task['checkpoint']}", "planner.horizon=11", "port=0"]
     assert main(["serve", "task=push", *words]) == 2

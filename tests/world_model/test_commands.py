@@ -8,15 +8,15 @@ import pytest
 import torch
 
 import forearm
+from forearm.world_model.config import LossConfig, ModelConfig, TrainConfig
+from forearm.world_model.data import DatasetError, DatasetWriter, Episode, WindowSampler, open_cache
+from forearm.world_model.data.merging import merge
+from forearm.world_model.heads.training import HeadsTraining, train_heads
+from forearm.world_model.runtime.checkpoint import CheckpointError, load_checkpoint
+from forearm.world_model.runtime.tracker import LatentTracker
+from forearm.world_model.training.run import train
+from forearm.world_model.training.trainer import Training, command_scale, known_commands
 from tests.world_model.foreign import write
-from world_model.checkpoint import CheckpointError, load_checkpoint
-from world_model.config import LossConfig, ModelConfig, TrainConfig
-from world_model.dataset import DatasetError, DatasetWriter, Episode, WindowSampler, open_cache
-from world_model.dataset.merging import merge
-from world_model.heads_training import HeadsTraining, train_heads
-from world_model.tracker import LatentTracker
-from world_model.trainer import Training, command_scale, known_commands
-from world_model.training import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LENGTHS = (9, 8, 10)

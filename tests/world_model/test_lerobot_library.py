@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from world_model.config import LossConfig, ModelConfig, TrainConfig
-from world_model.dataset import DatasetError, read_dataset
-from world_model.dataset.inspection import inspect
-from world_model.training import Training, train
+from forearm.world_model.config import LossConfig, ModelConfig, TrainConfig
+from forearm.world_model.data import DatasetError, read_dataset
+from forearm.world_model.data.inspection import inspect
+from forearm.world_model.training.run import Training, train
 
 ROOT = Path(__file__).parent / "lerobot_0_4_4"
 WRIST, OVERHEAD = "observation.images.wrist", "observation.images.overhead"
