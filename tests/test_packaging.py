@@ -24,6 +24,8 @@ FOREIGN = {
     "world_model": {"mujoco", "gymnasium", "ogbench", "metaworld"},
     "envs": {"torch", "safetensors"},
 }
+# What the wheel holds of every folder that is shipped.
+HELD = ("*.py", "py.typed", "*.yaml", "pretrained/*.safetensors", "pretrained/*.json", "assets/*")
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
 if sys.version_info >= (3, 11):
@@ -40,13 +42,16 @@ def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Line and top-level package of every absolute import, those inside functions included."""
+    """Line and package of every absolute import, those inside functions included; of ours, with the room."""
     for node in ast.walk(tree):
+        names = []
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name.partition(".")[0]
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.lineno, node.module.partition(".")[0]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            top, *rest = name.split(".")
+            yield node.lineno, f"forearm.{rest[0]}" if top == "forearm" and rest else top
 
 
 def project() -> dict:
@@ -59,12 +64,12 @@ def normal(name: str) -> str:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_no_other(room):
-    forbidden = (set(ROOMS) - {room}) | {"forearm", "configs", "tests"} | FOREIGN[room]
     found = [
         f"{name}:{line} imports {package}"
         for name, tree in modules(room)
         for line, package in imports(tree)
-        if package in forbidden
+        if package in {"tests", "tools"} | FOREIGN[room]
+        or (package.partition(".")[0] == "forearm" and package != f"forearm.{room}")
     ]
     assert not found, "\n".join(found)
     assert any(modules(room))
@@ -183,9 +188,11 @@ def wheel(tmp_path_factory) -> Path:
     """The wheel, built offline from a copy so that nothing is left in the checkout."""
     pytest.importorskip("setuptools")
     source = tmp_path_factory.mktemp("source")
-    for name in CODE:
-        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", *ROOMS, "configs") if name == "forearm" else shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "LICENSE", "README.md"):
+    for name in SHIPPED:
+        # forearm/planner and its like are links of the checkout.
+        linked = SHIPPED if name == "forearm" else ()
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", *linked))
+    for name in ("pyproject.toml", "setup.py", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, source / name)
     out = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
@@ -197,17 +204,15 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_wheel_holds_all_that_is_not_code_as_well(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"forearm/cli.py", "planner/__init__.py", "envs/__init__.py", "world_model/__init__.py"} <= names
-    patterns = {"configs": ["*.yaml"], "world_model": ["pretrained/*.safetensors", "pretrained/*.json"]}
-    for folder, globs in {**patterns, "envs": ["assets/*"], "forearm": ["py.typed"]}.items():
-        for glob in globs:
-            here = [path for path in (ROOT / folder).rglob(glob) if path.is_file()]
-            shipped = {path.relative_to(ROOT).as_posix() for path in here}
-            assert shipped <= names, f"the wheel lacks {sorted(shipped - names)}"
-    assert any(name.startswith("configs/") and name.endswith(".yaml") for name in names)
-    assert any(name.startswith("world_model/pretrained/") and name.endswith(".safetensors") for name in names)
+    for folder in SHIPPED:
+        here = {path for glob in HELD for path in (ROOT / folder).rglob(glob) if path.is_file()}
+        installed = "" if folder == "forearm" else "forearm/"
+        shipped = {installed + path.relative_to(ROOT).as_posix() for path in here}
+        assert shipped <= names, f"the wheel lacks {sorted(shipped - names)}"
+    for room, kind in (("configs", "yaml"), ("world_model/pretrained", "safetensors"), ("envs/arm/assets", "xml")):
+        assert any(name.startswith(f"forearm/{room}/") and name.endswith(f".{kind}") for name in names)
     tops = {name.partition("/")[0] for name in names if not name.partition("/")[0].endswith(".dist-info")}
-    assert tops == set(CODE)
+    assert tops == {"forearm"}
     assert any(name.endswith("/LICENSE") for name in names)
 
 

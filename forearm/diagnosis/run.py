@@ -26,8 +26,8 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     """Diagnose the one planner of a comparison on its one task; writes and returns the findings.
 
     Writes `manifest.json`, `diagnosis.json` and `diagnosis.png` into the comparison's folder. Pieces are kept as they
-    come, so a call that was killed goes on where it stopped. Raises what `forearm.evaluation.comparison.compare` raises, and
-    `ForearmError` for a planner that cannot be diagnosed.
+    come, so a call that was killed goes on where it stopped. Raises what
+    `forearm.evaluation.comparison.compare` raises, and `ForearmError` for a planner that cannot be diagnosed.
     """
     tell = progress or (lambda what, done, of: None)
     [row] = rows_of(comparison)

@@ -36,7 +36,7 @@ def test_nothing_and_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_and_the_public_package_are_quick_to_import() -> None:
     code = (
-        "import sys, forearm; from forearm.cli import main; main(['compare', '--help']);"
+        "import sys, forearm; from forearm.cli.main import main; main(['compare', '--help']);"
         "heavy = {'torch', 'mujoco', 'scipy', 'rich', 'hydra'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
     )
     started = time.monotonic()
