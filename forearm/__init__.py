@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from forearm.agent.loaded_model import Brain, load, plan
+    from forearm.agent.loaded_model import LoadedModel, load, plan
     from forearm.control.controller import Controller
     from forearm.envs import Environment
 
 __version__ = "0.1.0"
-__all__ = ["Brain", "Controller", "ForearmError", "compare", "load", "make_env", "plan"]
+__all__ = ["Controller", "ForearmError", "LoadedModel", "compare", "load", "make_env", "plan"]
 
 _LAZY = {
-    "Brain": "forearm.agent.loaded_model",
+    "LoadedModel": "forearm.agent.loaded_model",
     "Controller": "forearm.control.controller",
     "load": "forearm.agent.loaded_model",
     "plan": "forearm.agent.loaded_model",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Observation = dict[str, Any]
 
 
-class Imagination(Protocol):
+class PlanningModel(Protocol):
     """What a planner thinks with: a model of the world, and what it has been shown of B episodes so far.
 
     The latent world model is one (`forearm.agent.latent`), the simulator itself another (`forearm.agent.oracle`).
@@ -75,7 +75,7 @@ class Agent:
     """
 
     planner: "Planner[Any, Any] | Policy[Any]"
-    imagination: Imagination
+    planning_model: PlanningModel
     low: np.ndarray
     high: np.ndarray
     control_period: float
@@ -93,7 +93,7 @@ class Agent:
         if len(goals) != len(seeds):
             raise ValueError(f"{len(goals)} goals but {len(seeds)} seeds")
         self._courses = [_Course(torch.Generator().manual_seed(seed)) for seed in seeds]
-        self.imagination.begin(goals)
+        self.planning_model.begin(goals)
 
     def act(self, observations: Sequence[Observation | None]) -> list[Act | None]:
         """The next action of every episode that is still observed; None stands for one that has ended."""
@@ -103,7 +103,7 @@ class Agent:
         for b in running:
             observation, course = observations[b], self._courses[b]
             assert observation is not None
-            self.imagination.observe(b, observation, course.last_action)
+            self.planning_model.observe(b, observation, course.last_action)
             if course.plan is None or course.executed == self.replan_every:
                 due.append(b)
         # All episodes start together and replan at the same pace, so those that are due have one age.
@@ -122,8 +122,8 @@ class Agent:
     def _plan(self, due: list[int], encode_ms: float) -> None:
         from forearm.planner.problem import Problem
 
-        dynamics, objective, state = self.imagination.problem(due)
-        proposals = getattr(self.imagination, "proposals", None)
+        dynamics, objective, state = self.planning_model.problem(due)
+        proposals = getattr(self.planning_model, "proposals", None)
         problem = Problem(
             dynamics=dynamics,
             objective=objective,

@@ -12,7 +12,7 @@ import numpy as np
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
-    from forearm.agent.loaded_model import Brain
+    from forearm.agent.loaded_model import LoadedModel
     from forearm.envs import Environment
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Views:
         return float(np.mean(np.abs(frame - self._typical[camera]) / self._spread[camera]))
 
 
-def views_for(brain: "Brain") -> Views | None:
+def views_for(loaded: "LoadedModel") -> Views | None:
     """What the cameras of the task show that a world model was made for, in the frames that it takes.
 
     None where that cannot be said here: a task without a simulator, a camera that it does not have, a benchmark that is
@@ -87,12 +87,12 @@ def views_for(brain: "Brain") -> Views | None:
     """
     from forearm import envs
 
-    name, camera = str(brain.task["name"]), str(brain.document.get("camera", "")).rpartition(".")[2]
+    name, camera = str(loaded.task["name"]), str(loaded.document.get("camera", "")).rpartition(".")[2]
     if name not in envs.names():
         return None
     try:
         envs.working_backend()
-        env = envs.make(name, None, brain.resolution)
+        env = envs.make(name, None, loaded.resolution)
         try:
             return Views(env, camera) if camera in env.cameras else None
         finally:

@@ -25,7 +25,7 @@ PROPOSALS = ("previous", "prior")
 """Where a planner's `prior_share` of the candidates can come from: the previous plan, the learned prior."""
 
 
-class LatentImagination:
+class LatentPlanningModel:
     """Encodes every frame once, alone, so that latents do not depend on how many episodes run together.
 
     Args:
@@ -200,7 +200,7 @@ def reason_for_heads(objective: Mapping[str, Any], proposals: Sequence[str]) -> 
     return "the proposal 'prior'" if "prior" in proposals else None
 
 
-def imagination_for(task: Mapping[str, Any], loaded: "Loaded | None" = None) -> LatentImagination:
+def imagination_for(task: Mapping[str, Any], loaded: "Loaded | None" = None) -> LatentPlanningModel:
     """The world model that a task's config names, or one of it that was `loaded` before, with its heads where they are
     used.
 
@@ -208,7 +208,7 @@ def imagination_for(task: Mapping[str, Any], loaded: "Loaded | None" = None) -> 
     """
     model, document = loaded or load_for(task)
     spread, gain = (1.0 if task.get(key) is None else task[key] for key in ("prior_spread", "prior_gain"))
-    return LatentImagination(
+    return LatentPlanningModel(
         model,
         task["objective"],
         fingerprint(document),

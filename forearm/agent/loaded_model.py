@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.agent import Agent, Imagination
+from forearm.agent.agent import Agent, PlanningModel
 from forearm.agent.guided import suited
 from forearm.agent.image_file import read_frame
 from forearm.agent.latent import action_bounds, fingerprint, heads_for, imagination_for, load_for
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Frame = np.ndarray | str | Path
 
 
-class Brain:
+class LoadedModel:
     """A loaded world model, ready to plan; made by `forearm.load`.
 
     `task` is a config as in configs/task, `model` a `forearm.world_model.JEPA`, `document` its checkpoint's
@@ -40,8 +40,8 @@ class Brain:
         """Side of the frames it expects, in pixels."""
         return int(self.model.config.resolution)
 
-    def imagination(self) -> Imagination:
-        """A fresh `Imagination` for an `Agent`."""
+    def planning_model(self) -> PlanningModel:
+        """A fresh `PlanningModel` for an `Agent`."""
         return imagination_for(self.task, (self.model, self.document))
 
     def plan(
@@ -98,7 +98,7 @@ class Brain:
         return array
 
 
-def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -> Brain:
+def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -> LoadedModel:
     """The world model of a task, by the task's name or the path of a checkpoint: its folder, or one of its files.
 
     A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several.
@@ -108,7 +108,7 @@ def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -
     """
     name = str(task_or_checkpoint)
     if task is None and task_or_checkpoint in settings.options("task"):
-        return Brain(task_config(name))
+        return LoadedModel(task_config(name))
     from forearm.world_model.runtime.checkpoint import find, load_checkpoint, tasks_of
 
     if find(place(name)) is None and _is_meant_for_a_task(name):
@@ -119,7 +119,7 @@ def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -
             f"checkpoint '{name}' was made for several tasks ({', '.join(made_for)}): "
             f"say which, load('{name}', task='{made_for[0]}')"
         )
-    return Brain({**task_config(task or "".join(made_for) or "None"), "checkpoint": name})
+    return LoadedModel({**task_config(task or "".join(made_for) or "None"), "checkpoint": name})
 
 
 def _is_meant_for_a_task(name: str) -> bool:

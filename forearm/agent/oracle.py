@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from forearm.envs import Environment
 
 
-class TrueImagination:
+class OraclePlanningModel:
     """Sees each episode's full state instead of its frame; the episodes run in `envs`."""
 
     fingerprint: str | None = None
@@ -44,7 +44,7 @@ class TrueImagination:
         return self._dynamics, GeometricObjective(envs[0].task, np.stack([e.goal_position for e in envs])), states
 
 
-class NoImagination:
+class NoPlanningModel:
     """What policies that do not plan think with."""
 
     fingerprint: str | None = None

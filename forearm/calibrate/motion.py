@@ -10,8 +10,8 @@ from forearm.control.frame_gate import picture
 from forearm.control.trajectories.trajectory import Array
 
 if TYPE_CHECKING:
-    from forearm.agent.loaded_model import Brain
-    from forearm.control.action_adapter import ToolBody
+    from forearm.agent.loaded_model import LoadedModel
+    from forearm.control.action_adapter import ToolActionAdapter
     from forearm.control.robots.robot import Robot
 
 STEPS = 50
@@ -35,8 +35,8 @@ class Shown:
 class Watcher:
     """Keeps what a model sees in frames."""
 
-    def __init__(self, brain: "Brain", robot: "Robot", body: "ToolBody") -> None:
-        self.brain, self.robot, self.body = brain, robot, body
+    def __init__(self, loaded: "LoadedModel", robot: "Robot", adapter: "ToolActionAdapter") -> None:
+        self.loaded, self.robot, self.adapter = loaded, robot, adapter
 
     def shown(self, observations: list[dict[str, Any]], distance: Any = None, nearness: Any = None) -> Shown:
         """Of the observations of one episode."""
@@ -44,8 +44,8 @@ class Watcher:
 
         frames = np.stack([seen["pixels"] for seen in observations])
         with torch.inference_mode():
-            latents = self.brain.model.encode(frames).double().numpy()
-        positions = np.stack([self.body.read(seen) for seen in observations])
+            latents = self.loaded.model.encode(frames).double().numpy()
+        positions = np.stack([self.adapter.read(seen) for seen in observations])
         return Shown(
             latents,
             np.stack([picture(frame) for frame in frames]),
@@ -60,7 +60,7 @@ def explored(watcher: Watcher, seed: int, episodes: int) -> Iterator[Shown]:
     from forearm import envs
     from forearm.common.seeds import collection_reset_seed, collection_rng
 
-    env = envs.make(str(watcher.brain.task["name"]), None, watcher.brain.resolution)
+    env = envs.make(str(watcher.loaded.task["name"]), None, watcher.loaded.resolution)
     for episode in range(episodes):
         seen, _ = env.reset(seed=collection_reset_seed(seed, episode), options={"goal": False})
         policy, observations = env.explorer(collection_rng(seed, episode)), [seen]
@@ -74,13 +74,13 @@ def explored(watcher: Watcher, seed: int, episodes: int) -> Iterator[Shown]:
 def driven(watcher: Watcher, seed: int, episodes: int, seconds: float) -> Iterator[Shown]:
     """Held-out episodes of the task that a controller drives for so long each, whether it has arrived or not."""
     from forearm.control import Controller
-    from forearm.control.plan_source import LatentMind
+    from forearm.control.plan_source import LocalPlanSource
     from tools.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
 
-    mind = LatentMind(watcher.brain)  # it has no radius, so that the controller does not stop there
-    arm = SimulatedArm(str(watcher.brain.task["name"]), seed, watcher.brain.resolution)
+    source = LocalPlanSource(watcher.loaded)  # it has no radius, so that the controller does not stop there
+    arm = SimulatedArm(str(watcher.loaded.task["name"]), seed, watcher.loaded.resolution)
     for _ in range(episodes):
-        control = Controller(mind, watcher.robot, watcher.body, mode="inline", clock=lambda: 0.0)
+        control = Controller(source, watcher.robot, watcher.adapter, mode="inline", clock=lambda: 0.0)
         control.reset(arm.goal)
         observations, distance, nearness = list[dict[str, Any]](), list[float](), list[float]()
         for beat in range(round(seconds / BEAT)):
@@ -89,7 +89,7 @@ def driven(watcher: Watcher, seed: int, episodes: int, seconds: float) -> Iterat
             if seen is not None:
                 observations.append(seen)
                 distance.append(arm.env.distance())
-                apart = mind.distance()
+                apart = source.distance()
                 assert apart is not None
                 nearness.append(apart)
             arm.move(command, watcher.robot)

@@ -19,7 +19,7 @@ from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
 if TYPE_CHECKING:
-    from forearm.evaluation.contenders import Row
+    from forearm.evaluation.contenders import Contender
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -63,14 +63,16 @@ def main(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _agent(chosen: settings.Settings) -> "Row":
+def _agent(chosen: settings.Settings) -> "Contender":
     """Who practises; raises what `forearm compare` raises for settings that contradict each other."""
     from forearm.agent.latent import fingerprint_of
-    from forearm.evaluation.contenders import LEARNED, Row, check_row, fitted, pace_of
+    from forearm.evaluation.contenders import LEARNED, Contender, check_row, fitted, pace_of
 
     task = suited(chosen.one("task"), chosen.one("planner"))
     every = pace_of(task)["replan_every"] if chosen["replan_every"] is None else chosen.whole("replan_every", 1)
-    row = Row(task, fitted(chosen.one("planner"), task), LEARNED, chosen.whole("seed", 0), every, fingerprint_of(task))
+    row = Contender(
+        task, fitted(chosen.one("planner"), task), LEARNED, chosen.whole("seed", 0), every, fingerprint_of(task)
+    )
     check_row(row)
     if (deadline := row.planner.get("deadline_ms")) is not None:
         raise ForearmError(

@@ -11,10 +11,10 @@ from forearm import envs
 from forearm.agent.camera_check import Views
 from forearm.agent.guided import suited
 from forearm.agent.latent import check_horizon
-from forearm.agent.loaded_model import Brain
+from forearm.agent.loaded_model import LoadedModel
 from forearm.common.parallel import import_modules, one_thread
 from forearm.common.seeds import evaluation_reset_seed, planning_seed
-from forearm.control.action_adapter import Body, ToolBody
+from forearm.control.action_adapter import ActionAdapter, ToolActionAdapter
 from forearm.control.robots.fit import check_fit
 from forearm.control.robots.limits import Report
 from forearm.control.robots.robot import Robot
@@ -49,7 +49,7 @@ def main(overrides: Sequence[str]) -> int:
     arm = None
     if form == JOINTS:
         joint_trajectory.check_format(out)
-        arm = Robot(chosen.one("robot")), ToolBody(task["name"])
+        arm = Robot(chosen.one("robot")), ToolActionAdapter(task["name"])
         check_fit(*arm)
         joint_trajectory.check_rate(chosen["rate"])
     if picture == out:
@@ -63,11 +63,11 @@ def main(overrides: Sequence[str]) -> int:
             f"task '{task['name']}' has no simulator to sample frames from: give start= and goal=, or name the module "
             "that registers its environment, use=[MODULE]"
         )
-    brain = Brain(task)
+    loaded = LoadedModel(task)
     check_horizon(task, horizon)
     if given:  # read before the simulator is built: a wrong file is told at once
-        start = brain.frame(Path(chosen["start"]), "start")
-        goal = brain.frame(Path(chosen["goal"]), "goal")
+        start = loaded.frame(Path(chosen["start"]), "start")
+        goal = loaded.frame(Path(chosen["goal"]), "goal")
     env = _simulator(task) if simulated else None
     if given and env is not None:
         views = Views(env)
@@ -80,7 +80,7 @@ def main(overrides: Sequence[str]) -> int:
         hand = find_hand(env, start)
         proprio = readings_at_rest(env, hand)
     elif given:
-        if brain.model.config.proprio_dim:
+        if loaded.model.config.proprio_dim:
             raise ForearmError(
                 f"start={chosen['start']}: this checkpoint also reads the arm's joints, which a picture of "
                 f"{task['name']} does not tell; "
@@ -101,7 +101,7 @@ def main(overrides: Sequence[str]) -> int:
             env.positions()["ee_position"],
         )
     with one_thread():
-        plan = brain.plan(start, goal, planner=planner, seed=planning_seed(seed, episode), proprio=proprio)
+        plan = loaded.plan(start, goal, planner=planner, seed=planning_seed(seed, episode), proprio=proprio)
     path = _path_in_pixels(env, hand, plan.actions)
     from forearm.cli.picture import save_plan_picture
 
@@ -110,8 +110,8 @@ def main(overrides: Sequence[str]) -> int:
     console = Console()
     console.print(str(plan), highlight=False)
     if arm is not None:
-        robot, body = arm
-        motion, report = joint_path(robot, body, proprio, plan)
+        robot, adapter = arm
+        motion, report = joint_path(robot, adapter, proprio, plan)
         joint_trajectory.write(out, motion, robot, float(chosen["rate"]))
         said = f"{len(robot.joints)} joints of {robot.name}, {motion.end - motion.start:.2f} s"
         console.print(f"{said}; before shaping: {report}", soft_wrap=True, highlight=False)
@@ -121,20 +121,22 @@ def main(overrides: Sequence[str]) -> int:
     return 0
 
 
-def joint_path(robot: Robot, body: Body, proprio: np.ndarray | None, plan: "Plan") -> tuple[Trajectory, Report]:
+def joint_path(
+    robot: Robot, adapter: ActionAdapter, proprio: np.ndarray | None, plan: "Plan"
+) -> tuple[Trajectory, Report]:
     """What the joints do for a plan, within the robot's limits, from rest at the readings `proprio` (15,) on; and what
     the plan's own curve would have broken. Raises `ForearmError` where nothing of the plan can be followed.
     """
-    from forearm.control.committed_motion import Drafts
+    from forearm.control.committed_motion import PlanFollower
 
-    here = body.read({"proprio": proprio})
+    here = adapter.read({"proprio": proprio})
     position = np.clip(here, robot.limits.low, robot.limits.high)
     standing = robot.check_pose(position)
     if abs(here - position).max() > 0.02 or not standing.ok:
         raise ForearmError(f"the arm stands outside the limits of robot '{robot.name}': {one_line(standing)}")
     # The curve begins one period before the plan's first command.
     rest = Trajectory.resting(position, -1.0, 1.0)
-    draft = Drafts(robot, body).attempt(rest, plan.actions, body.period, 0.0)
+    draft = PlanFollower(robot, adapter).attempt(rest, plan.actions, adapter.period, 0.0)
     if draft.path is None:
         raise ForearmError(f"nothing of the plan keeps the limits of robot '{robot.name}': {draft.why}")
     return draft.path, draft.report

@@ -10,7 +10,7 @@ from forearm.control.trajectories.trajectory import Array
 Observation = Mapping[str, Any]
 
 
-class Body(Protocol):
+class ActionAdapter(Protocol):
     """Translates between the commands (A,) that a world model was trained on and positions (D,) of a robot's axes.
 
     low, high: (A,) bounds of a command. period: s from one command to the next. names: (A,) what they are called.
@@ -37,7 +37,7 @@ class Body(Protocol):
         ...
 
 
-class ToolBody:
+class ToolActionAdapter:
     """The built-in arm: commands displace the tool and the fingers, and inverse kinematics finds the joints.
 
     Args:
@@ -80,7 +80,7 @@ class ToolBody:
         return np.asarray(kinematics.forward(positions[:, :7])[0])
 
     def targets(self, start: Array, actions: Array) -> Array:
-        """See `Body`; the tool stays in the task's workspace, the joints within their speeds."""
+        """See `ActionAdapter`; the tool stays in the task's workspace, the joints within their speeds."""
         from forearm.envs.arm import kinematics
         from forearm.envs.arm.joints import Command, next_command
 
@@ -93,7 +93,7 @@ class ToolBody:
         return found
 
     def actions(self, path: Array) -> Array:
-        """See `Body`: how far the tool and the fingers moved, in the units of a command."""
+        """See `ActionAdapter`: how far the tool and the fingers moved, in the units of a command."""
         from forearm.envs.arm import kinematics
         from forearm.envs.arm.joints import DISPLACEMENT, OPENING_STEP
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forearm.control.action_adapter import Body
+from forearm.control.action_adapter import ActionAdapter
 from forearm.control.robots.limits import Report, check
 from forearm.control.robots.robot import Robot
 from forearm.control.trajectories.spline import spline
@@ -82,11 +82,11 @@ class Draft:
     why: str = ""
 
 
-class Drafts:
+class PlanFollower:
     """Turns a plan's commands into a checked trajectory that takes over from what is committed."""
 
-    def __init__(self, robot: Robot, body: Body) -> None:
-        self.robot, self.body = robot, body
+    def __init__(self, robot: Robot, adapter: ActionAdapter) -> None:
+        self.robot, self.adapter = robot, adapter
 
     def draft(
         self, committed: Trajectory, actions: Array, start: float, takeover: float
@@ -101,9 +101,9 @@ class Drafts:
         Where the plan would leave the workspace or touch something, it is cut before that, and ends there at rest.
         Raises ValueError for commands that are not finite.
         """
-        period, limits = self.body.period, self.robot.limits
+        period, limits = self.adapter.period, self.robot.limits
         here = committed.sample(start + period * np.array([-2.0, -1.0, 0.0])).position
-        raw = self.body.targets(here[-1], actions)
+        raw = self.adapter.targets(here[-1], actions)
         if not np.isfinite(raw).all():
             raise ValueError("the plan holds commands that are NaN or infinite")
         targets = np.clip(raw, limits.low, limits.high)
@@ -132,4 +132,4 @@ class Drafts:
     def _curve(self, here: Array, targets: Array, start: float) -> Trajectory:
         """The spline through where the arm comes from, (3, D), and the targets, at rest at its end."""
         points = np.concatenate([here, targets, np.repeat(targets[-1:], 2, axis=0)])
-        return spline(points, start - 2 * self.body.period, self.body.period)
+        return spline(points, start - 2 * self.adapter.period, self.adapter.period)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from forearm.control.action_adapter import Body
+from forearm.control.action_adapter import ActionAdapter
 from forearm.control.trajectories.trajectory import Array
 
 FUTURE = 0.05
@@ -23,7 +23,7 @@ class Seen:
     position: Array
 
 
-class Intake:
+class ObservationGate:
     """Checks observations: `pixels` (R, R, 3) uint8, what `body.read` wants, `time` in s of the caller's clock, and
     `drive`, whether the drives are on.
 
@@ -31,8 +31,8 @@ class Intake:
     than frames, and `drive`, which is then taken to be true. `counts` says how many there were of each kind, by name.
     """
 
-    def __init__(self, body: Body, frame_shape: tuple[int, ...], axes: int) -> None:
-        self.body, self.frame_shape, self.axes = body, frame_shape, axes
+    def __init__(self, adapter: ActionAdapter, frame_shape: tuple[int, ...], axes: int) -> None:
+        self.adapter, self.frame_shape, self.axes = adapter, frame_shape, axes
         self.counts: Counter[str] = Counter()
         self.newest_frame = -np.inf
         self.why = ""
@@ -74,10 +74,10 @@ class Intake:
             if time < self.newest_frame:
                 raise _Refused("out_of_order", f"a frame of {time:.3f} s came after one of {self.newest_frame:.3f} s")
         try:
-            position = np.asarray(self.body.read(observation), dtype=np.float64)
+            position = np.asarray(self.adapter.read(observation), dtype=np.float64)
         except ValueError as error:
             raise _Refused("bad_readings", str(error)) from None
-        except Exception as error:  # of a body of the user's own: a robot's loop must not end with it
+        except Exception as error:  # of an adapter of the user's own: a robot's loop must not end with it
             raise _Refused("bad_readings", f"{type(error).__name__}: {' '.join(str(error).split())}") from None
         if position.shape != (self.axes,) or not np.isfinite(position).all():
             raise _Refused("bad_readings", f"expected {self.axes} finite positions, got shape {position.shape}")
@@ -101,7 +101,7 @@ def _seconds(stamp: Any) -> float | None:
 
 
 def _kept(observation: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy: a camera's driver may write its next frame over this one before the mind has looked at it."""
+    """A copy: a camera's driver may write its next frame over this one before the plan source has looked at it."""
     return {key: value.copy() if isinstance(value, np.ndarray) else value for key, value in observation.items()}
 
 

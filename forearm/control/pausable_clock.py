@@ -37,7 +37,7 @@ class Tick:
     """Whether the clock said a finite number."""
 
 
-class ArmTime:
+class PausableClock:
     """Turns a caller's time into the arm's own. Not thread-safe: its owner holds a lock.
 
     The arm's time begins at 0 with the first beat, whatever the caller's zero is: in seconds since 1970, neighbouring

@@ -1,7 +1,7 @@
 """What thinks for a controller: it sees timed frames and makes plans that begin at a given moment.
 
 A frame shows the past, and a plan begins in the future: between the two lies what the arm is already committed to do.
-A mind is told of it and plans from where it will lead.
+A plan source is told of it and plans from where it will lead.
 """
 
 from collections import deque
@@ -16,14 +16,14 @@ from forearm.control.trajectories.trajectory import Array
 
 if TYPE_CHECKING:
     from forearm.agent.camera_check import Views
-    from forearm.agent.loaded_model import Brain
+    from forearm.agent.loaded_model import LoadedModel
     from forearm.planner.plan import Plan
 
 Observation = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Wish:
+class PlanRequest:
     """What a plan is asked for.
 
     time: s, when the newest frame was taken. committed: (n, A), the commands between that moment and the beginning of
@@ -40,7 +40,7 @@ class Wish:
     spent_ms: float = 0.0
 
 
-class Mind(Protocol):
+class PlanSource(Protocol):
     """Anything that can plan: the world model of this process, or one behind a socket.
 
     frame_shape: of the frames it takes. ahead_steps: a whole multiple of this many periods may lie between a frame and
@@ -61,18 +61,18 @@ class Mind(Protocol):
         """Take in a frame that was taken at `time` s; times rise."""
         ...
 
-    def plan(self, wish: Wish) -> "Plan":
+    def plan(self, request: PlanRequest) -> "Plan":
         """A plan that begins after the committed commands; raises RuntimeError before the first frame."""
         ...
 
 
-class LatentMind:
+class LocalPlanSource:
     """A loaded world model that plans in this process; from one thread at a time.
 
     Frames may come at any rate: the latents at the moments that the model wants are interpolated between them.
 
     Args:
-        brain: the world model.
+        loaded_model: the world model.
         planner: a name in configs/planner, or such a config; None: that of the task.
         seed: of the search's random numbers; every `begin` starts them anew.
         views: what goals should look like; None: any goal of the right size is taken.
@@ -87,7 +87,7 @@ class LatentMind:
 
     def __init__(
         self,
-        brain: "Brain",
+        loaded_model: "LoadedModel",
         planner: str | Mapping[str, Any] | None = None,
         seed: int = 0,
         views: "Views | None" = None,
@@ -99,22 +99,22 @@ class LatentMind:
         from forearm.evaluation.contenders import build_planner, fitted
         from forearm.world_model.runtime.latent_dynamics import LatentDynamics
 
-        self.brain, self.seed, self.views, self.radius = brain, seed, views, radius
+        self.loaded_model, self.seed, self.views, self.radius = loaded_model, seed, views, radius
         self.latent: Array | None = None
-        chosen = chosen_planner(planner, brain.task)
-        task = suited(brain.task, chosen)
+        chosen = chosen_planner(planner, loaded_model.task)
+        task = suited(loaded_model.task, chosen)
         self.config = fitted(chosen, task)
         self.planner = build_planner(self.config)
-        loaded = (brain.model, brain.document)
+        loaded = (loaded_model.model, loaded_model.document)
         check_horizon(task, self.planner.config.horizon, loaded)
-        model = brain.model.config
+        model = loaded_model.model.config
         self.frame_shape: tuple[int, ...] = (model.resolution, model.resolution, 3)
         self.ahead_steps = model.frameskip
         self.past_steps = (model.history - 1) * model.frameskip
-        self.period = float(brain.document["control_period"])
-        self._imagination = imagination_for(task, loaded)
-        self._dynamics = LatentDynamics(brain.model)
-        self._fingerprint = fingerprint(brain.document)
+        self.period = float(loaded_model.document["control_period"])
+        self._planning_model = imagination_for(task, loaded)
+        self._dynamics = LatentDynamics(loaded_model.model)
+        self._fingerprint = fingerprint(loaded_model.document)
         self._seen: deque[tuple[float, torch.Tensor]] = deque()
         self._begun = False
         self._previous: Plan | None = None
@@ -126,10 +126,10 @@ class LatentMind:
         Raises ForearmError for another size, and for one of another camera or upside down where there are `views`; what
         was begun before then still holds.
         """
-        frame = self.brain.frame(goal, "goal")
+        frame = self.loaded_model.frame(goal, "goal")
         if self.views is not None:
             self.views.check(frame, "goal")
-        self._imagination.begin([frame])
+        self._planning_model.begin([frame])
         self._begun = True
         self._seen.clear()
         self._previous, self.latent = None, None
@@ -141,7 +141,7 @@ class LatentMind:
         """
         if self._seen and time <= self._seen[-1][0]:
             return
-        model = self.brain.model
+        model = self.loaded_model.model
         with torch.inference_mode():
             latent = model.encode(np.ascontiguousarray(observation["pixels"])[None])[0]
             self.latent = latent.double().numpy()
@@ -161,39 +161,39 @@ class LatentMind:
         """Mean squared distance of the newest frame's latent from the goal's, under the task's metric; None before."""
         if self.latent is None:
             return None
-        return self._imagination.distance(0, torch.as_tensor(self.latent, dtype=torch.float32))
+        return self._planning_model.distance(0, torch.as_tensor(self.latent, dtype=torch.float32))
 
-    def plan(self, wish: Wish) -> "Plan":
-        """See `Mind`; raises RuntimeError before a goal and a frame."""
+    def plan(self, request: PlanRequest) -> "Plan":
+        """See `PlanSource`; raises RuntimeError before a goal and a frame."""
         from forearm.agent.latent import action_bounds
         from forearm.planner import Problem
 
         if not self._begun or not self._seen:
             raise RuntimeError("nothing to plan from: begin(goal) and see(time, observation) first")
-        state = self._state(wish)
-        dims = self.brain.model.config.action_dim
-        low, high = (torch.as_tensor(b, dtype=torch.float32) for b in action_bounds(self.brain.document, dims))
-        taken = np.concatenate([self._at_rest(1), wish.past, wish.committed])
+        state = self._state(request)
+        dims = self.loaded_model.model.config.action_dim
+        low, high = (torch.as_tensor(b, dtype=torch.float32) for b in action_bounds(self.loaded_model.document, dims))
+        taken = np.concatenate([self._at_rest(1), request.past, request.committed])
         problem = Problem(
             dynamics=self._dynamics,
-            objective=self._imagination.objective([0], [taken[-1]]),
+            objective=self._planning_model.objective([0], [taken[-1]]),
             state=state,
             low=low,
             high=high,
             batch=1,
             control_period=self.period,
-            proposals=self._imagination.proposals([0]),
+            proposals=self._planning_model.proposals([0]),
         )
-        planner = self.planner if wish.deadline_ms is None else self._hurried(wish.deadline_ms)
+        planner = self.planner if request.deadline_ms is None else self._hurried(request.deadline_ms)
         [plan] = planner.plan(
             problem,
             [self._generator],
             previous=[self._previous],
-            elapsed_steps=max(0, wish.elapsed_steps),
-            encode_ms=wish.spent_ms,
+            elapsed_steps=max(0, request.elapsed_steps),
+            encode_ms=request.spent_ms,
         )
         self._previous = plan
-        return replace(plan, checkpoint=self._fingerprint, action_names=self.brain.document.get("action_names"))
+        return replace(plan, checkpoint=self._fingerprint, action_names=self.loaded_model.document.get("action_names"))
 
     def _hurried(self, deadline_ms: float) -> Any:
         from forearm.evaluation.contenders import build_planner
@@ -202,26 +202,26 @@ class LatentMind:
 
     def _at_rest(self, steps: int) -> Array:
         """(steps, A), what counts as commanded before anything was."""
-        return np.tile(self.brain.model.action_rest.double().cpu().numpy(), (steps, 1))
+        return np.tile(self.loaded_model.model.action_rest.double().cpu().numpy(), (steps, 1))
 
     @torch.inference_mode()
-    def _state(self, wish: Wish) -> Any:
+    def _state(self, request: PlanRequest) -> Any:
         """What the model starts from, moved on by the committed commands."""
         from forearm.world_model.runtime.latent_dynamics import LatentState
 
-        model = self.brain.model
+        model = self.loaded_model.model
         history, skip = model.config.history, model.config.frameskip
-        if len(wish.committed) % skip:
-            raise ValueError(f"{len(wish.committed)} committed commands: this model wants a multiple of {skip}")
-        moments = wish.time - self.period * skip * np.arange(history - 1, -1, -1)
+        if len(request.committed) % skip:
+            raise ValueError(f"{len(request.committed)} committed commands: this model wants a multiple of {skip}")
+        moments = request.time - self.period * skip * np.arange(history - 1, -1, -1)
         states = torch.stack([self._latent(moment) for moment in moments])[None]
         past = self._at_rest(self.past_steps)
-        if len(wish.past):
-            known = np.asarray(wish.past)[-self.past_steps :]
+        if len(request.past):
+            known = np.asarray(request.past)[-self.past_steps :]
             past[len(past) - len(known) :] = known
         actions = torch.as_tensor(past, dtype=torch.float32)[None]
-        if len(wish.committed):
-            coming = torch.as_tensor(np.asarray(wish.committed), dtype=torch.float32)[None]
+        if len(request.committed):
+            coming = torch.as_tensor(np.asarray(request.committed), dtype=torch.float32)[None]
             predicted = model.rollout(states, model.blocks(actions), model.blocks(coming))
             states = torch.cat([states, predicted], dim=1)[:, -history:]
             actions = torch.cat([actions, coming], dim=1)[:, -self.past_steps :] if self.past_steps else actions

@@ -16,7 +16,7 @@ from forearm.diagnosis.pools import PoolFigures
 from forearm.diagnosis.study import Diagnosed, Effort, diagnosed, explored, ranking
 from forearm.diagnosis.subject import LatentEyes, Subject
 from forearm.evaluation.closed_loop import Outcome
-from forearm.evaluation.contenders import KeyedRow, Row, build_planner
+from forearm.evaluation.contenders import Contender, KeyedContender, build_planner
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import Episode
 from forearm.evaluation.protocol import rules_of
@@ -29,7 +29,7 @@ class Job:
     """One piece: `kind` of work on `number`, an episode's or an explored episode's."""
 
     kind: str
-    row: Row
+    row: Contender
     number: int
     out: Path
     effort: Effort
@@ -57,7 +57,7 @@ def do(job: Job) -> tuple[Job, Any]:
     """Do a piece in a worker process, and keep what it came to."""
     import_modules(job.row.use)
     with one_thread():
-        subject = _subject(KeyedRow(job.row))
+        subject = _subject(KeyedContender(job.row))
         if job.kind == EXPLORE:
             [part] = explored(subject, job.row.seed, [job.number], job.effort.explore_steps)
             return job, part
@@ -95,11 +95,11 @@ def diagnosed_of(answer: Mapping[str, Any]) -> Diagnosed:
 
 
 @cache
-def _subject(keyed: KeyedRow) -> Subject:
+def _subject(keyed: KeyedContender) -> Subject:
     return subject_of(keyed.row)
 
 
-def subject_of(row: Row) -> Subject:
+def subject_of(row: Contender) -> Subject:
     """What a row's settings describe; raises what building a row raises."""
     from forearm.agent.latent import imagination_for, load_for
 

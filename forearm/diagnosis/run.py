@@ -16,7 +16,7 @@ from forearm.diagnosis.page import save_picture
 from forearm.diagnosis.study import Effort, fit_probe
 from forearm.diagnosis.subject import check_planner
 from forearm.evaluation.comparison import Comparison, Progress, provenance, rows_of
-from forearm.evaluation.contenders import Row, build_planner
+from forearm.evaluation.contenders import Contender, build_planner
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256
 from forearm.evaluation.workers import ManifestJob, make_manifest
@@ -71,7 +71,7 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     return document
 
 
-def _about(comparison: Comparison, row: Row, episodes: Sequence[Episode]) -> dict[str, Any]:
+def _about(comparison: Comparison, row: Contender, episodes: Sequence[Episode]) -> dict[str, Any]:
     return provenance(comparison, manifest_sha256(episodes)) | {
         "task": row.task_name,
         "planner": dict(row.planner),
@@ -80,7 +80,7 @@ def _about(comparison: Comparison, row: Row, episodes: Sequence[Episode]) -> dic
     }
 
 
-def _manifest(comparison: Comparison, row: Row, workers: int) -> list[Episode]:
+def _manifest(comparison: Comparison, row: Contender, workers: int) -> list[Episode]:
     numbers = range(comparison.episodes)
     jobs = [
         ManifestJob(row.task, row.seed, tuple(numbers[first::workers]), row.protocol, row.use)

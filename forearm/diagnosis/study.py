@@ -82,14 +82,14 @@ def fit_probe(parts: Sequence[Explored]) -> tuple[Probe, list[float]]:
 
 def diagnosed(subject: Subject, episode: "Episode", seed: int, probe: Probe, effort: Effort) -> Diagnosed:
     """One episode of the planner as it is, with the candidates of some of its plans carried out afterwards."""
-    outcome, imagination = subject.run(DIAGNOSED, episode, seed, probe, keep=True)
-    moments = imagination.moments
+    outcome, planning_model = subject.run(DIAGNOSED, episode, seed, probe, keep=True)
+    moments = planning_model.moments
     futures = TrueFutures(subject.env, subject.eyes, subject.solved)
     elites = getattr(subject.planner.config, "elites", None)
     at = sorted({round(share * (len(moments) - 1)) for share in np.linspace(0, 0.5, effort.pools)})
     figures, errors = [], []
     for index in at:
-        figure, came = carry_out(moments[index], futures, imagination.geometry, elites, effort.pool)
+        figure, came = carry_out(moments[index], futures, planning_model.geometry, elites, effort.pool)
         figures.append(figure)
         errors.append(probe.errors(*pool_positions(came, subject.eyes.frameskip)))
     steps = subject.expert_steps(episode, policy_rng(seed, episode.episode))

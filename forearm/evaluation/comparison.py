@@ -17,7 +17,7 @@ from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import Outcome
-from forearm.evaluation.contenders import LEARNED, NONE, ORACLE, PRIOR, Row, check_row, fitted, imitating, pace_of
+from forearm.evaluation.contenders import LEARNED, NONE, ORACLE, PRIOR, Contender, check_row, fitted, imitating, pace_of
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256, solved_at_start
 from forearm.evaluation.protocol import rules_of
@@ -51,7 +51,7 @@ class Comparison:
     command: str | None = None
 
 
-def rows_of(comparison: Comparison) -> list[Row]:
+def rows_of(comparison: Comparison) -> list[Contender]:
     """The rows, task by task: planners on the learned model, the same on the simulator, then the baselines.
 
     Raises `ForearmError`, ValueError, `envs.MissingExtra` or a checkpoint's own error for anything that would stop a
@@ -67,7 +67,9 @@ def rows_of(comparison: Comparison) -> list[Row]:
                     continue  # it has no other row
                 rows.append(_planned(comparison, suited(task, planner), planner, dynamics))
         for name in comparison.baselines:
-            row = Row(task, {"name": name}, NONE, comparison.seed, use=comparison.use, protocol=comparison.protocol)
+            row = Contender(
+                task, {"name": name}, NONE, comparison.seed, use=comparison.use, protocol=comparison.protocol
+            )
             rows.append(imitating(row, comparison.replan_every) if name == PRIOR else row)
     if not rows:
         raise ForearmError("nothing to compare: choose a planner or a baseline")
@@ -78,7 +80,7 @@ def rows_of(comparison: Comparison) -> list[Row]:
     return rows
 
 
-def _planned(comparison: Comparison, task: Mapping[str, Any], planner: Mapping[str, Any], dynamics: str) -> Row:
+def _planned(comparison: Comparison, task: Mapping[str, Any], planner: Mapping[str, Any], dynamics: str) -> Contender:
     """The row of a planner on a task that is suited to it."""
     checkpoint = None
     if dynamics == LEARNED:
@@ -87,7 +89,7 @@ def _planned(comparison: Comparison, task: Mapping[str, Any], planner: Mapping[s
         checkpoint = fingerprint_of(task)
     every = comparison.replan_every or pace_of(task)["replan_every"]
     found = fitted(planner, task)
-    return Row(task, found, dynamics, comparison.seed, every, checkpoint, comparison.use, comparison.protocol)
+    return Contender(task, found, dynamics, comparison.seed, every, checkpoint, comparison.use, comparison.protocol)
 
 
 def compare(comparison: Comparison, batch: int, workers: int, progress: Progress | None = None) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def films_of(comparison: Comparison) -> list[Path]:
 
 
 def results_document(
-    comparison: Comparison, rows: Sequence[Row], outcomes: Sequence[Sequence[Outcome]], sha256: str
+    comparison: Comparison, rows: Sequence[Contender], outcomes: Sequence[Sequence[Outcome]], sha256: str
 ) -> dict[str, Any]:
     """The content of results.json."""
     confidence = float(comparison.protocol["confidence"])
@@ -220,24 +222,26 @@ def _manifests(comparison: Comparison, workers: int, tell: Progress) -> dict[str
     return {task: sorted(episodes, key=lambda e: e.episode) for task, episodes in found.items()}
 
 
-def _episodes_of(row: Row, episodes: Sequence[Episode], comparison: Comparison) -> Sequence[Episode]:
+def _episodes_of(row: Contender, episodes: Sequence[Episode], comparison: Comparison) -> Sequence[Episode]:
     return episodes[: comparison.oracle_episodes] if row.dynamics == ORACLE else episodes
 
 
-def _is_done(out: Path, row: Row, episode: Episode, films: int, outcomes: Mapping[int, Outcome]) -> bool:
+def _is_done(out: Path, row: Contender, episode: Episode, films: int, outcomes: Mapping[int, Outcome]) -> bool:
     filmed = episode.episode >= films or film_path(out, row, episode.episode).exists()
     return episode.episode in outcomes and filmed
 
 
-def _count(outcomes: Mapping[str, Mapping[int, Outcome]], wanted: Mapping[str, Sequence[Episode]], row: Row) -> int:
+def _count(
+    outcomes: Mapping[str, Mapping[int, Outcome]], wanted: Mapping[str, Sequence[Episode]], row: Contender
+) -> int:
     return sum(episode.episode in outcomes[row.key] for episode in wanted[row.key])
 
 
-def _settings(row: Row) -> dict[str, Any]:
+def _settings(row: Contender) -> dict[str, Any]:
     return {"key": row.key} | asdict(row)
 
 
-def _row_document(row: Row, outcomes: Sequence[Outcome], confidence: float) -> dict[str, Any]:
+def _row_document(row: Contender, outcomes: Sequence[Outcome], confidence: float) -> dict[str, Any]:
     from forearm.planner.plan_json import or_none
 
     successes = sum(outcome.success for outcome in outcomes)

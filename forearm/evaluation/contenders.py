@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forearm.agent.agent import Agent, Imagination
+from forearm.agent.agent import Agent, PlanningModel
 from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, is_guided, suited
-from forearm.agent.oracle import NoImagination, TrueImagination
+from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
 from forearm.agent.scripted import ExpertAgent, HoldAgent
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.closed_loop import Acting
@@ -28,7 +28,7 @@ POLICIES = ("random", "hold", "expert", PRIOR)
 
 
 @dataclass(frozen=True)
-class Row:
+class Contender:
     """Everything that decides how the episodes of a row go, apart from the episodes themselves.
 
     `task`, `planner` and `protocol` are configs as in configs/; `checkpoint` is a fingerprint.
@@ -67,16 +67,16 @@ class Row:
 
 
 @dataclass(frozen=True)
-class KeyedRow:
+class KeyedContender:
     """A row that can be a cache key; its config dicts cannot."""
 
-    row: Row
+    row: Contender
 
     def __hash__(self) -> int:
         return hash(self.row.key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, KeyedRow) and self.row.key == other.row.key
+        return isinstance(other, KeyedContender) and self.row.key == other.row.key
 
 
 @cache
@@ -89,7 +89,7 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
-def imitating(row: Row, replan_every: int | None = None) -> Row:
+def imitating(row: Contender, replan_every: int | None = None) -> Contender:
     """The same for the policy `prior`, which needs heads of the task's world model: raises like `fingerprint_of`."""
     from forearm.agent.latent import fingerprint_of
 
@@ -106,7 +106,7 @@ def imitating(row: Row, replan_every: int | None = None) -> Row:
     )
 
 
-def check_row(row: Row) -> None:
+def check_row(row: Contender) -> None:
     """Raise `ForearmError` or ValueError for settings that contradict each other, before any episode is
     run.
     """
@@ -183,7 +183,7 @@ def build_planner(config: Mapping[str, Any]) -> Any:
     return (make_policy if name == PRIOR else make_planner)(name, **settings)
 
 
-def build_agent(row: Row, envs: "Sequence[Environment]") -> Acting:
+def build_agent(row: Contender, envs: "Sequence[Environment]") -> Acting:
     """What acts in a row, in the environments `envs`."""
     if row.dynamics == NONE and row.planner_name in ("expert", "hold"):
         return ExpertAgent(envs) if row.planner_name == "expert" else HoldAgent(envs)
@@ -191,18 +191,18 @@ def build_agent(row: Row, envs: "Sequence[Environment]") -> Acting:
     if row.dynamics == NONE:
         from forearm.planner import make_policy
 
-        return Agent(make_policy(row.planner_name), NoImagination(), space.low, space.high, envs[0].control_period)
-    imagination: Imagination
+        return Agent(make_policy(row.planner_name), NoPlanningModel(), space.low, space.high, envs[0].control_period)
+    planning_model: PlanningModel
     if row.dynamics == ORACLE:
-        imagination = TrueImagination(envs)
+        planning_model = OraclePlanningModel(envs)
     else:
         from forearm.agent.latent import imagination_for
 
         check_rate(row.task, envs[0])
-        imagination = imagination_for(row.task)
+        planning_model = imagination_for(row.task)
     return Agent(
         build_planner(row.planner),
-        imagination,
+        planning_model,
         space.low,
         space.high,
         envs[0].control_period,

@@ -12,7 +12,7 @@ import numpy as np
 from forearm.common.files import write_json
 from forearm.common.parallel import import_modules, one_thread
 from forearm.evaluation.closed_loop import Acting, Outcome, Recording, run_episodes
-from forearm.evaluation.contenders import LEARNED, KeyedRow, Row, build_agent
+from forearm.evaluation.contenders import LEARNED, Contender, KeyedContender, build_agent
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import Episode, make_episode
 from forearm.evaluation.protocol import rules_of
@@ -33,7 +33,7 @@ class ManifestJob:
 class ChunkJob:
     """Episodes of one row that are run together. Those whose number is below `films` are filmed."""
 
-    row: Row
+    row: Contender
     episodes: tuple[Episode, ...]
     out: Path
     films: int
@@ -46,12 +46,12 @@ def make_manifest(job: ManifestJob) -> list[Episode]:
     return [make_episode(env, job.seed, e, rules_of(job.protocol, job.task)) for e in job.numbers]
 
 
-def run_chunk(job: ChunkJob) -> tuple[Row, list[Outcome]]:
+def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
     """Run the episodes of `job`, write their films, and then, last, their outcomes."""
     import_modules(job.row.use)
     with one_thread():
         task = job.row.task
-        agent, envs = _agent(KeyedRow(job.row), len(job.episodes))
+        agent, envs = _agent(KeyedContender(job.row), len(job.episodes))
         nothing = np.zeros((0,), np.uint8)
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
         rules = rules_of(job.row.protocol, task)
@@ -81,12 +81,12 @@ def partial_path(job: ChunkJob) -> Path:
     return job.out / "partial" / job.row.key / f"{first:05d}-{last:05d}.json"
 
 
-def film_path(out: Path, row: Row, episode: int) -> Path:
+def film_path(out: Path, row: Contender, episode: int) -> Path:
     """Where the film of an episode is put."""
     return out / "films" / f"{row.label.replace('/', '-')}-{episode:03d}.mp4"
 
 
-def finished(out: Path, row: Row, episodes: Sequence[Episode]) -> dict[int, Outcome]:
+def finished(out: Path, row: Contender, episodes: Sequence[Episode]) -> dict[int, Outcome]:
     """Outcomes by episode number that an earlier call left for this row; what cannot be read is run again."""
     from forearm.planner.plan_json import or_infinite
 
@@ -104,7 +104,7 @@ def finished(out: Path, row: Row, episodes: Sequence[Episode]) -> dict[int, Outc
 
 
 @cache
-def _agent(keyed: KeyedRow, size: int) -> tuple[Acting, list[Any]]:
+def _agent(keyed: KeyedContender, size: int) -> tuple[Acting, list[Any]]:
     # Loading a checkpoint and building environments takes longer than an episode, so a process keeps them.
     task = keyed.row.task
     envs = [environment(task["name"], task["camera"], task["resolution"], b) for b in range(size)]

@@ -24,7 +24,7 @@ from forearm.evaluation.env_pool import environment
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
-    from forearm.evaluation.contenders import Row
+    from forearm.evaluation.contenders import Contender
     from forearm.world_model.data.episode import Episode
     from forearm.world_model.data.writer import DatasetWriter
 
@@ -47,7 +47,7 @@ class Collection:
     shard_episodes: int = 25
     use: tuple[str, ...] = ()
     practice: float = 0.0
-    agent: "Row | None" = None
+    agent: "Contender | None" = None
 
     def practises(self, episode: int) -> bool:
         """Whether the agent begins this episode: they are spread evenly."""
@@ -133,7 +133,9 @@ def film_shard(job: tuple[Collection, int]) -> tuple[int, int]:
     return shard, sum(len(episode) for episode in episodes)
 
 
-def film_episode(env: "Environment", seed: int, episode: int, steps: int, agent: "Row | None" = None) -> "Episode":
+def film_episode(
+    env: "Environment", seed: int, episode: int, steps: int, agent: "Contender | None" = None
+) -> "Episode":
     """Film one episode of the task's exploratory policy, `steps` control steps long, success or not.
 
     The episode has steps + 1 frames; true positions of hand and object (m) go into extra columns. `agent`, if given,

@@ -4,12 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forearm.serve.client import Client, Reply, ServerError
-    from forearm.serve.remote import RemoteMind
+    from forearm.serve.remote import RemotePlanSource
     from forearm.serve.running import running
 
-__all__ = ["Client", "RemoteMind", "Reply", "ServerError", "running"]
+__all__ = ["Client", "RemotePlanSource", "Reply", "ServerError", "running"]
 
-_LAZY = {"Client": "client", "Reply": "client", "ServerError": "client", "RemoteMind": "remote", "running": "running"}
+_LAZY = {
+    "Client": "client",
+    "Reply": "client",
+    "ServerError": "client",
+    "RemotePlanSource": "remote",
+    "running": "running",
+}
 
 
 def __getattr__(name: str) -> Any:

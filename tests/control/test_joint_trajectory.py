@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from forearm.control.action_adapter import ToolBody
-from forearm.control.committed_motion import Drafts
+from forearm.control.action_adapter import ToolActionAdapter
+from forearm.control.committed_motion import PlanFollower
 from forearm.control.robots.robot import Robot
 from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError
@@ -21,7 +21,9 @@ ACTIONS = np.array([[0.5, 0.2, -0.1, 0.3]] * 6 + [[-0.3, 0.4, 0.0, 0.0]] * 6)
 
 @pytest.fixture(scope="module")
 def path(robot: Robot) -> Trajectory:
-    found, _ = Drafts(robot, ToolBody("pick_place")).draft(Trajectory.resting(START, -1.0, 1.0), ACTIONS, 0.1, 0.0)
+    found, _ = PlanFollower(robot, ToolActionAdapter("pick_place")).draft(
+        Trajectory.resting(START, -1.0, 1.0), ACTIONS, 0.1, 0.0
+    )
     assert found is not None
     return found
 

@@ -91,7 +91,7 @@ def test_a_full_disk_leaves_what_was_finished_and_the_next_call_goes_on(
 
 def test_a_killed_collection_goes_on_with_nothing_lost_or_doubled(tmp_path: Path) -> None:
     command = [
-        sys.executable, "-c", "import sys; from forearm.cli import main; sys.exit(main(sys.argv[1:]))",
+        sys.executable, "-c", "import sys; from forearm.cli.main import main; sys.exit(main(sys.argv[1:]))",
         "collect", "task=push", "episodes=60", "steps=20", "shard_episodes=5", "workers=2", f"out={tmp_path}/data",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import forearm
-from forearm.cli import main as cli
+from forearm.cli.main import main as cli
 from forearm.cli.compare import comparison_of
 from forearm.common.parallel import run_jobs
 from forearm.errors import ForearmError
@@ -149,7 +149,7 @@ def test_a_killed_worker_is_a_clear_error() -> None:
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
 def test_no_worker_outlives_its_parent(kill: signal.Signals, tmp_path: Path) -> None:
     command = [
-        sys.executable, "-c", "import sys; from forearm.cli import main; sys.exit(main(sys.argv[1:]))",
+        sys.executable, "-c", "import sys; from forearm.cli.main import main; sys.exit(main(sys.argv[1:]))",
         "collect", "task=push", "episodes=4000", "shard_episodes=1000", "workers=1", f"out={tmp_path}/data",
     ]  # fmt: skip
     process = subprocess.Popen(

@@ -242,20 +242,20 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0, p
     `prior`: whether its planners may begin with what the prior of the shipped heads proposes, twice as bold as it is,
     as suits the tuning problems best.
     """
-    from forearm.agent.latent import LatentImagination
-    from forearm.agent.loaded_model import Brain, task_config
+    from forearm.agent.latent import LatentPlanningModel
+    from forearm.agent.loaded_model import LoadedModel, task_config
 
-    brain = Brain(task_config("push") | ({"proposals": ["prior"], "prior_gain": 2.0} if prior else {}))
+    loaded = LoadedModel(task_config("push") | ({"proposals": ["prior"], "prior_gain": 2.0} if prior else {}))
     env, info, observation = _push_episode(index, seed)
-    imagination = brain.imagination()
-    assert isinstance(imagination, LatentImagination)
-    imagination.begin([info["goal"]])
-    imagination.observe(0, observation, None)
-    dynamics, objective, state = imagination.problem([0])
+    planning_model = loaded.planning_model()
+    assert isinstance(planning_model, LatentPlanningModel)
+    planning_model.begin([info["goal"]])
+    planning_model.observe(0, observation, None)
+    dynamics, objective, state = planning_model.problem([0])
     low, high = torch.as_tensor(env.action_space.low), torch.as_tensor(env.action_space.high)  # type: ignore[attr-defined]
-    period, proposals = env.control_period, imagination.proposals([0]) if prior else ()
+    period, proposals = env.control_period, planning_model.proposals([0]) if prior else ()
     problem = Problem(dynamics, objective, state, low, high, batch=1, control_period=period, proposals=proposals)
-    model, config = brain.model, brain.model.config
+    model, config = loaded.model, loaded.model.config
     span, size = config.history, model.state_dim
     block = config.frameskip * config.action_dim
 
@@ -287,11 +287,11 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0, p
 
 def push_oracle_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0) -> Case:
     """The same episode with MuJoCo itself, on every core, as dynamics and the geometric cost (m)."""
-    from forearm.agent.oracle import TrueImagination
+    from forearm.agent.oracle import OraclePlanningModel
     from forearm.envs import TrueDynamics
 
     env, _, _ = _push_episode(index, seed)
-    _, objective, state = TrueImagination([env]).problem([0])
+    _, objective, state = OraclePlanningModel([env]).problem([0])
     dynamics = TrueDynamics(env, threads=os.cpu_count() or 1)
     low, high = torch.as_tensor(env.action_space.low), torch.as_tensor(env.action_space.high)  # type: ignore[attr-defined]
     problem = Problem(dynamics, objective, state, low, high, batch=1, control_period=env.control_period)

@@ -50,11 +50,11 @@ def _plans(name: str, deadline_ms: float, count: int) -> tuple[np.ndarray, np.nd
     from forearm.common.seeds import evaluation_reset_seed
     from forearm.evaluation.env_pool import environment
 
-    brain = load("push")
+    loaded = load("push")
     env: Any = environment("push", "front", 64)
     chosen = shipped_settings(name) | {"deadline_ms": deadline_ms, "iterations": ENDLESS}
     space = env.action_space
-    agent = Agent(make_planner(name, **chosen), brain.imagination(), space.low, space.high, env.control_period)
+    agent = Agent(make_planner(name, **chosen), loaded.planning_model(), space.low, space.high, env.control_period)
     wall, iterations, longest = [], [], []
     observation: Any = None
     for index in range(-3, count):

@@ -3,10 +3,10 @@
 from typing import Any
 
 from forearm.control import Controller, load_robot
-from forearm.control.action_adapter import ToolBody
+from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.audit import audit
 from forearm.control.command import Command
-from forearm.control.plan_source import LatentMind
+from forearm.control.plan_source import LocalPlanSource
 from tools.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
 
 
@@ -14,12 +14,12 @@ def episodes(count: int, task: str, seed: int = 2) -> dict[str, Any]:
     """The first `count` held-out episodes of a seed, each from rest, over at the first success or the task's limit."""
     from forearm.agent.loaded_model import load
 
-    robot, body, mind = load_robot(), ToolBody(task), LatentMind(load(task))
+    robot, adapter, source = load_robot(), ToolActionAdapter(task), LocalPlanSource(load(task))
     arm = SimulatedArm(task, seed)
     solved, violations = 0, 0
     for _ in range(count):
         now, sent = 0.0, list[Command]()
-        control = Controller(mind, robot, body, mode="inline", clock=lambda: 0.0)
+        control = Controller(source, robot, adapter, mode="inline", clock=lambda: 0.0)
         control.reset(arm.goal)
         for beat in range(round(arm.env.max_episode_steps * arm.env.control_period / BEAT)):
             now = beat * BEAT

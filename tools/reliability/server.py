@@ -18,12 +18,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from forearm.control import Controller, load_robot
-from forearm.control.action_adapter import ToolBody
+from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.audit import audit
 from forearm.control.command import MOVING
 from forearm.errors import ForearmError
 from forearm.serve.client import DIRECT, Client
-from forearm.serve.remote import RemoteMind
+from forearm.serve.remote import RemotePlanSource
 from forearm.serve.wire import pack
 from tools.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm, process_memory
 
@@ -103,7 +103,7 @@ def killed_and_restarted(task: str = "push") -> dict[str, Any]:
     """The server is killed while the arm moves, stays away for 2 s, and is started again."""
     server, arm, robot = Served(), SimulatedArm(task), load_robot()
     port = server.port
-    mind = RemoteMind(lambda: Client(f"ws://127.0.0.1:{port}", timeout=5.0))
+    source = RemotePlanSource(lambda: Client(f"ws://127.0.0.1:{port}", timeout=5.0))
     sent, rested, resumed, killed, back = [], None, None, None, None
     again: list[Served] = []
     starting = threading.Thread(target=lambda: again.append(Served(port=port)))
@@ -111,8 +111,8 @@ def killed_and_restarted(task: str = "push") -> dict[str, Any]:
         # Whatever comes up here, no process is left behind.
         stack.callback(arm.close)
         stack.callback(_end_all, [server], again, starting)
-        stack.callback(mind.close)
-        control = stack.enter_context(Controller(mind, robot, ToolBody(task)))
+        stack.callback(source.close)
+        control = stack.enter_context(Controller(source, robot, ToolActionAdapter(task)))
         control.reset(arm.goal)
         begun = time.monotonic()
         for beat in range(round(60.0 / BEAT)):
