@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from forearm import envs
-from forearm.cli.main import main as cli
+from forearm.cli import main as cli
 from forearm.envs import registry
 from forearm.settings import compose as settings
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from forearm.cli import collect as collect_command
-from forearm.cli.main import main as cli
+from forearm.cli import main as cli
 from forearm.cli import plan as plan_command
 from forearm.cli.main import COMMANDS, main
 

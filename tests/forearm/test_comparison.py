@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import forearm
-from forearm.cli.main import main as cli
+from forearm.cli import main as cli
 from forearm.cli.compare import comparison_of
 from forearm.common.parallel import run_jobs
 from forearm.errors import ForearmError

@@ -12,7 +12,7 @@ from PIL import Image
 
 import forearm
 from forearm import envs
-from forearm.cli.main import main as cli
+from forearm.cli import main as cli
 from forearm.cli import serve as serve_command
 from forearm.cli import train as train_command
 from forearm.errors import ForearmError
