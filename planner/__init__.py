@@ -20,6 +20,7 @@ from forearm.planner.algorithms.gauss_newton import GaussNewton, GaussNewtonConf
 from forearm.planner.algorithms.gradient import GradientConfig, GradientDescent
 from forearm.planner.algorithms.icem import ICEM, ICEMConfig
 from forearm.planner.algorithms.mppi import MPPI, MPPIConfig
+from forearm.planner.algorithms.polish import polished
 from forearm.planner.algorithms.predictive_sampling import PredictiveSampling, PredictiveSamplingConfig
 from forearm.planner.algorithms.random_shooting import RandomShooting, RandomShootingConfig
 from forearm.planner.checks import suggestion
@@ -30,9 +31,12 @@ from forearm.planner.objectives import ActionCost, LatentDistance, WeightedSum
 from forearm.planner.off_distribution import TerminalValue, UnlikelyLatents
 from forearm.planner.plan import Plan, PlanError
 from forearm.planner.policies import HoldConfig, HoldPolicy, Policy, PolicyConfig, PriorPolicy, RandomPolicy
-from forearm.planner.problem import Dynamics, Objective, Problem
-from forearm.planner.proposals import Past, PreviousPlan, Proposal
-from forearm.planner.search.planner import Planner, SearchConfig
+from forearm.planner.problem import Dynamics, Objective, Past, Problem, Proposal
+from forearm.planner.proposals import PreviousPlan
+from forearm.planner.search.config import SearchConfig
+from forearm.planner.search.planner import Planner
+
+Planner.polish = polished
 
 PLANNERS: dict[str, tuple[type[Planner[Any, Any]], type[SearchConfig]]] = {
     cls.name: (cls, cls.config_type)

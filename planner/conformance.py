@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from forearm.planner.conformance_time import check_time, steps_of
-from forearm.planner.search.evaluation import as_tensor, residuals_of
-from forearm.planner.search.pytree import CPU, kind_of, mapped, near, same, shape_of, tensors_in
+from forearm.planner.problem import as_tensor, residuals_of
+from forearm.planner.pytree import CPU, kind_of, mapped, near, same, shape_of, tensors_in
 
 CANDIDATES = 7
 """At least; as many more as it takes for every axis to have a size of its own."""

@@ -16,9 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from forearm.planner.problem import Dynamics, Objective, Problem
-from forearm.planner.search.evaluation import as_tensor
-from forearm.planner.search.pytree import all_tensors, mapped, tensors_in
+from forearm.planner.problem import Dynamics, Objective, Problem, as_tensor
+from forearm.planner.pytree import all_tensors, mapped, tensors_in
 
 Shape = tuple[Any, ...]
 WARM_UP = 3

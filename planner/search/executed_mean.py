@@ -13,7 +13,8 @@ import torch
 
 from forearm.planner.plan import Plan
 from forearm.planner.problem import Problem
-from forearm.planner.search.evaluation import Best, cost_curve, evaluate
+from forearm.planner.search.evaluation import evaluate
+from forearm.planner.search.record import Best, cost_curve
 
 
 def with_means(plans: Sequence[Plan], problem: Problem, clock: Callable[[], float]) -> list[Plan]:

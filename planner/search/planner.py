@@ -26,24 +26,23 @@ from torch import Generator, Tensor
 
 from forearm.planner import checks
 from forearm.planner.plan import Plan, Stopped, command_times
-from forearm.planner.problem import Problem
-from forearm.planner.proposals import Past, PreviousPlan, Proposal, propose, recall
+from forearm.planner.problem import Past, Problem, Proposal
+from forearm.planner.proposals import PreviousPlan, propose, recall
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.arrays import on_host
 from forearm.planner.sampling.knots import make_knots
 from forearm.planner.sampling.noise import Noise
 from forearm.planner.search.config import MEAN, SearchConfig
 from forearm.planner.search.deadline import Stopwatch
-from forearm.planner.search.distribution import D, Distribution
-from forearm.planner.search.evaluation import DeviceRecord, HostRecord, Record, Scores, cost_curve, evaluate
+from forearm.planner.search.distribution import D
+from forearm.planner.search.evaluation import Scores, evaluate
 from forearm.planner.search.executed_mean import with_means
-
-__all__ = ["Distribution", "Planner", "SearchConfig"]
+from forearm.planner.search.record import DeviceRecord, HostRecord, Record, cost_curve
 
 logger = logging.getLogger(__name__)
 
-
 C = TypeVar("C", bound=SearchConfig)
+Polish = Callable[["Planner[Any, Any]", Sequence[Plan], Problem, Sequence[Generator]], list[Plan]]
 
 
 class Planner(ABC, Generic[D, C]):
@@ -62,6 +61,7 @@ class Planner(ABC, Generic[D, C]):
     differentiable: ClassVar[bool] = False  # a planner that wants gradients of the costs sets this
     differentiable_last: ClassVar[bool] = True  # False: of the last candidates it wants the costs alone
     uses_residuals: ClassVar[bool] = False  # a planner that wants what the costs are the squares of sets this
+    polish: ClassVar[Polish]  # the package fills this in: gradient descent, which polishes, is a planner itself
     proposals_last: ClassVar[bool] = True  # False: candidates go on from one iteration to the next, so only at first
 
     def __init__(
@@ -130,11 +130,7 @@ class Planner(ABC, Generic[D, C]):
             plans = self._plan(problem, generators, previous, elapsed_steps, encode_ms)
         if self.config.execute == MEAN:
             plans = with_means(plans, problem, self.clock)
-        if not self.config.polish:
-            return plans
-        from forearm.planner.algorithms.polish import polished
-
-        return polished(plans, self.config, problem, generators, self.clock)
+        return self.polish(plans, problem, generators) if self.config.polish else plans
 
     def _plan(
         self,

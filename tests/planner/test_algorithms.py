@@ -8,13 +8,15 @@ import torch
 
 from forearm.planner import CEM, MPPI, CEMConfig, MPPIConfig, Planner, SearchConfig, make_planner
 from forearm.planner.algorithms.cem import EliteGaussian
-from forearm.planner.algorithms.gaussian import Gaussian, choose
+from forearm.planner.algorithms.gaussian import Gaussian
 from forearm.planner.algorithms.mppi import softmin
 from forearm.planner.sampling import arrays
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.apart import by_problem
-from forearm.planner.search.evaluation import DeviceRecord, HostRecord, Scores
-from forearm.planner.search.planner import Distribution
+from forearm.planner.sampling.candidates import choose
+from forearm.planner.search.distribution import Distribution
+from forearm.planner.search.evaluation import Scores
+from forearm.planner.search.record import DeviceRecord, HostRecord
 from tests.planner.toys import Nearness, Scored, problem, streams
 
 SPACE = ActionSpace(-torch.ones(2), torch.ones(2), horizon=3, repeat=1, batch=1)

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from forearm.planner import LatentDistance, Plan, Problem, captured, make_planner
 from forearm.planner.cuda_graph import Captured, _Recording
-from forearm.planner.search.pytree import all_tensors
+from forearm.planner.pytree import all_tensors
 from tests.planner.toys import NAMES, Integrator
 
 HORIZON, DIMS = 6, 2

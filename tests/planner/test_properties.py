@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forearm.planner import PreviousPlan, make_planner
-from forearm.planner.algorithms.gaussian import relative_spread
 from forearm.planner.sampling.action_space import ActionSpace
 from tests.planner.toys import (
     NAMES,
@@ -198,7 +197,7 @@ def test_a_command_that_never_moves_is_sent_to_the_bit(name, still, ways, tanh):
 def test_what_rounding_leaves_of_a_command_without_a_range_is_no_spread():
     space = ActionSpace(torch.tensor([0.1, -1.0]), torch.tensor([0.1, 1.0]), 3, 1, 1)
     std = torch.tensor([1e-8, 0.05]).expand(1, 3, 2)
-    assert relative_spread(std, space).tolist() == [pytest.approx(0.05)]
+    assert space.relative_spread(std).tolist() == [pytest.approx(0.05)]
 
 
 # Model evaluations within which each planner comes within 1 % of the optimum of a quadratic with 8 variables,

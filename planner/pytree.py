@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from forearm.planner.search.evaluation import as_tensor
+from forearm.planner.problem import as_tensor
 
 CPU = torch.device("cpu")
 
