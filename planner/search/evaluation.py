@@ -81,19 +81,22 @@ def lowest_of_finite(values: NDArray[Any]) -> list[tuple[int, float]] | None:
     return found
 
 
-def evaluate(
-    problem: Problem, commands: Tensor, differentiating: str | None, residuals: bool = False
-) -> tuple[Any, Scores]:
-    """Trajectory and costs of `commands` (B, K, H, A), with residuals if they are wanted.
+def evaluate(problem: Problem, commands: Tensor, residuals: bool = False) -> tuple[Any, Scores]:
+    """Trajectory and costs of `commands` (B, K, H, A), with residuals if they are wanted; without gradients."""
+    if torch.is_grad_enabled():
+        with torch.no_grad():
+            return evaluate(problem, commands, residuals)
+    trajectory = problem.dynamics.rollout(problem.state, commands)
+    return trajectory, score(problem.objective, trajectory, commands, residuals)
 
-    `differentiating` names the planner that wants gradients, if one does: then raises `ValueError` where the
-    dynamics or the objective does not let them through.
+
+def evaluate_with_gradients(problem: Problem, commands: Tensor, planner: str) -> tuple[Any, Scores]:
+    """The same, with gradients, which the `planner` of that name wants.
+
+    Raises `ValueError` where the dynamics or the objective does not let them through.
     """
-    if differentiating is None:
-        trajectory = problem.dynamics.rollout(problem.state, commands)
-        return trajectory, score(problem.objective, trajectory, commands, residuals)
     message = (
-        f"planner {differentiating!r} follows gradients, but none come back through "
+        f"planner {planner!r} follows gradients, but none come back through "
         f"{type(problem.dynamics).__name__}.rollout and {type(problem.objective).__name__}.cost: "
         "both must be torch operations on the commands, outside no_grad and inference_mode"
     )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,10 @@ class Record:
     def costs(self) -> list[list[float]]:
         """The lowest costs of the iterations (N, B), infinite where there was none or the problem did not count."""
         raise NotImplementedError
+
+    def so_far(self) -> list[list[float]]:
+        """The lowest cost of each problem up to each iteration (B, N)."""
+        return [list(accumulate(costs, min)) for costs in zip(*self.costs(), strict=True)]
 
     def best(self) -> Best:
         """The first of the lowest in each problem."""
