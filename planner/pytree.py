@@ -1,7 +1,8 @@
-"""Nested values: tensors and arrays in dicts, tuples, lists and dataclasses, as states and trajectories are."""
+"""Nested values, as states and trajectories are: tensors and arrays in dicts, (named) tuples, lists and dataclasses."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -13,45 +14,71 @@ from forearm.planner.problem import as_tensor
 CPU = torch.device("cpu")
 
 
-def tensors_in(value: Any, path: str = "") -> list[tuple[str, Tensor]]:
-    """Every tensor and array in `value`, as tensors, with where it was found."""
-    if isinstance(value, Tensor | np.ndarray):
-        return [(path, as_tensor(value, value.device if isinstance(value, Tensor) else CPU))]
-    if isinstance(value, dict):
-        items = [(f" [{key!r}]", item) for key, item in value.items()]
-    elif isinstance(value, tuple | list):
-        items = [(f" [{i}]", item) for i, item in enumerate(value)]
-    elif is_dataclass(value):
-        items = [(f" .{field.name}", getattr(value, field.name)) for field in fields(value)]
+def tree_map(function: Callable[..., Tensor], *trees: Any) -> Any:
+    """Apply `function` to the tensors of values of the same build, one of each; arrays come and go as arrays.
+
+    What is neither a tensor nor an array stays as it is in the first of them. A dataclass is copied without its
+    `__post_init__`.
+    """
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return function(*trees)
+    if isinstance(first, np.ndarray):
+        return function(*(as_tensor(tree, CPU) for tree in trees)).numpy()
+    parts = _parts(first)
+    if parts is None:
+        return first
+    others = [_parts(tree) or {} for tree in trees[1:]]
+    return _like(first, [tree_map(function, part, *(o[label] for o in others)) for label, part in parts.items()])
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything in `value` that holds nothing else, with where it was found."""
+    parts = None if isinstance(value, Tensor) else _parts(value)
+    if parts is None:
+        yield path, value
     else:
-        return []
-    return [leaf for name, item in items for leaf in tensors_in(item, path + name)]
+        for label, part in parts.items():
+            yield from leaves(part, path + label)
 
 
-def mapped(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """`value` with every tensor and array in it mapped; None where there is something else in it."""
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, np.ndarray):
-        return function(as_tensor(value, CPU)).numpy()
-    if isinstance(value, dict):
-        return {key: mapped(item, function) for key, item in value.items()}
-    if type(value) in (tuple, list):
-        return type(value)(mapped(item, function) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: mapped(getattr(value, f.name), function) for f in fields(value)})
-    return None
+def tensors_in(value: Any) -> list[tuple[str, Tensor]]:
+    """Every tensor and array in `value`, as tensors, with where it was found."""
+    found = [(path, leaf) for path, leaf in leaves(value) if isinstance(leaf, Tensor | np.ndarray)]
+    return [(path, as_tensor(leaf, leaf.device if isinstance(leaf, Tensor) else CPU)) for path, leaf in found]
 
 
 def all_tensors(value: Any) -> bool:
     """Whether there is nothing in `value` but tensors, and None."""
-    if value is None or isinstance(value, Tensor):
-        return True
+    return all(leaf is None or isinstance(leaf, Tensor) for _, leaf in leaves(value))
+
+
+def all_arrays(value: Any) -> bool:
+    """Whether there is nothing in `value` but tensors and arrays."""
+    return all(isinstance(leaf, Tensor | np.ndarray) for _, leaf in leaves(value))
+
+
+def _parts(value: Any) -> dict[str, Any] | None:
+    """What a value is made of, by where that is; None if it holds nothing else."""
     if isinstance(value, dict):
-        return all(map(all_tensors, value.values()))
-    if type(value) in (tuple, list):
-        return all(map(all_tensors, value))
-    return is_dataclass(value) and all(all_tensors(getattr(value, field.name)) for field in fields(value))
+        return {f" [{key!r}]": item for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return {f" [{i}]": item for i, item in enumerate(value)}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f" .{field.name}": getattr(value, field.name) for field in fields(value)}
+    return None
+
+
+def _like(value: Any, parts: Iterable[Any]) -> Any:
+    """A value of the same build, made of other parts."""
+    if isinstance(value, dict):
+        return dict(zip(value, parts, strict=True))
+    if isinstance(value, tuple | list):
+        return getattr(value, "_make", type(value))(parts)  # the class of a named tuple wants its fields one by one
+    other = copy.copy(value)
+    for field, part in zip(fields(value), parts, strict=True):
+        object.__setattr__(other, field.name, part)
+    return other
 
 
 def shape_of(value: Any) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from torch import Generator, Tensor
 from forearm.planner.plan import Plan, command_times
 from forearm.planner.problem import Past, Problem, Proposal
 from forearm.planner.proposals import PreviousPlan, propose
+from forearm.planner.pytree import all_arrays
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.arrays import on_host
 from forearm.planner.sampling.noise import Noise
@@ -175,7 +176,7 @@ class Planner(ABC, Generic[D, C]):
         else:
             trajectory, scores = evaluate(run.problem, commands, self.uses_residuals)
         run.watch.lap("rollout")
-        run.record.add(scores, commands, trajectory if run.has_curve else None, run.running)
+        run.record.add(scores, commands, trajectory if run.has_curve and all_arrays(trajectory) else None, run.running)
         return scores
 
     def _learn(self, run: Run, dist: D, samples: Tensor, scores: Scores) -> D:

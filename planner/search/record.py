@@ -1,7 +1,6 @@
 """What a search has found: the best candidates, and the lowest cost of every iteration."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from forearm.planner.problem import Objective, as_tensor
+from forearm.planner.pytree import tree_map
 from forearm.planner.sampling.candidates import chosen, one
 from forearm.planner.search.evaluation import Scores
 
@@ -66,7 +66,7 @@ class HostRecord(Record):
                 self._lowest[b] = cost
                 self._commands[b] = one(commands, b, index)
                 if trajectory is not None:
-                    self._trajectories[b] = map_trajectory(lambda x: one(x, b, index), trajectory)  # noqa: B023
+                    self._trajectories[b] = tree_map(lambda x: one(x, b, index), trajectory)  # noqa: B023
             costs.append(cost)
         self._costs.append(costs)
 
@@ -78,7 +78,7 @@ class HostRecord(Record):
         """From what was taken out."""
         if len(self._lowest) == 1:
             return Best(self._commands[0], self._trajectories[0])
-        trajectory = map_trajectory(lambda *rows: torch.cat(rows), *self._trajectories)
+        trajectory = tree_map(lambda *rows: torch.cat(rows), *self._trajectories)
         return Best(torch.cat(self._commands), trajectory)
 
 
@@ -94,7 +94,7 @@ class DeviceRecord(Record):
         cost, index = scores.ranked.min(dim=1)
         if running is not None:
             cost = torch.where(torch.tensor(running, device=cost.device), cost, torch.inf)
-        taken = map_trajectory(lambda x: chosen(x, index).unsqueeze(1), trajectory)
+        taken = tree_map(lambda x: chosen(x, index).unsqueeze(1), trajectory)
         self._lowest.append(cost)
         self._found.append(Best(chosen(commands, index).unsqueeze(1), taken))
 
@@ -111,7 +111,7 @@ class DeviceRecord(Record):
             return torch.stack([values[i][b] for b, i in enumerate(first)])
 
         commands = pick(*(best.commands for best in self._found))
-        return Best(commands, map_trajectory(pick, *(best.trajectory for best in self._found)))
+        return Best(commands, tree_map(pick, *(best.trajectory for best in self._found)))
 
 
 def cost_curve(objective: Objective, best: Best) -> NDArray[np.float64] | None:
@@ -121,24 +121,3 @@ def cost_curve(objective: Objective, best: Best) -> NDArray[np.float64] | None:
         return None
     values = curve(best.trajectory, best.commands)
     return None if values is None else np.asarray(as_tensor(values, torch.device("cpu"))[:, 0].detach().double())
-
-
-def map_trajectory(function: Callable[..., Tensor], *trajectories: Any) -> Any:
-    """Apply `function` to the arrays in trajectories of the same build: tensors, dicts, tuples or lists
-    of them.
-
-    Returns None for a trajectory of any other type: its best candidate cannot be taken out, so it has no
-    curve.
-    """
-    first = trajectories[0]
-    if isinstance(first, Tensor):
-        return function(*trajectories)
-    if isinstance(first, dict):
-        parts = {key: map_trajectory(function, *(t[key] for t in trajectories)) for key in first}
-        return None if any(part is None for part in parts.values()) else parts
-    if type(first) in (tuple, list):
-        items = [map_trajectory(function, *group) for group in zip(*trajectories, strict=True)]
-        return None if any(item is None for item in items) else type(first)(items)
-    if isinstance(first, np.ndarray):
-        return function(*(as_tensor(t, torch.device("cpu")) for t in trajectories)).numpy()
-    return None

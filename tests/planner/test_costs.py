@@ -1,6 +1,8 @@
 """Costs: bad ones never win, flat ones divide by nothing, any kind of number will do."""
 
 import logging
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -134,7 +136,19 @@ class BatchlessTrajectory:
     """A trajectory the planner knows nothing about."""
 
 
-@pytest.mark.parametrize("build", ["tensor", "numpy", "dict", "tuple", "unknown"])
+@dataclass(frozen=True)
+class Track:
+    position: torch.Tensor
+
+
+class Step(NamedTuple):
+    position: torch.Tensor
+    array: np.ndarray
+
+
+@pytest.mark.parametrize(
+    "build", ["tensor", "numpy", "dict", "tuple", "dataclass", "named tuple", "constant", "unknown"]
+)
 def test_the_curve_is_that_of_the_best_candidate(build):
     class Dynamics:
         def rollout(self, state, actions):
@@ -144,13 +158,19 @@ def test_the_curve_is_that_of_the_best_candidate(build):
                 "numpy": lambda: positions.numpy(),
                 "dict": lambda: {"position": positions},
                 "tuple": lambda: (positions, positions.numpy()),
+                "dataclass": lambda: Track(positions),
+                "named tuple": lambda: Step(positions, positions.numpy()),
+                "constant": lambda: {"position": positions, "period": 0.1},
                 "unknown": BatchlessTrajectory,
             }[build]()
 
     class Objective:
         def positions(self, trajectory):
-            if build == "dict":
+            if build in ("dict", "constant"):
                 return trajectory["position"]
+            if build in ("dataclass", "named tuple"):
+                assert isinstance(trajectory, Track) or isinstance(trajectory.array, np.ndarray)
+                return trajectory.position
             if build == "tuple":
                 assert isinstance(trajectory[1], np.ndarray)
                 return trajectory[0]
@@ -168,7 +188,7 @@ def test_the_curve_is_that_of_the_best_candidate(build):
 
     plans = small("cem").plan(problem(Objective(), 2, dynamics=Dynamics()), streams(2))
     for plan in plans:
-        if build == "unknown":
+        if build in ("constant", "unknown"):
             assert plan.predicted_cost_curve is None
         else:
             expected = ((plan.actions.cumsum(axis=0)[::2] - 0.5) ** 2).sum(-1)
