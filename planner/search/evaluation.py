@@ -74,8 +74,8 @@ def lowest_of_finite(values: NDArray[Any]) -> list[tuple[int, float]] | None:
     found = []
     for row in values:
         index = int(row.argmin())
-        cost = float(row[index])
-        if not (math.isfinite(cost) and math.isfinite(row[row.argmax()])):
+        cost = row.item(index)
+        if not (math.isfinite(cost) and math.isfinite(row.item(row.argmax()))):
             return None
         found.append((index, cost))
     return found
