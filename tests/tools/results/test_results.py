@@ -43,7 +43,7 @@ def test_nothing_measured_is_an_empty_page(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_rows_that_were_measured_elsewhere_stay(tmp_path: Path) -> None:
-    before = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    before = (Path(__file__).parents[3] / "docs" / "results.md").read_text(encoding="utf-8")
     lines = [line for line in before.splitlines() if line.startswith("| `")]
     assert len(lines) > 20
     assert page(tmp_path, before) == before
