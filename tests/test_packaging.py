@@ -77,6 +77,16 @@ def test_a_room_imports_no_other(room):
     assert any(modules(room))
 
 
+def test_what_is_shipped_imports_nothing_that_is_not():
+    found = [
+        f"{name}:{line} imports {package}"
+        for name, tree in modules(*SHIPPED)
+        for line, package in imports(tree)
+        if package in {"tests", "tools", "scripts", "examples"}
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_no_pickle_is_read_or_written():
     found = []
     for name, tree in modules(*CODE):
