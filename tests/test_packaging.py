@@ -337,3 +337,19 @@ def test_training_is_started_by_torchrun_where_folders_are_called_as_the_rooms_a
         robotics,
     )
     assert (robotics / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_an_installed_forearm_compares(installed, robotics):
+    compare = [
+        "compare",
+        "task=reach",
+        "planner=cem",
+        "episodes=1",
+        "baselines=[hold]",
+        "films=0",
+        "workers=1",
+        "out=results",
+    ]
+    assert "hold" in told([str(installed / "forearm"), *compare], robotics)
+    assert (robotics / "results" / "results.json").is_file()
