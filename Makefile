@@ -42,17 +42,17 @@ test-mujoco4: setup gl ## the simulators' tests beside MuJoCo 4, in an environme
 test-oldest: setup gl ## the tests beside the oldest releases that are allowed, in an environment of their own
 	@scripts/setup_oldest.sh
 	@$(ONE_THREAD) .venv-oldest/bin/python -m pytest -n '$(TEST_WORKERS)' --dist loadfile \
-	    tests/planner tests/world_model tests/envs tests/control tests/serve tests/forearm tests/test_own_environment.py $(TEST_ARGS)
+	    tests/planner tests/world_model tests/envs tests/control tests/serve tests/forearm tests/tools tests/test_own_environment.py $(TEST_ARGS)
 
 bench: setup-run gl ## time the planners beside other projects' (BENCH_ARGS=--quick: in two minutes), write docs/benchmarks.md
 	@scripts/setup_bench.sh
-	@.venv-bench/bin/python -m forearm.bench $(BENCH_ARGS)
+	@.venv-bench/bin/python -m tools.bench $(BENCH_ARGS)
 
 results: setup gl ## every task under every protocol, floors and ceilings beside (RESULTS_ARGS="--only cube"), write docs/results.md
-	@$(ONE_THREAD) $(BIN)/python -m forearm.results $(RESULTS_ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m tools.results $(RESULTS_ARGS)
 
 reliability: setup gl ## the controller and the server under load and faults (RELIABILITY_ARGS=--quick), write docs/reliability.md
-	@$(ONE_THREAD) $(BIN)/python -m forearm.reliability $(RELIABILITY_ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m tools.reliability $(RELIABILITY_ARGS)
 
 lint: setup ## ruff, format check and mypy: what the pre-commit hooks run
 	@scripts/lint.sh

@@ -4,16 +4,16 @@ from typing import Any
 
 import gymnasium
 
-from envs.behaviour import SKILLS, Skill, expert, explorer
-from envs.catalog import BENCHMARKS
-from envs.contract import Environment, Policy
-from envs.env import CAMERAS, ArmEnv
-from envs.holding import Still
-from envs.mujoco_env import MujocoEnvironment
-from envs.registry import MissingExtra, check_installed, make, names, register_environments
-from envs.rendering import RenderingUnavailable, View, working_backend
-from envs.simulator import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
-from envs.tasks import TASKS, Scene, Task
+from forearm.envs.arm.env import CAMERAS, ArmEnv
+from forearm.envs.arm.skills import SKILLS, Skill, expert, explorer
+from forearm.envs.arm.tasks import TASKS, Scene, Task
+from forearm.envs.benchmarks.catalog import BENCHMARKS
+from forearm.envs.contract import Environment, Policy
+from forearm.envs.holding import Still
+from forearm.envs.mujoco_env import MujocoEnvironment
+from forearm.envs.registry import MissingExtra, check_installed, make, names, register_environments
+from forearm.envs.rendering import RenderingUnavailable, View, working_backend
+from forearm.envs.true_dynamics import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
 
 __all__ = [
     "BENCHMARKS",
@@ -62,7 +62,7 @@ def register(task: Task, skill: Skill | None = None) -> None:
         SKILLS[task.name] = skill
     keywords: dict[str, Any] = {"task": task.name}
     if task.env_id not in gymnasium.registry:
-        gymnasium.register(task.env_id, entry_point="envs.env:ArmEnv", kwargs=keywords)
+        gymnasium.register(task.env_id, entry_point="forearm.envs.arm.env:ArmEnv", kwargs=keywords)
 
 
 for _task in tuple(TASKS.values()):

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from envs.contract import Array, Environment, Policy
+from forearm.envs.contract import Array, Environment, Policy
 
 
 class Skilled(Environment, Protocol):

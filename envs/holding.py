@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from envs.contract import Array
+from forearm.envs.contract import Array
 
 
 class Still:

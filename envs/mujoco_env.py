@@ -13,12 +13,12 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.backend import mujoco
-from envs.contract import Array, Frame, Policy
-from envs.exploration import Explorer
-from envs.holding import Still
-from envs.rendering import View
-from envs.twin import Twin
+from forearm.envs.backend import mujoco
+from forearm.envs.contract import Array, Frame, Policy
+from forearm.envs.exploration import Explorer
+from forearm.envs.holding import Still
+from forearm.envs.rendering import View
+from forearm.envs.twin import Twin
 
 PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
 

@@ -10,19 +10,19 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from envs.backend import mujoco
-from envs.catalog import BENCHMARKS, EXTRAS, MUJOCO, PACKAGES
-from envs.contract import Environment
-from envs.env import ArmEnv
-from envs.tasks import TASKS, Task
+from forearm.envs.arm.env import ArmEnv
+from forearm.envs.arm.tasks import TASKS, Task
+from forearm.envs.backend import mujoco
+from forearm.envs.benchmarks.catalog import BENCHMARKS, EXTRAS, MUJOCO, PACKAGES
+from forearm.envs.contract import Environment
 
 Factory = Callable[..., Environment]
 """Called with a name without its prefix, a camera (or None) and a resolution."""
 
 _ADAPTERS = {
-    "ogbench": ("envs.ogbench", "OGBench"),
-    "metaworld": ("envs.metaworld", "MetaWorld"),
-    "fetch": ("envs.fetch", "Fetch"),
+    "ogbench": ("forearm.envs.benchmarks.ogbench.env", "OGBench"),
+    "metaworld": ("forearm.envs.benchmarks.metaworld", "MetaWorld"),
+    "fetch": ("forearm.envs.benchmarks.fetch.env", "Fetch"),
 }
 _OWN: dict[str, tuple[Factory, tuple[str, ...]]] = {}
 

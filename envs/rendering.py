@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import forks
-from envs.backend import mujoco
-from envs.forks import RenderingUnavailable
-from envs.uploads import Change
+from forearm.envs import forks
+from forearm.envs.backend import mujoco
+from forearm.envs.forks import RenderingUnavailable
+from forearm.envs.uploads import Change
 
 BACKENDS = ("egl", "osmesa", "glfw")
 

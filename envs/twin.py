@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.backend import mujoco
-from envs.rendering import Renderer, View
-from envs.uploads import Copies
+from forearm.envs.backend import mujoco
+from forearm.envs.rendering import Renderer, View
+from forearm.envs.uploads import Copies
 
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 ROOM = 10_000

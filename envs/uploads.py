@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.backend import mujoco
+from forearm.envs.backend import mujoco
 
 COPIED = (
     *("tex_data", "tex_colorspace", "hfield_data", "hfield_size"),

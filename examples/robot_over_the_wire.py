@@ -20,12 +20,12 @@ import mujoco
 import numpy as np
 from PIL import Image, ImageDraw
 
-import envs
+from forearm import envs
+from forearm.common.seeds import evaluation_reset_seed
 from forearm.control import Command, Controller, Timing, load_robot
-from forearm.control.body import ToolBody
-from forearm.film import enlarged
-from forearm.seeds import evaluation_reset_seed
-from forearm.serve import RemoteMind
+from forearm.control.action_adapter import ToolActionAdapter
+from forearm.evaluation.film import enlarged
+from forearm.serve import RemotePlanSource
 
 BEAT = 0.01
 FRAME_EVERY = 10  # beats
@@ -127,15 +127,15 @@ def write_film(path: Path, robot: SimulatedRobot, film: list, title: str) -> Non
             writer.append_data(np.asarray(page))
 
 
-def connection(kind: str, url: str) -> RemoteMind:
+def connection(kind: str, url: str) -> RemotePlanSource:
     """Plans from the server, asked by openpi's stock client or by ours."""
     if kind == "forearm":
         from forearm.serve import Client
 
-        return RemoteMind(lambda: Client(url))
+        return RemotePlanSource(lambda: Client(url))
     from openpi_client.websocket_client_policy import WebsocketClientPolicy
 
-    return RemoteMind(lambda: WebsocketClientPolicy(url))
+    return RemotePlanSource(lambda: WebsocketClientPolicy(url))
 
 
 def main() -> int:
@@ -147,7 +147,7 @@ def main() -> int:
     parser.add_argument("--films", type=int, default=1, help="first episodes to film")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    words = ["-c", "import sys; from forearm.cli import main; sys.exit(main())", "serve", "task=push", "port=0"]
+    words = ["-c", "import sys; from forearm.cli.main import main; sys.exit(main())", "serve", "task=push", "port=0"]
     with subprocess.Popen([sys.executable, "-u", *words], stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -159,14 +159,14 @@ def main() -> int:
             solved = 0
             for episode in range(options.episodes):
                 robot = SimulatedRobot(episode)
-                mind = connection(options.client, url)
+                source = connection(options.client, url)
                 timing = Timing(deadline_ms=100.0)
                 with Controller(
-                    mind, load_robot("panda"), ToolBody("push"), timing=timing, clock=robot.clock
+                    source, load_robot("panda"), ToolActionAdapter("push"), timing=timing, clock=robot.clock
                 ) as control:
                     success, film, latest = drive(robot, control)
                     counts = control.counts
-                mind.close()
+                source.close()
                 solved += success
                 verdict = f"{'reached' if success else 'not reached'}, {robot.env.distance() * 1000:.0f} mm"
                 pace = f"{len(film) / 10:.1f} s, latest beat {1e3 * latest:.1f} ms late"

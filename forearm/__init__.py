@@ -16,22 +16,33 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from envs import Environment
+    from forearm.agent.loaded_model import LoadedModel, load, plan
     from forearm.control.controller import Controller
-    from forearm.planning import Brain, load, plan
+    from forearm.envs import Environment
 
 __version__ = "0.1.0"
-__all__ = ["Brain", "Controller", "ForearmError", "compare", "load", "make_env", "plan"]
+__all__ = ["Controller", "ForearmError", "LoadedModel", "compare", "load", "make_env", "plan"]
 
 _LAZY = {
-    "Brain": "forearm.planning",
+    "LoadedModel": "forearm.agent.loaded_model",
     "Controller": "forearm.control.controller",
-    "load": "forearm.planning",
-    "plan": "forearm.planning",
+    "load": "forearm.agent.loaded_model",
+    "plan": "forearm.agent.loaded_model",
 }
 
 
+_RENAMED = {"Brain": "LoadedModel"}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        import warnings
+
+        new = _RENAMED[name]
+        warnings.warn(
+            f"forearm.{name} is now forearm.{new}; the old name goes with 0.2", DeprecationWarning, stacklevel=2
+        )
+        name = new
     # torch and MuJoCo take seconds to import: `import forearm` alone must not.
     if name in _LAZY:
         import importlib
@@ -44,9 +55,9 @@ def make_env(task: str = "reach", camera: str | None = None, resolution: int = 6
     """The simulator of a task; raises ValueError for an unknown one, `ForearmError` for one that has none,
     `envs.MissingExtra` for a benchmark that is not installed.
     """
-    import envs
-    from forearm.settings import options
-    from forearm.worlds import check_simulator
+    from forearm import envs
+    from forearm.evaluation.env_pool import check_simulator
+    from forearm.settings.compose import options
 
     if task in options("task"):
         check_simulator(task, "make_env")
@@ -68,10 +79,10 @@ def compare(
     Raises `ForearmError` for unknown names and settings. With several workers, call it from a script that
     is guarded by `if __name__ == "__main__":`, as every program that spawns processes must be.
     """
-    from forearm.compare_command import comparison_of
-    from forearm.comparison import compare as run
-    from forearm.settings import load as load_settings
-    from forearm.values import word
+    from forearm.cli.compare import comparison_of
+    from forearm.evaluation.comparison import compare as run
+    from forearm.settings.compose import load as load_settings
+    from forearm.settings.words import word
 
     names = {"task": task, "planner": planner}
     words = [word(key, value) for key, value in {**names, **settings}.items()]

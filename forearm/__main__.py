@@ -2,7 +2,7 @@
 
 import sys
 
-from forearm.cli import main
+from forearm.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from planner import checks
-from planner.evaluation import as_tensor, residuals_of
-from planner.problem import Objective
+from forearm.planner import checks
+from forearm.planner.problem import Objective, as_tensor, residuals_of
 
 NAMED = ("last", "sum", "exp", "min")
 

@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from planner import checks
-from planner.apart import products
-from planner.evaluation import as_tensor, residuals_of
-from planner.horizon import OverHorizon
-from planner.problem import Objective
+from forearm.planner import checks
+from forearm.planner.horizon import OverHorizon
+from forearm.planner.problem import Objective, as_tensor, residuals_of
+from forearm.planner.sampling.apart import products
 
 
 class LatentDistance:

@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from planner import document as check
-from planner.document import PlanError
+from forearm.planner import plan_json as check
+from forearm.planner.plan_json import PlanError
 
 VERSION = 1
 Stopped = Literal["iterations", "deadline", "converged"]

@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from world_model.backbone import BackboneError, load_weights, make_model
-from world_model.checkpoint import write_whole
-from world_model.dataset import DatasetError
+from forearm.world_model.data import DatasetError
+from forearm.world_model.model.backbone import BackboneError, load_weights, make_model
+from forearm.world_model.runtime.checkpoint import write_whole
 
 WRAPPERS = ("state_dict", "model")
 """Under which names training scripts store the weights among other things."""

@@ -15,8 +15,8 @@ import mujoco
 import numpy as np
 from PIL import Image
 
-import envs
-from envs.twin import Twin
+from forearm import envs
+from forearm.envs.twin import Twin
 
 TASKS = ("ogbench/cube-single", "ogbench/scene", "metaworld/push-v3", "fetch/push")
 SIDE, SHOWN = 64, 192

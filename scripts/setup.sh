@@ -9,12 +9,14 @@ python=${PYTHON:-python3}
 stamp=.venv/.forearm-setup
 log=.venv/setup.log
 # A fingerprint, not a file time: a checkout or a branch switch changes times without changing contents.
-wanted=$(cat pyproject.toml constraints.txt scripts/setup.sh | sha256sum | cut -d' ' -f1)
+wanted=$(cat pyproject.toml setup.py constraints.txt scripts/setup.sh | sha256sum | cut -d' ' -f1)
 
 fail() {
     echo "setup: $*" >&2
     exit 1
 }
+
+scripts/link_rooms.sh
 
 have_level='' have_hash='' have_root=''
 if [ -f "$stamp" ]; then read -r have_level have_hash have_root <"$stamp" || true; fi

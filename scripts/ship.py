@@ -14,8 +14,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from world_model.checkpoint import HEADS, load_checkpoint, pretrained_folder, save_checkpoint
-from world_model.heads_checkpoint import heads_path, load_heads, save_heads
+from forearm.world_model.heads.checkpoint import heads_path, load_heads, save_heads
+from forearm.world_model.runtime.checkpoint import HEADS, load_checkpoint, pretrained_folder, save_checkpoint
 
 Module = TypeVar("Module", bound=nn.Module)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import envs
-from envs import registry
-from forearm import cli, settings
+from forearm import envs
+from forearm.cli import main as cli
+from forearm.envs import registry
+from forearm.settings import compose as settings
 
 PAGE = (Path(__file__).parents[1] / "docs" / "own_environment.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.S | re.M)

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +18,16 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("planner", "world_model", "envs")
-CODE = (*ROOMS, "forearm", "configs")
+CODE = (*ROOMS, "forearm", "configs", "tools")
+SHIPPED = (*ROOMS, "forearm", "configs")
 # What a room must not know, beside the other rooms and the front door.
 FOREIGN = {
     "planner": {"mujoco", "gymnasium", "PIL", "imageio", "pyarrow", "av", "safetensors"},
     "world_model": {"mujoco", "gymnasium", "ogbench", "metaworld"},
     "envs": {"torch", "safetensors"},
 }
+# What the wheel holds of every folder that is shipped.
+HELD = ("*.py", "py.typed", "*.yaml", "pretrained/*.safetensors", "pretrained/*.json", "assets/*")
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
 if sys.version_info >= (3, 11):
@@ -39,13 +44,16 @@ def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Line and top-level package of every absolute import, those inside functions included."""
+    """Line and package of every absolute import, those inside functions included; of ours, with the room."""
     for node in ast.walk(tree):
+        names = []
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name.partition(".")[0]
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.lineno, node.module.partition(".")[0]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            top, *rest = name.split(".")
+            yield node.lineno, f"forearm.{rest[0]}" if top == "forearm" and rest else top
 
 
 def project() -> dict:
@@ -58,15 +66,25 @@ def normal(name: str) -> str:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_no_other(room):
-    forbidden = (set(ROOMS) - {room}) | {"forearm", "configs", "tests"} | FOREIGN[room]
     found = [
         f"{name}:{line} imports {package}"
         for name, tree in modules(room)
         for line, package in imports(tree)
-        if package in forbidden
+        if package in {"tests", "tools"} | FOREIGN[room]
+        or (package.partition(".")[0] == "forearm" and package != f"forearm.{room}")
     ]
     assert not found, "\n".join(found)
     assert any(modules(room))
+
+
+def test_what_is_shipped_imports_nothing_that_is_not():
+    found = [
+        f"{name}:{line} imports {package}"
+        for name, tree in modules(*SHIPPED)
+        for line, package in imports(tree)
+        if package in {"tests", "tools", "scripts", "examples"}
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_no_pickle_is_read_or_written():
@@ -130,7 +148,7 @@ def test_the_lower_end_of_every_range_is_what_the_oldest_are_tested_with():
 
 
 def test_the_catalogue_asks_for_the_same_mujoco_as_the_extras():
-    from envs import catalog
+    from forearm.envs.benchmarks import catalog
 
     extras = project()["optional-dependencies"]
     for benchmark, extra in catalog.EXTRAS.items():
@@ -182,9 +200,11 @@ def wheel(tmp_path_factory) -> Path:
     """The wheel, built offline from a copy so that nothing is left in the checkout."""
     pytest.importorskip("setuptools")
     source = tmp_path_factory.mktemp("source")
-    for name in CODE:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "LICENSE", "README.md"):
+    for name in SHIPPED:
+        # forearm/planner and its like are links of the checkout.
+        linked = SHIPPED if name == "forearm" else ()
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", *linked))
+    for name in ("pyproject.toml", "setup.py", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, source / name)
     out = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
@@ -196,17 +216,15 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_wheel_holds_all_that_is_not_code_as_well(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"forearm/cli.py", "planner/__init__.py", "envs/__init__.py", "world_model/__init__.py"} <= names
-    patterns = {"configs": ["*.yaml"], "world_model": ["pretrained/*.safetensors", "pretrained/*.json"]}
-    for folder, globs in {**patterns, "envs": ["assets/*"], "forearm": ["py.typed"]}.items():
-        for glob in globs:
-            here = [path for path in (ROOT / folder).rglob(glob) if path.is_file()]
-            shipped = {path.relative_to(ROOT).as_posix() for path in here}
-            assert shipped <= names, f"the wheel lacks {sorted(shipped - names)}"
-    assert any(name.startswith("configs/") and name.endswith(".yaml") for name in names)
-    assert any(name.startswith("world_model/pretrained/") and name.endswith(".safetensors") for name in names)
+    for folder in SHIPPED:
+        here = {path for glob in HELD for path in (ROOT / folder).rglob(glob) if path.is_file()}
+        installed = "" if folder == "forearm" else "forearm/"
+        shipped = {installed + path.relative_to(ROOT).as_posix() for path in here}
+        assert shipped <= names, f"the wheel lacks {sorted(shipped - names)}"
+    for room, kind in (("configs", "yaml"), ("world_model/pretrained", "safetensors"), ("envs/arm/assets", "xml")):
+        assert any(name.startswith(f"forearm/{room}/") and name.endswith(f".{kind}") for name in names)
     tops = {name.partition("/")[0] for name in names if not name.partition("/")[0].endswith(".dist-info")}
-    assert tops == set(CODE)
+    assert tops == {"forearm"}
     assert any(name.endswith("/LICENSE") for name in names)
 
 
@@ -216,7 +234,7 @@ def test_wheel_works_outside_the_checkout(wheel, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    script = "import forearm.cli as c; code = c.main(['list']); print(c.__file__); raise SystemExit(code)"
+    script = "import forearm.cli.main as c; code = c.main(['list']); print(c.__file__); raise SystemExit(code)"
     command = [sys.executable, "-c", script]
     run = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
@@ -224,3 +242,114 @@ def test_wheel_works_outside_the_checkout(wheel, tmp_path):
     for word in ("reach", "push", "cem", "mppi"):
         assert word in run.stdout
     assert not list(elsewhere.iterdir()), "a command that only lists leaves nothing behind"
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The programs of a fresh environment in which the wheel is installed; what it depends on is lent from here."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        str(wheel),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    (site,) = folder.glob("lib/python*/site-packages")
+    # A line of a .pth file lends packages, and not what the .pth files beside them add: not this checkout.
+    (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python.parent
+
+
+@pytest.fixture
+def robotics(tmp_path: Path) -> Path:
+    """A folder with modules of its own that are called as the rooms are."""
+    for name in ("envs", "planner", "world_model", "configs", "forearm_task"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        (tmp_path / "mine" / name / "__init__.py").write_text(f"MINE = '{name}'\n")
+    return tmp_path / "mine"
+
+
+def told(command: list[str], folder: Path) -> str:
+    """What a command says that runs in `folder` as a user's would, without this checkout on its path."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    run = subprocess.run(
+        command, cwd=folder, env={**environment, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+def test_a_fresh_environment_gets_one_name(installed, robotics):
+    script = (
+        "import importlib.metadata as m, pathlib; files = m.files('forearm');"
+        "print(sorted({f.parts[0] for f in files} - {'..'}))"
+    )
+    tops = told([str(installed / "python"), "-c", script], robotics)
+    assert re.fullmatch(r"\['forearm', 'forearm-[0-9.]+\.dist-info'\]\n", tops)
+    assert (installed / "forearm").is_file()
+
+
+def test_commands_work_where_folders_are_called_as_the_rooms_are(installed, robotics):
+    python = str(installed / "python")
+    for command in ([str(installed / "forearm")], [python, "-m", "forearm"]):
+        listing = told([*command, "list"], robotics)
+        assert "reach" in listing and "mppi" in listing
+    script = (
+        "import envs, planner, forearm, forearm.planner; print(envs.MINE, planner.MINE, forearm.planner.CEM.__name__)"
+    )
+    assert told([python, "-c", script], robotics) == "envs planner CEM\n"
+
+
+@pytest.mark.slow
+def test_training_is_started_by_torchrun_where_folders_are_called_as_the_rooms_are(installed, robotics):
+    collect = ["collect", "task=reach", "episodes=4", "steps=20", "out=data", "workers=1"]
+    told([str(installed / "forearm"), *collect], robotics)
+    train = [
+        "train",
+        "task=reach",
+        "data=data",
+        "out=model",
+        "world_model.train.steps=2",
+        "world_model.train.batch=16",
+        "world_model.loss.rollout=2",
+        "world_model.train.validation=0.5",
+    ]
+    told(
+        [
+            str(installed / "python"),
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node=2",
+            "-m",
+            "forearm",
+            *train,
+        ],
+        robotics,
+    )
+    assert (robotics / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_an_installed_forearm_compares(installed, robotics):
+    compare = [
+        "compare",
+        "task=reach",
+        "planner=cem",
+        "episodes=1",
+        "baselines=[hold]",
+        "films=0",
+        "workers=1",
+        "out=results",
+    ]
+    assert "hold" in told([str(installed / "forearm"), *compare], robotics)
+    assert (robotics / "results" / "results.json").is_file()

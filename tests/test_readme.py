@@ -10,7 +10,7 @@ def test_the_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.S | re.M)
     assert len(blocks) >= 4
-    import envs
+    from forearm import envs
 
     known = dict(envs.TASKS)
     names: dict = {"__name__": "readme"}

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from world_model.device import choose
+from forearm.world_model.device import choose
 
 
 def count() -> int:

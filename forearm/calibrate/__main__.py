@@ -35,25 +35,27 @@ def main(argv: list[str] | None = None) -> int:
 
 def calibrate(options: Any) -> str:
     """What `main` does; returns what to say."""
+    from forearm.agent.loaded_model import load
     from forearm.calibrate import fitting
     from forearm.calibrate.motion import STEPS, Watcher, driven, explored
-    from forearm.control.body import ToolBody
+    from forearm.control.action_adapter import ToolActionAdapter
     from forearm.control.calibration import Calibration, save_calibration
-    from forearm.control.robot import load_robot
-    from forearm.planning import load
+    from forearm.control.robots.robot import load_robot
 
     if options.fit_episodes < 10 or min(options.hours, options.count_hours) <= 0 or options.drives < 2:
         raise ValueError("expected 10 fit-episodes, some hours and 2 drives at least")
-    brain = load(options.task) if options.checkpoint is None else load(options.checkpoint, task=options.task)
-    robot, body = load_robot(options.robot), ToolBody(options.task)
-    watcher = Watcher(brain, robot, body)
-    bounding, counting = (round(3600 * hours / (STEPS * body.period)) for hours in (options.hours, options.count_hours))
+    loaded = load(options.task) if options.checkpoint is None else load(options.checkpoint, task=options.task)
+    robot, adapter = load_robot(options.robot), ToolActionAdapter(options.task)
+    watcher = Watcher(loaded, robot, adapter)
+    bounding, counting = (
+        round(3600 * hours / (STEPS * adapter.period)) for hours in (options.hours, options.count_hours)
+    )
     looks = fitting.fitted(list(explored(watcher, FIT_SEED, options.fit_episodes)))
     drives = list(driven(watcher, BOUND_SEED, options.drives, options.seconds))
     first, rest = drives[: len(drives) // 2], drives[len(drives) // 2 :]
     looks = fitting.bounded(looks, [*explored(watcher, BOUND_SEED, bounding), *first])
     counted = fitting.false_stops(looks, [*explored(watcher, COUNT_SEED, counting), *rest])
-    radius = fitting.radius(drives, body.task.success_radius)
+    radius = fitting.radius(drives, adapter.task.success_radius)
     hours = options.count_hours + len(rest) * options.seconds / 3600
     measured = {
         "hours": round(hours, 3),
@@ -62,7 +64,7 @@ def calibrate(options: Any) -> str:
         "fit_episodes": options.fit_episodes,
         "robot": robot.name,
     }
-    path = save_calibration(brain.task, brain.document, Calibration(looks, radius), measured)
+    path = save_calibration(loaded.task, loaded.document, Calibration(looks, radius), measured)
     return f"written: {path}; {counted} false stops in {hours:.2f} h of held-out motion"
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from forearm.calibrate.motion import Shown
-from forearm.control.gate import SURE, Looks
-from forearm.control.trajectory import Array
+from forearm.control.frame_gate import SURE, Looks
+from forearm.control.trajectories.trajectory import Array
 
 DIRECTIONS = 24
 """Ways in which pictures usually vary."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.control.gate import picture
-from forearm.control.trajectory import Array
+from forearm.control.frame_gate import picture
+from forearm.control.trajectories.trajectory import Array
 
 if TYPE_CHECKING:
-    from forearm.control.body import ToolBody
-    from forearm.control.robot import Robot
-    from forearm.planning import Brain
+    from forearm.agent.loaded_model import LoadedModel
+    from forearm.control.action_adapter import ToolActionAdapter
+    from forearm.control.robots.robot import Robot
 
 STEPS = 50
 """Control steps of an explorer's episode."""
@@ -35,8 +35,8 @@ class Shown:
 class Watcher:
     """Keeps what a model sees in frames."""
 
-    def __init__(self, brain: "Brain", robot: "Robot", body: "ToolBody") -> None:
-        self.brain, self.robot, self.body = brain, robot, body
+    def __init__(self, loaded: "LoadedModel", robot: "Robot", adapter: "ToolActionAdapter") -> None:
+        self.loaded, self.robot, self.adapter = loaded, robot, adapter
 
     def shown(self, observations: list[dict[str, Any]], distance: Any = None, nearness: Any = None) -> Shown:
         """Of the observations of one episode."""
@@ -44,8 +44,8 @@ class Watcher:
 
         frames = np.stack([seen["pixels"] for seen in observations])
         with torch.inference_mode():
-            latents = self.brain.model.encode(frames).double().numpy()
-        positions = np.stack([self.body.read(seen) for seen in observations])
+            latents = self.loaded.model.encode(frames).double().numpy()
+        positions = np.stack([self.adapter.read(seen) for seen in observations])
         return Shown(
             latents,
             np.stack([picture(frame) for frame in frames]),
@@ -57,10 +57,10 @@ class Watcher:
 
 def explored(watcher: Watcher, seed: int, episodes: int) -> Iterator[Shown]:
     """Episodes of the task's explorer, from resets that data collections are drawn from."""
-    import envs
-    from forearm.seeds import collection_reset_seed, collection_rng
+    from forearm import envs
+    from forearm.common.seeds import collection_reset_seed, collection_rng
 
-    env = envs.make(str(watcher.brain.task["name"]), None, watcher.brain.resolution)
+    env = envs.make(str(watcher.loaded.task["name"]), None, watcher.loaded.resolution)
     for episode in range(episodes):
         seen, _ = env.reset(seed=collection_reset_seed(seed, episode), options={"goal": False})
         policy, observations = env.explorer(collection_rng(seed, episode)), [seen]
@@ -73,14 +73,14 @@ def explored(watcher: Watcher, seed: int, episodes: int) -> Iterator[Shown]:
 
 def driven(watcher: Watcher, seed: int, episodes: int, seconds: float) -> Iterator[Shown]:
     """Held-out episodes of the task that a controller drives for so long each, whether it has arrived or not."""
+    from forearm.calibrate.simulated_arm import BEAT, FRAME_EVERY, SimulatedArm
     from forearm.control import Controller
-    from forearm.control.mind import LatentMind
-    from forearm.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
+    from forearm.control.plan_source import LocalPlanSource
 
-    mind = LatentMind(watcher.brain)  # it has no radius, so that the controller does not stop there
-    arm = SimulatedArm(str(watcher.brain.task["name"]), seed, watcher.brain.resolution)
+    source = LocalPlanSource(watcher.loaded)  # it has no radius, so that the controller does not stop there
+    arm = SimulatedArm(str(watcher.loaded.task["name"]), seed, watcher.loaded.resolution)
     for _ in range(episodes):
-        control = Controller(mind, watcher.robot, watcher.body, mode="inline", clock=lambda: 0.0)
+        control = Controller(source, watcher.robot, watcher.adapter, mode="inline", clock=lambda: 0.0)
         control.reset(arm.goal)
         observations, distance, nearness = list[dict[str, Any]](), list[float](), list[float]()
         for beat in range(round(seconds / BEAT)):
@@ -89,7 +89,7 @@ def driven(watcher: Watcher, seed: int, episodes: int, seconds: float) -> Iterat
             if seen is not None:
                 observations.append(seen)
                 distance.append(arm.env.distance())
-                apart = mind.distance()
+                apart = source.distance()
                 assert apart is not None
                 nearness.append(apart)
             arm.move(command, watcher.robot)

@@ -6,12 +6,12 @@ from forearm.control.command import Command, Status
 
 if TYPE_CHECKING:
     from forearm.control.controller import Controller
-    from forearm.control.robot import Robot, load_robot
+    from forearm.control.robots.robot import Robot, load_robot
     from forearm.control.timing import Timing
 
 __all__ = ["Command", "Controller", "Robot", "Status", "Timing", "load_robot"]
 
-_LAZY = {"Controller": "controller", "Timing": "timing", "Robot": "robot", "load_robot": "robot"}
+_LAZY = {"Controller": "controller", "Timing": "timing", "Robot": "robots.robot", "load_robot": "robots.robot"}
 
 
 def __getattr__(name: str) -> Any:

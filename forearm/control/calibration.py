@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from forearm.control.gate import Looks
+from forearm.common.files import write_json
+from forearm.control.frame_gate import Looks
 from forearm.errors import ForearmError, one_line
-from forearm.files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Calibration:
 
 def calibration_path(task: Mapping[str, Any]) -> Path:
     """Where the calibration of a task's checkpoint lies, or would lie: beside it, with the task's name if need be."""
-    from world_model.checkpoint import CALIBRATION, locate
+    from forearm.world_model.runtime.checkpoint import CALIBRATION, locate
 
     named = str(task["checkpoint"])
     file = locate(Path(named).expanduser() if "/" in named else named)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from forearm.control.trajectory import Array
+from forearm.control.trajectories.trajectory import Array
 
 
 class Status(str, Enum):

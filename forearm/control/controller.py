@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from forearm.control.arm_time import Pace, Tick
-from forearm.control.body import Body
+from forearm.control.action_adapter import ActionAdapter
 from forearm.control.command import MOVING, Command, Status
+from forearm.control.committed_motion import Motion
 from forearm.control.episode import Episode, Frame, Sent
 from forearm.control.fault import Kind
-from forearm.control.gate import Gate
-from forearm.control.intake import Seen, drives_off
-from forearm.control.mind import Mind
-from forearm.control.motion import Motion
-from forearm.control.robot import Robot
+from forearm.control.frame_gate import Gate
+from forearm.control.observation_gate import Seen, drives_off
+from forearm.control.pausable_clock import Pace, Tick
+from forearm.control.plan_source import PlanSource
+from forearm.control.robots.robot import Robot
 from forearm.control.thinking import Mode, Thinking
 from forearm.control.timing import Timing
 from forearm.control.whereabouts import NOISE, STILL, Whereabouts
@@ -37,9 +37,9 @@ class Controller(Thinking):
     """Brings a robot to what a goal shows, within its limits; see the module. Thread-safe.
 
     Args:
-        mind: what plans.
+        source: what plans.
         robot: what moves, and its limits.
-        body: what a command of the mind means for the robot's joints.
+        adapter: what an action of the plan means for the robot's joints.
         timing: when what is done.
         mode: `thread` thinks in the background; `inline` thinks within `act`; `manual` leaves it to the caller, who
             calls `think()`.
@@ -47,8 +47,8 @@ class Controller(Thinking):
             mode. `now` must be of the same clock.
         gate: what frames must look like to be believed; None: any of the right shape.
 
-    Raises ValueError for an unknown mode, `ForearmError` for a mind that plans at another rate than the body's, and for
-    a body whose commands are another arm's.
+    Raises ValueError for an unknown mode, `ForearmError` for a source that plans at another rate than the
+    adapter's, and for an adapter whose commands are another arm's.
 
     Attributes:
         plan: the last plan that was followed, None before the first of a goal.
@@ -57,9 +57,9 @@ class Controller(Thinking):
 
     def __init__(
         self,
-        mind: Mind,
+        source: PlanSource,
         robot: Robot,
-        body: Body,
+        adapter: ActionAdapter,
         *,
         timing: Timing | None = None,
         mode: Mode = "thread",
@@ -69,7 +69,7 @@ class Controller(Thinking):
         self._sent = Sent()
         self._new = True  # whether this is the first beat since a reset: whatever the clock did before it is forgiven
         self._kept: np.ndarray | None = None  # what a fault left the axes at that are not watched
-        super().__init__(mind, robot, body, timing=timing, mode=mode, clock=clock, gate=gate)
+        super().__init__(source, robot, adapter, timing=timing, mode=mode, clock=clock, gate=gate)
         wholesale = self.timing.max_off_path
         allowed = self.robot.following_error if wholesale is None else np.full(self.robot.axes, wholesale)
         self._whereabouts = Whereabouts(self.robot.limits, allowed)
@@ -97,32 +97,32 @@ class Controller(Thinking):
 
         Raises what `forearm.load` raises, and `ForearmError` for an unknown robot or planner.
         """
-        from forearm.control.body import ToolBody
+        from forearm.agent.camera_check import views_for
+        from forearm.agent.loaded_model import load
+        from forearm.control.action_adapter import ToolActionAdapter
         from forearm.control.calibration import calibration_of
-        from forearm.control.mind import LatentMind
-        from forearm.control.robot import load_robot
-        from forearm.planning import load
-        from forearm.views import views_for
+        from forearm.control.plan_source import LocalPlanSource
+        from forearm.control.robots.robot import load_robot
 
         arm = load_robot(robot) if isinstance(robot, str) else robot
-        brain = load(task) if checkpoint is None else load(checkpoint, task=task)
-        body = ToolBody(str(brain.task["name"]))
-        views = views_for(brain) if check_goals else None
-        known = calibration_of(brain.task, brain.document)
+        loaded = load(task) if checkpoint is None else load(checkpoint, task=task)
+        adapter = ToolActionAdapter(str(loaded.task["name"]))
+        views = views_for(loaded) if check_goals else None
+        known = calibration_of(loaded.task, loaded.document)
         if check_frames:
             settings.setdefault("gate", Gate(arm, known.looks))
-        return cls(LatentMind(brain, planner, seed, views, known.radius), arm, body, **settings)
+        return cls(LocalPlanSource(loaded, planner, seed, views, known.radius), arm, adapter, **settings)
 
     # -- what the caller does ------------------------------------------------------------------------------------
 
     def reset(self, goal: Any, *, moved: bool = False) -> None:
         """Begin anew with another goal (None: none), and clear a fault. An arm that moves comes to a stop first.
 
-        Raises nothing: a goal that the mind refuses shows as status `refused`, with the reason. After a fault, the arm
-        is taken to be where the next reading says. What the clock does between this call and the next beat is no fault.
+        Raises nothing: a goal that the source refuses shows as status `refused`, with the reason. After a fault, the
+        arm is taken to be where the next reading says. What the clock does until the next beat is no fault.
 
         Args:
-            goal: what the mind takes for one.
+            goal: what the source takes for one.
             moved: somebody else has moved the arm meanwhile, and it stands still: it is where the next reading says,
                 and until then nothing may be sent to it.
         """
@@ -137,7 +137,7 @@ class Controller(Thinking):
             self._episode, self._new = Episode(goal), True
             self._epoch += 1
             self.plan = None
-            self._intake.reset()
+            self._observation_gate.reset()
             self._whereabouts.misled = False
             if self._moving():
                 self._stop(self._time.last, "a new goal")
@@ -162,7 +162,7 @@ class Controller(Thinking):
             now = self._time.now
             if drives_off(observation):
                 self._latch(Kind.DRIVE, "the drives are off")
-            seen = None if observation is None else self._intake.take(observation, now)
+            seen = None if observation is None else self._observation_gate.take(observation, now)
             if seen is not None:
                 self._believe(seen)
             self._watch(now)
@@ -185,10 +185,10 @@ class Controller(Thinking):
     @property
     def counts(self) -> dict[str, int]:
         """What has happened so far, by name: frames taken in and refused by reason; plans made, late, shaped, cut,
-        refused, dropped; beats missed, stops, failures of the mind.
+        refused, dropped; beats missed, stops, failures of the source of plans.
         """
         with self._lock:
-            return dict(self._counts + self._intake.counts)
+            return dict(self._counts + self._observation_gate.counts)
 
     def close(self) -> None:
         """End the background thread. The arm should be at rest."""
@@ -226,7 +226,7 @@ class Controller(Thinking):
         at_stake = self._motion is not None and (self._moving_before(tick) or self._episode.goal is not None)
         if tick.pace is Pace.BACK:
             self._break_off()
-            self._intake.reset()
+            self._observation_gate.reset()
             if at_stake and not new:
                 self._latch(Kind.CLOCK, f"the clock went back by {tick.seconds:.4g} s")
             elif self._motion is not None:
@@ -349,7 +349,7 @@ class Controller(Thinking):
             self._try_to_stop(own)
         if episode.goal is None:
             return
-        age = now - self._intake.newest_frame
+        age = now - self._observation_gate.newest_frame
         if age <= self.timing.max_frame_age:
             episode.stale = False
         elif np.isfinite(age) and not episode.stale:
@@ -360,7 +360,7 @@ class Controller(Thinking):
     def _command(self, now: float) -> Command:
         if self._motion is None:
             status = Status.FAULT if self._fault else Status.WAITING
-            why = self._fault.why or self._intake.why or "no readings yet"
+            why = self._fault.why or self._observation_gate.why or "no readings yet"
             return Command(now, None, None, None, status, reason=why)
         own, count = self._time.own(now), len(self.robot.joints)
         state = self._motion.at(own)
@@ -393,7 +393,7 @@ class Controller(Thinking):
         if self._unseen:
             return Status.STALE, f"{episode.paused}, and no reading since"
         if episode.stale:
-            return Status.STALE, self._intake.why or "the newest frame is too old"
+            return Status.STALE, self._observation_gate.why or "the newest frame is too old"
         if episode.doubt:
             return Status.STALE, episode.doubt
         if episode.arrival.here:
@@ -404,5 +404,5 @@ class Controller(Thinking):
             return Status.PLANNING, f"{episode.paused}: the arm begins again from rest"
         if episode.planned:
             return Status.ENDED, "the last plan is used up"
-        waiting = not np.isfinite(self._intake.newest_frame)
-        return Status.PLANNING, (self._intake.why or "no frame has come yet") if waiting else ""
+        waiting = not np.isfinite(self._observation_gate.newest_frame)
+        return Status.PLANNING, (self._observation_gate.why or "no frame has come yet") if waiting else ""

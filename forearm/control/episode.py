@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.control.arrival import Arrival
-from forearm.control.trajectory import Array
+from forearm.control.trajectories.trajectory import Array
 
 WAITING_FRAMES = 16
 """Frames that may wait to be seen; beyond that the oldest are skipped."""
@@ -25,10 +25,11 @@ class Frame:
 class Episode:
     """The way to one goal.
 
-    begun: whether the mind knows the goal. frames: what it has not seen yet. asked: when the frame was taken from which
-    the last plan was asked for, None if the next frame is to lead to one. last_start: when the last plan that the mind
-    has made begins. stale: whether the newest frame is too old. refused: why the last plan could not be used. planned:
-    whether a plan was followed. doubt: why the newest frame is not believed. arrival: whether the goal is reached.
+    begun: whether the plan source knows the goal. frames: what it has not seen yet. asked: when the frame was taken
+    from which the last plan was asked for, None if the next frame is to lead to one. last_start: when the last plan
+    that was made begins. stale: whether the newest frame is too old. refused: why the last plan could not be used.
+    planned: whether a plan was followed. doubt: why the newest frame is not believed. arrival: whether the goal is
+    reached.
     paused: why the arm rests since the loop came late, until a plan is followed again.
     """
 
@@ -49,8 +50,8 @@ class Episode:
 class Job:
     """What there is to see and to plan, taken from an episode so that it can be worked on without a lock.
 
-    epoch: changes with every stop and goal; what was begun before is of no use after. begin: whether the mind must be
-    told the goal. start: when a plan would begin.
+    epoch: changes with every stop and goal; what was begun before is of no use after. begin: whether the plan source
+    must be told the goal. start: when a plan would begin.
     """
 
     episode: Episode

@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from forearm.control.arm_time import ArmTime
-from forearm.control.body import Body
+from forearm.control.action_adapter import ActionAdapter
+from forearm.control.committed_motion import Motion, PlanFollower
 from forearm.control.episode import Episode, Job
 from forearm.control.fault import Kind, Latch
-from forearm.control.fit import check_fit, check_pace
-from forearm.control.gate import Gate
-from forearm.control.intake import Intake
-from forearm.control.limits import Report
-from forearm.control.mind import Mind, Wish
-from forearm.control.motion import Drafts, Motion
-from forearm.control.robot import Robot
+from forearm.control.frame_gate import Gate
+from forearm.control.observation_gate import ObservationGate
+from forearm.control.pausable_clock import PausableClock
+from forearm.control.plan_source import PlanRequest, PlanSource
+from forearm.control.robots.fit import check_fit, check_pace
+from forearm.control.robots.limits import Report
+from forearm.control.robots.robot import Robot
 from forearm.control.timing import Timing
-from forearm.control.trajectory import Trajectory
+from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
-    from planner.plan import Plan
+    from forearm.planner.plan import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ class Thinking:
 
     def __init__(
         self,
-        mind: Mind,
+        source: PlanSource,
         robot: Robot,
-        body: Body,
+        adapter: ActionAdapter,
         *,
         timing: Timing | None = None,
         mode: Mode = "thread",
@@ -57,25 +57,25 @@ class Thinking:
     ) -> None:
         if mode not in ("thread", "inline", "manual"):
             raise ValueError(f"mode is '{mode}': expected thread, inline or manual")
-        check_pace(mind, body)
-        check_fit(robot, body)
-        self.mind, self.robot, self.body, self.gate = mind, robot, body, gate
+        check_pace(source, adapter)
+        check_fit(robot, adapter)
+        self.source, self.robot, self.adapter, self.gate = source, robot, adapter, gate
         self.timing = timing or Timing()
         self.mode, self.clock = mode, clock
         self.plan: Plan | None = None
         self.report = Report()
-        steps = max(1, mind.ahead_steps)
+        steps = max(1, source.ahead_steps)
         self._ahead = -(-self.timing.ahead // steps) * steps
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
-        self._thinking = threading.Lock()  # a mind has one thought at a time, whoever calls
-        self._drafts = Drafts(robot, body)
-        self._intake = Intake(body, mind.frame_shape, robot.axes)
+        self._thinking = threading.Lock()  # a plan source has one thought at a time, whoever calls
+        self._drafts = PlanFollower(robot, adapter)
+        self._observation_gate = ObservationGate(adapter, source.frame_shape, robot.axes)
         self._counts: Counter[str] = Counter()
         self._episode = Episode()
         self._epoch = 0
         self._motion: Motion | None = None
-        self._time = ArmTime(self.timing.max_gap, 1.0 / robot.rate)
+        self._time = PausableClock(self.timing.max_gap, 1.0 / robot.rate)
         self._fault = Latch()
         self._unseen = False  # whether the arm may have moved since its last reading
         self._stopping = ""  # why
@@ -84,7 +84,7 @@ class Thinking:
         self._closed = False
         self._thread: threading.Thread | None = None
         if mode == "thread":
-            self._thread = threading.Thread(target=self._run, name="forearm-mind", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="forearm-planning", daemon=True)
             self._thread.start()
 
     def think(self) -> bool:
@@ -96,17 +96,17 @@ class Thinking:
             begun = not job.begin
             try:
                 if job.begin:
-                    self.mind.begin(job.episode.goal)
+                    self.source.begin(job.episode.goal)
                     begun = True
                     if self.gate is not None:
                         self.gate.begin()
                 self._see(job)
                 committed = self._wanted(job)
                 if committed is not None:
-                    plan = self.mind.plan(self._wish(job, committed))
+                    plan = self.source.plan(self._request(job, committed))
                     job.episode.last_start = job.start
                     self._take_over(plan, job)
-            except Exception as error:  # whatever a mind or a body does, the arm must come to rest and say why
+            except Exception as error:  # whatever happens, the arm must come to rest and say why
                 why = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 if why != job.episode.refused:  # once, not with every frame
                     expected = isinstance(error, ForearmError | OSError)
@@ -132,17 +132,19 @@ class Thinking:
             frames = list(episode.frames)
             episode.frames.clear()
             begin, episode.begun = not episode.begun, True
-            start = frames[-1].time + self._ahead * self.body.period
+            start = frames[-1].time + self._ahead * self.adapter.period
             return Job(episode, self._epoch, begin, frames, start)
 
     def _see(self, job: Job) -> None:
-        """Show the frames to the mind, and ask whether they can be believed and whether they show the goal."""
+        """Show the frames to the plan source, and ask whether they can be believed and whether they show the goal."""
         for frame in job.frames:
-            self.mind.see(frame.time, frame.observation)
+            self.source.see(frame.time, frame.observation)
             doubt = ""
             if self.gate is not None:
-                doubt = self.gate.see(frame.time, frame.observation, frame.position, getattr(self.mind, "latent", None))
-            nearness = getattr(self.mind, "nearness", None)
+                doubt = self.gate.see(
+                    frame.time, frame.observation, frame.position, getattr(self.source, "latent", None)
+                )
+            nearness = getattr(self.source, "nearness", None)
             distance = None if nearness is None or doubt else nearness()
             with self._lock:
                 if job.episode is not self._episode:
@@ -167,20 +169,23 @@ class Thinking:
         """What the arm is committed to do, if a plan is to be made now."""
         with self._lock:
             episode, moment = job.episode, job.frames[-1].time
-            due = episode.asked is None or moment - episode.asked >= (self.timing.replan_every - 0.5) * self.body.period
+            due = (
+                episode.asked is None
+                or moment - episode.asked >= (self.timing.replan_every - 0.5) * self.adapter.period
+            )
             idle = episode.stale or self._fault or self._unseen or episode.doubt or episode.arrival.here
             if not due or idle or self._motion is None or not self._current(job):
                 return None
             episode.asked = moment
             return self._motion.path
 
-    def _wish(self, job: Job, committed: Trajectory) -> Wish:
-        period, past, moment = self.body.period, self.mind.past_steps, job.frames[-1].time
+    def _request(self, job: Job, committed: Trajectory) -> PlanRequest:
+        period, past, moment = self.adapter.period, self.source.past_steps, job.frames[-1].time
         steps = np.arange(-past, self._ahead + 1, dtype=np.float64)
-        done = self.body.actions(committed.sample(moment + period * steps).position)
+        done = self.adapter.actions(committed.sample(moment + period * steps).position)
         last = job.episode.last_start
         elapsed = 0 if last is None else round((job.start - last) / period)
-        return Wish(moment, done[past:], done[:past], elapsed, self.timing.deadline_ms)
+        return PlanRequest(moment, done[past:], done[:past], elapsed, self.timing.deadline_ms)
 
     def _current(self, job: Job) -> bool:
         return job.episode is self._episode and job.epoch == self._epoch
@@ -189,10 +194,10 @@ class Thinking:
         """Turn a plan into a trajectory and commit to it, unless the world has moved on."""
         actions = np.asarray(plan.actions, dtype=np.float64)
         self._count("plans")
-        if actions.ndim != 2 or actions.shape[1] != len(self.body.low) or not np.isfinite(actions).all():
+        if actions.ndim != 2 or actions.shape[1] != len(self.adapter.low) or not np.isfinite(actions).all():
             self._refuse(f"a plan of shape {actions.shape}, or with numbers that are not finite", job)
             return
-        actions = np.clip(actions, self.body.low, self.body.high)
+        actions = np.clip(actions, self.adapter.low, self.adapter.high)
         lead = self.timing.lead if self.mode == "thread" else 0.0
         for _ in range(TRIES):
             with self._lock:
@@ -202,7 +207,7 @@ class Thinking:
                 soonest = self._time.last + lead
                 if self.mode == "thread":
                     soonest = max(soonest, self._time.own(self.clock()) + lead)
-                takeover = max(soonest, job.start - self.body.period)
+                takeover = max(soonest, job.start - self.adapter.period)
             draft = self._drafts.attempt(committed, actions, job.start, takeover)
             with self._lock:
                 motion = self._motion

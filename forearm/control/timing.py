@@ -8,9 +8,10 @@ class Timing:
     """When a controller does what, in s unless it says otherwise.
 
     replan_every: periods from one plan to the next. ahead: periods from a frame to the beginning of the plan that is
-    made from it, rounded up to what the mind can do: the time that seeing and planning may take. max_frame_age: of the
-    newest frame, beyond which the arm stops. max_gap: between two calls of `act`, beyond which the loop has paused: the
-    arm begins again from rest. max_pause: between two calls, beyond which that is a fault. lead: from the moment when a
+    made from it, rounded up to what the plan source can do: the time that seeing and planning may take.
+    max_frame_age: of the newest frame, beyond which the arm stops. max_gap: between two calls of
+    `act`, beyond which the loop has paused: the arm begins again from rest. max_pause: between two calls, beyond
+    which that is a fault. lead: from the moment when a
     plan is turned into a trajectory to its take-over. max_off_path: rad or m that an axis may be off where it was told
     to be, beyond which it stops; None: what the robot's config says of each axis, `following_error`. deadline_ms: for
     the search of a plan, in ms; None for that of the planner's config.

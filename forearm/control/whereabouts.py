@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from forearm.control.limits import Limits
-from forearm.control.trajectory import Array
+from forearm.control.robots.limits import Limits
+from forearm.control.trajectories.trajectory import Array
 
 SURE = 2
 """Readings in a row that must be off before the arm counts as off; one alone may be a damaged message."""

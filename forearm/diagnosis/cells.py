@@ -11,9 +11,9 @@ from forearm.diagnosis.costs import ByLatents, ByPositions, ByProbe, PositionCos
 from forearm.diagnosis.futures import Eyes, SeenState, TrueFutures
 
 if TYPE_CHECKING:
-    from envs import Environment
-    from forearm.agent import Observation
+    from forearm.agent.agent import Observation
     from forearm.diagnosis.probe import Probe
+    from forearm.envs import Environment
 
 Array = NDArray[np.float64]
 TRUE, LEARNED = "true", "learned"
@@ -72,20 +72,20 @@ class CellImagination:
     fingerprint: str | None = None
 
     def begin(self, goals: Sequence[NDArray[np.uint8]]) -> None:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         self.moments.clear()
         self.eyes.begin(list(goals))
 
     def observe(self, episode: int, observation: "Observation", action: Array | None) -> None:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         self.eyes.observe(episode, observation, action)
 
     def proposals(self, episodes: Sequence[int]) -> tuple[Any, ...]:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         return self.eyes.proposals(list(episodes))
 
     def problem(self, episodes: Sequence[int]) -> tuple[Any, Any, Any]:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         learned, own_cost, seen = self.eyes.problem(list(episodes))
         snapshot = self.env.snapshot()
         state = SeenState(seen.states, seen.actions, snapshot[None])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from forearm.diagnosis.probe import Probe
-    from planner.problem import Objective
+    from forearm.planner.problem import Objective
 
 Array = NDArray[np.float64]
 MOVED = 0.01

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from forearm.closed_loop import Outcome
 from forearm.diagnosis.cells import CELLS, Cell
 from forearm.diagnosis.ranking import summary
 from forearm.diagnosis.study import Diagnosed, Effort
 from forearm.diagnosis.verdict import judge
-from forearm.statistics import wilson
+from forearm.evaluation.closed_loop import Outcome
+from forearm.evaluation.statistics import wilson
 
 
 def findings(

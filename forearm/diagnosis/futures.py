@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from world_model.latent_dynamics import LatentState
+from forearm.world_model.runtime.latent_dynamics import LatentState
 
 if TYPE_CHECKING:
-    from envs import Environment
-    from forearm.agent import Observation
+    from forearm.agent.agent import Observation
+    from forearm.envs import Environment
 
 Array = NDArray[np.float64]
 FRAMES = 64
@@ -35,15 +35,15 @@ class Eyes(Protocol):
         ...
 
     def begin(self, goals: list[NDArray[np.uint8]]) -> None:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         ...
 
     def observe(self, episode: int, observation: "Observation", action: NDArray[np.float64] | None) -> None:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         ...
 
     def problem(self, episodes: list[int]) -> tuple[Any, Any, LatentState]:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         ...
 
     def toward(self, goals: torch.Tensor, last_actions: list[Array]) -> Any:
@@ -51,7 +51,7 @@ class Eyes(Protocol):
         ...
 
     def proposals(self, episodes: list[int]) -> tuple[Any, ...]:
-        """See `forearm.agent.Imagination`."""
+        """See `forearm.agent.agent.Imagination`."""
         ...
 
 

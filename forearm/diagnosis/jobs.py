@@ -8,18 +8,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from forearm.closed_loop import Outcome
+from forearm.common.files import write_json
+from forearm.common.parallel import import_modules, one_thread
 from forearm.diagnosis import probe as probes
 from forearm.diagnosis.cells import Cell
 from forearm.diagnosis.pools import PoolFigures
 from forearm.diagnosis.study import Diagnosed, Effort, diagnosed, explored, ranking
 from forearm.diagnosis.subject import LatentEyes, Subject
-from forearm.episodes import Episode
-from forearm.files import write_json
-from forearm.parallel import import_modules, one_thread
-from forearm.protocol import rules_of
-from forearm.rows import KeyedRow, Row, build_planner
-from forearm.worlds import environment
+from forearm.evaluation.closed_loop import Outcome
+from forearm.evaluation.contenders import Contender, KeyedContender, build_planner
+from forearm.evaluation.env_pool import environment
+from forearm.evaluation.manifest import Episode
+from forearm.evaluation.protocol import rules_of
 
 CELL, AS_IT_IS, RANKING, EXPLORE = "cell", "as-it-is", "ranking", "explore"
 
@@ -29,7 +29,7 @@ class Job:
     """One piece: `kind` of work on `number`, an episode's or an explored episode's."""
 
     kind: str
-    row: Row
+    row: Contender
     number: int
     out: Path
     effort: Effort
@@ -57,7 +57,7 @@ def do(job: Job) -> tuple[Job, Any]:
     """Do a piece in a worker process, and keep what it came to."""
     import_modules(job.row.use)
     with one_thread():
-        subject = _subject(KeyedRow(job.row))
+        subject = _subject(KeyedContender(job.row))
         if job.kind == EXPLORE:
             [part] = explored(subject, job.row.seed, [job.number], job.effort.explore_steps)
             return job, part
@@ -95,13 +95,13 @@ def diagnosed_of(answer: Mapping[str, Any]) -> Diagnosed:
 
 
 @cache
-def _subject(keyed: KeyedRow) -> Subject:
+def _subject(keyed: KeyedContender) -> Subject:
     return subject_of(keyed.row)
 
 
-def subject_of(row: Row) -> Subject:
+def subject_of(row: Contender) -> Subject:
     """What a row's settings describe; raises what building a row raises."""
-    from forearm.latent import imagination_for, load_for
+    from forearm.agent.latent import imagination_for, load_for
 
     task = row.task
     env = environment(task["name"], task["camera"], task["resolution"])

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from rich.console import RenderableType
 
-from forearm.files import replacing
-from forearm.table import NOTHING, plain_table
+from forearm.common.files import replacing
+from forearm.evaluation.table import NOTHING, plain_table
 
 TITLES = {"positions": "true positions", "probe": "probe of positions", "latent": "latent cost"}
 INK, TRUE_COLOUR, LEARNED_COLOUR = "#333333", "#3a7d44", "#b5542c"

@@ -35,7 +35,7 @@ class Probe:
         """Write the weights as safetensors, whole or not at all."""
         from safetensors.torch import save_file
 
-        from forearm.files import replacing
+        from forearm.common.files import replacing
 
         with replacing(path) as temporary:
             save_file({key: value.contiguous() for key, value in self.net.state_dict().items()}, temporary)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from forearm.comparison import Comparison, Progress, provenance, rows_of
+from forearm.common.files import remove_leftovers, write_json
+from forearm.common.parallel import run_jobs
 from forearm.diagnosis.cells import CELLS, DIAGNOSED
 from forearm.diagnosis.document import findings
 from forearm.diagnosis.futures import Explored, position_names
@@ -14,20 +15,19 @@ from forearm.diagnosis.jobs import AS_IT_IS, CELL, EXPLORE, RANKING, Job, diagno
 from forearm.diagnosis.page import save_picture
 from forearm.diagnosis.study import Effort, fit_probe
 from forearm.diagnosis.subject import check_planner
-from forearm.episodes import Episode, manifest_document, manifest_sha256
-from forearm.files import remove_leftovers, write_json
-from forearm.parallel import run_jobs
-from forearm.rows import Row, build_planner
-from forearm.workers import ManifestJob, make_manifest
-from forearm.worlds import environment
+from forearm.evaluation.comparison import Comparison, Progress, provenance, rows_of
+from forearm.evaluation.contenders import Contender, build_planner
+from forearm.evaluation.env_pool import environment
+from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256
+from forearm.evaluation.workers import ManifestJob, make_manifest
 
 
 def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Progress | None = None) -> dict[str, Any]:
     """Diagnose the one planner of a comparison on its one task; writes and returns the findings.
 
     Writes `manifest.json`, `diagnosis.json` and `diagnosis.png` into the comparison's folder. Pieces are kept as they
-    come, so a call that was killed goes on where it stopped. Raises what `forearm.comparison.compare` raises, and
-    `ForearmError` for a planner that cannot be diagnosed.
+    come, so a call that was killed goes on where it stopped. Raises what
+    `forearm.evaluation.comparison.compare` raises, and `ForearmError` for a planner that cannot be diagnosed.
     """
     tell = progress or (lambda what, done, of: None)
     [row] = rows_of(comparison)
@@ -50,7 +50,7 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
         cell: [outcome_of(answers[job.path]) for job in jobs if job.cell == cell] for cell in CELLS if cell != DIAGNOSED
     }
     outcomes[DIAGNOSED] = [episode.outcome for episode in as_it_is]
-    from forearm.latent import load_for
+    from forearm.agent.latent import load_for
 
     env = environment(row.task_name, row.task["camera"], row.task["resolution"])
     document = _about(comparison, row, episodes) | findings(
@@ -71,7 +71,7 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     return document
 
 
-def _about(comparison: Comparison, row: Row, episodes: Sequence[Episode]) -> dict[str, Any]:
+def _about(comparison: Comparison, row: Contender, episodes: Sequence[Episode]) -> dict[str, Any]:
     return provenance(comparison, manifest_sha256(episodes)) | {
         "task": row.task_name,
         "planner": dict(row.planner),
@@ -80,7 +80,7 @@ def _about(comparison: Comparison, row: Row, episodes: Sequence[Episode]) -> dic
     }
 
 
-def _manifest(comparison: Comparison, row: Row, workers: int) -> list[Episode]:
+def _manifest(comparison: Comparison, row: Contender, workers: int) -> list[Episode]:
     numbers = range(comparison.episodes)
     jobs = [
         ManifestJob(row.task, row.seed, tuple(numbers[first::workers]), row.protocol, row.use)

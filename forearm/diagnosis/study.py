@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.closed_loop import Outcome
+from forearm.common.seeds import collection_reset_seed, collection_rng, policy_rng
 from forearm.diagnosis.cells import DIAGNOSED
 from forearm.diagnosis.futures import Explored, TrueFutures, explore
 from forearm.diagnosis.pools import PoolFigures, carry_out, pool_positions
 from forearm.diagnosis.probe import Probe, fit
 from forearm.diagnosis.ranking import rank_targets
 from forearm.diagnosis.subject import Subject
-from forearm.seeds import collection_reset_seed, collection_rng, policy_rng
+from forearm.evaluation.closed_loop import Outcome
 
 if TYPE_CHECKING:
-    from forearm.episodes import Episode
+    from forearm.evaluation.manifest import Episode
 
 HELD_OUT = 5
 """Every fifth explored episode tests the probe."""
@@ -82,14 +82,14 @@ def fit_probe(parts: Sequence[Explored]) -> tuple[Probe, list[float]]:
 
 def diagnosed(subject: Subject, episode: "Episode", seed: int, probe: Probe, effort: Effort) -> Diagnosed:
     """One episode of the planner as it is, with the candidates of some of its plans carried out afterwards."""
-    outcome, imagination = subject.run(DIAGNOSED, episode, seed, probe, keep=True)
-    moments = imagination.moments
+    outcome, planning_model = subject.run(DIAGNOSED, episode, seed, probe, keep=True)
+    moments = planning_model.moments
     futures = TrueFutures(subject.env, subject.eyes, subject.solved)
     elites = getattr(subject.planner.config, "elites", None)
     at = sorted({round(share * (len(moments) - 1)) for share in np.linspace(0, 0.5, effort.pools)})
     figures, errors = [], []
     for index in at:
-        figure, came = carry_out(moments[index], futures, imagination.geometry, elites, effort.pool)
+        figure, came = carry_out(moments[index], futures, planning_model.geometry, elites, effort.pool)
         figures.append(figure)
         errors.append(probe.errors(*pool_positions(came, subject.eyes.frameskip)))
     steps = subject.expert_steps(episode, policy_rng(seed, episode.episode))

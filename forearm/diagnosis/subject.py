@@ -8,21 +8,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from forearm.agent import Agent, Observation
-from forearm.closed_loop import Outcome, run_episodes
+from forearm.agent.agent import Agent, Observation
 from forearm.diagnosis.cells import Cell, CellImagination
 from forearm.diagnosis.costs import PositionCost
 from forearm.diagnosis.futures import Eyes, positions
 from forearm.errors import ForearmError
-from forearm.protocol import Rules, meets
+from forearm.evaluation.closed_loop import Outcome, run_episodes
+from forearm.evaluation.protocol import Rules, meets
 
 if TYPE_CHECKING:
-    from envs import Environment
+    from forearm.agent.latent import LatentPlanningModel
     from forearm.diagnosis.probe import Probe
-    from forearm.episodes import Episode
-    from forearm.latent import LatentImagination
-    from world_model.jepa import JEPA
-    from world_model.latent_dynamics import LatentState
+    from forearm.envs import Environment
+    from forearm.evaluation.manifest import Episode
+    from forearm.world_model.model.jepa import JEPA
+    from forearm.world_model.runtime.latent_dynamics import LatentState
 
 Array = NDArray[np.float64]
 
@@ -30,10 +30,10 @@ Array = NDArray[np.float64]
 class LatentEyes:
     """A latent imagination and the encoder it looks through."""
 
-    def __init__(self, imagination: "LatentImagination", model: "JEPA") -> None:
-        self._imagination, self._model = imagination, model
+    def __init__(self, planning_model: "LatentPlanningModel", model: "JEPA") -> None:
+        self._planning_model, self._model = planning_model, model
         self.frameskip = model.config.frameskip
-        self.fingerprint = imagination.fingerprint
+        self.fingerprint = planning_model.fingerprint
 
     @torch.inference_mode()
     def encode(self, frames: NDArray[np.uint8]) -> torch.Tensor:
@@ -41,24 +41,24 @@ class LatentEyes:
         return self._model.encode(np.ascontiguousarray(frames))
 
     def begin(self, goals: list[NDArray[np.uint8]]) -> None:
-        """See `forearm.agent.Imagination`."""
-        self._imagination.begin(goals)
+        """See `forearm.agent.agent.Imagination`."""
+        self._planning_model.begin(goals)
 
     def observe(self, episode: int, observation: Observation, action: Array | None) -> None:
-        """See `forearm.agent.Imagination`."""
-        self._imagination.observe(episode, observation, action)
+        """See `forearm.agent.agent.Imagination`."""
+        self._planning_model.observe(episode, observation, action)
 
     def problem(self, episodes: list[int]) -> "tuple[Any, Any, LatentState]":
-        """See `forearm.agent.Imagination`."""
-        return self._imagination.problem(episodes)
+        """See `forearm.agent.agent.Imagination`."""
+        return self._planning_model.problem(episodes)
 
     def toward(self, goals: torch.Tensor, last_actions: list[Array]) -> Any:
         """See `Eyes`."""
-        return self._imagination.toward(goals, last_actions)
+        return self._planning_model.toward(goals, last_actions)
 
     def proposals(self, episodes: list[int]) -> tuple[Any, ...]:
-        """See `forearm.agent.Imagination`."""
-        return self._imagination.proposals(episodes)
+        """See `forearm.agent.agent.Imagination`."""
+        return self._planning_model.proposals(episodes)
 
 
 @dataclass
@@ -97,11 +97,11 @@ class Subject:
         self, cell: Cell, episode: "Episode", seed: int, probe: "Probe | None", keep: bool = False
     ) -> tuple[Outcome, CellImagination]:
         """One episode in one cell; with `keep`, the imagination holds every plan's candidates."""
-        imagination = CellImagination(cell, self.env, self.eyes, probe, self.solved, self.geometry(episode), keep)
+        planning_model = CellImagination(cell, self.env, self.eyes, probe, self.solved, self.geometry(episode), keep)
         low, high = self.env.action_space.low, self.env.action_space.high
-        agent = Agent(self.planner, imagination, low, high, self.env.control_period, self.replan_every)
+        agent = Agent(self.planner, planning_model, low, high, self.env.control_period, self.replan_every)
         [outcome] = run_episodes(agent, [self.env], [episode], seed, self.max_steps, None, self.rules)
-        return outcome, imagination
+        return outcome, planning_model
 
     def expert_steps(self, episode: "Episode", rng: np.random.Generator) -> int | None:
         """Control steps in which the task's expert solves an episode; None where it does not, or there is none."""
@@ -119,7 +119,7 @@ class Subject:
 
 def check_planner(planner: Any, name: str) -> None:
     """Raise `ForearmError` for a planner that cannot be diagnosed: one without a search, or that wants gradients."""
-    from planner import Planner
+    from forearm.planner import Planner
 
     if not isinstance(planner, Planner):
         raise ForearmError(f"planner={name} does not search, so there is nothing to diagnose: choose another planner")

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from forearm.diagnosis.cells import CEILING, DIAGNOSED, LATENT, PROBE, TRUE, Cell
-from forearm.statistics import exact_paired_p
+from forearm.evaluation.statistics import exact_paired_p
 
 NOTHING, LATENTS, COST, DYNAMICS, CANDIDATES, DISTANCE = (
     "nothing", "latents", "cost", "dynamics", "candidates", "distance",

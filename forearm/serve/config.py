@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forearm.common.files import place
 from forearm.errors import ForearmError
-from forearm.files import place
 
 TOKEN_VARIABLE = "FOREARM_TOKEN"
 SHORTEST_TOKEN = 16

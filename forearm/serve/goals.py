@@ -9,8 +9,8 @@ from forearm.errors import ForearmError
 from forearm.serve.request import RequestError
 
 if TYPE_CHECKING:
-    from forearm.planning import Brain
-    from forearm.views import Views
+    from forearm.agent.camera_check import Views
+    from forearm.agent.loaded_model import LoadedModel
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """Of the files that are taken for pictures, in any case."""
@@ -27,12 +27,12 @@ class Goals:
     cannot be read, does not fit the model, or does not look as `views` say.
     """
 
-    def __init__(self, folder: Path | None, brain: "Brain", views: "Views | None" = None) -> None:
+    def __init__(self, folder: Path | None, loaded: "LoadedModel", views: "Views | None" = None) -> None:
         self._frames: dict[str, np.ndarray] = {}
         if folder is None:
             return
         for name, path in _pictures(folder).items():
-            frame = brain.frame(path, "goals")
+            frame = loaded.frame(path, "goals")
             if views is not None:
                 views.check(frame, f"goals={path}")
             self._frames[name] = frame

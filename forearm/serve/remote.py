@@ -1,4 +1,4 @@
-"""A mind behind a socket: lets a controller plan with a server, through this client or openpi's."""
+"""A plan source behind a socket: lets a controller plan with a server, through this client or openpi's."""
 
 import logging
 from collections import deque
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from forearm.control.mind import Observation, Wish
+from forearm.control.plan_source import Observation, PlanRequest
 from forearm.serve.request import EARLIER
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class Infers(Protocol):
         ...
 
 
-class RemoteMind:
+class RemotePlanSource:
     """Plans with a server, and connects again when it was gone.
 
     Args:
@@ -53,13 +53,13 @@ class RemoteMind:
         self._planned = False
 
     def begin(self, goal: Any) -> None:
-        """See `Mind`; `goal` is a frame, or a name that the server knows."""
+        """See `PlanSource`; `goal` is a frame, or a name that the server knows."""
         self._goal, self._told, self._planned = goal, False, False
         self._seen.clear()
         self._new = 0
 
     def see(self, time: float, observation: Observation) -> None:
-        """See `Mind`; frames go to the server with the next request for a plan."""
+        """See `PlanSource`; frames go to the server with the next request for a plan."""
         if self._seen and time <= self._seen[-1][0]:
             return
         if len(self._seen) > 1 and self._seen[-1][0] - self._seen[-2][0] < self._closest:
@@ -68,8 +68,8 @@ class RemoteMind:
         self._seen.append((time, observation))
         self._new = min(self._new + 1, len(self._seen))
 
-    def plan(self, wish: Wish) -> Any:
-        """See `Mind`. What comes back has `actions` and the server's timings.
+    def plan(self, plan_request: PlanRequest) -> Any:
+        """See `PlanSource`. What comes back has `actions` and the server's timings.
 
         Raises what the client raises; the next call connects anew and tells the server everything again.
         """
@@ -81,8 +81,8 @@ class RemoteMind:
         frames = list(self._seen) if not self._told else list(self._seen)[len(self._seen) - max(1, self._new) :]
         time, newest = frames[-1]
         request: dict[str, Any] = {
-            "pixels": newest["pixels"], "time": time, "committed": wish.committed, "past": wish.past,
-            "elapsed_steps": wish.elapsed_steps if self._told else 0,
+            "pixels": newest["pixels"], "time": time, "committed": plan_request.committed, "past": plan_request.past,
+            "elapsed_steps": plan_request.elapsed_steps if self._told else 0,
         }  # fmt: skip
         if newest.get("proprio") is not None:
             request["proprio"] = np.asarray(newest["proprio"])
@@ -91,8 +91,8 @@ class RemoteMind:
             request["earlier_times"] = np.array([moment for moment, _ in frames[:-1]])
             if newest.get("proprio") is not None:
                 request["earlier_proprio"] = np.stack([np.asarray(frame["proprio"]) for _, frame in frames[:-1]])
-        if wish.deadline_ms is not None:
-            request["deadline_ms"] = wish.deadline_ms
+        if plan_request.deadline_ms is not None:
+            request["deadline_ms"] = plan_request.deadline_ms
         if not self._told:
             request |= {"goal": self._goal, "reset": True}
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 
-from forearm.rows import fitted
+from forearm.evaluation.contenders import fitted
 from forearm.serve.config import ServeConfig
 from forearm.serve.connection import Connection
 from forearm.serve.goals import Goals
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from websockets.http11 import Request as Handshake
     from websockets.http11 import Response
 
-    from forearm.planning import Brain
-    from forearm.views import Views
+    from forearm.agent.camera_check import Views
+    from forearm.agent.loaded_model import LoadedModel
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Server:
     """Plans for whoever connects, one `Session` each.
 
     Args:
-        brain: the world model.
+        loaded: the world model.
         planner: the config of the search.
         config: where and how to listen.
         goals: goal frames that can be asked for by name.
@@ -42,17 +42,17 @@ class Server:
 
     def __init__(
         self,
-        brain: "Brain",
+        loaded: "LoadedModel",
         planner: Mapping[str, Any],
         config: ServeConfig,
         goals: Goals,
         views: "Views | None" = None,
     ) -> None:
-        self.brain, self.planner, self.config, self.goals = brain, fitted(planner, brain.task), config, goals
+        self.loaded, self.planner, self.config, self.goals = loaded, fitted(planner, loaded.task), config, goals
         self.views = views
         self.metrics = Metrics()
         self.port = config.port
-        model = brain.model.config
+        model = loaded.model.config
         self._shape = Shape(int(model.resolution), int(model.action_dim), int(model.proprio_dim))
         self._listener: Listener | None = None
         self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="forearm-plan")
@@ -70,15 +70,15 @@ class Server:
     def metadata(self) -> dict[str, Any]:
         """The first message that a client gets."""
         from forearm import __version__
-        from forearm.latent import action_bounds, fingerprint
+        from forearm.agent.latent import action_bounds, fingerprint
 
-        document, horizon = self.brain.document, int(self.planner["horizon"])
+        document, horizon = self.loaded.document, int(self.planner["horizon"])
         low, high = action_bounds(document, self._shape.action_dim)
         return {
             "server": "forearm",
             "version": __version__,
             "protocol": PROTOCOL,
-            "task": str(self.brain.task["name"]),
+            "task": str(self.loaded.task["name"]),
             "checkpoint": fingerprint(document),
             "planner": str(self.planner["name"]),
             "horizon": horizon,
@@ -90,8 +90,8 @@ class Server:
             "action_high": high.tolist(),
             "resolution": self._shape.resolution,
             "proprio_dim": self._shape.proprio_dim,
-            "ahead_steps": int(self.brain.model.config.frameskip),
-            "past_steps": (self.brain.model.config.history - 1) * self.brain.model.config.frameskip,
+            "ahead_steps": int(self.loaded.model.config.frameskip),
+            "past_steps": (self.loaded.model.config.history - 1) * self.loaded.model.config.frameskip,
             "goals": self.goals.names,
             "max_message_bytes": self.config.max_message_bytes,
         }
@@ -146,7 +146,7 @@ class Server:
         connection = None
         try:
             execute = min(self.config.execute, int(self.planner["horizon"]))
-            session = Session(self.brain, self.planner, self.goals, execute, self.config.seed, self.views)
+            session = Session(self.loaded, self.planner, self.goals, execute, self.config.seed, self.views)
             connection = Connection(socket, session, self._shape, self.config, self._executor, self.metrics)
             task = asyncio.current_task()
             assert task is not None

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.control.mind import LatentMind, Wish
+from forearm.control.plan_source import LocalPlanSource, PlanRequest
 from forearm.errors import ForearmError
 from forearm.serve.goals import Goals
 from forearm.serve.request import PROTOCOL, Request, RequestError
 
 if TYPE_CHECKING:
-    from forearm.planning import Brain
-    from forearm.views import Views
+    from forearm.agent.camera_check import Views
+    from forearm.agent.loaded_model import LoadedModel
 
 
 class Session:
     """Answers the requests of one client, one after the other; from one thread at a time.
 
     Args:
-        brain: the world model, shared by all sessions.
+        loaded: the world model, shared by all sessions.
         planner: its config.
         goals: by name.
         execute: commands of a chunk that a client is taken to have carried out by its next request, unless it says.
@@ -30,14 +30,14 @@ class Session:
 
     def __init__(
         self,
-        brain: "Brain",
+        loaded: "LoadedModel",
         planner: Mapping[str, Any],
         goals: Goals,
         execute: int,
         seed: int = 0,
         views: "Views | None" = None,
     ) -> None:
-        self.mind = LatentMind(brain, planner, seed, views)
+        self.source = LocalPlanSource(loaded, planner, seed, views)
         self.goals, self.execute = goals, execute
         self._goal: np.ndarray | None = None
         self._time = 0.0
@@ -53,7 +53,7 @@ class Session:
         if request.reset or other:
             if wanted is not None:
                 try:
-                    self.mind.begin(wanted)
+                    self.source.begin(wanted)
                 except ForearmError as error:
                     raise RequestError(str(error)) from None
             self._actions, self._time = None, 0.0
@@ -62,13 +62,13 @@ class Session:
             return {"reset": True, "protocol": PROTOCOL}
         if self._goal is None:
             raise RequestError("no goal: give one with the first frame, as an image or by name")
-        wish = self._wish(request)
+        plan_request = self._request(request)
         for moment, pixels, proprio in request.earlier:
-            self.mind.see(moment, {"pixels": pixels, "proprio": proprio})
-        self.mind.see(wish.time, {"pixels": request.pixels, "proprio": request.proprio})
+            self.source.see(moment, {"pixels": pixels, "proprio": proprio})
+        self.source.see(plan_request.time, {"pixels": request.pixels, "proprio": request.proprio})
         encode_ms = 1e3 * (time.perf_counter() - begun)
         try:
-            plan = self.mind.plan(Wish(**{**vars(wish), "spent_ms": spent_ms + encode_ms}))
+            plan = self.source.plan(PlanRequest(**{**vars(plan_request), "spent_ms": spent_ms + encode_ms}))
         except ValueError as error:
             raise RequestError(str(error)) from None
         self._actions = plan.actions
@@ -86,11 +86,11 @@ class Session:
             reply["plan"] = plan.to_dict()
         return reply
 
-    def _wish(self, request: Request) -> Wish:
+    def _request(self, request: Request) -> PlanRequest:
         """Fills in what the client did not say: when this is, and what was done since its last request."""
-        period = self.mind.period
+        period = self.source.period
         # What is refused here is refused before anything is remembered.
-        ahead, steps = 0 if request.committed is None else len(request.committed), self.mind.ahead_steps
+        ahead, steps = 0 if request.committed is None else len(request.committed), self.source.ahead_steps
         if ahead % steps:
             raise RequestError(f"committed has {ahead} commands: this model wants a multiple of {steps}")
         first = self._actions is None
@@ -110,9 +110,9 @@ class Session:
             if not first and elapsed == 0:
                 raise RequestError("elapsed_steps must be at least 1 where no time is given")
             self._time += elapsed * period
-        dims = self.mind.brain.model.config.action_dim
+        dims = self.source.loaded_model.model.config.action_dim
         past = request.past
         if past is None:
             past = np.zeros((0, dims)) if self._actions is None else self._actions[:elapsed]
         committed = np.zeros((0, dims)) if request.committed is None else request.committed
-        return Wish(self._time, committed, past, elapsed, request.deadline_ms)
+        return PlanRequest(self._time, committed, past, elapsed, request.deadline_ms)

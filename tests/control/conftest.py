@@ -6,11 +6,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
-from envs import kinematics
-from forearm.control.body import ToolBody
-from forearm.control.mind import Wish
-from forearm.control.robot import Robot, load_robot
-from planner.plan import Plan, command_times
+from forearm.control.action_adapter import ToolActionAdapter
+from forearm.control.plan_source import PlanRequest
+from forearm.control.robots.robot import Robot, load_robot
+from forearm.envs.arm import kinematics
+from forearm.planner.plan import Plan, command_times
 
 START = np.append(kinematics.inverse(np.array([0.5, 0.0, 0.1]), kinematics.HOME, iterations=40), 0.0)
 
@@ -31,7 +31,7 @@ def a_plan(actions: Any) -> Plan:
 
 
 class Script:
-    """A mind that answers with what the test says, and remembers what it was asked."""
+    """A plan source that answers with what the test says, and remembers what it was asked."""
 
     frame_shape = (8, 8, 3)
     ahead_steps = 2
@@ -41,7 +41,7 @@ class Script:
         self.plans = list(plans)
         self.goals: list[Any] = []
         self.seen: list[float] = []
-        self.wishes: list[Wish] = []
+        self.requests: list[PlanRequest] = []
 
     def begin(self, goal: Any) -> None:
         if isinstance(goal, Exception):
@@ -51,8 +51,8 @@ class Script:
     def see(self, time: float, observation: Any) -> None:
         self.seen.append(time)
 
-    def plan(self, wish: Wish) -> Plan:
-        self.wishes.append(wish)
+    def plan(self, request: PlanRequest) -> Plan:
+        self.requests.append(request)
         answer = self.plans.pop(0) if len(self.plans) > 1 else self.plans[0]
         if isinstance(answer, Exception):
             raise answer
@@ -72,5 +72,5 @@ def robot() -> Robot:
 
 
 @pytest.fixture(scope="session")
-def body() -> ToolBody:
-    return ToolBody("reach")
+def adapter() -> ToolActionAdapter:
+    return ToolActionAdapter("reach")

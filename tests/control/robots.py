@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from forearm.control.robot import Robot
+from forearm.control.robots.robot import Robot
 
 ARM = """<mujoco><compiler angle="radian" autolimits="true"/>{options}<worldbody>{world}
   <body name="l1"><joint name="a" axis="0 0 1" {range}/>

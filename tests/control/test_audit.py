@@ -3,7 +3,7 @@ import pytest
 
 from forearm.control import Command, Status
 from forearm.control.audit import audit
-from forearm.control.robot import Robot
+from forearm.control.robots.robot import Robot
 
 from .conftest import START
 

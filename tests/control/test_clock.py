@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from forearm.control import Status
-from forearm.control.arm_time import STANDING, ArmTime, Pace
+from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.audit import audit
-from forearm.control.body import ToolBody
 from forearm.control.command import Command
-from forearm.control.robot import Robot
+from forearm.control.pausable_clock import STANDING, Pace, PausableClock
+from forearm.control.robots.robot import Robot
 
 from .conftest import START, Script, observed
 from .test_controller import BEAT, FORWARD, GOAL, Loop
 
 
-def moving(robot: Robot, body: ToolBody) -> Loop:
-    loop = Loop(Script(FORWARD), robot, body)
+def moving(robot: Robot, adapter: ToolActionAdapter) -> Loop:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     assert loop.beats(60).status is Status.MOVING
     return loop
@@ -29,8 +29,10 @@ def as_sent(commands: list[Command]) -> list[Command]:
 
 
 @pytest.mark.parametrize("back", [0.002, 0.011, 0.5, 9.9, 1e6])
-def test_a_clock_that_goes_back_stops_the_arm_until_a_reset(back: float, robot: Robot, body: ToolBody) -> None:
-    loop = moving(robot, body)
+def test_a_clock_that_goes_back_stops_the_arm_until_a_reset(
+    back: float, robot: Robot, adapter: ToolActionAdapter
+) -> None:
+    loop = moving(robot, adapter)
     loop.now = loop.commands[-1].time - back
     command = loop.beats(1)
     assert command.status is Status.STOPPING and "clock went back" in command.reason and np.any(command.velocities)
@@ -45,16 +47,18 @@ def test_a_clock_that_goes_back_stops_the_arm_until_a_reset(back: float, robot: 
     assert audit(as_sent(loop.commands), robot).ok
 
 
-def test_a_reset_accepts_the_clock_as_it_is(robot: Robot, body: ToolBody) -> None:
-    loop = moving(robot, body)
+def test_a_reset_accepts_the_clock_as_it_is(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = moving(robot, adapter)
     loop.control.reset(GOAL)
     loop.now = -3.0
     loop.beats(80)
     assert loop.commands[-1].status is Status.MOVING and audit(as_sent(loop.commands), robot).ok
 
 
-def test_a_clock_that_goes_back_under_an_arm_without_a_goal_is_no_fault(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_a_clock_that_goes_back_under_an_arm_without_a_goal_is_no_fault(
+    robot: Robot, adapter: ToolActionAdapter
+) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.beats(20)
     loop.now -= 5.0
     assert loop.beats(20).status is Status.IDLE
@@ -63,8 +67,8 @@ def test_a_clock_that_goes_back_under_an_arm_without_a_goal_is_no_fault(robot: R
 
 
 @pytest.mark.parametrize("wrong", [None, np.nan, np.inf])
-def test_a_clock_that_stands_still_ends_in_rest(wrong: Any, robot: Robot, body: ToolBody) -> None:
-    loop = moving(robot, body)
+def test_a_clock_that_stands_still_ends_in_rest(wrong: Any, robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = moving(robot, adapter)
     before = loop.commands[-1]
     now = before.time if wrong is None else wrong
     again = [loop.control.act(None, now) for _ in range(STANDING + 5)]
@@ -80,9 +84,9 @@ def test_a_clock_that_stands_still_ends_in_rest(wrong: Any, robot: Robot, body: 
 @pytest.mark.parametrize("coasted", [0.0, 0.05])
 @pytest.mark.parametrize("seen", [True, False])
 def test_after_a_pause_the_arm_begins_again_from_rest_where_it_is(
-    gap: float, coasted: float, seen: bool, robot: Robot, body: ToolBody
+    gap: float, coasted: float, seen: bool, robot: Robot, adapter: ToolActionAdapter
 ) -> None:
-    loop = moving(robot, body)
+    loop = moving(robot, adapter)
     last = loop.commands[-1]
     loop.position = loop.position + np.array([coasted, *[0.0] * 7])
     loop.now = last.time + gap
@@ -110,8 +114,8 @@ def test_after_a_pause_the_arm_begins_again_from_rest_where_it_is(
     assert report.ok, str(report)
 
 
-def test_an_arm_that_was_left_alone_for_long_waits_for_a_reset(robot: Robot, body: ToolBody) -> None:
-    loop = moving(robot, body)
+def test_an_arm_that_was_left_alone_for_long_waits_for_a_reset(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = moving(robot, adapter)
     loop.now += 60.0
     command = loop.beats(60)
     assert command.status is Status.FAULT and "no beat came for 60" in command.reason
@@ -135,7 +139,7 @@ def test_an_audit_says_what_a_late_beat_must_not_do(robot: Robot) -> None:
 
 
 def test_the_time_of_an_arm_goes_on_whatever_a_clock_says() -> None:
-    time, own = ArmTime(0.1, 0.01), []
+    time, own = PausableClock(0.1, 0.01), []
     for now, pace in (
         (100.0, Pace.ON_TIME), (100.02, Pace.ON_TIME), (3.0, Pace.BACK), (3.02, Pace.ON_TIME), (9.0, Pace.LATE),
         (9.0, Pace.SAME), (8.9995, Pace.SAME), (float("nan"), Pace.SAME), (1e9, Pace.LATE),

@@ -7,8 +7,8 @@ import pytest
 
 import forearm
 from forearm.control import Command, Controller, Status, Timing
-from forearm.control.body import ToolBody
-from forearm.control.robot import Robot
+from forearm.control.action_adapter import ToolActionAdapter
+from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
 
 from .conftest import START, Script, observed
@@ -21,9 +21,14 @@ GOAL = "the goal"
 class Loop:
     """A robot's own loop, with a clock of its own; the arm does at once what it is told."""
 
-    def __init__(self, mind: Any, robot: Robot, body: ToolBody, **timing: Any) -> None:
+    def __init__(self, source: Any, robot: Robot, adapter: ToolActionAdapter, **timing: Any) -> None:
         self.control = Controller(
-            mind, robot, body, timing=Timing(**{"replan_every": 4, **timing}), mode="manual", clock=lambda: self.now
+            source,
+            robot,
+            adapter,
+            timing=Timing(**{"replan_every": 4, **timing}),
+            mode="manual",
+            clock=lambda: self.now,
         )
         self.now = 10.0
         self.position = START.copy()
@@ -48,22 +53,22 @@ class Loop:
         return self.control.robot.geometry.tool(np.append(command.positions, 0.0)[None])[0]
 
 
-def test_nothing_is_sent_before_it_is_known_where_the_arm_is(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_nothing_is_sent_before_it_is_known_where_the_arm_is(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     command = loop.beats(5, frames=False)
     assert command.status is Status.WAITING and command.positions is None and command.reason
 
 
-def test_without_a_goal_the_arm_stays_where_it_is(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_without_a_goal_the_arm_stays_where_it_is(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     command = loop.beats(40)
     assert command.status is Status.IDLE
     assert np.allclose(command.positions, START[:7]) and command.gripper == 0.0
     assert not np.any(command.velocities)
 
 
-def test_it_follows_a_plan_at_the_times_for_which_it_was_made(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body, replan_every=100)
+def test_it_follows_a_plan_at_the_times_for_which_it_was_made(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter, replan_every=100)
     loop.control.reset(GOAL)
     assert loop.beats(1).status is Status.PLANNING
     assert loop.beats(15).status is Status.MOVING
@@ -78,14 +83,14 @@ def test_it_follows_a_plan_at_the_times_for_which_it_was_made(robot: Robot, body
     assert x[-1] == pytest.approx(x[0] + 12 * 0.009, abs=3e-4)
 
 
-def test_a_late_plan_keeps_its_times(robot: Robot, body: ToolBody) -> None:
-    prompt, late = (Loop(Script(FORWARD), robot, body, replan_every=100) for _ in range(2))
+def test_a_late_plan_keeps_its_times(robot: Robot, adapter: ToolActionAdapter) -> None:
+    prompt, late = (Loop(Script(FORWARD), robot, adapter, replan_every=100) for _ in range(2))
 
     def slow() -> np.ndarray:
         late.beats(55, think=False)
         return FORWARD
 
-    late.control.mind.plans = [slow]  # type: ignore[attr-defined]
+    late.control.source.plans = [slow]  # type: ignore[attr-defined]
     for loop in (prompt, late):
         loop.control.reset(GOAL)
         loop.beats(1, think=False)
@@ -98,15 +103,15 @@ def test_a_late_plan_keeps_its_times(robot: Robot, body: ToolBody) -> None:
     assert np.allclose(apart[120:], 0.0, atol=1e-3)
 
 
-def test_the_mind_is_told_what_was_done_and_what_is_already_decided(robot: Robot, body: ToolBody) -> None:
-    mind = Script(FORWARD)
-    loop = Loop(mind, robot, body)
+def test_the_mind_is_told_what_was_done_and_what_is_already_decided(robot: Robot, adapter: ToolActionAdapter) -> None:
+    source = Script(FORWARD)
+    loop = Loop(source, robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(130)
-    assert mind.goals == [GOAL]
-    assert len(mind.seen) == 13 and np.allclose(np.diff(mind.seen), 0.1)
-    assert [round(wish.time, 6) for wish in mind.wishes] == [0.0, 0.4, 0.8, 1.2]
-    first, third = mind.wishes[0], mind.wishes[2]
+    assert source.goals == [GOAL]
+    assert len(source.seen) == 13 and np.allclose(np.diff(source.seen), 0.1)
+    assert [round(request.time, 6) for request in source.requests] == [0.0, 0.4, 0.8, 1.2]
+    first, third = source.requests[0], source.requests[2]
     assert first.past.shape == (4, 4) and first.committed.shape == (2, 4) and first.elapsed_steps == 0
     assert not np.any(first.past) and not np.any(first.committed)
     assert third.elapsed_steps == 4
@@ -114,9 +119,9 @@ def test_the_mind_is_told_what_was_done_and_what_is_already_decided(robot: Robot
     assert np.allclose(third.committed, [[0.3, 0, 0, 0]] * 2, atol=0.05)
 
 
-def test_a_new_plan_takes_over_without_a_jump(robot: Robot, body: ToolBody) -> None:
+def test_a_new_plan_takes_over_without_a_jump(robot: Robot, adapter: ToolActionAdapter) -> None:
     rng = np.random.default_rng(0)
-    loop = Loop(Script(lambda: rng.uniform(-1, 1, (12, 4))), robot, body)
+    loop = Loop(Script(lambda: rng.uniform(-1, 1, (12, 4))), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(300)
     assert loop.control.counts["plans"] == 8
@@ -126,8 +131,8 @@ def test_a_new_plan_takes_over_without_a_jump(robot: Robot, body: ToolBody) -> N
     assert len({command.plan_id for command in loop.commands} - {None}) >= 7
 
 
-def test_stale_frames_stop_the_arm_and_it_goes_on_when_they_return(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_stale_frames_stop_the_arm_and_it_goes_on_when_they_return(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     assert loop.beats(60).status is Status.MOVING
     loop.beats(32, frames=False)
@@ -150,8 +155,8 @@ def test_stale_frames_stop_the_arm_and_it_goes_on_when_they_return(robot: Robot,
         lambda at: "garbage",
     ],
 )
-def test_bad_frames_are_as_good_as_none(bad: Any, robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_bad_frames_are_as_good_as_none(bad: Any, robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(60)
     command = loop.beats(100, readings=bad)
@@ -160,8 +165,8 @@ def test_bad_frames_are_as_good_as_none(bad: Any, robot: Robot, body: ToolBody) 
                ("bad_frame", "bad_readings", "out_of_order", "malformed")) == 10  # fmt: skip
 
 
-def test_a_stalled_planner_leads_to_rest_at_the_end_of_the_plan(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_a_stalled_planner_leads_to_rest_at_the_end_of_the_plan(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(2)
     command = loop.beats(200, think=False)
@@ -169,15 +174,15 @@ def test_a_stalled_planner_leads_to_rest_at_the_end_of_the_plan(robot: Robot, bo
     assert loop.beats(30).status is Status.MOVING
 
 
-def test_a_plan_that_comes_after_its_end_is_refused(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_a_plan_that_comes_after_its_end_is_refused(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
 
     def slow() -> np.ndarray:
         loop.beats(200, think=False)
         return FORWARD
 
-    loop.control.mind.plans = [slow]  # type: ignore[attr-defined]
+    loop.control.source.plans = [slow]  # type: ignore[attr-defined]
     loop.beats(1, think=False)
     loop.control.think()
     assert loop.control.counts["plans_refused"] == 1
@@ -185,9 +190,9 @@ def test_a_plan_that_comes_after_its_end_is_refused(robot: Robot, body: ToolBody
     assert command.status is Status.REFUSED and "too late" in command.reason
 
 
-def test_a_plan_made_before_a_stop_is_dropped(robot: Robot, body: ToolBody) -> None:
-    mind = Script(FORWARD)
-    loop = Loop(mind, robot, body)
+def test_a_plan_made_before_a_stop_is_dropped(robot: Robot, adapter: ToolActionAdapter) -> None:
+    source = Script(FORWARD)
+    loop = Loop(source, robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(1, think=False)
 
@@ -195,7 +200,7 @@ def test_a_plan_made_before_a_stop_is_dropped(robot: Robot, body: ToolBody) -> N
         loop.beats(60, frames=False, think=False)
         return FORWARD
 
-    mind.plans = [while_frames_are_missing]
+    source.plans = [while_frames_are_missing]
     loop.control.think()
     assert loop.control.counts["plans_dropped"] == 1
     assert loop.beats(1, frames=False, think=False).status is Status.STALE
@@ -204,22 +209,22 @@ def test_a_plan_made_before_a_stop_is_dropped(robot: Robot, body: ToolBody) -> N
 @pytest.mark.parametrize(
     "plan", [np.full((12, 4), np.nan), np.zeros((12, 3)), RuntimeError("no memory"), np.full((12, 4), np.inf)]
 )
-def test_a_mind_that_fails_or_talks_nonsense_moves_nothing(plan: Any, robot: Robot, body: ToolBody) -> None:
+def test_a_mind_that_fails_or_talks_nonsense_moves_nothing(plan: Any, robot: Robot, adapter: ToolActionAdapter) -> None:
     class Raw(Script):
-        def plan(self, wish: Any) -> Any:
+        def plan(self, request: Any) -> Any:
             if isinstance(plan, Exception):
                 raise plan
             return type("Raw", (), {"actions": plan})
 
-    loop = Loop(Raw(FORWARD), robot, body)
+    loop = Loop(Raw(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     command = loop.beats(50)
     assert command.status is Status.REFUSED and command.reason
     assert np.array_equal(command.positions, START[:7])
 
 
-def test_a_goal_that_the_mind_refuses_is_said_and_a_better_one_helps(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_a_goal_that_the_mind_refuses_is_said_and_a_better_one_helps(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(ValueError("a goal of another size"))
     command = loop.beats(30)
     assert command.status is Status.REFUSED and "another size" in command.reason
@@ -227,23 +232,23 @@ def test_a_goal_that_the_mind_refuses_is_said_and_a_better_one_helps(robot: Robo
     assert loop.beats(40).status is Status.MOVING
 
 
-def test_a_new_goal_in_motion_stops_first_and_begins_anew(robot: Robot, body: ToolBody) -> None:
-    mind = Script(FORWARD)
-    loop = Loop(mind, robot, body)
+def test_a_new_goal_in_motion_stops_first_and_begins_anew(robot: Robot, adapter: ToolActionAdapter) -> None:
+    source = Script(FORWARD)
+    loop = Loop(source, robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(55)
     loop.control.reset("another")
     command = loop.beats(1)
     assert command.status is Status.STOPPING and "goal" in command.reason
     loop.beats(60)
-    assert mind.goals == [GOAL, "another"]
+    assert source.goals == [GOAL, "another"]
     assert loop.commands[-1].status is Status.MOVING
     loop.control.reset(None)
     assert loop.beats(50).status is Status.IDLE
 
 
-def test_an_arm_that_is_not_where_it_was_told_to_be_stops(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_an_arm_that_is_not_where_it_was_told_to_be_stops(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(60)
     off = START + np.array([0.4, 0, 0, 0, 0, 0, 0, 0])
@@ -254,8 +259,8 @@ def test_an_arm_that_is_not_where_it_was_told_to_be_stops(robot: Robot, body: To
     assert loop.beats(60).status is Status.MOVING
 
 
-def test_after_a_fault_a_new_goal_begins_from_where_the_arm_is(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_after_a_fault_a_new_goal_begins_from_where_the_arm_is(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(60)
     off = START + np.array([0.4, 0, 0, 0, 0, 0, 0, 0])
@@ -266,16 +271,16 @@ def test_after_a_fault_a_new_goal_begins_from_where_the_arm_is(robot: Robot, bod
     assert np.allclose(loop.commands[-1].positions, off[:7], atol=1e-3)
 
 
-def test_an_arm_that_stands_outside_its_limits_is_not_moved(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_an_arm_that_stands_outside_its_limits_is_not_moved(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.position = START + np.array([0, 0.6, 0, 0, 0, 0, 0, 0])  # in the table
     loop.control.reset(GOAL)
     command = loop.beats(30)
     assert command.status is Status.FAULT and command.positions is None and "limits" in command.reason
 
 
-def test_a_loop_that_pauses_finds_the_arm_where_it_left_it(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_a_loop_that_pauses_finds_the_arm_where_it_left_it(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     before = loop.beats(60)
     loop.now += 5.0
@@ -287,9 +292,9 @@ def test_a_loop_that_pauses_finds_the_arm_where_it_left_it(robot: Robot, body: T
 def test_a_plan_through_the_table_is_cut_and_the_report_says_where(robot: Robot) -> None:
     import dataclasses
 
-    body = ToolBody("reach")
-    body.task = dataclasses.replace(body.task, low=(0.3, -0.2, -0.1))
-    loop = Loop(Script(np.tile([0, 0, -0.5, 0], (12, 1))), robot, body, replan_every=100)
+    adapter = ToolActionAdapter("reach")
+    adapter.task = dataclasses.replace(adapter.task, low=(0.3, -0.2, -0.1))
+    loop = Loop(Script(np.tile([0, 0, -0.5, 0], (12, 1))), robot, adapter, replan_every=100)
     loop.control.reset(GOAL)
     loop.beats(200, think=True)
     lowest = min(loop.tool(command)[2] for command in loop.commands)
@@ -298,11 +303,11 @@ def test_a_plan_through_the_table_is_cut_and_the_report_says_where(robot: Robot)
     assert "tool z: workspace" in str(loop.control.report) or "clearance" in str(loop.control.report)
 
 
-def test_a_background_thread_does_the_thinking(robot: Robot, body: ToolBody) -> None:
-    mind = Script(FORWARD)
+def test_a_background_thread_does_the_thinking(robot: Robot, adapter: ToolActionAdapter) -> None:
+    source = Script(FORWARD)
     thinking_in: set[str] = set()
-    mind.see = lambda time, observation: thinking_in.add(threading.current_thread().name)  # type: ignore[method-assign]
-    with Controller(mind, robot, body) as control:
+    source.see = lambda time, observation: thinking_in.add(threading.current_thread().name)  # type: ignore[method-assign]
+    with Controller(source, robot, adapter) as control:
         control.reset(GOAL)
         position, statuses = START.copy(), set()
         for beat in range(3000):
@@ -314,14 +319,14 @@ def test_a_background_thread_does_the_thinking(robot: Robot, body: ToolBody) -> 
                 break
             time.sleep(0.005)
         assert Status.MOVING in statuses
-    assert thinking_in == {"forearm-mind"}
-    assert not any(thread.name == "forearm-mind" for thread in threading.enumerate())
+    assert thinking_in == {"forearm-planning"}
+    assert not any(thread.name == "forearm-planning" for thread in threading.enumerate())
 
 
-def test_many_threads_may_call_at_once(robot: Robot, body: ToolBody) -> None:
+def test_many_threads_may_call_at_once(robot: Robot, adapter: ToolActionAdapter) -> None:
     rng = np.random.default_rng(0)
     errors: list[BaseException] = []
-    with Controller(Script(lambda: rng.uniform(-1, 1, (12, 4))), robot, body) as control:
+    with Controller(Script(lambda: rng.uniform(-1, 1, (12, 4))), robot, adapter) as control:
 
         def hammer(seed: int) -> None:
             own = np.random.default_rng(seed)
@@ -342,26 +347,26 @@ def test_many_threads_may_call_at_once(robot: Robot, body: ToolBody) -> None:
     assert not errors
 
 
-def test_settings_that_cannot_be_are_refused(robot: Robot, body: ToolBody) -> None:
+def test_settings_that_cannot_be_are_refused(robot: Robot, adapter: ToolActionAdapter) -> None:
     with pytest.raises(ValueError, match="max_frame_age"):
         Timing(max_frame_age=0.0)
     with pytest.raises(ValueError, match="ahead"):
         Timing(ahead=-1)
     with pytest.raises(ValueError, match="mode"):
-        Controller(Script(FORWARD), robot, body, mode="sometimes")  # type: ignore[arg-type]
+        Controller(Script(FORWARD), robot, adapter, mode="sometimes")  # type: ignore[arg-type]
 
 
-def test_a_mind_of_another_rate_is_refused_with_both_rates(robot: Robot, body: ToolBody) -> None:
-    mind = Script(FORWARD)
-    mind.period = 0.05  # type: ignore[attr-defined]
-    with pytest.raises(ForearmError, match="one command every 50 ms, but the arm's body takes one every 100 ms"):
-        Controller(mind, robot, body)
-    mind.period = 0.1  # type: ignore[attr-defined]
-    Controller(mind, robot, body, mode="manual")
+def test_a_mind_of_another_rate_is_refused_with_both_rates(robot: Robot, adapter: ToolActionAdapter) -> None:
+    source = Script(FORWARD)
+    source.period = 0.05  # type: ignore[attr-defined]
+    with pytest.raises(ForearmError, match="one command every 50 ms, but the arm's adapter takes one every 100 ms"):
+        Controller(source, robot, adapter)
+    source.period = 0.1  # type: ignore[attr-defined]
+    Controller(source, robot, adapter, mode="manual")
 
 
 def test_a_goal_of_another_camera_upside_down_or_of_another_size_is_refused_with_the_reason() -> None:
-    import envs
+    from forearm import envs
 
     env = envs.make("push")
     seen, info = env.reset(seed=3)
@@ -385,14 +390,14 @@ def test_a_goal_of_another_camera_upside_down_or_of_another_size_is_refused_with
 
 def test_a_checkpoint_may_be_named_beside_its_task() -> None:
     with forearm.Controller.load("push", checkpoint="push", mode="inline", clock=lambda: 0.0) as control:
-        brain = control.mind.brain  # type: ignore[attr-defined]
-        assert (brain.task["name"], brain.task["checkpoint"]) == ("push", "push")
+        loaded = control.source.loaded_model  # type: ignore[attr-defined]
+        assert (loaded.task["name"], loaded.task["checkpoint"]) == ("push", "push")
     with pytest.raises(ForearmError, match="was made for task push, not reach"):
         forearm.Controller.load("reach", checkpoint="push")
 
 
 def test_the_shipped_model_reaches_its_goal_through_the_controller() -> None:
-    import envs
+    from forearm import envs
 
     env = envs.make("reach")
     import mujoco

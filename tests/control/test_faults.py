@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from forearm.control import Status
-from forearm.control.body import ToolBody
-from forearm.control.robot import Robot
+from forearm.control.action_adapter import ToolActionAdapter
+from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
 
 from .conftest import START, Script, observed
@@ -25,8 +25,10 @@ def held(loop: Loop, beats: int) -> None:
 
 
 @pytest.mark.parametrize("long", [0.8, 2.4])
-def test_an_emergency_stop_that_is_released_moves_nothing(long: float, robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_an_emergency_stop_that_is_released_moves_nothing(
+    long: float, robot: Robot, adapter: ToolActionAdapter
+) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(60)
     held(loop, round(long / BEAT))
@@ -40,8 +42,8 @@ def test_an_emergency_stop_that_is_released_moves_nothing(long: float, robot: Ro
     assert loop.beats(60).status is Status.MOVING
 
 
-def test_while_a_fault_lasts_the_command_goes_where_the_arm_is_pushed(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_while_a_fault_lasts_the_command_goes_where_the_arm_is_pushed(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(60)
     held(loop, 50)
@@ -52,8 +54,8 @@ def test_while_a_fault_lasts_the_command_goes_where_the_arm_is_pushed(robot: Rob
     assert np.allclose(loop.commands[-1].positions, loop.position[:7], atol=0.02)
 
 
-def test_the_fingers_go_on_holding_what_they_hold(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_the_fingers_go_on_holding_what_they_hold(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.position[7] = 0.03
     loop.control.reset(GOAL)
     loop.beats(60)
@@ -66,9 +68,9 @@ def test_the_fingers_go_on_holding_what_they_hold(robot: Robot, body: ToolBody) 
     assert loop.commands[-1].gripper == pytest.approx(grip)
 
 
-def test_readings_that_follow_the_command_are_not_chased(robot: Robot, body: ToolBody) -> None:
+def test_readings_that_follow_the_command_are_not_chased(robot: Robot, adapter: ToolActionAdapter) -> None:
     """A joint that reads 0.3 rad too much: the arm may be set to where it says once, and not again and again."""
-    loop = Loop(Script(FORWARD), robot, body)
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(60)
     before = loop.position[0]
@@ -77,8 +79,8 @@ def test_readings_that_follow_the_command_are_not_chased(robot: Robot, body: Too
     assert abs(loop.position[0] - before) < 0.4
 
 
-def test_one_damaged_reading_is_no_fault(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_one_damaged_reading_is_no_fault(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(60)
     loop.control.act({"proprio": observed(loop.position + 0.5)["proprio"]}, loop.now)
@@ -86,8 +88,8 @@ def test_one_damaged_reading_is_no_fault(robot: Robot, body: ToolBody) -> None:
 
 
 @pytest.mark.parametrize("said", [False, np.False_, 0, "off", None])
-def test_drives_that_are_off_are_a_fault(said: Any, robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_drives_that_are_off_are_a_fault(said: Any, robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(60)
     readings = lambda at: observed(at * np.nan, drive=said)  # noqa: E731  # nor do they say where they are
@@ -100,8 +102,8 @@ def test_drives_that_are_off_are_a_fault(said: Any, robot: Robot, body: ToolBody
     assert loop.beats(60, readings=lambda at: observed(at, drive=True)).status is Status.MOVING
 
 
-def test_an_arm_pushed_beyond_its_limits_is_a_fault(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_an_arm_pushed_beyond_its_limits_is_a_fault(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(None)
     loop.beats(20)
     high = robot.limits.high[3]
@@ -116,8 +118,8 @@ def test_an_arm_pushed_beyond_its_limits_is_a_fault(robot: Robot, body: ToolBody
     assert loop.commands[-1].positions[3] <= high  # type: ignore[index]
 
 
-def test_the_loop_itself_may_ask_for_a_stop(robot: Robot, body: ToolBody) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_the_loop_itself_may_ask_for_a_stop(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     loop.beats(60)
     loop.control.stop("the light curtain")
@@ -149,9 +151,9 @@ def test_a_plan_that_is_stopped_says_by_what(robot: Robot) -> None:
     """Straight down fast: what is shaped away on the way, such as acceleration, is not why nothing is left."""
     import dataclasses
 
-    body = ToolBody("reach")
-    body.task = dataclasses.replace(body.task, low=(0.3, -0.2, -0.3))
-    loop = Loop(Script(np.tile([0.0, 0.0, -1.0, 0.0], (12, 1))), robot, body, replan_every=4)
+    adapter = ToolActionAdapter("reach")
+    adapter.task = dataclasses.replace(adapter.task, low=(0.3, -0.2, -0.3))
+    loop = Loop(Script(np.tile([0.0, 0.0, -1.0, 0.0], (12, 1))), robot, adapter, replan_every=4)
     loop.control.reset(GOAL)
     loop.beats(400)
     refused = [command.reason for command in loop.commands if command.status is Status.REFUSED]

@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forearm import settings
 from forearm.control import Controller, Status
-from forearm.control.body import ToolBody
-from forearm.control.fit import check_fit
-from forearm.control.robot import Robot
+from forearm.control.action_adapter import ToolActionAdapter
+from forearm.control.robots.fit import check_fit
+from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
+from forearm.settings import compose as settings
 
 from .conftest import Script
 from .robots import config, model, robot
 
-ARM = Path(__file__).parents[2] / "envs/assets/arm.xml"
+ARM = Path(__file__).parents[2] / "envs/arm/assets/arm.xml"
 
 
 def panda(**changes: Any) -> Robot:
@@ -52,20 +52,20 @@ class Joints:
 
 
 def test_the_built_in_arm_fits_its_commands_and_so_does_one_with_other_names(tmp_path: Path) -> None:
-    check_fit(panda(), ToolBody("push"))
+    check_fit(panda(), ToolActionAdapter("push"))
     renamed = altered(tmp_path, *((f'"joint{i}"', f'"panda_joint{i}"') for i in range(1, 8)))
-    check_fit(panda(model=renamed, joints=[f"panda_joint{i}" for i in range(1, 8)]), ToolBody("push"))
+    check_fit(panda(model=renamed, joints=[f"panda_joint{i}" for i in range(1, 8)]), ToolActionAdapter("push"))
 
 
 def test_another_number_of_axes_is_refused_at_once(tmp_path: Path) -> None:
     arm = robot(tmp_path, model())
     with pytest.raises(ForearmError, match=r"robot 'small' has 2 axes \(a, b\), but commands are for 8") as caught:
-        check_fit(arm, ToolBody("reach"))
+        check_fit(arm, ToolActionAdapter("reach"))
     assert "\n" not in str(caught.value)
     with pytest.raises(ForearmError, match="but commands are for 8"):
-        check_fit(panda(gripper=[]), ToolBody("reach"))
+        check_fit(panda(gripper=[]), ToolActionAdapter("reach"))
     with pytest.raises(ForearmError, match="has 2 axes"):
-        Controller(Script(), arm, ToolBody("reach"), mode="manual")
+        Controller(Script(), arm, ToolActionAdapter("reach"), mode="manual")
     with pytest.raises(ForearmError, match="has 2 axes"):
         Controller.load("reach", robot=arm, check_goals=False)
     with pytest.raises(ForearmError, match=r"has 2 axes .*, but commands are for 3"):
@@ -77,7 +77,7 @@ def test_another_unit_is_refused(tmp_path: Path) -> None:
     hinges = altered(tmp_path, ('name="right_finger" type="slide"', 'name="right_finger" type="hinge"'),
                      ('name="left_finger" type="slide"', 'name="left_finger" type="hinge"'))  # fmt: skip
     with pytest.raises(ForearmError, match="moves 'gripper' in rad, but commands for this axis are in m"):
-        check_fit(panda(model=hinges), ToolBody("reach"))
+        check_fit(panda(model=hinges), ToolActionAdapter("reach"))
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_another_arm_with_as_many_joints_is_refused(change: Any, tmp_path: Path)
     if "model" in change:
         change = {"model": altered(tmp_path, change["model"])}
     with pytest.raises(ForearmError, match=r"its tool up to .* m from where commands take it to be"):
-        check_fit(panda(**change), ToolBody("reach"))
+        check_fit(panda(**change), ToolActionAdapter("reach"))
 
 
 def test_the_command_says_so_before_it_plans(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
-    from forearm.cli import main
+    from forearm.cli.main import main
 
     folder = tmp_path / "configs/robot"
     folder.mkdir(parents=True)
@@ -137,9 +137,9 @@ def test_a_joint_without_end_that_counts_anew_is_where_it_was_told_to_be(tmp_pat
     arm = robot(tmp_path, model(range=""))
     assert np.isinf(arm.limits.low[0]) and arm.limits.high[1] == 3.0
     assert arm.limits.apart(np.array([3.1, 1.0]), np.array([-3.1, -1.0])) == pytest.approx([2 * np.pi - 6.2, 2.0])
-    mind = Script(np.tile([3.4, 0.0], (8, 1)))
-    control = Controller(mind, arm, Joints(2), mode="inline", clock=time.monotonic)
-    mind.frame_shape = (8, 8, 3)
+    source = Script(np.tile([3.4, 0.0], (8, 1)))
+    control = Controller(source, arm, Joints(2), mode="inline", clock=time.monotonic)
+    source.frame_shape = (8, 8, 3)
     control.reset("goal")
     position, statuses = np.array([2.9, 0.0]), []
     for beat in range(120):

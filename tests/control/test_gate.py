@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forearm.calibrate.simulated_arm import SimulatedArm
 from forearm.control import Controller, Status
+from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.arrival import ENTER, LEAVE, Arrival
-from forearm.control.body import ToolBody
-from forearm.control.gate import Gate
-from forearm.control.robot import Robot
+from forearm.control.frame_gate import Gate
+from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
-from forearm.reliability.arm import SimulatedArm
-from forearm.reliability.misfortunes import FRAMES, SOON, misfortune
+from tools.reliability.misfortunes import FRAMES, SOON, misfortune
 
 from .conftest import Script, observed
 from .test_controller import FORWARD, GOAL, Loop
@@ -29,8 +29,8 @@ def test_wrong_frames_bring_the_arm_to_rest_within_half_a_second(name: str) -> N
     assert found["rest_after_s"] <= SOON and found["fault"] and found["again"] and found["violations"] == 0
 
 
-def test_frames_that_stand_still_while_the_arm_moves_are_a_fault_without_any_model(robot: Robot, body: Any) -> None:
-    loop = Loop(Script(FORWARD), robot, body)
+def test_frames_that_stand_still_while_the_arm_moves_are_a_fault_without_any_model(robot: Robot, adapter: Any) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
     loop.control.gate = Gate(robot)
     loop.control.reset(GOAL)
     command = loop.beats(120)
@@ -44,7 +44,7 @@ def test_frames_may_stand_still_while_the_arm_does(robot: Robot) -> None:
 
 
 class Near(Script):
-    """A mind that says how near the goal is."""
+    """A plan source that says how near the goal is."""
 
     apart: float | None = 5.0
 
@@ -52,19 +52,19 @@ class Near(Script):
         return self.apart
 
 
-def test_an_arm_that_has_arrived_holds_still_until_the_goal_is_left(robot: Robot, body: ToolBody) -> None:
-    mind = Near(FORWARD)
-    loop = Loop(mind, robot, body)
+def test_an_arm_that_has_arrived_holds_still_until_the_goal_is_left(robot: Robot, adapter: ToolActionAdapter) -> None:
+    source = Near(FORWARD)
+    loop = Loop(source, robot, adapter)
     loop.control.reset(GOAL)
     assert loop.beats(60).status is Status.MOVING
-    mind.apart = 0.9
+    source.apart = 0.9
     command = loop.beats(100)
     assert command.status is Status.REACHED and command.reason == "the goal is reached"
     place = command.positions
-    mind.apart = 2.0  # not clearly left
+    source.apart = 2.0  # not clearly left
     command = loop.beats(100)
     assert command.status is Status.REACHED and np.array_equal(command.positions, place)
-    mind.apart = 4.0  # somebody has moved the object
+    source.apart = 4.0  # somebody has moved the object
     assert loop.beats(100).status is Status.MOVING
 
 
@@ -76,18 +76,18 @@ def test_one_frame_alone_is_no_arrival() -> None:
 
 
 def test_a_calibration_of_other_weights_or_damaged_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    from forearm.agent.loaded_model import load
     from forearm.control import calibration
-    from forearm.planning import load
 
-    brain = load("push")
-    path = calibration.calibration_path(brain.task)
-    known = calibration.calibration_of(brain.task, brain.document)
+    loaded = load("push")
+    path = calibration.calibration_path(loaded.task)
+    known = calibration.calibration_of(loaded.task, loaded.document)
     assert known.looks is not None and known.radius is not None
     document = json.loads(path.read_text(encoding="utf-8"))
     assert document["measured"]["false_stops"] <= document["measured"]["hours"]
     monkeypatch.setattr(calibration, "calibration_path", lambda task: tmp_path / path.name)
-    assert calibration.calibration_of(brain.task, brain.document).looks is None
+    assert calibration.calibration_of(loaded.task, loaded.document).looks is None
     for damage in ({"world_model_sha256": "0"}, {"format": 9}, {"looks": {}}, {"task": "reach"}):
         (tmp_path / path.name).write_text(json.dumps({**document, **damage}), encoding="utf-8")
         with pytest.raises(ForearmError, match="make it again"):
-            calibration.calibration_of(brain.task, brain.document)
+            calibration.calibration_of(loaded.task, loaded.document)

@@ -3,28 +3,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forearm.control.body import ToolBody
-from forearm.control.intake import Intake
+from forearm.control.action_adapter import ToolActionAdapter
+from forearm.control.observation_gate import ObservationGate
 
 from .conftest import START, observed
 
 
 @pytest.fixture
-def intake(body: ToolBody) -> Intake:
-    return Intake(body, (8, 8, 3), 8)
+def gate(adapter: ToolActionAdapter) -> ObservationGate:
+    return ObservationGate(adapter, (8, 8, 3), 8)
 
 
-def test_a_good_observation_is_taken_with_its_time(intake: Intake) -> None:
-    seen = intake.take(observed(time=4.9), 5.0)
+def test_a_good_observation_is_taken_with_its_time(gate: ObservationGate) -> None:
+    seen = gate.take(observed(time=4.9), 5.0)
     assert seen is not None and seen.time == 4.9 and seen.frame is not None
     assert np.allclose(seen.position, START)
-    assert intake.counts == {"frames": 1} and intake.newest_frame == 4.9
+    assert gate.counts == {"frames": 1} and gate.newest_frame == 4.9
 
 
-def test_readings_without_a_frame_are_taken_too(intake: Intake) -> None:
-    seen = intake.take({"proprio": observed()["proprio"]}, 5.0)
+def test_readings_without_a_frame_are_taken_too(gate: ObservationGate) -> None:
+    seen = gate.take({"proprio": observed()["proprio"]}, 5.0)
     assert seen is not None and seen.frame is None and seen.time == 5.0
-    assert intake.newest_frame == -np.inf
+    assert gate.newest_frame == -np.inf
 
 
 def nan(index: int) -> np.ndarray:
@@ -55,9 +55,9 @@ def nan(index: int) -> np.ndarray:
         (observed(proprio=[[1], [2, 3]]), "bad_readings"),
     ],
 )
-def test_what_cannot_be_used_is_counted_and_goes_no_further(intake: Intake, observation: Any, kind: str) -> None:
-    intake.take(observed(time=3.0), 3.0)
-    assert intake.take(observation, 5.0) is None
-    assert intake.counts == {"frames": 1, kind: 1}
-    assert intake.why and "\n" not in intake.why
-    assert intake.newest_frame == 3.0
+def test_what_cannot_be_used_is_counted_and_goes_no_further(gate: ObservationGate, observation: Any, kind: str) -> None:
+    gate.take(observed(time=3.0), 3.0)
+    assert gate.take(observation, 5.0) is None
+    assert gate.counts == {"frames": 1, kind: 1}
+    assert gate.why and "\n" not in gate.why
+    assert gate.newest_frame == 3.0

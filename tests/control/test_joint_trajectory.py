@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
-from forearm.control.body import ToolBody
-from forearm.control.joint_trajectory import message, moments, problems, write
-from forearm.control.motion import Drafts
-from forearm.control.robot import Robot
-from forearm.control.trajectory import Trajectory
+from forearm.control.action_adapter import ToolActionAdapter
+from forearm.control.committed_motion import PlanFollower
+from forearm.control.robots.robot import Robot
+from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError
+from forearm.integrations.joint_trajectory import message, moments, problems, write
 
 from .conftest import START
 
@@ -21,7 +21,9 @@ ACTIONS = np.array([[0.5, 0.2, -0.1, 0.3]] * 6 + [[-0.3, 0.4, 0.0, 0.0]] * 6)
 
 @pytest.fixture(scope="module")
 def path(robot: Robot) -> Trajectory:
-    found, _ = Drafts(robot, ToolBody("pick_place")).draft(Trajectory.resting(START, -1.0, 1.0), ACTIONS, 0.1, 0.0)
+    found, _ = PlanFollower(robot, ToolActionAdapter("pick_place")).draft(
+        Trajectory.resting(START, -1.0, 1.0), ACTIONS, 0.1, 0.0
+    )
     assert found is not None
     return found
 
@@ -100,7 +102,7 @@ def test_another_ending_or_rate_is_refused(path: Trajectory, robot: Robot, tmp_p
 
 
 def test_the_command_writes_one(tmp_path: Path, capsys: Any) -> None:
-    from forearm.cli import main
+    from forearm.cli.main import main
 
     out = tmp_path / "trajectory.yaml"
     words = ["plan", "task=push", "seed=3", "format=joint_trajectory", "cem.samples=16", "cem.elites=4"]

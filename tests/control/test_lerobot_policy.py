@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from forearm.control import Controller
-from forearm.control.body import ToolBody
-from forearm.control.lerobot_policy import LeRobotPolicy
-from forearm.control.robot import Robot
+from forearm.control.action_adapter import ToolActionAdapter
+from forearm.control.robots.robot import Robot
+from forearm.integrations.lerobot_policy import LeRobotPolicy
 
 from .conftest import START, Script
 
@@ -25,8 +25,8 @@ def batch(position: np.ndarray = START, **changes: Any) -> dict[str, torch.Tenso
 
 
 @pytest.fixture
-def policy(robot: Robot, body: ToolBody) -> LeRobotPolicy:
-    return LeRobotPolicy(Controller(Script(FORWARD), robot, body, mode="inline"), FPS, "goal", chunk=5)
+def policy(robot: Robot, adapter: ToolActionAdapter) -> LeRobotPolicy:
+    return LeRobotPolicy(Controller(Script(FORWARD), robot, adapter, mode="inline"), FPS, "goal", chunk=5)
 
 
 def test_actions_are_joint_positions_one_a_frame(policy: LeRobotPolicy, robot: Robot) -> None:
@@ -57,20 +57,20 @@ def test_frames_may_be_floats_or_bytes(policy: LeRobotPolicy) -> None:
     assert np.array_equal(as_floats["pixels"], as_bytes["pixels"]) and as_bytes["pixels"].shape == (8, 8, 3)
 
 
-def test_what_does_not_fit_is_said(policy: LeRobotPolicy, robot: Robot, body: ToolBody) -> None:
+def test_what_does_not_fit_is_said(policy: LeRobotPolicy, robot: Robot, adapter: ToolActionAdapter) -> None:
     with pytest.raises(ValueError, match="one arm"):
         policy.select_action({key: value.repeat(2, *[1] * (value.ndim - 1)) for key, value in batch().items()})
     with pytest.raises(ValueError, match=r"no 'observation\.state'"):
         policy.select_action({"observation.images.front": torch.zeros(1, 3, 8, 8)})
     with pytest.raises(RuntimeError, match="nothing can be sent"):
         policy.select_action(batch(START * np.nan))
-    control = Controller(Script(FORWARD), robot, body, mode="manual")
+    control = Controller(Script(FORWARD), robot, adapter, mode="manual")
     with pytest.raises(ValueError, match="inline"):
         LeRobotPolicy(control, FPS, "goal")
     with pytest.raises(RuntimeError, match="not known"):
         control.preview(np.zeros(1))
     with pytest.raises(ValueError, match="fps"):
-        LeRobotPolicy(Controller(Script(FORWARD), robot, body, mode="inline"), 0.0, "goal")
+        LeRobotPolicy(Controller(Script(FORWARD), robot, adapter, mode="inline"), 0.0, "goal")
 
 
 def test_a_new_episode_begins_from_where_the_arm_was_put(policy: LeRobotPolicy) -> None:
@@ -82,8 +82,10 @@ def test_a_new_episode_begins_from_where_the_arm_was_put(policy: LeRobotPolicy) 
     assert np.allclose(policy.select_action(batch(put)).numpy(), put, atol=1e-6)
 
 
-def test_frames_that_come_more_seldom_than_the_arms_time_goes_on_are_refused(robot: Robot, body: ToolBody) -> None:
-    control = Controller(Script(FORWARD), robot, body, mode="inline")
+def test_frames_that_come_more_seldom_than_the_arms_time_goes_on_are_refused(
+    robot: Robot, adapter: ToolActionAdapter
+) -> None:
+    control = Controller(Script(FORWARD), robot, adapter, mode="inline")
     with pytest.raises(ValueError, match="max_gap"):
         LeRobotPolicy(control, 5.0, "goal")
     policy = LeRobotPolicy(control, 10.0, "goal")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from forearm.control.limits import Limits, Report, Violation, check, keeps
-from forearm.control.trajectory import Trajectory
+from forearm.control.robots.limits import Limits, Report, Violation, check, keeps
+from forearm.control.trajectories.trajectory import Trajectory
 
 
 def limits(**other: object) -> Limits:

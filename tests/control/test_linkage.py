@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forearm.control.linkage import Linkage
-from forearm.control.robot import Robot
+from forearm.control.robots.linkage import Linkage
+from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
 
 from .robots import FINGERS, config, model, robot

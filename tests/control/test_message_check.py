@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forearm.control.joint_trajectory import problems
+from forearm.integrations.joint_trajectory import problems
 
 
 def good() -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forearm.control.collision import Geometry
+from forearm.control.robots.collision import Geometry
 
 from .robots import FINGERS, model, robot
 

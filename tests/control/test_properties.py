@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forearm.control import Command, Controller, Status, Timing
+from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.audit import audit
-from forearm.control.body import ToolBody
-from forearm.control.robot import Robot
+from forearm.control.robots.robot import Robot
 
 from .conftest import START, Script, observed
 
@@ -91,7 +91,7 @@ def test_no_command_breaks_a_limit(
                 position = np.append(command.positions, command.gripper)
             sent.append(command)
 
-    class SlowBody(ToolBody):
+    class SlowBody(ToolActionAdapter):
         def targets(self, start: np.ndarray, actions: np.ndarray) -> np.ndarray:
             pass_time(delay // 4)
             return super().targets(start, actions)

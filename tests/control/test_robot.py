@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs import kinematics
-from forearm import settings
-from forearm.control.robot import Robot, load_robot
-from forearm.control.trajectory import Trajectory
+from forearm.control.robots.robot import Robot, load_robot
+from forearm.control.trajectories.trajectory import Trajectory
+from forearm.envs.arm import kinematics
 from forearm.errors import ForearmError
+from forearm.settings import compose as settings
 
 from .conftest import START
 
@@ -28,7 +28,7 @@ def test_limits_come_from_the_model_and_the_config(robot: Robot) -> None:
 
 
 def test_where_every_task_takes_the_arm_it_is_within_its_limits(robot: Robot) -> None:
-    import envs
+    from forearm import envs
 
     rng = np.random.default_rng(0)
     for task in envs.TASKS.values():
@@ -59,7 +59,7 @@ def test_a_way_through_the_table_is_found_between_two_good_ends(robot: Robot) ->
     assert robot.check_pose(above).ok and robot.check_pose(beyond).ok
     middle = (above + beyond) / 2
     middle[1] += 0.12
-    from forearm.control.spline import spline
+    from forearm.control.trajectories.spline import spline
 
     points = np.concatenate([[above] * 3, [middle], [beyond] * 3])
     report = robot.check_space(spline(points, 0.0, 1.0))
@@ -69,12 +69,12 @@ def test_a_way_through_the_table_is_found_between_two_good_ends(robot: Robot) ->
 def test_objects_are_no_obstacles() -> None:
     import mujoco
 
-    from envs.arm import build_model
-    from envs.tasks import TASKS
-    from forearm.control.collision import Geometry
+    from forearm.control.robots.collision import Geometry
+    from forearm.envs.arm.joints import build_model
+    from forearm.envs.arm.tasks import TASKS
 
     assert build_model(TASKS["push"]).body("object").id > 0
-    text = (Path(__file__).parents[2] / "envs/assets/arm.xml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "envs/arm/assets/arm.xml").read_text(encoding="utf-8")
     xml = text.replace("<!--OBJECTS-->", TASKS["push"].objects_xml())
     names = [f"joint{i}" for i in range(1, 8)]
     fingers = ["left_finger", "right_finger"]
@@ -120,7 +120,7 @@ def test_a_config_without_a_part_is_refused_in_a_line() -> None:
 
 
 def test_fingers_open_only_as_far_as_each_of_them_can(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "envs/assets/arm.xml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "envs/arm/assets/arm.xml").read_text(encoding="utf-8")
     assert text.count(' range="0 0.04"') == 2
     before, _, after = text.rpartition(' range="0 0.04"')
     (tmp_path / "arm.xml").write_text(before + ' range="0.01 0.03"' + after)

@@ -11,7 +11,7 @@ import pytest
 
 import forearm
 from forearm.control import Controller
-from forearm.control.joint_trajectory import problems
+from forearm.integrations.joint_trajectory import problems
 
 from .conftest import START, Script
 
@@ -56,7 +56,9 @@ def as_json(message: Any) -> dict[str, Any]:
     return {"joint_names": message.joint_names, "points": points}
 
 
-def test_the_sketch_publishes_what_a_controller_takes(robot: Any, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sketch_publishes_what_a_controller_takes(
+    robot: Any, adapter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spun: list[Any] = []
     stand_ins = {
         "rclpy": module(init=lambda: None, spin=spun.append),
@@ -70,7 +72,7 @@ def test_the_sketch_publishes_what_a_controller_takes(robot: Any, body: Any, mon
         monkeypatch.setitem(sys.modules, name, stand_in)
 
     def load(task: str, clock: Any) -> Controller:
-        return Controller(Script(ACTIONS), robot, body, mode="inline", clock=clock)
+        return Controller(Script(ACTIONS), robot, adapter, mode="inline", clock=clock)
 
     monkeypatch.setattr(forearm, "Controller", SimpleNamespace(load=load))
     code = next(block for block in re.findall(r"```python\n(.*?)```", PAGE, re.S) if "rclpy" in block)

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forearm.control import Command, Controller, Status, Timing
+from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.audit import audit
-from forearm.control.body import ToolBody
-from forearm.control.gate import Gate
-from forearm.control.robot import Robot
+from forearm.control.frame_gate import Gate
+from forearm.control.robots.robot import Robot
 
 from .conftest import START, Script, observed
 
@@ -50,14 +50,14 @@ class Doubting(Gate):
 class World:
     """An arm that does at once what it is told unless it is held, with a loop of a steady beat around it."""
 
-    def __init__(self, robot: Robot, body: ToolBody, seed: int, replan_every: int) -> None:
+    def __init__(self, robot: Robot, adapter: ToolActionAdapter, seed: int, replan_every: int) -> None:
         self.rng = np.random.default_rng(seed)
         self.true, self.clock = 0.0, 50.0
         self.position, self.held, self.wrong, self.drops, self.on = START.copy(), False, False, False, True
         self.sent: list[Command] = []
         self.parts: list[list[Command]] = [[]]
         self.control = Controller(
-            Script(self._plan), robot, body, mode="manual", clock=lambda: self.clock,
+            Script(self._plan), robot, adapter, mode="manual", clock=lambda: self.clock,
             gate=Doubting(robot), timing=Timing(replan_every=replan_every),
         )  # fmt: skip
 
@@ -97,9 +97,9 @@ class World:
     events=st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 40)), min_size=3, max_size=14),
 )
 def test_whatever_happens_what_is_sent_keeps_the_limits_and_faults_last(
-    robot: Robot, body: ToolBody, seed: int, replan_every: int, events: list[tuple[str, int]]
+    robot: Robot, adapter: ToolActionAdapter, seed: int, replan_every: int, events: list[tuple[str, int]]
 ) -> None:
-    world = World(robot, body, seed, replan_every)
+    world = World(robot, adapter, seed, replan_every)
     world.control.reset("goal")
     world.beat()
     for event, count in events:

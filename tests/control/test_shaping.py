@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forearm.control.limits import Limits, check
-from forearm.control.shaping import Shaper
-from forearm.control.spline import spline
-from forearm.control.trajectory import State, Trajectory
+from forearm.control.robots.limits import Limits, check
+from forearm.control.trajectories.shaping import Shaper
+from forearm.control.trajectories.spline import spline
+from forearm.control.trajectories.trajectory import State, Trajectory
 
 LIMITS = Limits(["a", "b"], [-1, -2], [1, 2], [1, 2], [6, 8], [400, 600])  # type: ignore[arg-type]
 SHAPER = Shaper(LIMITS)

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forearm.control.spline import spline
-from forearm.control.trajectory import Trajectory, joined
+from forearm.control.trajectories.spline import spline
+from forearm.control.trajectories.trajectory import Trajectory, joined
 
 numbers = st.floats(-3, 3, width=32)
 

@@ -11,9 +11,9 @@ from forearm.diagnosis.document import findings
 from forearm.diagnosis.study import Effort, diagnosed, explored, fit_probe, ranking
 from forearm.diagnosis.subject import Subject
 from forearm.diagnosis.verdict import CANDIDATES, COST, DISTANCE, DYNAMICS, LATENTS, NOTHING
-from forearm.episodes import make_episode
-from forearm.protocol import Rules
-from planner import make_planner
+from forearm.evaluation.manifest import make_episode
+from forearm.evaluation.protocol import Rules
+from forearm.planner import make_planner
 from tests.diagnosis.toy import PlaneEnv, PlaneEyes, blind, folded
 
 EPISODES = 7

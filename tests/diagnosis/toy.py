@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from planner import LatentDistance
-from world_model.latent_dynamics import LatentState
+from forearm.planner import LatentDistance
+from forearm.world_model.runtime.latent_dynamics import LatentState
 
 STEP, NEAR = 0.1, 0.12
 WALL = 0.7

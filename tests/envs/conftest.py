@@ -1,6 +1,6 @@
 import pytest
 
-import envs
+from forearm import envs
 
 
 @pytest.fixture(scope="module", params=sorted(envs.TASKS))

@@ -1,6 +1,6 @@
 import numpy as np
 
-import envs
+from forearm import envs
 
 
 def run(env, policy, steps):

@@ -7,8 +7,9 @@ import importlib
 import numpy as np
 import pytest
 
-import envs
-from envs import catalog, registry
+from forearm import envs
+from forearm.envs import registry
+from forearm.envs.benchmarks import catalog
 
 # For each benchmark the tasks that differ in kind: objects, locks, buttons; fixed and movable targets; in the air.
 TASKS = [
@@ -218,7 +219,7 @@ def test_the_catalogue_names_what_the_benchmark_has(benchmark, known):
         has = set(importlib.import_module("metaworld").ALL_V3_ENVIRONMENTS)
         assert set(known) == has and len(known) == 50
     elif benchmark == "fetch":
-        assert set(known) == set(importlib.import_module("envs.fetch").KINDS)
+        assert set(known) == set(importlib.import_module("forearm.envs.benchmarks.fetch.env").KINDS)
     else:
         import gymnasium
 
@@ -248,7 +249,7 @@ def test_the_five_tasks_of_ogbench_and_no_sixth():
 
 def test_turned_cameras_are_those_that_stand_on_their_head():
     env = made("metaworld/reach-v3")
-    turned = importlib.import_module("envs.metaworld").UPSIDE_DOWN
+    turned = importlib.import_module("forearm.envs.benchmarks.metaworld").UPSIDE_DOWN
     env.reset(seed=0, options={"goal": False})
     for camera in env.cameras:
         up = env.data.camera(camera).xmat.reshape(3, 3)[:, 1]

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import envs
-from envs import kinematics
+from forearm import envs
+from forearm.envs.arm import kinematics
 
 
 @pytest.mark.parametrize("name", sorted(envs.TASKS))

@@ -9,8 +9,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from envs.rendering import View, working_backend
-from envs.twin import Twin
+from forearm.envs.rendering import View, working_backend
+from forearm.envs.twin import Twin
 
 SIDE = 48
 SCENE = """<mujoco><compiler autolimits="true"/>

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from envs import TASKS, kinematics
-from envs.arm import build_model
+from forearm.envs import TASKS
+from forearm.envs.arm import kinematics
+from forearm.envs.arm.joints import build_model
 
 MODEL = build_model(TASKS["reach"])
 unit = st.floats(0, 1, width=32)

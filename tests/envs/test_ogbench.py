@@ -3,8 +3,8 @@ import pytest
 
 pytest.importorskip("ogbench")
 
-from envs.ogbench import cube_turn
-from envs.ogbench_experts import lights_out
+from forearm.envs.benchmarks.ogbench.env import cube_turn
+from forearm.envs.benchmarks.ogbench.experts import lights_out
 
 
 def quaternion(axis, angle):

@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-import envs
-from envs import registry
+from forearm import envs
+from forearm.envs import registry
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from envs import rendering
+from forearm.envs import rendering
 
 
 def test_a_back_end_works_here_and_is_left_for_children():
@@ -40,7 +40,7 @@ def test_a_process_that_renders_ends_without_complaint():
 import weakref
 thing = type('Thing', (), {})()
 weakref.finalize(thing, print)
-import envs
+from forearm import envs
 envs_alive = [envs.make(task) for task in ('reach', 'push')]
 for env in envs_alive:
     env.reset(seed=0)

@@ -1,6 +1,6 @@
 import numpy as np
 
-import envs
+from forearm import envs
 
 
 def test_true_rollouts_are_what_then_happens_and_leave_the_environment_alone(env):

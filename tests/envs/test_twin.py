@@ -3,7 +3,7 @@ import copy
 import mujoco
 import numpy as np
 
-from envs.twin import Twin, decimate
+from forearm.envs.twin import Twin, decimate
 
 SIDES = 110
 

@@ -7,10 +7,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
-from forearm.cli import main
-from world_model.checkpoint import save_checkpoint
-from world_model.config import ModelConfig
-from world_model.jepa import JEPA
+from forearm.cli.main import main
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import save_checkpoint
 
 Failing = Callable[..., str]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from forearm.agent import Agent
-from planner import make_planner
+from forearm.agent.agent import Agent
+from forearm.planner import make_planner
 
 PERIOD = 0.1
 

@@ -7,9 +7,9 @@ import torch
 
 import forearm
 from forearm import ForearmError
-from world_model.checkpoint import save_checkpoint
-from world_model.config import ModelConfig
-from world_model.jepa import JEPA
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import save_checkpoint
 
 
 def test_everything_promised_is_there() -> None:
@@ -19,10 +19,10 @@ def test_everything_promised_is_there() -> None:
 
 
 def test_a_plan_in_a_few_lines(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from forearm import planning
+    from forearm.agent import loaded_model as planning
 
-    brain = forearm.load(f"{checkpoints}/push.json")
-    monkeypatch.setattr(planning, "load", lambda task: brain)
+    loaded = forearm.load(f"{checkpoints}/push.json")
+    monkeypatch.setattr(planning, "load", lambda task: loaded)
     env = forearm.make_env("push")
     observation, info = env.reset(seed=1)
     plan = forearm.plan(observation["pixels"], info["goal"], task="push", planner="cem", deadline_ms=1000)
@@ -33,14 +33,14 @@ def test_a_plan_in_a_few_lines(checkpoints: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_a_brain_refuses(checkpoints: Path) -> None:
-    brain = forearm.load(f"{checkpoints}/push.json")
+    loaded = forearm.load(f"{checkpoints}/push.json")
     frame = np.zeros((64, 64, 3), np.uint8)
     with pytest.raises(ForearmError, match=r"goal is float64 .* expects uint8 \(64, 64, 3\)"):
-        brain.plan(frame, np.zeros((64, 64, 3)))
+        loaded.plan(frame, np.zeros((64, 64, 3)))
     with pytest.raises(ForearmError, match="no setting 'sample'"):
-        brain.plan(frame, frame, sample=3)
+        loaded.plan(frame, frame, sample=3)
     with pytest.raises(ForearmError, match="did you mean 'mppi'"):
-        brain.plan(frame, frame, planner="mpi")
+        loaded.plan(frame, frame, planner="mpi")
     with pytest.raises(ForearmError, match="did you mean 'reach'"):
         forearm.load("rech")
     with pytest.raises(ForearmError, match="made for task push, not reach"):
@@ -48,7 +48,7 @@ def test_what_a_brain_refuses(checkpoints: Path) -> None:
 
 
 def test_compare_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from forearm import comparison as engine
+    from forearm.evaluation import comparison as engine
 
     monkeypatch.setattr(engine, "run_jobs", lambda function, jobs, workers: map(function, jobs))
     settings: dict[str, Any] = {"episodes": 2, "baselines": ["expert"], "films": 0}
@@ -62,17 +62,17 @@ def test_a_checkpoint_that_was_trained_again_is_read_again(tmp_path: Path) -> No
     description = {"task": "reach", "camera": "observation.images.front", "control_period": 0.1}
     path = tmp_path / "run" / "model"
     frame = np.zeros((64, 64, 3), np.uint8)
-    brains, plans = [], []
+    loaded_models, plans = [], []
     for seed in range(2):
         torch.manual_seed(seed)
         model = JEPA(ModelConfig(width=8, latent_dim=16, predictor_width=32)).eval()
         for weights in model.predictor.parameters():
             torch.nn.init.normal_(weights, std=0.1)
         save_checkpoint(model, path, description)
-        brains.append(forearm.load(path.parent))
-        plans.append(brains[-1].plan(frame, frame + 99, planner="cem", samples=16, elites=4, iterations=2))
-        assert forearm.load(path.parent).model is brains[-1].model  # what has not changed is read once
-    first, second = brains
+        loaded_models.append(forearm.load(path.parent))
+        plans.append(loaded_models[-1].plan(frame, frame + 99, planner="cem", samples=16, elites=4, iterations=2))
+        assert forearm.load(path.parent).model is loaded_models[-1].model  # what has not changed is read once
+    first, second = loaded_models
     assert first.document["weights_sha256"] != second.document["weights_sha256"]
     assert not np.array_equal(plans[0].actions, plans[1].actions)
     # One that was loaded before stays what it was.

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from forearm.guided import suited
-from forearm.latent import LatentImagination, imagination_for
-from forearm.planning import planner_config, task_config
-from planner import Plan, Problem, make_planner
-from world_model.latent_dynamics import LatentState
+from forearm.agent.guided import suited
+from forearm.agent.latent import LatentPlanningModel, imagination_for
+from forearm.agent.loaded_model import planner_config, task_config
+from forearm.planner import Plan, Problem, make_planner
+from forearm.world_model.runtime.latent_dynamics import LatentState
 
 EPISODES = 7
 SEARCHES: dict[str, dict[str, Any]] = {
@@ -22,7 +22,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module", params=["push", "reach"])
-def imagination(request: pytest.FixtureRequest) -> LatentImagination:
+def planning_model(request: pytest.FixtureRequest) -> LatentPlanningModel:
     """With every cost and proposal that there is, after a look at noise."""
     task = suited(task_config(request.param), planner_config("guided"))
     task["objective"] = {**task["objective"], "terminal": 0.5, "unlikely": 0.3, "action": 0.1, "smoothness": 0.1}
@@ -36,22 +36,22 @@ def imagination(request: pytest.FixtureRequest) -> LatentImagination:
     return found
 
 
-def plans(imagination: LatentImagination, name: str, rows: list[int]) -> list[Plan]:
-    dynamics, objective, state = imagination.problem(rows)
+def plans(planning_model: LatentPlanningModel, name: str, rows: list[int]) -> list[Plan]:
+    dynamics, objective, state = planning_model.problem(rows)
     state = LatentState(state.states.clone(), state.actions.clone())
-    dims = imagination._model.config.action_dim
+    dims = planning_model._model.config.action_dim
     task = Problem(
-        dynamics, objective, state, -torch.ones(dims), torch.ones(dims), len(rows), 0.1, imagination.proposals(rows)
+        dynamics, objective, state, -torch.ones(dims), torch.ones(dims), len(rows), 0.1, planning_model.proposals(rows)
     )
-    horizon = 2 * imagination._model.config.frameskip
+    horizon = 2 * planning_model._model.config.frameskip
     planner = make_planner(name, horizon=horizon, iterations=2, **SEARCHES[name])
     return planner.plan(task, [torch.Generator().manual_seed(b) for b in rows])
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_shipped_models_plan_the_same_whatever_the_batch(imagination: LatentImagination, name: str) -> None:
-    alone = [plans(imagination, name, [b])[0] for b in range(EPISODES)]
+def test_shipped_models_plan_the_same_whatever_the_batch(planning_model: LatentPlanningModel, name: str) -> None:
+    alone = [plans(planning_model, name, [b])[0] for b in range(EPISODES)]
     for count in (2, 3, 5, 7):
-        for b, plan in enumerate(plans(imagination, name, list(range(count)))):
+        for b, plan in enumerate(plans(planning_model, name, list(range(count)))):
             assert np.array_equal(plan.actions, alone[b].actions) and np.array_equal(plan.mean, alone[b].mean)
             assert plan.cost == alone[b].cost and plan.cost_per_iteration == alone[b].cost_per_iteration

@@ -10,16 +10,16 @@ import pytest
 import torch
 from PIL import Image
 
-import envs
 import forearm
-from forearm import settings
-from forearm.cli import main
+from forearm import envs
+from forearm.agent.loaded_model import task_config
+from forearm.cli.main import main
 from forearm.errors import ForearmError
-from forearm.planning import task_config
-from world_model.checkpoint import CheckpointError, save_checkpoint
-from world_model.config import ModelConfig
-from world_model.dataset.reader import read_dataset
-from world_model.jepa import JEPA
+from forearm.settings import compose as settings
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.data.reader import read_dataset
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import CheckpointError, save_checkpoint
 
 Failing = Callable[..., str]
 
@@ -137,7 +137,7 @@ def test_an_extra_that_is_not_installed_is_one_line_before_anything_else(
     tmp_path: Path,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("envs.registry.mujoco.__version__", "3.3.0")
+    monkeypatch.setattr("forearm.envs.registry.mujoco.__version__", "3.3.0")
     monkeypatch.setitem(sys.modules, package, None)
     said = failing(words[0], f"task={task}", *words[1:])
     expected = f"tasks '{extra}/...' need the extra '{extra}', which is not installed: pip install 'forearm[{extra}]'"
@@ -148,7 +148,7 @@ def test_an_extra_that_is_not_installed_is_one_line_before_anything_else(
 def test_an_extra_that_is_missing_where_a_worker_finds_out_is_one_line(
     failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from envs import registry
+    from forearm.envs import registry
 
     monkeypatch.setattr(registry, "obstacle", lambda benchmark: None)
     monkeypatch.setitem(registry._ADAPTERS, "ogbench", ("envs.no_such_adapter", "OGBench"))
@@ -188,7 +188,7 @@ def test_a_path_that_is_not_there_is_no_task(tmp_path: Path) -> None:
 def test_a_picture_of_another_camera_upside_down_or_of_another_size_is_refused(
     task: str, package: str, extra: str, which: str, failing: Failing, tmp_path: Path
 ) -> None:
-    from envs import registry
+    from forearm.envs import registry
 
     if reason := registry.obstacle(extra):
         pytest.skip(reason)
@@ -213,7 +213,7 @@ def test_a_picture_of_another_camera_upside_down_or_of_another_size_is_refused(
 
 
 def test_a_plan_with_a_checkpoint_of_another_rate_or_step_is_refused(failing: Failing, tmp_path: Path) -> None:
-    from envs import registry
+    from forearm.envs import registry
 
     if reason := registry.obstacle("fetch"):
         pytest.skip(reason)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from forearm import cli, collect_command, plan_command
-from forearm.cli import COMMANDS, main
+from forearm.cli import collect as collect_command
+from forearm.cli import main as cli
+from forearm.cli import plan as plan_command
+from forearm.cli.main import COMMANDS, main
 
 
 def test_help_shows_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,7 +36,7 @@ def test_nothing_and_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_and_the_public_package_are_quick_to_import() -> None:
     code = (
-        "import sys, forearm; from forearm.cli import main; main(['compare', '--help']);"
+        "import sys, forearm; from forearm.cli.main import main; main(['compare', '--help']);"
         "heavy = {'torch', 'mujoco', 'scipy', 'rich', 'hydra'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
     )
     started = time.monotonic()
@@ -79,7 +81,7 @@ def test_a_full_disk_an_interrupt_and_a_defect(
 
 
 def test_without_gl(failing: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import envs
+    from forearm import envs
 
     def none() -> str:
         raise envs.RenderingUnavailable("no GL back end can draw: install libosmesa6")

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from forearm import collect as engine
-from forearm import settings
-from forearm.cli import main
-from forearm.collect import Collection, collect
-from forearm.collect_command import _agent
-from forearm.seeds import collection_reset_seed
-from forearm.worlds import environment
-from world_model.dataset import DatasetError
-from world_model.dataset.lerobot import DatasetWriter
-from world_model.dataset.reader import read_dataset
+from forearm.cli.collect import _agent
+from forearm.cli.main import main
+from forearm.common.seeds import collection_reset_seed
+from forearm.evaluation.env_pool import environment
+from forearm.recording import collect as engine
+from forearm.recording.collect import Collection, collect
+from forearm.settings import compose as settings
+from forearm.world_model.data import DatasetError
+from forearm.world_model.data.reader import read_dataset
+from forearm.world_model.data.writer import DatasetWriter
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_full_disk_leaves_what_was_finished_and_the_next_call_goes_on(
 
 def test_a_killed_collection_goes_on_with_nothing_lost_or_doubled(tmp_path: Path) -> None:
     command = [
-        sys.executable, "-c", "import sys; from forearm.cli import main; sys.exit(main(sys.argv[1:]))",
+        sys.executable, "-c", "import sys; from forearm.cli.main import main; sys.exit(main(sys.argv[1:]))",
         "collect", "task=push", "episodes=60", "steps=20", "shard_episodes=5", "workers=2", f"out={tmp_path}/data",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

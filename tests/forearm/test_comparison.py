@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 import forearm
-from forearm import cli, settings
-from forearm import comparison as engine
-from forearm.compare_command import comparison_of
+from forearm.cli import main as cli
+from forearm.cli.compare import comparison_of
+from forearm.common.parallel import run_jobs
 from forearm.errors import ForearmError
-from forearm.parallel import run_jobs
+from forearm.evaluation import comparison as engine
+from forearm.settings import compose as settings
 
 ROW = {
     "task", "planner", "dynamics", "episodes", "successes", "success", "ci95", "final_distance_m", "plan_ms",
@@ -148,7 +149,7 @@ def test_a_killed_worker_is_a_clear_error() -> None:
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
 def test_no_worker_outlives_its_parent(kill: signal.Signals, tmp_path: Path) -> None:
     command = [
-        sys.executable, "-c", "import sys; from forearm.cli import main; sys.exit(main(sys.argv[1:]))",
+        sys.executable, "-c", "import sys; from forearm.cli.main import main; sys.exit(main(sys.argv[1:]))",
         "collect", "task=push", "episodes=4000", "shard_episodes=1000", "workers=1", f"out={tmp_path}/data",
     ]  # fmt: skip
     process = subprocess.Popen(
@@ -195,7 +196,7 @@ def running(group: int) -> list[str]:
 def test_a_simulation_that_diverged_leaves_results_that_are_json(
     checkpoints: Path, tmp_path: Path, serial: None, monkeypatch: pytest.MonkeyPatch, far: float
 ) -> None:
-    from forearm import workers
+    from forearm.evaluation import workers
 
     run = workers.run_episodes
     monkeypatch.setattr(workers, "run_episodes", lambda *a: [replace(o, final_distance_m=far) for o in run(*a)])

@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from forearm.cli import main
+from forearm.cli.main import main
 
 DATA = Path(__file__).parents[1] / "world_model/lerobot_0_4_4"
 

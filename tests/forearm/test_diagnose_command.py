@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from forearm.cli import main
+from forearm.cli.main import main
 
 SMALL = (
     "task=reach", "planner=cem", "planner.horizon=4", "samples=8", "iterations=1", "episodes=2", "protocol.max_steps=4",

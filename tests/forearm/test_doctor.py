@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from envs import rendering
-from forearm import doctor
-from forearm.doctor import Finding
+from forearm.cli import doctor
+from forearm.cli.doctor import Finding
+from forearm.envs import rendering
 from forearm.errors import ForearmError
-from world_model.checkpoint import pretrained_folder, save_checkpoint
-from world_model.config import ModelConfig
-from world_model.jepa import JEPA
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import pretrained_folder, save_checkpoint
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_gl_that_was_asked_for_but_draws_nothing(quick_gl, monkeypatch):
 
 def test_a_back_end_that_is_not_there_is_one_finding_and_no_traceback():
     environment = {**os.environ, "MUJOCO_GL": "glx"}
-    command = [sys.executable, "-m", "forearm.doctor"]
+    command = [sys.executable, "-m", "forearm.cli.doctor"]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert run.returncode == 1, run.stderr
     assert "unset MUJOCO_GL" in run.stdout

@@ -3,11 +3,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import envs
-from forearm.closed_loop import check_start
-from forearm.episodes import Episode, make_episode, manifest_document, manifest_sha256
+from forearm import envs
 from forearm.errors import ForearmError
-from forearm.protocol import Rules
+from forearm.evaluation.closed_loop import check_start
+from forearm.evaluation.manifest import Episode, make_episode, manifest_document, manifest_sha256
+from forearm.evaluation.protocol import Rules
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,6 @@ def test_a_start_in_motion_or_already_solved_is_refused(env: Any, monkeypatch: p
     with pytest.raises(ForearmError, match="at rest"):
         episodes(env, [0])
     monkeypatch.setattr(env, "reset", reset)
-    monkeypatch.setattr("forearm.episodes.meets", lambda env, rules: True)
+    monkeypatch.setattr("forearm.evaluation.manifest.meets", lambda env, rules: True)
     with pytest.raises(ForearmError, match="solved before"):
         episodes(env, [0])

@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from forearm.errors import ForearmError, did_you_mean, disk_message, user_message
-from planner import make_planner
+from forearm.planner import make_planner
 
 
 def test_the_nearest_name_is_suggested_whatever_its_case() -> None:

@@ -4,9 +4,9 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from forearm.closed_loop import Outcome, Recording
-from forearm.contact_sheet import contact_sheet
-from forearm.film import BAR, PANEL, film_frames, write_film
+from forearm.evaluation.closed_loop import Outcome, Recording
+from forearm.evaluation.film import BAR, PANEL, film_frames, write_film
+from forearm.recording.contact_sheet import contact_sheet
 
 
 def recording(steps: int = 4) -> Recording:

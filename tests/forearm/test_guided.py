@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import forearm
-from forearm import settings
-from forearm.comparison import Comparison, compare, rows_of
+from forearm.agent.guided import USUAL, suited
 from forearm.errors import ForearmError
-from forearm.guided import USUAL, suited
-from forearm.rows import build_planner, fitted
+from forearm.evaluation.comparison import Comparison, compare, rows_of
+from forearm.evaluation.contenders import build_planner, fitted
+from forearm.settings import compose as settings
 
 WORDS = [
     "planner=mppi", "planner.iterations=1", "planner.temperature=0.3", "planner.execute=mean", "planner.samples=64",
@@ -82,10 +82,10 @@ def test_it_has_no_oracle_and_needs_heads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", ["reach", "push", "pick_place"])
 def test_one_plan_from_two_frames(task: str) -> None:
-    brain = forearm.load(task)
-    frames = np.random.default_rng(0).integers(0, 256, (2, brain.resolution, brain.resolution, 3)).astype(np.uint8)
-    proprio = np.zeros(brain.model.config.proprio_dim) if brain.model.config.proprio_dim else None
-    plan = brain.plan(*frames, planner="guided", proprio=proprio)
+    loaded = forearm.load(task)
+    frames = np.random.default_rng(0).integers(0, 256, (2, loaded.resolution, loaded.resolution, 3)).astype(np.uint8)
+    proprio = np.zeros(loaded.model.config.proprio_dim) if loaded.model.config.proprio_dim else None
+    plan = loaded.plan(*frames, planner="guided", proprio=proprio)
     assert plan.planner == "mppi" and plan.config["prior_share"] == 1.0 and plan.config["horizon"] == 12
     assert np.abs(plan.actions).max() <= 1.0
 
@@ -114,10 +114,10 @@ def test_commands_that_are_told_no_planner_take_the_tasks_own() -> None:
 
 
 def test_so_does_python() -> None:
-    brain = forearm.load("pick_place")
-    frames = np.zeros((2, brain.resolution, brain.resolution, 3), np.uint8)
-    proprio = np.zeros(brain.model.config.proprio_dim)
-    assert brain.plan(*frames, proprio=proprio).config["prior_share"] == 1.0
-    assert brain.plan(*frames, proprio=proprio, planner="cem").config["prior_share"] == 0.0
+    loaded = forearm.load("pick_place")
+    frames = np.zeros((2, loaded.resolution, loaded.resolution, 3), np.uint8)
+    proprio = np.zeros(loaded.model.config.proprio_dim)
+    assert loaded.plan(*frames, proprio=proprio).config["prior_share"] == 1.0
+    assert loaded.plan(*frames, proprio=proprio, planner="cem").config["prior_share"] == 0.0
     path = Path(forearm.__file__).parents[1] / "world_model" / "pretrained" / "pick_place.json"
     assert forearm.load(str(path)).plan(*frames, proprio=proprio).config["prior_share"] == 0.0

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import envs
-from forearm.cli import main
-from forearm.frames import read_frame
-from forearm.hand import commanded_path, find_hand
-from planner import Plan
-from world_model.checkpoint import save_checkpoint
-from world_model.config import ModelConfig
-from world_model.jepa import JEPA
+from forearm import envs
+from forearm.agent.hand_localization import commanded_path, find_hand
+from forearm.agent.image_file import read_frame
+from forearm.cli.main import main
+from forearm.planner import Plan
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import save_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -9,20 +9,20 @@ import pytest
 import torch
 
 import forearm
-from forearm import Brain, ForearmError
-from forearm.agent import Agent
-from forearm.latent import fingerprint_of, heads_for, imagination_for
-from forearm.planning import task_config
-from forearm.prior import LatentPrior
-from planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_planner, make_policy
-from planner.actions import ActionSpace
-from planner.noise import Noise
-from planner.proposals import no_past
-from world_model.checkpoint import load_checkpoint
-from world_model.distance import DistanceConfig, make_distance
-from world_model.heads import ActionPrior, PriorConfig
-from world_model.heads_checkpoint import Heads, heads_path, load_heads, save_heads
-from world_model.latent_dynamics import LatentDynamics, LatentState
+from forearm import ForearmError, LoadedModel
+from forearm.agent.agent import Agent
+from forearm.agent.latent import fingerprint_of, heads_for, imagination_for
+from forearm.agent.loaded_model import task_config
+from forearm.agent.prior import LatentPrior
+from forearm.planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_planner, make_policy
+from forearm.planner.proposals import no_past
+from forearm.planner.sampling.action_space import ActionSpace
+from forearm.planner.sampling.noise import Noise
+from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
+from forearm.world_model.heads.checkpoint import Heads, heads_path, load_heads, save_heads
+from forearm.world_model.heads.distance import DistanceConfig, make_distance
+from forearm.world_model.runtime.checkpoint import load_checkpoint
+from forearm.world_model.runtime.latent_dynamics import LatentDynamics, LatentState
 
 
 def latent_problem(model, objective, state):
@@ -32,13 +32,13 @@ def latent_problem(model, objective, state):
 
 
 @pytest.fixture(scope="module")
-def brain(checkpoints):
+def loaded(checkpoints):
     return forearm.load(str(checkpoints / "reach.json"))
 
 
 @pytest.fixture(scope="module")
-def model(brain):
-    return brain.model
+def model(loaded):
+    return loaded.model
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +84,14 @@ def test_the_latent_model_keeps_the_contract_and_has_gradients(model, state):
     assert check_dynamics(LatentDynamics(model), state, low, -low, batch=3, horizon=8, gradients=True) == []
 
 
-def test_gradients_lower_the_cost_from_frames(brain):
+def test_gradients_lower_the_cost_from_frames(loaded):
     env = forearm.make_env("reach")
     observation, info = env.reset(seed=3)
     costs = {
-        key: brain.plan(observation["pixels"], info["goal"], planner="gradient", iterations=n, samples=4).cost
+        key: loaded.plan(observation["pixels"], info["goal"], planner="gradient", iterations=n, samples=4).cost
         for key, n in (("none", 1), ("some", 12))
     }
-    polished = brain.plan(observation["pixels"], info["goal"], planner="random_shooting", iterations=1, polish=8)
+    polished = loaded.plan(observation["pixels"], info["goal"], planner="random_shooting", iterations=1, polish=8)
     env.close()
     assert costs["some"] < costs["none"] and polished.cost < polished.cost_per_iteration[0]
 
@@ -129,8 +129,8 @@ class Recorder:
 
 
 def problem_of(task, episodes=2):
-    imagination, planner = imagination_for(task), Recorder()
-    agent = Agent(planner, imagination, np.full(4, -1.0), np.full(4, 1.0), 0.1)
+    planning_model, planner = imagination_for(task), Recorder()
+    agent = Agent(planner, planning_model, np.full(4, -1.0), np.full(4, 1.0), 0.1)
     rng = np.random.default_rng(0)
     goals, frames = rng.integers(0, 255, (2, episodes, 64, 64, 3), np.uint8)
     agent.reset(list(goals), list(range(episodes)))
@@ -243,9 +243,9 @@ def test_what_does_not_fit_is_told_before_any_episode(checkpoints, with_heads, t
 
 
 def test_a_brain_plans_with_its_heads(with_heads):
-    brain = Brain(task_with(with_heads, {"terminal": 0.1}, proposals=["prior"]))
+    loaded = LoadedModel(task_with(with_heads, {"terminal": 0.1}, proposals=["prior"]))
     frame = np.zeros((64, 64, 3), np.uint8)
-    plain = Brain(task_with(with_heads)).plan(frame, 255 - frame, horizon=4)
-    assert brain.plan(frame, 255 - frame, horizon=4, prior_share=0.5).cost != plain.cost
+    plain = LoadedModel(task_with(with_heads)).plan(frame, 255 - frame, horizon=4)
+    assert loaded.plan(frame, 255 - frame, horizon=4, prior_share=0.5).cost != plain.cost
     with pytest.raises(ForearmError, match="needs heads"):
-        Brain(task_with(with_heads, {"terminal": 0.1}, heads=str(with_heads / "none.json")))
+        LoadedModel(task_with(with_heads, {"terminal": 0.1}, heads=str(with_heads / "none.json")))

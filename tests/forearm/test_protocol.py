@@ -3,15 +3,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-import envs
-from envs import registry
-from forearm import settings
-from forearm.closed_loop import run_episodes
-from forearm.episodes import make_episode, solved_at_start
+from forearm import envs
+from forearm.agent.scripted import ExpertAgent
+from forearm.common.seeds import policy_rng
+from forearm.envs import registry
 from forearm.errors import ForearmError
-from forearm.expert import ExpertAgent
-from forearm.protocol import Judge, Rules, begin, meets, rules_of
-from forearm.seeds import policy_rng
+from forearm.evaluation.closed_loop import run_episodes
+from forearm.evaluation.manifest import make_episode, solved_at_start
+from forearm.evaluation.protocol import Judge, Rules, begin, meets, rules_of
+from forearm.settings import compose as settings
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from forearm import settings
-from forearm.cli import main
+from forearm.cli.main import main
+from forearm.settings import compose as settings
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("planner", "world_model", "envs", "forearm")

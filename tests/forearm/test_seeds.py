@@ -1,4 +1,4 @@
-from forearm.seeds import collection_reset_seed, evaluation_reset_seed, planning_seed
+from forearm.common.seeds import collection_reset_seed, evaluation_reset_seed, planning_seed
 
 
 def test_evaluation_is_held_out_from_every_collection() -> None:

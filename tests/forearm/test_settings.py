@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-import envs
-from envs.catalog import SETS
-from forearm import settings
+from forearm import envs
+from forearm.envs.benchmarks.catalog import SETS
 from forearm.errors import ForearmError
+from forearm.settings import compose as settings
 
 
 def test_lists_of_tasks_and_planners() -> None:
@@ -127,7 +127,7 @@ def test_every_config_is_called_what_its_file_is_called(group: str) -> None:
 def test_every_planner_config_says_every_setting_with_its_default() -> None:
     from dataclasses import asdict
 
-    from planner import PLANNERS
+    from forearm.planner import PLANNERS
 
     for name, (_, config_type) in PLANNERS.items():
         config = settings.load("plan", [f"planner={name}"]).one("planner")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forearm.statistics import compare_pairs, exact_paired_p, holm, wilson
+from forearm.evaluation.statistics import compare_pairs, exact_paired_p, holm, wilson
 
 
 def test_wilson_against_published_values() -> None:

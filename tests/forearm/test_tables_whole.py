@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.table import Table
 
-from forearm import data_command, doctor, list_command
-from forearm.cli import main
-from forearm.table import print_whole, results_tables
-from forearm.train_command import report_table
-from world_model.dataset.inspection import Column, Inspection
+from forearm.cli import data as data_command
+from forearm.cli import doctor
+from forearm.cli import list as list_command
+from forearm.cli.main import main
+from forearm.cli.train import report_table
+from forearm.evaluation.table import print_whole, results_tables
+from forearm.world_model.data.inspection import Column, Inspection
 
 WIDTHS = (1, 20, 40, 80, 200)
 

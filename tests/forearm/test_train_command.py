@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from forearm import collect as engine
-from forearm.cli import main
-from forearm.collect import Collection, collect
+from forearm.agent.latent import heads_for, load_for
+from forearm.agent.loaded_model import load, task_config
+from forearm.cli.main import main
 from forearm.errors import ForearmError
-from forearm.latent import heads_for, load_for
-from forearm.planning import load, task_config
+from forearm.recording import collect as engine
+from forearm.recording.collect import Collection, collect
+from forearm.world_model.model.timm_import import import_timm
 from tests.world_model.foreign import write
 from tests.world_model.processes import TORCHRUN, finish, rows, start
-from world_model.timm_import import import_timm
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from hypothesis import example, given
 from hypothesis import settings as rounds
 from hypothesis import strategies as st
 
-from forearm import settings, values
 from forearm.errors import ForearmError
+from forearm.settings import compose as settings
+from forearm.settings import words as values
 
 PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1, max_size=20)
 ODD = (

@@ -3,10 +3,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import envs
-from envs import registry
+from forearm import envs
+from forearm.agent.camera_check import Views, views_for
+from forearm.envs import registry
 from forearm.errors import ForearmError
-from forearm.views import Views, views_for
 
 TASKS = ["reach", "push", "ogbench/cube-single", "metaworld/reach-v3", "fetch/push"]
 

@@ -10,13 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-import envs
 import forearm
-from forearm import cli, collect, comparison, serve_command, settings, train_command
+from forearm import envs
+from forearm.cli import main as cli
+from forearm.cli import serve as serve_command
+from forearm.cli import train as train_command
 from forearm.errors import ForearmError
-from world_model.checkpoint import CheckpointError, save_checkpoint
-from world_model.config import ModelConfig
-from world_model.jepa import JEPA
+from forearm.evaluation import comparison
+from forearm.recording import collect
+from forearm.settings import compose as settings
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import CheckpointError, save_checkpoint
 
 SMALL = ("planner.samples=8", "planner.elites=4", "planner.iterations=1")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from planner import make_planner
+from forearm.planner import make_planner
 from tests.planner.toys import Nearness, Scored, content, problem, small, streams
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import LatentDistance, OverHorizon, Prefix, TerminalValue
+from forearm.planner import LatentDistance, OverHorizon, Prefix, TerminalValue
 
 
 @pytest.mark.parametrize("weights", ["last", "sum", "exp", "min", (0.0, 1.0, 0.5)])

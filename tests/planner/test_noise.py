@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from planner.noise import LEAST_ROWS, Noise, coloured_noise, rows_for
+from forearm.planner.sampling.noise import LEAST_ROWS, Noise, coloured_noise, rows_for
 from tests.planner.toys import streams
 
 

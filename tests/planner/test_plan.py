@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from planner import Plan, PlanError
+from forearm.planner import Plan, PlanError
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 COST = st.floats(allow_nan=False).filter(lambda c: c != -math.inf)

@@ -1,6 +1,7 @@
-"""Names, settings, the policies that do not plan, and what the room may import."""
+"""Names, settings, the policies that do not plan, what the room may import, and its examples."""
 
 import ast
+import doctest
 import math
 import sys
 from pathlib import Path
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-import planner as room
-from planner import PLANNERS, POLICIES, PreviousPlan, make_planner, make_policy
+from forearm import planner as room
+from forearm.planner import PLANNERS, POLICIES, PreviousPlan, make_planner, make_policy
 from tests.planner.toys import Nearness, content, problem, streams
 
 KNOWN = f"(known: {', '.join(sorted(PLANNERS))})"
@@ -133,7 +134,7 @@ def test_hold_holds_and_random_does_not():
 
 
 def test_the_room_needs_torch_numpy_and_what_cma_es_needs_only():
-    for path in Path(room.__file__).parent.glob("*.py"):
+    for path in Path(room.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             modules = (
                 [alias.name for alias in node.names] if isinstance(node, ast.Import)
@@ -141,6 +142,10 @@ def test_the_room_needs_torch_numpy_and_what_cma_es_needs_only():
             )  # fmt: skip
             for module in modules:
                 top = module.partition(".")[0]
-                assert top in {"planner", "torch", "numpy", "cma", "threadpoolctl"} or top in sys.stdlib_module_names, (
-                    f"{path.name}: {module}"
-                )
+                outside = top != "forearm" and top not in sys.stdlib_module_names
+                assert not outside or top in {"torch", "numpy", "cma", "threadpoolctl"}, f"{path.name}: {module}"
+
+
+def test_the_examples_of_the_room_run():
+    found = doctest.testmod(room, globs={})
+    assert found.attempted > 10 and not found.failed

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from planner import PLANNERS, Plan, Planner, Problem, make_planner
+from forearm.planner import PLANNERS, Plan, Planner, Problem, make_planner
 
 NAMES = sorted(PLANNERS)
 SAMPLERS = [name for name in NAMES if not PLANNERS[name][0].differentiable]
@@ -58,6 +58,16 @@ class Scored:
 
     def cost(self, trajectory: Any, actions: Tensor) -> Any:
         return self.function(actions)
+
+
+def rand(*shape: int, seed: int = 0) -> Tensor:
+    """Numbers between 0 and 1, always the same ones."""
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def randn(*shape: int, seed: int = 0) -> Tensor:
+    """Normal numbers, always the same ones."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def streams(batch: int, seed: int = 0) -> list[torch.Generator]:

@@ -14,14 +14,14 @@ from PIL import Image
 pytest.importorskip("websockets")
 pytest.importorskip("msgpack")
 
-from forearm.planning import Brain, planner_config, task_config
+from forearm.agent.loaded_model import LoadedModel, planner_config, task_config
 from forearm.serve.config import ServeConfig
 from forearm.serve.goals import Goals
 from forearm.serve.running import running
 from forearm.serve.server import Server
-from world_model.checkpoint import save_checkpoint
-from world_model.config import ModelConfig
-from world_model.jepa import JEPA
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import save_checkpoint
 
 HORIZON = 12
 Serving = Callable[..., Server]
@@ -36,7 +36,7 @@ def planner(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def brain(tmp_path_factory: pytest.TempPathFactory) -> Brain:
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     """A tiny, untrained world model."""
     torch.manual_seed(0)
     model = JEPA(ModelConfig(width=8, latent_dim=16, predictor_width=32))
@@ -50,7 +50,7 @@ def brain(tmp_path_factory: pytest.TempPathFactory) -> Brain:
         "action_names": ["dx", "dy", "dz", "gripper"],
     }
     save_checkpoint(model.eval(), path, description)
-    return Brain({**task_config("push"), "checkpoint": f"{path}.json"})
+    return LoadedModel({**task_config("push"), "checkpoint": f"{path}.json"})
 
 
 @pytest.fixture(scope="session")
@@ -62,13 +62,13 @@ def goal_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def serving(brain: Brain, goal_folder: Path) -> Iterator[Serving]:
+def serving(loaded: LoadedModel, goal_folder: Path) -> Iterator[Serving]:
     """Starts servers on free ports of loopback; all are ended after the test."""
     with ExitStack() as stack:
 
         def start(search: dict[str, Any] | None = None, **settings: Any) -> Server:
             config = ServeConfig(**{"port": 0, **settings})
-            server = Server(brain, search or planner(), config, Goals(goal_folder, brain))
+            server = Server(loaded, search or planner(), config, Goals(goal_folder, loaded))
             return stack.enter_context(running(server))
 
         yield start

@@ -11,12 +11,12 @@ from pathlib import Path
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from forearm.reliability.server import broken
 from forearm.serve.client import DIRECT, Client
+from tools.reliability.server import broken
 
 from .conftest import HORIZON, Serving, frame
 
-PROGRAM = "import sys; from forearm.cli import main; sys.exit(main())"
+PROGRAM = "import sys; from forearm.cli.main import main; sys.exit(main())"
 ROOT = Path(__file__).parents[2]
 
 
@@ -69,7 +69,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, goal_folder
 
 
 def test_a_users_mistake_is_one_line(tmp_path: Path) -> None:
-    from forearm.cli import main
+    from forearm.cli.main import main
 
     for words in (["host=0.0.0.0"], ["port=99999"], ["goals=/nowhere"], ["token_file=/nowhere"], ["tls_cert=/nowhere"]):
         assert main(["serve", "task=push", *words]) == 2

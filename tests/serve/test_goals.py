@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forearm.agent.loaded_model import LoadedModel
 from forearm.errors import ForearmError
-from forearm.planning import Brain
 from forearm.serve.client import Client, ServerError
 from forearm.serve.config import ServeConfig
 from forearm.serve.goals import SHOWN, SUFFIXES, Goals
@@ -24,15 +24,15 @@ def draw(path: Path, seed: int = 0, side: int = 64) -> np.ndarray:
 
 
 @pytest.mark.parametrize("suffix", [way(suffix) for suffix in SUFFIXES for way in (str.lower, str.upper, str.title)])
-def test_pictures_of_every_usual_kind_are_goals(suffix: str, brain: Brain, tmp_path: Path) -> None:
+def test_pictures_of_every_usual_kind_are_goals(suffix: str, loaded: LoadedModel, tmp_path: Path) -> None:
     drawn = draw(tmp_path / f"küche 2.0{suffix}")
-    goals = Goals(tmp_path, brain)
+    goals = Goals(tmp_path, loaded)
     assert goals.names == ["küche 2.0"]
     if suffix.lower() in (".png", ".bmp"):
         assert np.array_equal(goals["küche 2.0"], drawn)
 
 
-def test_what_is_no_picture_is_left_alone(brain: Brain, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_left_alone(loaded: LoadedModel, tmp_path: Path) -> None:
     draw(tmp_path / "left.png")
     draw(tmp_path / ".hidden.png")
     (tmp_path / "._left.png").write_bytes(b"what another system leaves beside its files")
@@ -40,45 +40,45 @@ def test_what_is_no_picture_is_left_alone(brain: Brain, tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "more").mkdir()
     draw(tmp_path / "more" / "right.png")
-    assert Goals(tmp_path, brain).names == ["left"]
+    assert Goals(tmp_path, loaded).names == ["left"]
 
 
-def test_a_folder_without_pictures_says_so(brain: Brain, tmp_path: Path) -> None:
+def test_a_folder_without_pictures_says_so(loaded: LoadedModel, tmp_path: Path) -> None:
     with pytest.raises(ForearmError, match="no files are in it; expected one for each goal"):
-        Goals(tmp_path, brain)
+        Goals(tmp_path, loaded)
     (tmp_path / "notes.txt").write_text("of the day")
     with pytest.raises(ForearmError, match="none of its 1 files is a picture"):
-        Goals(tmp_path, brain)
+        Goals(tmp_path, loaded)
     with pytest.raises(ForearmError, match="no such folder"):
-        Goals(tmp_path / "notes.txt", brain)
+        Goals(tmp_path / "notes.txt", loaded)
 
 
-def test_two_pictures_of_one_name_are_refused(brain: Brain, tmp_path: Path) -> None:
+def test_two_pictures_of_one_name_are_refused(loaded: LoadedModel, tmp_path: Path) -> None:
     draw(tmp_path / "left.png")
     draw(tmp_path / "left.JPG", 1)
     with pytest.raises(ForearmError, match=r"left.JPG and left.png would both be goal 'left': rename one"):
-        Goals(tmp_path, brain)
+        Goals(tmp_path, loaded)
 
 
-def test_a_picture_that_cannot_be_a_goal_is_named(brain: Brain, tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_a_goal_is_named(loaded: LoadedModel, tmp_path: Path) -> None:
     draw(tmp_path / "wide.webp", side=80)
     with pytest.raises(ForearmError, match=r"wide.webp: is 80 x 80 pixels, but the model expects 64 x 64"):
-        Goals(tmp_path, brain)
+        Goals(tmp_path, loaded)
     (tmp_path / "wide.webp").unlink()
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(ForearmError, match=r"goals=.*cut.jpg: is not an image"):
-        Goals(tmp_path, brain)
+        Goals(tmp_path, loaded)
 
 
-def test_a_client_is_told_which_goals_there_are(brain: Brain, tmp_path: Path) -> None:
+def test_a_client_is_told_which_goals_there_are(loaded: LoadedModel, tmp_path: Path) -> None:
     for number in range(SHOWN + 2):
         draw(tmp_path / f"goal{number:02d}.bmp")
     with pytest.raises(RequestError, match=r"'up' is not known here: goal00, .*goal19, \.\.\.$"):
-        Goals(tmp_path, brain)["up"]
+        Goals(tmp_path, loaded)["up"]
     with pytest.raises(RequestError, match="not known here: none; start the server with goals=FOLDER"):
-        Goals(None, brain)["up"]
+        Goals(None, loaded)["up"]
     with (
-        running(Server(brain, planner(), ServeConfig(port=0), Goals(tmp_path, brain))) as server,
+        running(Server(loaded, planner(), ServeConfig(port=0), Goals(tmp_path, loaded))) as server,
         Client(server.url) as client,
     ):
         assert client.metadata["goals"][0] == "goal00"

@@ -13,13 +13,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as Handshake
 from websockets.sync.client import connect
 
-from forearm.control.mind import Wish
+from forearm.control.plan_source import PlanRequest
 from forearm.errors import ForearmError
 from forearm.serve.client import DIRECT, Client, NoServer, ServerError
 from forearm.serve.config import ServeConfig
 from forearm.serve.goals import Goals
 from forearm.serve.metrics import Metrics
-from forearm.serve.remote import RemoteMind
+from forearm.serve.remote import RemotePlanSource
 from forearm.serve.running import running
 from forearm.serve.server import Server
 from forearm.serve.wire import WireError, pack, unpack
@@ -130,14 +130,14 @@ def test_a_server_that_drops_off_the_network_is_given_up_and_the_next_one_found(
     port = listener.getsockname()[1]
     threading.Thread(target=dropped, args=(listener, pack(there.metadata)), daemon=True).start()
     urls = [f"ws://127.0.0.1:{port}", there.url]
-    mind = RemoteMind(lambda: Client(urls.pop(0), timeout=0.5))
-    mind.begin("left")
-    mind.see(1.0, {"pixels": frame()})
-    wish = Wish(1.0, np.zeros((2, 4)), np.zeros((4, 4)))
+    source = RemotePlanSource(lambda: Client(urls.pop(0), timeout=0.5))
+    source.begin("left")
+    source.see(1.0, {"pixels": frame()})
+    request = PlanRequest(1.0, np.zeros((2, 4)), np.zeros((4, 4)))
     with pytest.raises(NoServer, match=r"no answer for 0\.5 s"):
-        mind.plan(wish)
-    assert mind.plan(wish).actions.shape == (HORIZON, 4)
-    mind.close()
+        source.plan(request)
+    assert source.plan(request).actions.shape == (HORIZON, 4)
+    source.close()
 
 
 def test_a_request_that_is_refused_does_not_count_as_the_last_one(serving: Serving) -> None:
@@ -150,8 +150,8 @@ def test_a_request_that_is_refused_does_not_count_as_the_last_one(serving: Servi
         assert np.array_equal(refused, client.plan(frame(2), time=10.4).actions)
 
 
-def test_a_plan_in_hand_is_answered_before_the_server_ends(brain: Any) -> None:
-    with running(Server(brain, planner(iterations=400), ServeConfig(port=0), Goals(None, brain))) as server:
+def test_a_plan_in_hand_is_answered_before_the_server_ends(loaded: Any) -> None:
+    with running(Server(loaded, planner(iterations=400), ServeConfig(port=0), Goals(None, loaded))) as server:
         socket = connect(server.url, compression=None, **DIRECT).__enter__()
         socket.recv(timeout=20)
         socket.send(pack({"pixels": frame(), "goal": frame(1)}))

@@ -12,11 +12,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from forearm.errors import ForearmError
+from forearm.planner.plan import Plan
 from forearm.serve.client import DIRECT, Client, NoServer, ServerError
 from forearm.serve.config import ServeConfig, loopback
 from forearm.serve.server import Server
 from forearm.serve.wire import pack, unpack
-from planner.plan import Plan
 
 from .conftest import HORIZON, Serving, frame, planner
 
@@ -56,10 +56,10 @@ def test_a_plan_for_a_frame(serving: Serving) -> None:
     json.dumps(reply.plan)
 
 
-def test_what_is_planned_is_what_planning_in_this_process_gives(serving: Serving, brain: Any) -> None:
+def test_what_is_planned_is_what_planning_in_this_process_gives(serving: Serving, loaded: Any) -> None:
     with Client(serving().url) as client:
         first = client.plan(frame(), frame(1)).actions
-    here = brain.plan(frame(), frame(1), planner=planner(), seed=0).actions
+    here = loaded.plan(frame(), frame(1), planner=planner(), seed=0).actions
     assert np.array_equal(first, here.astype(np.float32))
 
 
@@ -316,11 +316,11 @@ def test_tls(serving: Serving, tmp_path: Any) -> None:
         ServeConfig(tls_cert=key, tls_key=cert).tls()
 
 
-def test_a_server_that_ends_says_so_and_a_client_notices(brain: Any, goal_folder: Any) -> None:
+def test_a_server_that_ends_says_so_and_a_client_notices(loaded: Any, goal_folder: Any) -> None:
     from forearm.serve.goals import Goals
     from forearm.serve.running import running
 
-    with running(Server(brain, planner(), ServeConfig(port=0), Goals(goal_folder, brain))) as server:
+    with running(Server(loaded, planner(), ServeConfig(port=0), Goals(goal_folder, loaded))) as server:
         client = Client(server.url)
         client.plan(frame(), "left")
     with pytest.raises(NoServer, match="lost"):
@@ -330,45 +330,45 @@ def test_a_server_that_ends_says_so_and_a_client_notices(brain: Any, goal_folder
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("forearm-serve", "forearm-plan"))]
 
 
-def test_an_address_that_is_taken_is_said(serving: Serving, brain: Any, goal_folder: Any) -> None:
+def test_an_address_that_is_taken_is_said(serving: Serving, loaded: Any, goal_folder: Any) -> None:
     from forearm.serve.goals import Goals
     from forearm.serve.running import running
 
     taken = serving().port
-    with pytest.raises(OSError), running(Server(brain, planner(), ServeConfig(port=taken), Goals(None, brain))):
+    with pytest.raises(OSError), running(Server(loaded, planner(), ServeConfig(port=taken), Goals(None, loaded))):
         pass
 
 
-def test_goals_come_from_a_folder_that_is_there(brain: Any, tmp_path: Any) -> None:
+def test_goals_come_from_a_folder_that_is_there(loaded: Any, tmp_path: Any) -> None:
     from PIL import Image
 
     from forearm.serve.goals import Goals
 
     with pytest.raises(ForearmError, match="no such folder"):
-        Goals(tmp_path / "nowhere", brain)
+        Goals(tmp_path / "nowhere", loaded)
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "small.png")
     with pytest.raises(ForearmError, match="9 x 9"):
-        Goals(tmp_path, brain)
+        Goals(tmp_path, loaded)
 
 
-def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes_on(brain: Any, tmp_path: Any) -> None:
-    import envs
+def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes_on(loaded: Any, tmp_path: Any) -> None:
+    from forearm import envs
+    from forearm.agent.camera_check import views_for
     from forearm.serve.goals import Goals
     from forearm.serve.running import running
-    from forearm.views import views_for
 
     env = envs.make("push")
     seen, info = env.reset(seed=3)
     side, start, goal = env.render("side"), seen["pixels"], info["goal"]
     env.close()
-    views = views_for(brain)
+    views = views_for(loaded)
     assert views is not None
     bad = [
         (np.ascontiguousarray(goal[::-1]), "goal looks upside down for camera 'front' of push: turn it"),
         (side, "goal looks like camera 'side' of push, not like 'front'"),
         (np.zeros((96, 96, 3), np.uint8), r"goal is uint8 \(96, 96, 3\): expected uint8 \(64, 64, 3\)"),
     ]
-    server = Server(brain, planner(), ServeConfig(port=0), Goals(None, brain), views)
+    server = Server(loaded, planner(), ServeConfig(port=0), Goals(None, loaded), views)
     with running(server), Client(server.url) as client:
         first = client.plan(start, goal, want_plan=True)
         for pixels, says in bad:
@@ -377,37 +377,37 @@ def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes
                     client.plan(start, pixels)
         # Neither its goal nor its warm start was lost to what was refused.
         second = client.plan(start, want_plan=True)
-    other = Server(brain, planner(), ServeConfig(port=0), Goals(None, brain), views)
+    other = Server(loaded, planner(), ServeConfig(port=0), Goals(None, loaded), views)
     with running(other), Client(other.url) as client:
         client.plan(start, goal)
         undisturbed = client.plan(start, want_plan=True)
     assert first.actions.shape == (HORIZON, 4) and np.array_equal(second.actions, undisturbed.actions)
 
 
-def test_named_goals_are_looked_at_when_the_server_starts(brain: Any, tmp_path: Any) -> None:
+def test_named_goals_are_looked_at_when_the_server_starts(loaded: Any, tmp_path: Any) -> None:
     from PIL import Image
 
-    import envs
+    from forearm import envs
+    from forearm.agent.camera_check import views_for
     from forearm.serve.goals import Goals
-    from forearm.views import views_for
 
     env = envs.make("push")
     goal = env.reset(seed=3)[1]["goal"]
     env.close()
     Image.fromarray(goal).save(tmp_path / "good.png")
-    assert Goals(tmp_path, brain, views_for(brain)).names == ["good"]
+    assert Goals(tmp_path, loaded, views_for(loaded)).names == ["good"]
     Image.fromarray(goal[::-1]).save(tmp_path / "turned.png")
     with pytest.raises(ForearmError, match=r"goals=.*turned.png looks upside down for camera 'front' of push"):
-        Goals(tmp_path, brain, views_for(brain))
-    assert Goals(tmp_path, brain).names == ["good", "turned"]  # where nobody asked for it
+        Goals(tmp_path, loaded, views_for(loaded))
+    assert Goals(tmp_path, loaded).names == ["good", "turned"]  # where nobody asked for it
 
 
 def test_a_horizon_that_the_model_cannot_step_is_told_before_anything_is_served(
-    brain: Any, capsys: pytest.CaptureFixture[str]
+    loaded: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from forearm.cli import main
+    from forearm.cli.main import main
 
-    words = [f"task.checkpoint={brain.task['checkpoint']}", "planner.horizon=11", "port=0"]
+    words = [f"task.checkpoint={loaded.task['checkpoint']}", "planner.horizon=11", "port=0"]
     assert main(["serve", "task=push", *words]) == 2
     said = capsys.readouterr()
     assert "horizon=11 is no multiple of 2" in said.err and said.err.count("\n") == 1 and not said.out

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from world_model.dataset import DatasetWriter, Episode
+from forearm.world_model.data import DatasetWriter, Episode
 
 RESOLUTION = 32
 

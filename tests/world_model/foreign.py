@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from world_model.dataset.images import encode_png
-from world_model.dataset.tables import IMAGE
-from world_model.dataset.video import encode_video
+from forearm.world_model.data.images import encode_png
+from forearm.world_model.data.tables import IMAGE
+from forearm.world_model.data.video import encode_video
 
 SIDE = 16
 INDICES = dict.fromkeys(("frame_index", "episode_index", "index", "task_index"), "int64") | {"timestamp": "float32"}

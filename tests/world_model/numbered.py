@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from world_model.dataset import CAMERA_KEY, DatasetWriter, Episode
+from forearm.world_model.data import CAMERA_KEY, DatasetWriter, Episode
 
 LENGTHS = (6, 9, 7)
 FPS = 10

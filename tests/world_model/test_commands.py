@@ -8,15 +8,15 @@ import pytest
 import torch
 
 import forearm
+from forearm.world_model.config import LossConfig, ModelConfig, TrainConfig
+from forearm.world_model.data import DatasetError, DatasetWriter, Episode, WindowSampler, open_cache
+from forearm.world_model.data.merging import merge
+from forearm.world_model.heads.training import HeadsTraining, train_heads
+from forearm.world_model.runtime.checkpoint import CheckpointError, load_checkpoint
+from forearm.world_model.runtime.tracker import LatentTracker
+from forearm.world_model.training.run import train
+from forearm.world_model.training.trainer import Training, command_scale, known_commands
 from tests.world_model.foreign import write
-from world_model.checkpoint import CheckpointError, load_checkpoint
-from world_model.config import LossConfig, ModelConfig, TrainConfig
-from world_model.dataset import DatasetError, DatasetWriter, Episode, WindowSampler, open_cache
-from world_model.dataset.merging import merge
-from world_model.heads_training import HeadsTraining, train_heads
-from world_model.tracker import LatentTracker
-from world_model.trainer import Training, command_scale, known_commands
-from world_model.training import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LENGTHS = (9, 8, 10)
@@ -49,9 +49,9 @@ def test_small_commands_are_bounded_by_the_data_and_an_idle_one_stays(tmp_path):
     action = uniform([0.2, -0.3, 0.1], [0.6, 0.1, 0.1])
     document = trained(recorded(tmp_path / "a", action), tmp_path / "out", resolution=64)
     assert document["action_low"] == action.min(0).tolist() and document["action_high"] == action.max(0).tolist()
-    brain, frame = forearm.load(str(tmp_path / "out/model.json")), np.zeros((64, 64, 3), np.uint8)
+    loaded, frame = forearm.load(str(tmp_path / "out/model.json")), np.zeros((64, 64, 3), np.uint8)
     for planner in ("cem", "mppi", "cma_es", "gauss_newton", "gradient"):
-        plan = brain.plan(frame, frame + 9, planner=planner)
+        plan = loaded.plan(frame, frame + 9, planner=planner)
         assert (plan.actions >= action.min(0)).all() and (plan.actions <= action.max(0)).all()
         assert (plan.actions[:, 2] == action[0, 2]).all()
 

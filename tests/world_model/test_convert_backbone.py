@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from world_model.backbone import Backbone, BackboneError
-from world_model.config import BackboneConfig
-from world_model.timm_import import import_timm
+from forearm.world_model.config import BackboneConfig
+from forearm.world_model.model.backbone import Backbone, BackboneError
+from forearm.world_model.model.timm_import import import_timm
 
 try:
     timm = import_timm()

@@ -7,15 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from world_model.dataset import (
-    DatasetError,
-    DatasetWriter,
-    Episode,
-    open_cache,
-    read_dataset,
-    resize_frame,
-)
-from world_model.dataset import cache as cache_module
+from forearm.world_model.data import DatasetError, DatasetWriter, Episode, open_cache, read_dataset, resize_frame
+from forearm.world_model.data import cache as cache_module
 
 LENGTHS = [6, 11, 8]
 

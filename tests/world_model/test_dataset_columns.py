@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forearm.world_model.data import DatasetError, open_cache, read_dataset
+from forearm.world_model.data.columns import matrix, names_of, sources
 from tests.world_model.foreign import KINDS, vectors, write
-from world_model.dataset import DatasetError, open_cache, read_dataset
-from world_model.dataset.columns import matrix, names_of, sources
 
 RNG = np.random.default_rng(0)
 
@@ -58,7 +58,7 @@ def test_named_columns_are_put_side_by_side_in_the_order_of_their_names(tmp_path
 
 def test_names_twice_are_told_apart():
     both = {key: {"dtype": "float32", "shape": [2], "names": ["a", "b"]} for key in ("left", "right")}
-    from world_model.dataset.columns import side_by_side
+    from forearm.world_model.data.columns import side_by_side
 
     assert side_by_side(both, ["left", "right"]) == ["left.a", "left.b", "right.a", "right.b"]
     assert names_of({"shape": [2], "names": {"y": 1, "x": 0}}, "action") == ["x", "y"]

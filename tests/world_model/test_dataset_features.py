@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from world_model.dataset import DatasetError, WindowSampler, features, open_cache, with_features
+from forearm.world_model.data import DatasetError, WindowSampler, features, open_cache, with_features
 
 SHAPE = (3, 2, 2)
 IDENTITY = {"name": "corner", "layer": None}

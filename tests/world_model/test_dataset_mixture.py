@@ -8,8 +8,8 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from forearm.world_model.data import DatasetError, FrameCache, WindowMixture, WindowSampler
 from tests.world_model.test_dataset_windows import fake
-from world_model.dataset import DatasetError, FrameCache, WindowMixture, WindowSampler
 
 NAMES = ("one", "two", "three")
 

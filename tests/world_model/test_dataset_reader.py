@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from world_model.dataset import DatasetError, DatasetWriter, Episode, open_cache, read_dataset
+from forearm.world_model.data import DatasetError, DatasetWriter, Episode, open_cache, read_dataset
 
 LENGTH = 20
 NOISE = np.random.default_rng(5).integers(0, 256, (LENGTH, 32, 32, 3), dtype=np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from world_model.dataset import DatasetError, DatasetWriter, Episode, read_dataset
+from forearm.world_model.data import DatasetError, DatasetWriter, Episode, read_dataset
 
 STATE = [f"joint{i}" for i in range(15)]
 ACTION = ["dx", "dy", "dz", "gripper"]
@@ -276,7 +276,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("world_model.dataset.atomic.os.fsync", full)
+    monkeypatch.setattr("forearm.world_model.data.atomic.os.fsync", full)
     with pytest.raises(DatasetError, match=r"file-000\.parquet: cannot be written \(No space left"):
         w.write_shard(0, [record(i, 4) for i in range(3)])
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["collection.json"]

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forearm.world_model.data import DatasetError, open_cache, read_dataset
+from forearm.world_model.data.selection import of_each, ranges, select
 from tests.world_model.foreign import vectors, write
-from world_model.dataset import DatasetError, open_cache, read_dataset
-from world_model.dataset.selection import of_each, ranges, select
 
 EIGHT = range(8)
 

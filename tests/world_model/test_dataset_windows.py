@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from world_model.dataset import DatasetError, FrameCache, WindowSampler, split_episodes
+from forearm.world_model.data import DatasetError, FrameCache, WindowSampler, split_episodes
 
 
 def fake(lengths: list[int], actions: int = 2) -> FrameCache:

@@ -3,9 +3,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from world_model import distributed
-from world_model.checkpoint import load_checkpoint
-from world_model.device import DeviceError, available, choose
+from forearm.world_model import distributed
+from forearm.world_model.device import DeviceError, available, choose
+from forearm.world_model.runtime.checkpoint import load_checkpoint
 
 FOREIGN = [
     "cuda", "cuda:0", "cuda:1", "cuda:99", "cuda:-1", "cuda:x", "mps", "mps:0", "gpu", "GPU", "CPU", "Cuda", "auto",

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from world_model.distance import DistanceConfig, QuasimetricDistance, make_distance, train_distance
-from world_model.heads_training import ordered
-from world_model.trajectories import Trajectories
+from forearm.world_model.heads.distance import DistanceConfig, QuasimetricDistance, make_distance, train_distance
+from forearm.world_model.heads.training import ordered
+from forearm.world_model.heads.trajectories import Trajectories
 
 
 def hairpin(episodes, seed):

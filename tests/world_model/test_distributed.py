@@ -8,9 +8,9 @@ is below 1e-14, and what is no rounding stands out.
 import pytest
 import torch
 
+from forearm.world_model import distributed, load_checkpoint
 from tests.world_model.processes import TORCHRUN, finish, rows, start
 from tests.world_model.trainee import LAST_DIGIT, ROUNDING, doubles, run
-from world_model import distributed, load_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 STEPS = 20

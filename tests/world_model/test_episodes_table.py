@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forearm.world_model.data import DatasetError, open_cache, read_dataset
+from forearm.world_model.data.inspection import inspect
 from tests.world_model.numbered import DATA_FILE, EPISODES_FILE, FPS, LENGTHS, VIDEO, change_episodes, make, shown
-from world_model.dataset import DatasetError, open_cache, read_dataset
-from world_model.dataset.inspection import inspect
 
 Rows = list[dict[str, Any]]
 STARTS = (0, 6, 15)

@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from forearm.world_model import JEPA, CheckpointError, ModelConfig, load_checkpoint
+from forearm.world_model.config import BackboneConfig, from_mapping, to_mapping
+from forearm.world_model.data import DatasetError, open_cache, with_features
+from forearm.world_model.heads.trajectories import encode_episodes
+from forearm.world_model.model.backbone import Backbone, BackboneError
+from forearm.world_model.model.timm_import import import_timm
+from forearm.world_model.training.run import train
 from tests.world_model import trainee
-from world_model import JEPA, CheckpointError, ModelConfig, load_checkpoint
-from world_model.backbone import Backbone, BackboneError
-from world_model.config import BackboneConfig, from_mapping, to_mapping
-from world_model.dataset import DatasetError, open_cache, with_features
-from world_model.timm_import import import_timm
-from world_model.training import train
-from world_model.trajectories import encode_episodes
 
 try:
     timm = import_timm()

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from world_model.heads import ActionPrior, PriorConfig, advantage_weights, prior_loss, train_prior
-from world_model.trajectories import Trajectories
+from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, advantage_weights, prior_loss, train_prior
+from forearm.world_model.heads.trajectories import Trajectories
 
 
 def walk(episodes, seed):

@@ -7,15 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from world_model.checkpoint import CheckpointError, load_checkpoint, pretrained_folder, save_checkpoint, shipped
-from world_model.config import ModelConfig
-from world_model.dataset import DatasetError, open_cache
-from world_model.distance import DistanceConfig, make_distance
-from world_model.heads import ActionPrior, PriorConfig
-from world_model.heads_checkpoint import Heads, heads_path, load_heads, save_heads
-from world_model.heads_training import HeadsTraining, train_heads
-from world_model.jepa import JEPA
-from world_model.trajectories import encode_episodes
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.data import DatasetError, open_cache
+from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
+from forearm.world_model.heads.checkpoint import Heads, heads_path, load_heads, save_heads
+from forearm.world_model.heads.distance import DistanceConfig, make_distance
+from forearm.world_model.heads.training import HeadsTraining, train_heads
+from forearm.world_model.heads.trajectories import encode_episodes
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    pretrained_folder,
+    save_checkpoint,
+    shipped,
+)
 
 MODEL = ModelConfig(width=8, latent_dim=6, predictor_width=16, resolution=32)
 SHA = "0123456789abcdef" * 4

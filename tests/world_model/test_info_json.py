@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forearm.world_model.data import CAMERA_KEY, DatasetError, read_dataset
+from forearm.world_model.data.info import read_info
+from forearm.world_model.data.inspection import inspect
 from tests.world_model.numbered import DATA_FILE, LENGTHS, change_info, make, with_column
-from world_model.dataset import CAMERA_KEY, DatasetError, read_dataset
-from world_model.dataset.info import read_info
-from world_model.dataset.inspection import inspect
 
 MISSING = "missing"
 WRONG = [

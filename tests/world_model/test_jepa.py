@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from world_model import JEPA, LatentDynamics, LatentState, LatentTracker, ModelConfig
-from world_model.encoders import Stem
+from forearm.world_model import JEPA, LatentDynamics, LatentState, LatentTracker, ModelConfig
+from forearm.world_model.model.encoders import Stem
 
 SMALL = {"resolution": 32, "latent_dim": 6, "width": 8, "predictor_width": 16, "predictor_depth": 1}
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from world_model.config import LossConfig, ModelConfig, TrainConfig
-from world_model.dataset import DatasetError, read_dataset
-from world_model.dataset.inspection import inspect
-from world_model.training import Training, train
+from forearm.world_model.config import LossConfig, ModelConfig, TrainConfig
+from forearm.world_model.data import DatasetError, read_dataset
+from forearm.world_model.data.inspection import inspect
+from forearm.world_model.training.run import Training, train
 
 ROOT = Path(__file__).parent / "lerobot_0_4_4"
 WRIST, OVERHEAD = "observation.images.wrist", "observation.images.overhead"
@@ -132,9 +132,9 @@ def test_a_world_model_is_trained_on_it_and_knows_the_commands_ranges(tmp_path: 
 
     import forearm
 
-    brain = forearm.load(str(tmp_path / f"out-{OVERHEAD}" / "model.json"))
+    loaded = forearm.load(str(tmp_path / f"out-{OVERHEAD}" / "model.json"))
     frame = np.zeros((64, 64, 3), np.uint8)
-    plan = brain.plan(frame, frame + 9, planner="random_shooting")
+    plan = loaded.plan(frame, frame + 9, planner="random_shooting")
     assert plan.actions.shape[1] == 7 and abs(plan.actions).max() > 2
     assert np.all(plan.actions >= np.float32(values.min(0)) - 1e-4)
     assert np.all(plan.actions <= np.float32(values.max(0)) + 1e-4)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from forearm.world_model.data import DatasetError
+from forearm.world_model.data.episode import Episode
+from forearm.world_model.data.merging import merge
+from forearm.world_model.data.reader import read_dataset
+from forearm.world_model.data.writer import DatasetWriter
 from tests.world_model.foreign import KINDS, stored, vectors, write
-from world_model.dataset import DatasetError
-from world_model.dataset.episode import Episode
-from world_model.dataset.lerobot import DatasetWriter
-from world_model.dataset.merging import merge
-from world_model.dataset.reader import read_dataset
 
 
 def recorded(root, lengths, seed, **more):
@@ -108,7 +108,7 @@ def test_what_the_merged_could_not_say_is_refused(tmp_path, monkeypatch, change,
         return part
 
     sources = [recorded(tmp_path / "a", [4, 3], 0), recorded(tmp_path / "b", [5, 3], 1)]
-    monkeypatch.setattr("world_model.dataset.merging.read_dataset", changed)
+    monkeypatch.setattr("forearm.world_model.data.merging.read_dataset", changed)
     with pytest.raises(DatasetError, match=message):
         merge(sources, tmp_path / "c")
     assert not (tmp_path / "c").exists()

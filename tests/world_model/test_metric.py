@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from world_model.metric import slow_map, step_covariance
+from forearm.world_model.runtime.slowness import slow_map, step_covariance
 
 
 def walk(seed=0, steps=400):

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from forearm.world_model.data import CAMERA_KEY, DatasetError, open_cache, read_dataset
+from forearm.world_model.data.images import decode_image
+from forearm.world_model.data.inspection import inspect
+from forearm.world_model.data.video import decode_video
 from tests.world_model.numbered import DATA_FILE, LENGTHS, change_info, make, with_column
-from world_model.dataset import CAMERA_KEY, DatasetError, open_cache, read_dataset
-from world_model.dataset.images import decode_image
-from world_model.dataset.inspection import inspect
-from world_model.dataset.video import decode_video
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 150, 100)]
 CARD = np.repeat(np.repeat(np.array([COLOURS], np.uint8), 16, axis=0), 16, axis=1)

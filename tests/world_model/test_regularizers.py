@@ -5,10 +5,11 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from world_model import JEPA, LossConfig, ModelConfig, regularizers
-from world_model.batch_norm import WholeBatchNorm
-from world_model.losses import JepaLoss
-from world_model.regularizers import random_directions, sigreg, vicreg
+from forearm.world_model import JEPA, LossConfig, ModelConfig
+from forearm.world_model.model.batch_norm import WholeBatchNorm
+from forearm.world_model.training import regularizers
+from forearm.world_model.training.losses import JepaLoss
+from forearm.world_model.training.regularizers import random_directions, sigreg, vicreg
 
 
 def directions(dim, count=64):

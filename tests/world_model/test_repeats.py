@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forearm.world_model.config import LossConfig, ModelConfig, TrainConfig
+from forearm.world_model.data import CAMERA_KEY, WindowSampler, open_cache
+from forearm.world_model.data.inspection import inspect
+from forearm.world_model.data.repeats import RepeatCounter, Repeats, repeats_from
+from forearm.world_model.training.run import Training, frozen_frames, train
 from tests.world_model.numbered import LENGTHS, VIDEO, make
 from tests.world_model.test_dataset_windows import fake
-from world_model.config import LossConfig, ModelConfig, TrainConfig
-from world_model.dataset import CAMERA_KEY, WindowSampler, open_cache
-from world_model.dataset.inspection import inspect
-from world_model.dataset.repeats import RepeatCounter, Repeats, repeats_from
-from world_model.training import Training, frozen_frames, train
 
 LONG = (30, 32, 28)
 SVT = "libsvtav1"

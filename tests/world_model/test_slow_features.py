@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from world_model.heads import ActionPrior, PriorConfig, train_prior
-from world_model.slow_features import SlowFeatures
-from world_model.trajectories import Trajectories
+from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, train_prior
+from forearm.world_model.heads.slow_features import SlowFeatures
+from forearm.world_model.heads.trajectories import Trajectories
 
 MIX = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(5)))[0]
 

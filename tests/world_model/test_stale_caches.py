@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from forearm.world_model.data import CAMERA_KEY, DatasetError, dataset_fingerprint, open_cache, read_dataset
+from forearm.world_model.data import cache as cache_module
+from forearm.world_model.data import fingerprint as fingerprint_module
+from forearm.world_model.data.fingerprint import MEMORY
 from tests.world_model.numbered import DATA_FILE, LENGTHS, VIDEO, change_info, make, picture, with_column
-from world_model.dataset import CAMERA_KEY, DatasetError, dataset_fingerprint, open_cache, read_dataset
-from world_model.dataset import cache as cache_module
-from world_model.dataset import fingerprint as fingerprint_module
-from world_model.dataset.fingerprint import MEMORY
 
 VIDEO_FILE = f"{VIDEO}/chunk-000/file-000.mp4"
 

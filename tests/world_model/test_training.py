@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from forearm.world_model import CheckpointError, LossConfig, ModelConfig, TrainConfig, load_checkpoint
+from forearm.world_model.data import DatasetError, open_cache
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.training.losses import JepaLoss, inverse_error
+from forearm.world_model.training.run import STATE_FILE, Training, train
+from forearm.world_model.training.trainer import SEEN_FRAMES, Trainer
+from forearm.world_model.training.warm_start import Init
 from tests.world_model.processes import finish, rows, start
 from tests.world_model.trainee import LAST_DIGIT, LOSS, run, training_of
-from world_model import CheckpointError, LossConfig, ModelConfig, TrainConfig, load_checkpoint
-from world_model.dataset import DatasetError, open_cache
-from world_model.initial import Init
-from world_model.jepa import JEPA
-from world_model.losses import JepaLoss, inverse_error
-from world_model.trainer import SEEN_FRAMES, Trainer
-from world_model.training import STATE_FILE, Training, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from forearm.world_model import load_checkpoint
+from forearm.world_model.data import DatasetError
+from forearm.world_model.training.run import train
 from tests.world_model.processes import TORCHRUN, finish, rows, start
 from tests.world_model.trainee import LAST_DIGIT, ROUNDING, doubles, run, training_of
-from world_model import load_checkpoint
-from world_model.dataset import DatasetError
-from world_model.training import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -47,7 +47,7 @@ def test_the_report_and_the_checkpoint_name_every_task(both, tmp_path):
 
 
 def test_held_out_episodes_are_those_of_a_model_of_one_task(both, squares, tmp_path):
-    from world_model.training import _samplers
+    from forearm.world_model.training.run import _samplers
 
     _, held_out = _samplers(training_of(both, tmp_path, 1), None)
     _, alone = _samplers(training_of(squares, tmp_path, 1), None)

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forearm.world_model import CheckpointError, LatentDynamics, LossConfig, ModelConfig, TrainConfig, load_checkpoint
+from forearm.world_model.data import DatasetError, open_cache, share_of, split_episodes
+from forearm.world_model.model.jepa import ENCODING
+from forearm.world_model.training.run import STATE_FILE, train
+from forearm.world_model.training.warm_start import Init
 from tests.world_model.trainee import LOSS, MODEL, training_of
-from world_model import CheckpointError, LatentDynamics, LossConfig, ModelConfig, TrainConfig, load_checkpoint
-from world_model.dataset import DatasetError, open_cache, share_of, split_episodes
-from world_model.initial import Init
-from world_model.jepa import ENCODING
-from world_model.training import STATE_FILE, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SHORT = LossConfig(rollout=2, directions=32)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from world_model import LossConfig, ModelConfig, TrainConfig
-from world_model.training import Training, train
+from forearm.world_model import LossConfig, ModelConfig, TrainConfig
+from forearm.world_model.training.run import Training, train
 
 MODEL = ModelConfig(resolution=32, latent_dim=8, width=8, predictor_width=64, history=2, frameskip=2)
 LOSS = LossConfig(rollout=3, directions=32)

@@ -1,0 +1,1 @@
+"""The built-in arm: its joints, tasks and skills."""

@@ -1,0 +1,169 @@
+"""Policies that may look inside the simulator: scripted experts, and explorers that collect data.
+
+An expert solves a task from its true state. An explorer strings together segments (a skill towards a random
+aim, a straight move, coloured noise, a rest), each with its own noise and speed, so that data covers contact
+from all sides, misses and recoveries as well as success.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forearm.envs.arm.env import ArmEnv
+from forearm.envs.arm.joints import DISPLACEMENT, OPENING_STEP
+from forearm.envs.arm.tasks import CUBE_HALF, CUBE_HIGH, CUBE_LOW, GRIPPER_OPEN, PUCK_HIGH, PUCK_LOW, PUCK_RADIUS
+from forearm.envs.contract import Environment, Policy
+
+Array = NDArray[np.float64]
+
+PUSH_GAP = PUCK_RADIUS + 0.011  # tool centre to puck centre when they touch (m)
+ORBIT = PUCK_RADIUS + 0.045  # radius on which the tool goes round the puck (m)
+
+
+def _towards(env: ArmEnv, target: Array, opening: float = 0.0) -> Array:
+    """Action that moves the commanded tool position straight to `target` (3,) m, as fast as the limits allow."""
+    way = (np.asarray(target) - env.command.tool) / DISPLACEMENT
+    grip = (opening - float(env.command.opening)) / OPENING_STEP
+    return np.append(way / max(1.0, float(np.abs(way).max())), np.clip(grip, -1.0, 1.0))
+
+
+def _reach(env: ArmEnv, goal: Array) -> Array:
+    return _towards(env, goal)
+
+
+def _push(env: ArmEnv, goal: Array) -> Array:
+    """Goes round the puck to its far side, then pushes it along the line to `goal`."""
+    tool, puck = env.ee_position()[:2], env.object_position()[:2]
+    way = goal[:2] - puck
+    remaining = float(np.linalg.norm(way))
+    height = env.command.tool[2]
+    if remaining < 0.008:
+        return np.zeros(4)
+    direction = way / remaining
+    relative = tool - puck
+    along = float(relative @ direction)
+    lateral = relative - along * direction
+    if along < -0.6 * PUCK_RADIUS and np.linalg.norm(lateral) < 0.012:
+        ahead = min(remaining, 1.2 * DISPLACEMENT)
+        target = puck + direction * (ahead - PUSH_GAP) - 0.5 * lateral
+        return _towards(env, np.append(target, height))
+    angle = np.arctan2(relative[1], relative[0])
+    wanted = np.arctan2(-direction[1], -direction[0])
+    turn = (wanted - angle + np.pi) % (2 * np.pi) - np.pi
+    angle += np.clip(turn, -0.45, 0.45)
+    radius = ORBIT if abs(turn) > 0.25 else PUSH_GAP + 0.008
+    return _towards(env, np.append(puck + radius * np.array([np.cos(angle), np.sin(angle)]), height))
+
+
+def _pick_place(env: ArmEnv, goal: Array) -> Array:
+    """Above the cube, down, close, carry over the table, hold at `goal`."""
+    tool, cube = env.ee_position(), env.object_position()
+    opening = float(env.data.qpos[7:9].mean())
+    aside = float(np.linalg.norm(tool[:2] - cube[:2]))
+    at_cube = aside < 0.012 and abs(tool[2] - cube[2]) < 0.015
+    if at_cube and (opening < CUBE_HALF + 0.003 or float(env.command.opening) < CUBE_HALF):
+        if opening > CUBE_HALF + 0.002:
+            return np.array([0.0, 0.0, 0.0, -1.0])
+        offset = goal - cube
+        far = np.linalg.norm(offset[:2]) > 0.04
+        waypoint = env.command.tool + offset
+        if far and cube[2] < 0.05 and goal[2] < 0.05:
+            waypoint[2] = 0.08
+        elif far:
+            waypoint[2] = max(0.08, env.command.tool[2] + offset[2])
+        return _towards(env, waypoint, opening=CUBE_HALF - 0.008)
+    if at_cube:
+        return np.array([0.0, 0.0, 0.0, -1.0])
+    if aside > 0.012:
+        safe = max(cube[2] + 0.06, 0.08)
+        return _towards(env, np.array([*cube[:2], safe if aside > 0.02 else tool[2]]), GRIPPER_OPEN)
+    if opening < CUBE_HALF + 0.008:
+        return _towards(env, env.command.tool, GRIPPER_OPEN)
+    return _towards(env, cube, GRIPPER_OPEN)
+
+
+Skill = Callable[[ArmEnv, Array], Array]
+SKILLS: dict[str, Skill] = {"reach": _reach, "push": _push, "pick_place": _pick_place}
+
+
+class Expert:
+    """The task's scripted skill towards the episode's own goal."""
+
+    def __init__(self, env: ArmEnv) -> None:
+        if env.task.name not in SKILLS:
+            raise ValueError(f"task '{env.task.name}' has no scripted expert: register it with a skill")
+        self._env, self._skill = env, SKILLS[env.task.name]
+
+    def act(self) -> Array:
+        """(4,) action in [-1, 1]."""
+        return self._skill(self._env, self._env.goal_position)
+
+
+class Explorer:
+    """Segments of skill, straight moves, coloured noise and rest, drawn at random.
+
+    Args:
+        env: the environment that is acted in (not stepped here).
+        rng: all of the policy's randomness.
+    """
+
+    kinds = ("skill", "move", "wander", "rest")
+    shares = (0.6, 0.17, 0.17, 0.06)
+
+    def __init__(self, env: ArmEnv, rng: np.random.Generator) -> None:
+        self._env, self._rng = env, rng
+        self._left = 0
+        self._kind = "rest"
+        self._aim = np.zeros(3)
+        self._speed = 1.0
+        self._noise = np.zeros(4)
+        self._noise_scale = 0.0
+
+    def act(self) -> Array:
+        """(4,) action in [-1, 1]."""
+        if self._left <= 0:
+            self._start_segment()
+        self._left -= 1
+        # An Ornstein-Uhlenbeck process of unit variance: misses that last long enough to matter.
+        self._noise = 0.75 * self._noise + np.sqrt(1 - 0.75**2) * self._rng.standard_normal(4)
+        if self._kind == "rest":
+            return np.zeros(4)
+        if self._kind == "wander":
+            return np.clip(self._speed * 1.2 * self._noise, -1.0, 1.0)
+        if self._kind == "move":
+            action = _towards(self._env, self._aim, self._opening)
+        else:
+            action = SKILLS[self._env.task.name](self._env, self._aim)
+        noise = self._noise_scale * self._noise
+        noise[3] *= 0.3
+        return np.clip(self._speed * action + noise, -1.0, 1.0)
+
+    def _start_segment(self) -> None:
+        rng, task = self._rng, self._env.task
+        self._kind = str(rng.choice(self.kinds, p=self.shares))
+        if self._kind == "skill" and task.name not in SKILLS:
+            self._kind = "move"
+        self._left = int(
+            {"rest": rng.integers(2, 5), "wander": rng.integers(4, 12)}.get(self._kind, rng.integers(8, 26))
+        )
+        self._speed = float(rng.uniform(0.5, 1.0))
+        self._noise_scale = float(rng.choice([0.05, 0.2, 0.45]))
+        self._opening = float(rng.choice([0.0, GRIPPER_OPEN]))
+        low, high = np.array(task.low), np.array(task.high)
+        self._aim = rng.uniform(low, high)
+        if self._kind == "skill" and task.name == "push":
+            self._aim = np.append(rng.uniform(PUCK_LOW - 0.02, PUCK_HIGH + 0.02), task.object_half_height)
+        elif self._kind == "skill" and task.name == "pick_place":
+            height = CUBE_HALF if rng.random() < 0.5 else rng.uniform(0.05, 0.18)
+            self._aim = np.append(rng.uniform(CUBE_LOW, CUBE_HIGH), height)
+
+
+def expert(env: Environment, rng: np.random.Generator | None = None) -> Policy:
+    """The scripted expert of the environment's task; raises ValueError for a task without one."""
+    return env.expert(np.random.default_rng(0) if rng is None else rng)
+
+
+def explorer(env: Environment, rng: np.random.Generator) -> Policy:
+    """The exploratory behaviour policy of the environment's task."""
+    return env.explorer(rng)

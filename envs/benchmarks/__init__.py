@@ -1,0 +1,1 @@
+"""Benchmarks that others wrote, behind the same contract."""

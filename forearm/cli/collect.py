@@ -1,0 +1,118 @@
+"""`forearm collect`: film an exploratory policy, with a progress bar and a page of frames to look at."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from forearm import envs
+from forearm.agent.guided import suited
+from forearm.common.parallel import default_workers, import_modules
+from forearm.errors import ForearmError
+from forearm.evaluation.env_pool import check_simulator
+from forearm.recording.collect import Collection, collect
+from forearm.recording.contact_sheet import save_contact_sheet
+from forearm.settings import compose as settings
+from forearm.settings import paths as output
+
+if TYPE_CHECKING:
+    from forearm.evaluation.contenders import Contender
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
+    chosen = settings.load("collect", overrides)
+    import_modules(chosen["use"])
+    task = chosen.one("task")
+    check_simulator(task["name"], "'collect'")
+    usual = task.get("collect") or {}
+    steps, episodes = usual.get("steps"), usual.get("episodes")
+    practice = chosen["practice"]
+    if isinstance(practice, list) or not 0.0 <= practice <= 1.0:
+        raise ForearmError(f"practice={practice} must be a share of the episodes, between 0 and 1")
+    envs.working_backend()  # found once here, not once in every worker
+    collection = Collection(
+        task=task["name"],
+        out=output.folder(chosen["out"], f"data/{task['name']}"),
+        episodes=chosen.whole("episodes", 1, episodes),
+        steps=chosen.whole("steps", 1, steps),
+        seed=chosen.whole("seed", 0),
+        camera=task["camera"],
+        resolution=task["resolution"],
+        storage=chosen["storage"],
+        shard_episodes=chosen.whole("shard_episodes", 1),
+        use=tuple(chosen["use"]),
+        practice=practice,
+        agent=_agent(chosen) if practice else None,
+    )
+    if practice and not collection.practised(collection.episodes):
+        raise ForearmError(
+            f"practice={practice} of {collection.episodes} episodes is none: give at least "
+            f"practice={1 / collection.episodes:.2g}, or practice=0"
+        )
+    workers = chosen.whole("workers", 1, default_workers())
+    console = Console()
+    _film(collection, workers, console)
+    if chosen["contact_sheet"]:
+        sheet = collection.out / "contact_sheet.png"
+        save_contact_sheet(sheet, _examples(collection))
+        console.print(f"frames to look at: {sheet}", soft_wrap=True)
+    return 0
+
+
+def _agent(chosen: settings.Settings) -> "Contender":
+    """Who practises; raises what `forearm compare` raises for settings that contradict each other."""
+    from forearm.agent.latent import fingerprint_of
+    from forearm.evaluation.contenders import LEARNED, Contender, check_row, fitted, pace_of
+
+    task = suited(chosen.one("task"), chosen.one("planner"))
+    every = pace_of(task)["replan_every"] if chosen["replan_every"] is None else chosen.whole("replan_every", 1)
+    row = Contender(
+        task, fitted(chosen.one("planner"), task), LEARNED, chosen.whole("seed", 0), every, fingerprint_of(task)
+    )
+    check_row(row)
+    if (deadline := row.planner.get("deadline_ms")) is not None:
+        raise ForearmError(
+            f"planner.deadline_ms={deadline}: what practice films would depend on how fast this machine is; "
+            "set it to null"
+        )
+    return row
+
+
+def _film(collection: Collection, workers: int, console: Console) -> None:
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} episodes"),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+    )
+    started = time.perf_counter()
+    with Progress(*columns, console=console) as bar:
+        line = bar.add_task(collection.task, total=collection.episodes, speed="")
+        frames = 0
+        for state in collect(collection, workers):
+            frames = state.frames_now
+            speed = f"{frames / (time.perf_counter() - started):.0f} frames/s" if frames else ""
+            bar.update(line, completed=state.episodes_done, speed=speed)
+    seconds = time.perf_counter() - started
+    console.print(
+        f"{collection.episodes} episodes in {collection.out}; "
+        f"{frames} frames filmed now in {seconds:.0f} s ({frames / seconds:.0f} frames/s)",
+        soft_wrap=True,
+    )
+
+
+def _examples(collection: Collection, rows: int = 10) -> list[np.ndarray]:
+    """Frames (T, H, W, 3) of some episodes, spread over the data set, as they are read back from disk."""
+    from forearm.world_model.data.reader import read_dataset
+
+    data = read_dataset(collection.out)
+    episodes = np.linspace(0, len(data) - 1, min(rows, len(data))).round().astype(int)
+    return [np.stack(list(data.frames(int(episode)))) for episode in episodes]

@@ -1,0 +1,224 @@
+"""The command `forearm`: sub-commands that take `key=value` settings.
+
+Only the sub-command that was asked for is imported, so `forearm --help` is quick.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from forearm.errors import ForearmError, did_you_mean, one_line, user_message
+
+DEFECT = 1
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """One sub-command: where its `main(overrides) -> int` lives, and its help."""
+
+    module: str
+    summary: str
+    examples: tuple[str, ...]
+    config: str | None = None
+
+
+COMMANDS: dict[str, Command] = {
+    "list": Command("forearm.cli.list", "tasks, planners, checkpoints and protocols", ("forearm list",)),
+    "plan": Command(
+        "forearm.cli.plan",
+        "one plan from a start frame and a goal frame; nothing moves",
+        (
+            "forearm plan task=push start=a.png goal=b.png planner=cem out=plan.json",
+            "forearm plan task=reach seed=3 planner.samples=400",
+            "forearm plan task=push format=joint_trajectory out=trajectory.yaml",
+        ),
+        "plan",
+    ),
+    "run": Command(
+        "forearm.cli.run",
+        "closed loop in the simulator, with a film of every episode",
+        (
+            "forearm run task=push planner=mppi episodes=3",
+            "forearm run task=reach dynamics=oracle out=outputs/ceiling",
+        ),
+        "run",
+    ),
+    "compare": Command(
+        "forearm.cli.compare",
+        "planners on the same episodes, with floors, ceilings and error bars",
+        (
+            "forearm compare task=[reach,push] planner=[cem,mppi,random_shooting] episodes=50 seed=0",
+            "forearm compare task=push planner=[cem,mppi] cem.samples=100 oracle=true oracle_episodes=20",
+        ),
+        "compare",
+    ),
+    "diagnose": Command(
+        "forearm.cli.diagnose",
+        "why a planner fails: latents, cost, dynamics, candidates or distance",
+        (
+            "forearm diagnose task=pick_place planner=cem episodes=20",
+            "forearm diagnose task=fetch/push planner=guided samples=null iterations=null",
+        ),
+        "diagnose",
+    ),
+    "serve": Command(
+        "forearm.cli.serve",
+        "plans over a websocket, for forearm's client or openpi's",
+        (
+            "forearm serve task=push",
+            "forearm serve task=push goals=goals/ host=0.0.0.0 token_file=token.txt tls_cert=cert.pem tls_key=key.pem",
+        ),
+        "serve",
+    ),
+    "collect": Command(
+        "forearm.cli.collect",
+        "film an exploratory policy into a LeRobotDataset folder",
+        ("forearm collect task=push episodes=2500 out=data/push",),
+        "collect",
+    ),
+    "data": Command(
+        "forearm.cli.data",
+        "what is in a data set, its rates, ranges and gaps",
+        ("forearm data inspect data=FOLDER", "forearm data inspect data=FOLDER frames=true"),
+        "data",
+    ),
+    "train": Command(
+        "forearm.cli.train",
+        "train a world model on such a folder",
+        (
+            "forearm train task=push data=data/push out=outputs/push",
+            "forearm train task=push data=data/push out=outputs/push resume=true",
+            "forearm train task=own data=FOLDER camera_key=observation.images.wrist",
+            "torchrun --standalone --nproc_per_node=2 -m forearm train task=push data=data/push out=outputs/push",
+        ),
+        "train",
+    ),
+    "train-heads": Command(
+        "forearm.cli.train_heads",
+        "train what planning can use beside a world model: an action prior and a distance",
+        (
+            "forearm train-heads task=push data=data/push task.checkpoint=outputs/push",
+            "forearm train-heads task=push data=data/push distance.kind=quasimetric",
+        ),
+        "train-heads",
+    ),
+    "doctor": Command(
+        "forearm.cli.doctor", "what this machine has, and what to do about what it has not", ("forearm doctor",)
+    ),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line instead of printing its usage as well."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ForearmError(f"{one_line(message)}; see '{self.prog} --help'")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line, for `main` and for documentation."""
+    parser = _Parser(
+        prog="forearm",
+        description="Looks before it moves: plans robot-arm commands in a learned world model.",
+        epilog="'forearm COMMAND --help' shows examples and settings. FOREARM_DEBUG=1 shows tracebacks.",
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=command.summary,
+            description=command.summary[0].upper() + command.summary[1:] + ".",
+            epilog="examples:\n" + "\n".join(f"  {example}" for example in command.examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.add_argument("settings", nargs="*", metavar="key=value", help="settings; defaults stand in configs/")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line with `argv` (default: the process's own) and return its exit code.
+
+    0: done; 1: done, and the answer is no (`doctor`), or a defect of ours; 2: an error the user can mend;
+    130: interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(words)
+    except KeyboardInterrupt:
+        _complain("interrupted; finished parts are kept")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`forearm list | head`): nothing is left to say or flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("FOREARM_DEBUG", "") not in ("", "0"):
+            raise
+        message = user_message(error)
+        if message is None:
+            name = type(error).__name__
+            _complain(f"a defect: {name}: {one_line(error)}; FOREARM_DEBUG=1 shows where")
+            return DEFECT
+        _complain(message)
+        return USER_ERROR
+
+
+def _dispatch(words: list[str]) -> int:
+    parser = build_parser()
+    first = next((word for word in words if not word.startswith("-")), None)
+    if first is not None and first not in COMMANDS:
+        raise ForearmError(f"unknown command '{first}'{did_you_mean(first, COMMANDS)}")
+    if first is not None and {"-h", "--help"} & set(words) and COMMANDS[first].config:
+        _print_help(parser, first)
+        return 0
+    try:
+        arguments = parser.parse_args(words)
+    except SystemExit as stop:  # argparse leaves this way after it has printed a help page
+        return int(stop.code or 0)
+    if arguments.version:
+        from forearm import __version__
+
+        _say(f"forearm {__version__}")
+        return 0
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    command = COMMANDS[arguments.command]
+    if not command.config and arguments.settings:
+        raise ForearmError(f"'{arguments.command}' takes no settings, but got '{arguments.settings[0]}'")
+    run = importlib.import_module(command.module).main
+    return int(run(arguments.settings))
+
+
+def _print_help(parser: argparse.ArgumentParser, name: str) -> None:
+    """A sub-command's help, with every setting, its default and what it means, taken from its config file."""
+    from importlib.resources import files
+
+    _say(f"usage: forearm {name} [key=value ...]\n\n{COMMANDS[name].summary}\n\nexamples:")
+    for example in COMMANDS[name].examples:
+        _say(f"  {example}")
+    text = (files("forearm.configs") / f"{COMMANDS[name].config}.yaml").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    start = lines.index("  - _self_") + 1
+    groups = [line.strip("- ").partition(":") for line in lines[lines.index("defaults:") + 1 : start - 1]]
+    _say("\nsettings and their defaults:")
+    for group, _, default in groups:
+        _say(f"  {group}: {default.strip()}    # its own settings: {group}.KEY=VALUE, see configs/{group}/")
+    for line in lines[start:]:
+        if line.strip():
+            _say(f"  {line}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _complain(message: str) -> None:
+    sys.stderr.write(f"forearm: {message}\n")

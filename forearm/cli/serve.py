@@ -1,0 +1,90 @@
+"""`forearm serve`: plans over a websocket, until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from forearm.common.files import place
+from forearm.common.parallel import import_modules
+from forearm.errors import ForearmError
+from forearm.settings import compose as settings
+
+if TYPE_CHECKING:
+    from forearm.serve.config import ServeConfig
+    from forearm.serve.server import Server
+
+PATHS = ("token_file", "tls_cert", "tls_key", "goals")
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Serve until SIGINT or SIGTERM; raises `ForearmError` and the rooms' own errors for the front door to print."""
+    chosen = settings.load("serve", overrides)
+    import_modules(chosen["use"])
+    try:
+        import websockets  # noqa: F401
+    except ModuleNotFoundError:
+        raise ForearmError("serving needs two more packages: pip install 'forearm[serve]'") from None
+    import torch
+
+    from forearm.agent.camera_check import views_for
+    from forearm.agent.guided import suited
+    from forearm.agent.latent import check_horizon
+    from forearm.agent.loaded_model import LoadedModel
+    from forearm.evaluation.contenders import build_planner, fitted
+    from forearm.serve.goals import Goals
+    from forearm.serve.server import Server
+
+    config = config_of(chosen)
+    config.tls()
+    task = suited(chosen.one("task"), chosen.one("planner"))
+    planner = fitted(chosen.one("planner"), task)
+    horizon = build_planner(planner).config.horizon  # contradictory settings are told before anything is loaded
+    loaded = LoadedModel(task)
+    check_horizon(loaded.task, horizon)
+    views = views_for(loaded) if chosen["check_goals"] else None
+    goals = Goals(None if chosen["goals"] is None else place(chosen["goals"]), loaded, views)
+    torch.set_num_threads(1)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    server = Server(loaded, planner, config, goals, views)
+    asyncio.run(_until_told(server, Console()))
+    return 0
+
+
+def config_of(chosen: Any) -> "ServeConfig":
+    """The part of the settings that says where and how to listen; raises `ForearmError`."""
+    from forearm.serve.config import ServeConfig, read_token
+
+    paths = {name: None if chosen[name] is None else place(chosen[name]) for name in PATHS}
+    return ServeConfig(
+        host=str(chosen["host"]),
+        port=chosen.whole("port", 0),
+        token=read_token(chosen["token_file"]),
+        tls_cert=paths["tls_cert"],
+        tls_key=paths["tls_key"],
+        max_clients=chosen.whole("max_clients", 1),
+        workers=chosen.whole("workers", 1),
+        max_message_bytes=chosen.whole("max_message_kib", 1) << 10,
+        execute=chosen.whole("execute", 1),
+        seed=chosen.whole("seed", 0),
+        deadline_ms=None if chosen["deadline_ms"] is None else float(chosen["deadline_ms"]),
+        idle_timeout=float(chosen["idle_timeout"]),
+        receive_timeout=float(chosen["receive_timeout"]),
+        send_timeout=float(chosen["send_timeout"]),
+    )
+
+
+async def _until_told(server: "Server", console: Console) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    await server.start()
+    console.print(f"planning for {server.loaded.task['name']} at {server.url} (Ctrl-C ends it)", highlight=False)
+    await told.wait()
+    console.print("ending: clients are told, plans in hand are finished", highlight=False)
+    await server.stop()

@@ -1,0 +1,93 @@
+"""`forearm train-heads`: an action prior, a distance to the goal and statistics, on a frozen world model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from forearm import envs
+from forearm.agent.latent import load_for
+from forearm.cli.train import keys, no_data, report_table
+from forearm.common.files import place
+from forearm.common.parallel import import_modules
+from forearm.errors import ForearmError
+from forearm.evaluation.table import print_whole
+from forearm.settings import compose as settings
+from forearm.settings import paths as output
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
+    chosen = settings.load("train-heads", overrides)
+    import_modules(chosen["use"])
+    task = chosen.one("task")
+    training = training_of(chosen, task)
+    if not training.data.is_dir():
+        raise ForearmError(no_data(training.data, task["name"]))
+    console = Console()
+    try:
+        report = _train(training, console)
+    except FloatingPointError as error:
+        raise ForearmError(str(error)) from None
+    print_whole(console, report_table(report))
+    console.print(f"heads: {training.out}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
+    """The `world_model.heads_training.HeadsTraining` that the settings describe.
+
+    Raises `CheckpointError` or `ForearmError` for a checkpoint that is none or not this task's, ValueError for settings
+    that make no sense.
+    """
+    from forearm.world_model.config import from_mapping
+    from forearm.world_model.heads.action_prior import PriorConfig
+    from forearm.world_model.heads.checkpoint import heads_path
+    from forearm.world_model.heads.distance import DistanceConfig
+    from forearm.world_model.heads.training import HeadsTraining
+    from forearm.world_model.runtime.checkpoint import locate, shipped
+
+    load_for(task)
+    name = str(task["checkpoint"])
+    checkpoint = name if name in shipped() else locate(place(name))
+    beside = heads_path(checkpoint)
+    own = Path("outputs") / str(task["name"]) if name in shipped() else beside.parent
+    known = envs.TASKS.get(task["name"])
+    return HeadsTraining(
+        checkpoint=checkpoint,
+        data=place(chosen["data"] or f"data/{task['name']}"),
+        out=output.folder(chosen["out"], str(own)) / beside.name,
+        prior=from_mapping(PriorConfig, chosen["prior"]),
+        distance=from_mapping(DistanceConfig, chosen["distance"]),
+        validation=chosen["validation"],
+        seed=chosen.whole("seed", 0),
+        action_key=keys("action_key", chosen["action_key"]),
+        state_key=keys("state_key", chosen["state_key"]),
+        episodes=chosen["episodes"],
+        exclude=chosen["exclude"],
+        cache_dir=output.cache_folder(chosen["cache_dir"]),
+        description={"task": task["name"]} | ({} if known is None else {"task_description": known.description}),
+    )
+
+
+def _train(training: Any, console: Console) -> dict[str, Any]:
+    from forearm.world_model.heads.training import train_heads
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        lines: dict[tuple[str, int], Any] = {}
+
+        def show(what: str, done: int, of: int) -> None:
+            if (what, of) not in lines:
+                lines[what, of] = bars.add_task(what, total=of)
+            bars.update(lines[what, of], completed=done)
+
+        return train_heads(training, show)

@@ -1,0 +1,1 @@
+"""What every floor of the front door uses: files, processes, seeds, progress."""

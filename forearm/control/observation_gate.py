@@ -1,0 +1,111 @@
+"""Which observations a controller believes: everything else is counted, and goes no further."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from forearm.control.action_adapter import ActionAdapter
+from forearm.control.trajectories.trajectory import Array
+
+FUTURE = 0.05
+"""s by which two clocks may differ before a frame counts as from the future."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """An observation that was believed: when it was made, its frame if it has one, positions (D,) of the axes."""
+
+    time: float
+    frame: Mapping[str, Any] | None
+    position: Array
+
+
+class ObservationGate:
+    """Checks observations: `pixels` (R, R, 3) uint8, what `body.read` wants, `time` in s of the caller's clock, and
+    `drive`, whether the drives are on.
+
+    `time` may be missing (the observation is then of this moment), so may `pixels`, where readings come more often
+    than frames, and `drive`, which is then taken to be true. `counts` says how many there were of each kind, by name.
+    """
+
+    def __init__(self, adapter: ActionAdapter, frame_shape: tuple[int, ...], axes: int) -> None:
+        self.adapter, self.frame_shape, self.axes = adapter, frame_shape, axes
+        self.counts: Counter[str] = Counter()
+        self.newest_frame = -np.inf
+        self.why = ""
+
+    def reset(self) -> None:
+        """Forget when the last frame came."""
+        self.newest_frame = -np.inf
+
+    def take(self, observation: Any, now: float) -> Seen | None:
+        """The observation, or None for one that cannot be used; `why` then says the reason in a line."""
+        try:
+            seen = self._checked(observation, now)
+        except _Refused as refused:
+            self.counts[refused.kind] += 1
+            self.why = str(refused)
+            return None
+        if seen.frame is not None:
+            self.counts["frames"] += 1
+            self.newest_frame = seen.time
+            self.why = ""
+        return seen
+
+    def _checked(self, observation: Any, now: float) -> Seen:
+        if not isinstance(observation, Mapping):
+            raise _Refused("malformed", f"an observation is a mapping, not {type(observation).__name__}")
+        stamp = observation.get("time", now)
+        time = _seconds(stamp)
+        if time is None:
+            raise _Refused("bad_time", f"the time of an observation is a number of seconds, not {str(stamp)[:60]!r}")
+        if time > now + FUTURE:
+            raise _Refused("from_the_future", f"an observation is {time - now:.3f} s ahead of the clock")
+        pixels = observation.get("pixels")
+        if pixels is not None:
+            if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape != self.frame_shape:
+                kind = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {getattr(pixels, 'shape', '')}"
+                raise _Refused("bad_frame", f"a frame is {kind}, but uint8 {self.frame_shape} is expected")
+            if time == self.newest_frame:
+                raise _Refused("duplicate", f"two frames were taken at {time:.3f} s")
+            if time < self.newest_frame:
+                raise _Refused("out_of_order", f"a frame of {time:.3f} s came after one of {self.newest_frame:.3f} s")
+        try:
+            position = np.asarray(self.adapter.read(observation), dtype=np.float64)
+        except ValueError as error:
+            raise _Refused("bad_readings", str(error)) from None
+        except Exception as error:  # of an adapter of the user's own: a robot's loop must not end with it
+            raise _Refused("bad_readings", f"{type(error).__name__}: {' '.join(str(error).split())}") from None
+        if position.shape != (self.axes,) or not np.isfinite(position).all():
+            raise _Refused("bad_readings", f"expected {self.axes} finite positions, got shape {position.shape}")
+        return Seen(min(time, now), _kept(observation) if pixels is not None else None, position)
+
+
+def drives_off(observation: Any) -> bool:
+    """Whether an observation says that the drives are off, or says something about them that nobody understands."""
+    said = observation.get("drive", True) if isinstance(observation, Mapping) else True
+    return not (isinstance(said, bool | np.bool_ | int) and bool(said))
+
+
+def _seconds(stamp: Any) -> float | None:
+    if isinstance(stamp, bool) or not isinstance(stamp, int | float | np.number):
+        return None
+    try:
+        found = float(stamp)
+    except (OverflowError, TypeError):
+        return None
+    return found if np.isfinite(found) else None
+
+
+def _kept(observation: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy: a camera's driver may write its next frame over this one before the plan source has looked at it."""
+    return {key: value.copy() if isinstance(value, np.ndarray) else value for key, value in observation.items()}
+
+
+class _Refused(Exception):
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind

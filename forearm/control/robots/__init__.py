@@ -1,0 +1,1 @@
+"""What a robot is: joints, limits, gripper, and what must not touch."""

@@ -1,0 +1,215 @@
+"""A robot as its config describes it: which joints, how far, how fast, where, and what must not touch."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from forearm.control.robots.collision import Geometry
+from forearm.control.robots.limits import Limits, Report, check
+from forearm.control.robots.model_file import model_spec
+from forearm.control.trajectories.shaping import Shaper
+from forearm.control.trajectories.trajectory import Array, Trajectory
+from forearm.errors import ForearmError, did_you_mean, one_line
+
+FASTEST = 10_000.0
+"""Commands a second, at most."""
+FOLLOWING = {"rad": 0.15, "m": 0.03}
+"""How far a joint may be off where it was told to be, where a config says nothing."""
+BEYOND = 1e-3
+"""rad or m by which a range of a config may go beyond the model's: it was rounded."""
+
+
+class Robot:
+    """An arm, its limits and its shape.
+
+    Its axes are the joints of the config, and after them, if there is a gripper, the opening of its fingers; in rad
+    where a joint turns, in m where it slides. Positions are limited by the model's joint ranges, or the config's, less
+    its margin. A joint without a range turns without end.
+
+    Args:
+        config: as in configs/robot.
+
+    Raises:
+        ForearmError: a model that cannot be read, or a config that does not fit it.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.name = str(config.get("name", "without a name"))
+        try:
+            self.rate = number(config["rate"], "rate")
+            self.joints = _names(config["joints"], "joints")
+            gripper = config["gripper"] or []
+            self.fingers = _names(gripper, "gripper")
+            box = _mapping(config["workspace"], "workspace", "low: [X, Y, Z], high: [X, Y, Z]")
+            self.workspace = np.array(box["low"], np.float64), np.array(box["high"], np.float64)
+            if not 0 < self.rate <= FASTEST:
+                raise ValueError(f"rate must be above 0 and at most {FASTEST:g} commands a second, not {self.rate}")
+            if not self.joints:
+                raise ValueError("joints names none; name the arm's joints in the order of a command")
+            if any(part.shape != (3,) for part in self.workspace) or not (self.workspace[0] < self.workspace[1]).all():
+                raise ValueError("workspace needs low and high of three numbers, low below high")
+            for name in ("position_margin", "table_clearance", "self_clearance"):
+                if not 0 <= number(config[name], name) < np.inf:
+                    raise ValueError(f"{name} must be at least 0, not {config[name]}")
+            keyframe = config.get("keyframe")
+            self.geometry = Geometry(
+                model_spec(config["model"]),
+                self.joints,
+                gripper if isinstance(gripper, Mapping) else self.fingers,
+                str(config["tool"]),
+                float(config["table_clearance"]),
+                float(config["self_clearance"]),
+                _pairs(config.get("ignore") or ()),
+                None if keyframe is None else str(keyframe),
+            )
+            self.limits = self._limits(config)
+            self.following_error = self._following_error(config)
+        except KeyError as error:
+            raise ForearmError(f"robot '{self.name}': its config lacks {error}") from error
+        except (ValueError, TypeError) as error:
+            raise ForearmError(f"robot '{self.name}': {one_line(error)}") from error
+
+    @property
+    def axes(self) -> int:
+        """D: joints, and one for the gripper if there is one."""
+        return len(self.limits.names)
+
+    @property
+    def axis_names(self) -> Sequence[str]:
+        """(D,) names of the axes."""
+        return self.limits.names
+
+    @cached_property
+    def shaper(self) -> Shaper:
+        """Makes motions within this robot's limits, on a grid of its command rate."""
+        return Shaper(self.limits, grid=max(0.01, 1.0 / self.rate))
+
+    def check(self, path: Trajectory) -> Report:
+        """Everything wrong with a path: exactly for position, velocity, acceleration and jerk, at the command rate for
+        workspace and clearances.
+        """
+        return check(path, self.limits) + self.check_space(path)
+
+    def check_space(self, path: Trajectory) -> Report:
+        """Workspace and clearances along a path, at the command rate, both ends included."""
+        count = max(2, int(np.ceil((path.end - path.start) * self.rate)) + 1)
+        times = np.linspace(path.start, path.end, count)
+        return self.geometry.check(times, path.sample(times).position, *self.workspace)
+
+    def check_pose(self, position: Array, time: float = 0.0) -> Report:
+        """The same for standing still at `position` (D,)."""
+        return self.check(Trajectory.resting(position, time, 1.0 / self.rate))
+
+    def _limits(self, config: Mapping[str, Any]) -> Limits:
+        count, margin, shares = len(self.joints), float(config["position_margin"]), config["shares"]
+        shares = _mapping(shares, "shares", "velocity, acceleration and jerk")
+        for name, share in shares.items():
+            if not 0 < number(share, f"shares.{name}") <= 1:
+                raise ValueError(f"shares.{name} must be above 0 and at most 1, not {share}")
+        given = _mapping(config.get("range") or {}, "range", "{NAME: [LOW, HIGH]}")
+        for name in given:
+            if name not in (known := [*self.joints, *self.fingers[:1]]):
+                raise ValueError(f"range names '{name}', which is none of the joints{did_you_mean(str(name), known)}")
+        ranges = np.array(
+            [self._narrowed(name, self.geometry.joint_range(name), given.get(name)) for name in self.joints]
+        )
+        low, high = ranges[:, 0] + margin, ranges[:, 1] - margin
+        fastest = {}
+        for name in ("velocity", "acceleration", "jerk"):
+            if not isinstance(config[name], Sequence | np.ndarray):
+                raise ValueError(f"{name} needs {count} numbers, one for each joint, not {config[name]}")
+            most = np.array([number(value, name) for value in config[name]])
+            if most.shape != (count,):
+                raise ValueError(f"{name} needs {count} numbers, one for each joint, but has {most.size}")
+            fastest[name] = most * float(shares[name])
+        names, units = list(self.joints), self.geometry.units
+        if self.fingers:
+            opening = self._narrowed(self.fingers[0], self.geometry.opening_range(), given.get(self.fingers[0]))
+            names = [*names, "gripper"]
+            low, high = np.append(low, opening[0]), np.append(high, opening[1])
+            for name in fastest:
+                fastest[name] = np.append(fastest[name], number(config[f"gripper_{name}"], f"gripper_{name}"))
+        return Limits(names, low, high, **fastest, units=units)
+
+    def _following_error(self, config: Mapping[str, Any]) -> Array:
+        """(D,) rad or m that each axis may be off where it was told to be; infinite for one that is not watched."""
+        count = len(self.joints)
+        given = config.get("following_error") or {}
+        if isinstance(given, str | bytes) or not isinstance(given, Mapping | Sequence):
+            raise ValueError(f"following_error must be {{rad: …, m: …, NAME: …}} or a list, not {given!r}")
+        if not isinstance(given, Mapping):
+            if len(given) != count:
+                raise ValueError(f"following_error needs {count} numbers, one for each joint, in rad or m, not {given}")
+            given = dict(zip(self.joints, given, strict=True))
+        for name in given:
+            if name not in (all_of := [*FOLLOWING, *self.joints]):
+                raise ValueError(f"following_error names '{name}', none of the joints{did_you_mean(str(name), all_of)}")
+        usual = {**FOLLOWING, **given}
+        known = {
+            name: usual.get(name, usual[unit])
+            for name, unit in zip(self.joints, self.limits.units[:count], strict=True)
+        }
+        if self.fingers:
+            known["gripper"] = config.get("gripper_following_error")
+        found = np.full(len(known), np.inf)
+        for axis, (name, most) in enumerate(known.items()):
+            if most is None:
+                continue
+            found[axis] = number(most, f"following_error of {name}")
+            if not found[axis] > 0:
+                raise ValueError(f"following_error of {name} must be above 0, or null for not watched, not {most}")
+        return found
+
+    def _narrowed(self, name: str, known: tuple[float, float], given: Any) -> tuple[float, float]:
+        """The range of a joint, (low, high): the one that is known, or the part of it that the config gives."""
+        low, high = known
+        if given is None:
+            return low, high
+        if isinstance(given, str | bytes) or not isinstance(given, Sequence) or len(given) != 2:
+            raise ValueError(f"range.{name} must be two numbers, [LOW, HIGH], not {given}")
+        ends = number(given[0], f"range.{name}"), number(given[1], f"range.{name}")
+        if not ends[0] < ends[1]:
+            raise ValueError(f"range.{name} must be low and high, low below high, not {given}")
+        if ends[0] < low - BEYOND or ends[1] > high + BEYOND:
+            raise ValueError(f"range.{name} is {given}, but the model's joint only goes from {low:.4g} to {high:.4g}")
+        return max(low, ends[0]), min(high, ends[1])
+
+
+def number(value: Any, name: str) -> float:
+    """A number of a config as a float, be it infinite or NaN; raises ValueError for anything else."""
+    if isinstance(value, bool):
+        raise ValueError(f"{name} must be a number, not {value}")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} must be a number, not {value}") from None
+
+
+def _names(value: Any, key: str) -> list[str]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | Mapping):
+        raise ValueError(f"{key} must be a list of joints, not {value!r}")
+    return [str(name) for name in value]
+
+
+def _mapping(value: Any, key: str, of: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{key} must be a mapping of {of}, not {value!r}")
+    return value
+
+
+def _pairs(value: Any) -> list[list[str]]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise ValueError(f"ignore must be a list of pairs of bodies, [[ONE, OTHER], ...], not {value!r}")
+    for pair in value:
+        if isinstance(pair, str | bytes) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ValueError(f"ignore holds {pair!r}, which is no pair of bodies, [ONE, OTHER]")
+    return [[str(name) for name in pair] for pair in value]
+
+
+def load_robot(name: str = "panda") -> Robot:
+    """The robot of a config in configs/robot; raises `ForearmError` for an unknown one."""
+    from forearm.settings import compose as settings
+
+    return Robot(settings.load("plan", [f"robot={name}"]).one("robot"))

@@ -1,0 +1,1 @@
+"""Curves in time, and motions within limits."""

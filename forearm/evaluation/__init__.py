@@ -1,0 +1,1 @@
+"""Closed-loop episodes, comparisons of planners, and their statistics."""

@@ -1,0 +1,128 @@
+"""Run an agent in the simulator until every episode has succeeded or used up its control steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from forearm.agent.agent import Act, Observation
+from forearm.common.seeds import planning_seed
+from forearm.errors import ForearmError
+from forearm.evaluation.manifest import Episode
+from forearm.evaluation.protocol import Judge, Rules, begin
+
+if TYPE_CHECKING:
+    from forearm.envs import Environment
+
+
+class Acting(Protocol):
+    """What can be run: `forearm.agent.agent.Agent`, `forearm.agent.scripted.ExpertAgent`, or a policy of your own."""
+
+    def reset(self, goals: Sequence[np.ndarray], seeds: Sequence[int]) -> None:
+        """Begin episodes with goal frames (H, W, 3) uint8 and one seed each."""
+        ...
+
+    def act(self, observations: Sequence[Observation | None]) -> list[Act | None]:
+        """The next action of each episode; None for one that has ended."""
+        ...
+
+
+@dataclass
+class Outcome:
+    """How one episode went. `plan_ms` and `model_evals` have one entry per plan that was made."""
+
+    episode: int
+    seed: int
+    success: bool
+    steps: int
+    final_distance_m: float
+    plan_ms: list[float] = field(default_factory=list)
+    model_evals: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Recording:
+    """What a film of one episode needs: frames seen, the goal frame, and the predicted costs of the plan in
+    force.
+    """
+
+    goal: np.ndarray
+    frames: list[np.ndarray] = field(default_factory=list)
+    curves: list[np.ndarray | None] = field(default_factory=list)
+
+
+def run_episodes(
+    agent: Acting,
+    envs: "Sequence[Environment]",
+    episodes: Sequence[Episode],
+    seed: int,
+    max_steps: int | None = None,
+    recordings: dict[int, Recording] | None = None,
+    rules: Rules | None = None,
+    blind: bool = False,
+) -> list[Outcome]:
+    """Run `episodes` together, each in its own environment, up to its first success or `max_steps` control
+    steps; where the rules count the last step alone, up to that.
+
+    `max_steps` defaults to that of the rules, then to the task's own limit; rules to the task's own starts and
+    criterion. `recordings` is filled for the episode numbers that are
+    its keys. The time of a plan is that of one episode: where several are planned in one go, the time is
+    shared among them.
+
+    `blind` agents (policies that do not plan, the oracle) look at no frame: none is drawn for them unless filmed.
+
+    Raises `ForearmError` if an environment does not start where the manifest says.
+    """
+    rules = rules or Rules()
+    observations: list[Observation | None] = []
+    goals = []
+    for env, episode in zip(envs, episodes, strict=False):
+        observation, info = begin(env, rules, episode.seed, episode.episode)
+        check_start(env, episode)
+        observations.append(observation)
+        goals.append(info["goal"])
+        if recordings is not None and episode.episode in recordings:
+            recordings[episode.episode].goal = info["goal"]
+    agent.reset(goals, [planning_seed(seed, episode.episode) for episode in episodes])
+    outcomes = [Outcome(e.episode, e.seed, False, 0, e.start_distance_m) for e in episodes]
+    judges = [Judge(rules) for _ in episodes]
+    limits = [max_steps or rules.max_steps or env.max_episode_steps for env in envs]
+    while any(observation is not None for observation in observations):
+        for b, act in enumerate(agent.act(observations)):
+            if act is None:
+                continue
+            outcome, seen = outcomes[b], observations[b]
+            assert seen is not None
+            recording = (recordings or {}).get(outcome.episode)
+            if recording is not None:
+                recording.frames.append(seen["pixels"])
+                recording.curves.append(None if act.plan is None else act.plan.predicted_cost_curve)
+            if act.fresh and act.plan is not None:
+                outcome.plan_ms.append(act.plan.timings_ms["total"] / act.plan.batch)
+                outcome.model_evals.append(act.plan.model_evals)
+            if blind and recording is None:
+                envs[b].advance(act.action)
+                observation = seen
+            else:
+                observation = envs[b].step(act.action)[0]
+            success = judges[b].solved(envs[b])
+            outcome.steps += 1
+            outcome.success = success
+            outcome.final_distance_m = envs[b].distance()
+            over = judges[b].over(success) or outcome.steps >= limits[b]
+            if over and recording is not None:
+                recording.frames.append(observation["pixels"])
+                recording.curves.append(recording.curves[-1])
+            observations[b] = None if over else observation
+    return outcomes
+
+
+def check_start(env: "Environment", episode: Episode) -> None:
+    """Raise `ForearmError` if `env`, just reset, is not where `episode` starts."""
+    here, wanted = np.asarray(env.snapshot()), np.asarray(episode.start_state)
+    if here.shape != wanted.shape or not np.allclose(here, wanted, rtol=0, atol=1e-5):
+        raise ForearmError(
+            f"{episode.task}: episode {episode.episode} does not start where its manifest says; "
+            "was the task changed since the manifest was made? Use another out="
+        )

@@ -1,0 +1,116 @@
+"""Films of episodes: what the arm saw, where it had to get to, and what it expected that to cost."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from forearm.common.files import replacing
+from forearm.evaluation.closed_loop import Outcome, Recording
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw as Draw
+
+PANEL = 256
+"""Side of each of the three panels, in pixels."""
+BAR = 32
+BACKGROUND, INK, FAINT, LINE, GOOD = (
+    (18, 20, 26),
+    (225, 228, 235),
+    (85, 92, 105),
+    (255, 170, 60),
+    (110, 210, 130),
+)
+FPS = 10
+LINGER = 8
+"""Frames for which the last one stands still."""
+
+
+def write_film(path: Path, recording: Recording, title: str, outcome: Outcome) -> None:
+    """Write an mp4 of one episode, whole or not at all: frame | goal | predicted cost curve.
+
+    Raises OSError if it cannot be written.
+    """
+    import imageio.v2 as imageio
+
+    with replacing(path) as temporary, _told_if_full(path):
+        writer = imageio.get_writer(
+            temporary, format="FFMPEG", fps=FPS, codec="libx264", quality=8, macro_block_size=16
+        )
+        with writer:
+            for frame in film_frames(recording, title, outcome):
+                writer.append_data(frame)
+
+
+@contextmanager
+def _told_if_full(path: Path) -> Iterator[None]:
+    """The encoder is another process: when it fails for want of room, all that is seen here is a broken
+    pipe.
+    """
+    try:
+        yield
+    except OSError as error:
+        if shutil.disk_usage(path.parent).free < 1 << 20:
+            raise OSError(errno.ENOSPC, "no space left on device", str(path)) from error
+        raise
+
+
+def film_frames(recording: Recording, title: str, outcome: Outcome) -> Iterator[np.ndarray]:
+    """The film's frames, each (BAR + PANEL, 3 * PANEL, 3) uint8."""
+    finite = [curve[np.isfinite(curve)] for curve in recording.curves if curve is not None]
+    top = max((float(curve.max()) for curve in finite if len(curve)), default=0.0)
+    last = len(recording.frames) - 1
+    goal = enlarged(recording.goal)
+    for step, (frame, curve) in enumerate(zip(recording.frames, recording.curves, strict=True)):
+        page = Image.new("RGB", (3 * PANEL, BAR + PANEL), BACKGROUND)
+        page.paste(enlarged(frame), (0, BAR))
+        page.paste(goal, (PANEL, BAR))
+        page.paste(_curve_panel(curve, top), (2 * PANEL, BAR))
+        draw = ImageDraw.Draw(page)
+        _text(draw, (8, 9), f"{title}  step {step}/{last}")
+        if step == last:
+            verdict, colour = ("reached", GOOD) if outcome.success else ("not reached", LINE)
+            # On the frame itself: a benchmark's task has a name that fills the bar.
+            _text(draw, (8, BAR + PANEL - 20), verdict, colour)
+        _text(draw, (PANEL + 8, 9), "goal")
+        _text(draw, (2 * PANEL + 8, 9), "predicted cost along the plan")
+        pixels = np.asarray(page)
+        for _ in range(1 + LINGER * (step == last)):
+            yield pixels
+
+
+def enlarged(frame: np.ndarray, side: int = PANEL) -> Image.Image:
+    """A frame (H, W, 3) uint8 as a square picture; pixels stay sharp, because they are what the arm sees."""
+    return Image.fromarray(frame).resize((side, side), Image.Resampling.NEAREST)
+
+
+def _curve_panel(curve: np.ndarray | None, top: float) -> Image.Image:
+    """One predicted cost curve, (H',), on axes that stay the same through the film."""
+    panel = Image.new("RGB", (PANEL, PANEL), BACKGROUND)
+    draw = ImageDraw.Draw(panel)
+    left, right, upper, lower = 16, PANEL - 16, 24, PANEL - 28
+    draw.line([(left, upper), (left, lower), (right, lower)], fill=FAINT)
+    _text(draw, (left, lower + 8), "now", FAINT)
+    _text(draw, (right - 44, lower + 8), "horizon", FAINT)
+    if curve is None or top <= 0:
+        _text(draw, (left + 12, PANEL // 2), "no prediction", FAINT)
+        return panel
+    _text(draw, (left + 4, upper - 16), f"{top:.3g}", FAINT)
+    values = np.nan_to_num(np.asarray(curve, np.float64), nan=top, posinf=top, neginf=0.0)
+    x = np.linspace(left, right, len(values)) if len(values) > 1 else np.array([left])
+    y = lower - np.clip(values / top, 0, 1) * (lower - upper)
+    points = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
+    if len(points) > 1:
+        draw.line(points, fill=LINE, width=3)
+    for a, b in points:
+        draw.ellipse((a - 3, b - 3, a + 3, b + 3), fill=LINE)
+    return panel
+
+
+def _text(draw: "Draw", place: tuple[int, int], words: str, colour: tuple[int, int, int] = INK) -> None:
+    draw.text(place, words, fill=colour)

@@ -1,0 +1,111 @@
+"""What a worker process of a comparison does: make a piece of the manifest, or run a chunk of episodes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from forearm.common.files import write_json
+from forearm.common.parallel import import_modules, one_thread
+from forearm.evaluation.closed_loop import Acting, Outcome, Recording, run_episodes
+from forearm.evaluation.contenders import LEARNED, Contender, KeyedContender, build_agent
+from forearm.evaluation.env_pool import environment
+from forearm.evaluation.manifest import Episode, make_episode
+from forearm.evaluation.protocol import rules_of
+
+
+@dataclass(frozen=True)
+class ManifestJob:
+    """Episodes `numbers` of one task."""
+
+    task: Mapping[str, Any]
+    seed: int
+    numbers: tuple[int, ...]
+    protocol: Mapping[str, Any]
+    use: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChunkJob:
+    """Episodes of one row that are run together. Those whose number is below `films` are filmed."""
+
+    row: Contender
+    episodes: tuple[Episode, ...]
+    out: Path
+    films: int
+
+
+def make_manifest(job: ManifestJob) -> list[Episode]:
+    """Make and check the episodes of `job`."""
+    import_modules(job.use)
+    env = environment(job.task["name"], job.task["camera"], job.task["resolution"])
+    return [make_episode(env, job.seed, e, rules_of(job.protocol, job.task)) for e in job.numbers]
+
+
+def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
+    """Run the episodes of `job`, write their films, and then, last, their outcomes."""
+    import_modules(job.row.use)
+    with one_thread():
+        task = job.row.task
+        agent, envs = _agent(KeyedContender(job.row), len(job.episodes))
+        nothing = np.zeros((0,), np.uint8)
+        recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
+        rules = rules_of(job.row.protocol, task)
+        blind = job.row.dynamics != LEARNED
+        outcomes = run_episodes(agent, envs, job.episodes, job.row.seed, task["max_steps"], recordings, rules, blind)
+    for outcome in outcomes:
+        if outcome.episode in recordings:
+            from forearm.evaluation.film import write_film
+
+            write_film(
+                film_path(job.out, job.row, outcome.episode),
+                recordings[outcome.episode],
+                job.row.label,
+                outcome,
+            )
+    from forearm.planner.plan_json import or_none
+
+    # A simulation that diverged is nowhere, and JSON has no number for that.
+    kept = [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes]
+    write_json(partial_path(job), kept)
+    return job.row, outcomes
+
+
+def partial_path(job: ChunkJob) -> Path:
+    """Where the outcomes of a chunk are kept."""
+    first, last = job.episodes[0].episode, job.episodes[-1].episode
+    return job.out / "partial" / job.row.key / f"{first:05d}-{last:05d}.json"
+
+
+def film_path(out: Path, row: Contender, episode: int) -> Path:
+    """Where the film of an episode is put."""
+    return out / "films" / f"{row.label.replace('/', '-')}-{episode:03d}.mp4"
+
+
+def finished(out: Path, row: Contender, episodes: Sequence[Episode]) -> dict[int, Outcome]:
+    """Outcomes by episode number that an earlier call left for this row; what cannot be read is run again."""
+    from forearm.planner.plan_json import or_infinite
+
+    seeds = {episode.episode: episode.seed for episode in episodes}
+    found: dict[int, Outcome] = {}
+    for path in sorted((out / "partial" / row.key).glob("*.json")):
+        try:
+            entries = json.loads(path.read_text(encoding="utf-8"))
+            far = [or_infinite(entry["final_distance_m"]) for entry in entries]
+            outcomes = [Outcome(**{**e, "final_distance_m": d}) for e, d in zip(entries, far, strict=True)]
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+        found |= {o.episode: o for o in outcomes if seeds.get(o.episode) == o.seed}
+    return found
+
+
+@cache
+def _agent(keyed: KeyedContender, size: int) -> tuple[Acting, list[Any]]:
+    # Loading a checkpoint and building environments takes longer than an episode, so a process keeps them.
+    task = keyed.row.task
+    envs = [environment(task["name"], task["camera"], task["resolution"], b) for b in range(size)]
+    return build_agent(keyed.row, envs), envs

@@ -1,0 +1,1 @@
+"""Other projects' interfaces: LeRobot's policies, ROS 2's trajectories."""

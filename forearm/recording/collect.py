@@ -1,0 +1,189 @@
+"""Collect video of a behaviour policy into a LeRobotDataset v3 folder.
+
+An exploratory policy acts; in a share of the episodes, `practice`, a planner begins, on a goal of the task's own, and
+the policy takes over somewhere on the way. Those episodes show where plans lead, misses above all, and how to go on
+from there: what an explorer would not come upon, and a model that has never seen it gets wrong (Ross et al., "A
+Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning", AISTATS 2011).
+
+The episodes are split into shards of fixed size. A worker process films one shard at a time and hands it to
+the writer in one go; a shard is on disk as a whole or not at all. What an episode shows depends on (seed,
+episode) alone, so a collection that was killed is continued by filming the shards that are missing.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forearm.common.parallel import import_modules, run_jobs
+from forearm.common.seeds import collection_reset_seed, collection_rng
+from forearm.evaluation.env_pool import environment
+
+if TYPE_CHECKING:
+    from forearm.envs import Environment
+    from forearm.evaluation.contenders import Contender
+    from forearm.world_model.data.episode import Episode
+    from forearm.world_model.data.writer import DatasetWriter
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is to be collected; the same settings give the same data set, however many processes film it.
+
+    `practice`: share of the episodes that `agent`, a row of a comparison, begins.
+    """
+
+    task: str
+    out: Path
+    episodes: int
+    steps: int
+    seed: int = 0
+    camera: str | None = None
+    resolution: int = 64
+    storage: str = "png"
+    shard_episodes: int = 25
+    use: tuple[str, ...] = ()
+    practice: float = 0.0
+    agent: "Contender | None" = None
+
+    def practises(self, episode: int) -> bool:
+        """Whether the agent begins this episode: they are spread evenly."""
+        return self.practised(episode + 1) > self.practised(episode)
+
+    def practised(self, episodes: int) -> int:
+        """How many of the first `episodes` the agent begins."""
+        return math.floor(episodes * self.practice + 1e-9)  # 100 times 0.29 is 28.999999999999996
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a collection is: shards, episodes and frames on disk, and frames filmed by this call."""
+
+    shards_done: int
+    shards: int
+    episodes_done: int
+    frames_now: int
+
+
+def collect(collection: Collection, workers: int) -> Iterator[Progress]:
+    """Film what is missing of `collection`; yields at the start and after every shard, and finalises at the
+    end.
+
+    Raises `DatasetError` if the folder holds something else or cannot be written, `ForearmError` if a
+    worker died.
+    """
+    writer = open_writer(collection)
+    missing = writer.missing_shards()
+    lost = sum(len(writer.shard_range(shard)) for shard in missing)
+    done, episodes, frames = writer.shards - len(missing), collection.episodes - lost, 0
+    yield Progress(done, writer.shards, episodes, frames)
+    for shard, filmed in run_jobs(film_shard, [(collection, shard) for shard in missing], workers):
+        done, episodes, frames = done + 1, episodes + len(writer.shard_range(shard)), frames + filmed
+        yield Progress(done, writer.shards, episodes, frames)
+    writer.finalise()
+
+
+def open_writer(collection: Collection) -> "DatasetWriter":
+    """The writer of the collection's folder, which it begins or takes up again."""
+    from forearm.world_model.data.writer import DatasetWriter
+
+    env = environment(collection.task, collection.camera, collection.resolution)
+    columns = dict.fromkeys(env.positions(), ("x", "y", "z"))
+    low, high = env.action_space.low, env.action_space.high
+    return DatasetWriter(
+        collection.out,
+        fps=round(1 / env.control_period),
+        resolution=collection.resolution,
+        state_names=env.state_names,
+        action_names=env.action_names,
+        task=collection.task,
+        total_episodes=collection.episodes,
+        fingerprint={
+            "policy": "explorer",
+            "seed": collection.seed,
+            "steps": collection.steps,
+            "camera": env.camera,
+            **_practice_of(collection),
+        },
+        camera_key=f"observation.images.{env.camera}",
+        storage=collection.storage,  # type: ignore[arg-type]  # the writer itself checks the word
+        shard_episodes=collection.shard_episodes,
+        extra=columns,
+        units=dict.fromkeys(columns, "m"),
+        action_bounds=(low.tolist(), high.tolist()) if np.isfinite([low, high]).all() else None,
+    )
+
+
+def film_shard(job: tuple[Collection, int]) -> tuple[int, int]:
+    """Film and write one shard, in a worker process; returns its number and how many frames it has."""
+    collection, shard = job
+    import_modules(collection.use)
+    writer = open_writer(collection)
+    env = environment(collection.task, collection.camera, collection.resolution)
+    episodes = [
+        film_episode(
+            env, collection.seed, e, collection.steps, collection.agent if collection.practises(e) else None
+        )
+        for e in writer.shard_range(shard)
+    ]  # fmt: skip
+    writer.write_shard(shard, episodes)
+    return shard, sum(len(episode) for episode in episodes)
+
+
+def film_episode(
+    env: "Environment", seed: int, episode: int, steps: int, agent: "Contender | None" = None
+) -> "Episode":
+    """Film one episode of the task's exploratory policy, `steps` control steps long, success or not.
+
+    The episode has steps + 1 frames; true positions of hand and object (m) go into extra columns. `agent`, if given,
+    acts first, towards the task's own goal, for an eighth to seven eighths of the steps.
+    """
+    from forearm.world_model.data.episode import Episode
+
+    observation, info = env.reset(seed=collection_reset_seed(seed, episode), options={"goal": agent is not None})
+    rng = collection_rng(seed, episode)
+    acting, takeover = None, 0
+    if agent is not None:
+        from forearm.evaluation.contenders import build_agent
+
+        takeover = int(rng.integers(steps // 8, max(steps * 7 // 8, steps // 8 + 1)))
+        acting = build_agent(agent, [env])
+        acting.reset([info["goal"]], [int(rng.integers(2**31))])
+    policy = None
+    seen, positions, actions = [observation], [_positions(env)], []
+    for step in range(steps):
+        if acting is not None and step < takeover:
+            decided = acting.act([observation])[0]
+            assert decided is not None
+            action = np.asarray(decided.action, np.float32)
+        else:
+            policy = policy or env.explorer(rng)
+            action = np.asarray(policy.act(), np.float32)
+        observation = env.step(action)[0]
+        actions.append(action)
+        seen.append(observation)
+        positions.append(_positions(env))
+    return Episode(
+        pixels=np.stack([o["pixels"] for o in seen]),
+        state=np.stack([o["proprio"] for o in seen]),
+        action=np.stack(actions),
+        extra={key: np.stack([p[key] for p in positions]) for key in positions[0]},
+    )
+
+
+def _practice_of(collection: Collection) -> dict[str, object]:
+    """What of a fingerprint says who practises; nothing where nobody does, as in earlier versions."""
+    if not collection.practice or collection.agent is None:
+        return {}
+    agent = collection.agent
+    chosen = {"planner": dict(agent.planner), "replan_every": agent.replan_every, "checkpoint": agent.checkpoint}
+    chosen |= {key: agent.task.get(key) for key in ("objective", "proposals", "prior_spread", "prior_gain")}
+    return {"practice": collection.practice, "agent": chosen}
+
+
+def _positions(env: "Environment") -> dict[str, np.ndarray]:
+    """True positions by column name, each (3,) float32 in metres."""
+    return {name: np.asarray(value, np.float32) for name, value in env.positions().items()}

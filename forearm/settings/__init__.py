@@ -1,0 +1,1 @@
+"""Settings: words of a command line and YAML files, checked and put together."""

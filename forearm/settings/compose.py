@@ -1,0 +1,323 @@
+"""Settings of a command: Hydra configs, overridden by `key=value` words, with one-line errors.
+
+`task` and `planner` may be lists. An override `planner.samples=200` goes to every selected planner that has
+such a key, `cem.samples=200` to that one; `task.` and a task's own name work in the same way.
+
+Tasks of a benchmark, such as `metaworld/door-open-v3`, need no file each: those without one share the benchmark's
+`_any.yaml`.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from forearm.common.files import place
+from forearm.errors import ForearmError, did_you_mean
+from forearm.settings import words as texts
+
+OWN_CONFIGS = "FOREARM_CONFIGS"
+"""Environment variable with folders of configs of the user's own, laid out like configs/."""
+GROUPS = ("task", "planner", "world_model", "protocol", "robot")
+LIST_GROUPS = ("task", "planner")
+ONE_PLANNER = ("run", "plan", "serve", "collect")
+"""Commands that plan one task with one planner: that of the task's config, if none is named."""
+NEEDED = ("checkpoint", "camera", "resolution", "frameskip", "max_steps", "objective")
+"""What every task's config says."""
+ANY = "_any"
+"""Stem of the config that a benchmark's tasks share."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved settings of one command.
+
+    `values` are the command's own keys; `groups[group]` maps each selected option to its config.
+    """
+
+    command: str
+    values: dict[str, Any]
+    groups: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    def all(self, group: str) -> dict[str, dict[str, Any]]:
+        """Every selected option of `group`, in the order in which it was named."""
+        return self.groups[group]
+
+    def one(self, group: str) -> dict[str, Any]:
+        """The only selected option of `group`. Raises `ForearmError` when several were named."""
+        selected = self.groups[group]
+        if len(selected) > 1:
+            raise ForearmError(
+                f"'{self.command}' takes one {group}, not {len(selected)} ({', '.join(selected)}); "
+                "'forearm compare' takes several"
+            )
+        return next(iter(selected.values()))
+
+    def whole(self, key: str, at_least: int, none: int | None = None) -> int:
+        """Value of a key that must be a whole number; `none` replaces null. Raises `ForearmError`."""
+        value = self.values[key]
+        if value is None and none is not None:
+            value = none
+        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+            raise ForearmError(f"{key} must be a whole number of at least {at_least}, not {value}")
+        return value
+
+
+def options(group: str) -> list[str]:
+    """Names of the configs in `group`, in alphabetical order; the tasks of a benchmark among them."""
+    return list(_options(group, _own_folders()))
+
+
+def describe(group: str, name: str) -> str:
+    """What the config `name` of `group` says about itself: the comment in its first line."""
+    shared = f"{name.partition('/')[0]}/{ANY}"
+    for path in (folder / group / f"{stem}.yaml" for stem in (name, shared) for folder in _folders()):
+        if path.is_file():
+            first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+            return first.removeprefix("#").strip() if first.startswith("#") else ""
+    return ""
+
+
+def load(command: str, overrides: Sequence[str] = ()) -> Settings:
+    """Compose the settings of `command` from its defaults and `key=value` overrides.
+
+    Raises `ForearmError` for a word that is not `key=value`, an unknown key or option (the nearest is
+    named), a value of the wrong kind, or a list where one value is wanted.
+    """
+    chosen: dict[str, list[str]] = {}
+    plain: list[tuple[str, str]] = []
+    for key, value in map(_split, overrides):
+        if key in GROUPS:
+            chosen[key] = _names(key, value.strip())
+        else:
+            plain.append((key, value))
+    default = _compose(command)
+    present = [group for group in GROUPS if group in default]
+    for group in chosen:
+        if group not in present:
+            raise ForearmError(f"'{command}' has no {group} to choose")
+    selected = {group: chosen.get(group) or [str(default[group]["name"])] for group in present}
+    if command in ONE_PLANNER and "planner" not in chosen and ("dynamics", "oracle") not in plain:
+        selected["planner"] = _usual_planner(command, selected["task"], dict(plain)) or selected["planner"]
+    for group, names in selected.items():
+        for name in names:
+            if name not in options(group):
+                raise ForearmError(f"unknown {group} '{name}'{_near_option(group, name)}")
+
+    groups = {group: {name: _option(command, group, name) for name in names} for group, names in selected.items()}
+    values = {key: value for key, value in default.items() if key not in GROUPS}
+    for key, text in plain:
+        _apply(command, key, text, values, groups)
+    return Settings(command, values, groups)
+
+
+def _usual_planner(command: str, tasks: Sequence[str], words: Mapping[str, str]) -> list[str]:
+    """The planner that a task's config asks for, in a list; none of several tasks, of one that is silent or unknown,
+    and with another checkpoint than the task's own, which may lack what that planner needs.
+    """
+    if len(tasks) != 1 or tasks[0] not in options("task"):
+        return []
+    told = {key: words.get(f"task.{key}", words.get(f"{tasks[0]}.{key}")) for key in ("planner", "checkpoint")}
+    usual = told["planner"] or (None if told["checkpoint"] else _option(command, "task", tasks[0]).get("planner"))
+    return [str(usual)] if usual else []
+
+
+def _apply(
+    command: str, key: str, text: str, values: dict[str, Any], groups: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    """Set one override wherever it belongs, or say what it may have meant."""
+    head, rest = _divided(key, groups)
+    targets: list[dict[str, Any]] = []
+    if rest and head in groups:
+        targets = list(groups[head].values())
+    elif rest:
+        targets = [chosen[head] for chosen in groups.values() if head in chosen]
+    if targets:
+        having = [target for target in targets if _has(target, rest)]
+        if not having:
+            known = {f"{head}.{name}" for target in targets for name in _leaves(target)}
+            raise ForearmError(f"unknown key '{key}'{_near_key(key, known)}")
+        for target in having:
+            _assign(target, rest, key, text)
+        return
+    if rest and head not in values:
+        for group in groups:
+            if head in options(group):
+                raise ForearmError(f"'{key}' was set, but {group}={head} is not selected")
+    if not _has(values, key):
+        known = set(_leaves(values)) | set(groups)
+        for group, chosen in groups.items():
+            known |= {f"{group}.{name}" for target in chosen.values() for name in _leaves(target)}
+            if rest:
+                known |= {f"{name}.{leaf}" for name, target in chosen.items() for leaf in _leaves(target)}
+        raise ForearmError(f"'{command}' has no key '{key}'{_near_key(key, known)}")
+    _assign(values, key, key, text)
+
+
+def _split(word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ForearmError(f"settings are written key=value, not '{word}'")
+    return key, value
+
+
+def _divided(key: str, groups: Iterable[str]) -> tuple[str, str]:
+    """A key's first part, such as a task's name, which may have dots of its own, and the rest; raises `ForearmError`
+    for what cannot be a key.
+    """
+    known = [name for group in groups for name in options(group) if key.startswith(f"{name}.")]
+    head = max(known, key=len, default=key.partition(".")[0])
+    rest = key[len(head) + 1 :]
+    parts = rest.split(".") if len(key) > len(head) else []
+    if not (known or _HEAD.fullmatch(head)) or not all(part.isidentifier() for part in parts):
+        raise ForearmError(f"'{key}' is not the name of a setting; settings are written key=value")
+    return head, rest
+
+
+def _names(group: str, value: str) -> list[str]:
+    """`push`, `[reach,push]` or `reach,push` as a list without repetition; `built-in` stands for several tasks."""
+    names = [value] if value in options(group) else texts.items(value)
+    if not names or not all(names):
+        raise ForearmError(f"{group}= needs a name; choose from {', '.join(options(group))}")
+    if group == "task":
+        from forearm.envs.benchmarks.catalog import SETS
+
+        names = [task for name in names for task in SETS.get(name, (name,))]
+    if len(set(names)) < len(names):
+        raise ForearmError(f"{group}={value} names something twice")
+    if len(names) > 1 and group not in LIST_GROUPS:
+        raise ForearmError(f"one {group} can be chosen, not {len(names)}")
+    return names
+
+
+def _assign(target: dict[str, Any], dotted: str, key: str, text: str) -> None:
+    *parents, leaf = dotted.split(".")
+    for parent in parents:
+        target = target[parent]
+    if isinstance(target[leaf], dict):
+        raise ForearmError(f"'{key}' holds several settings; set one of them: {', '.join(sorted(target[leaf]))}")
+    target[leaf] = texts.read(key, text, target[leaf])
+
+
+_HEAD = re.compile(r"[A-Za-z_][\w/-]*")
+"""What the first part of a key may be, beside the name of an option."""
+
+
+def _has(config: Mapping[str, Any], dotted: str) -> bool:
+    value: Any = config
+    for part in dotted.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return dotted != "name" or "name" not in config
+
+
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        elif prefix + str(key) != "name":
+            yield prefix + str(key)
+
+
+def _near_key(key: str, known: Iterable[str]) -> str:
+    """The nearest key: as a whole, or one whose last part is near to the last part of `key`."""
+    names = sorted(set(known), key=lambda name: (name.partition(".")[0] not in GROUPS, name))
+    last = key.rpartition(".")[2]
+    exact = [name for name in names if name.rpartition(".")[2] == last]
+    if exact:
+        return f"; did you mean '{exact[0]}'?"
+    whole = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
+    if whole:
+        return f"; did you mean '{whole[0]}'?"
+    by_last = {name.rpartition(".")[2]: name for name in reversed(names)}
+    part = difflib.get_close_matches(last, by_last, n=1, cutoff=0.6)
+    return f"; did you mean '{by_last[part[0]]}'?" if part else did_you_mean(key, names)
+
+
+def _option(command: str, group: str, name: str) -> dict[str, Any]:
+    if name in _files(group):
+        found = {"name": name, **_compose(command, group, name)[group]}
+        lacking = [key for key in NEEDED if key not in found] if group == "task" else []
+        if lacking:
+            raise ForearmError(
+                f"the config task={name} lacks {', '.join(lacking)}: begin it with those of another task, "
+                "'defaults: [/task/reach@_here_, _self_]'"
+            )
+        return found
+    shared = _compose(command, group, f"{name.partition('/')[0]}/{ANY}")[group]
+    return {**shared, "name": name, "checkpoint": name.replace("/", "-")}
+
+
+def _compose(command: str, group: str | None = None, name: str = "") -> dict[str, Any]:
+    """A fresh copy of a composed config, as plain containers."""
+    from copy import deepcopy
+
+    return deepcopy(_composed(command, group, name, _own_folders()))
+
+
+@cache
+def _composed(command: str, group: str | None, name: str, folders: tuple[Path, ...]) -> dict[str, Any]:
+    from forearm.settings.yaml_files import compose
+
+    config = compose(command, {} if group is None else {group: name}, folders)
+    for part in GROUPS:
+        if part in config and not isinstance(config[part], dict):
+            raise ForearmError(f"the config {part}={name} holds no settings, but {config[part]}")
+    return config
+
+
+@cache
+def _options(group: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
+    found = {name for name in _files(group) if not name.endswith(f"/{ANY}")}
+    if group == "task":
+        from forearm.envs.benchmarks.catalog import BENCHMARKS
+
+        shared = [prefix for prefix in BENCHMARKS if f"{prefix}/{ANY}" in _files(group)]
+        found |= {f"{prefix}/{task}" for prefix in shared for task in BENCHMARKS[prefix]}
+    return tuple(sorted(found))
+
+
+def _files(group: str) -> frozenset[str]:
+    """Names of the config files of `group`: paths below it, without their suffix."""
+    paths = [(path, folder / group) for folder in _folders() for path in _below(folder / group)]
+    return frozenset(path.relative_to(root).as_posix().removesuffix(".yaml") for path, root in paths)
+
+
+def _below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*.yaml") if path.is_file()] if folder.is_dir() else []
+
+
+def _near_option(group: str, name: str) -> str:
+    """The nearest options; among the tasks of one benchmark, if it is one of those that is meant."""
+    prefix, _, rest = name.partition("/")
+    inside = [option for option in options(group) if option.startswith(f"{prefix}/")]
+    if not rest or not inside:
+        return did_you_mean(name, options(group))
+    tasks = [option.partition("/")[2] for option in inside]
+    near = [f"{prefix}/{task}" for task in difflib.get_close_matches(rest, tasks, n=3, cutoff=0.5)]
+    return f"; did you mean {' or '.join(near)}?" if near else f"; choose from {', '.join(inside)}"
+
+
+def _folders() -> list[Path]:
+    """Where configs are looked for: those of this package, then folders of the user's own."""
+    from importlib.resources import files
+
+    return [Path(str(files("forearm.configs"))), *_own_folders()]
+
+
+def _own_folders() -> tuple[Path, ...]:
+    named = os.environ.get(OWN_CONFIGS, "")
+    folders = tuple(place(name).absolute() for name in named.split(os.pathsep) if name)
+    for folder in folders:
+        if not folder.is_dir():
+            raise ForearmError(f"{OWN_CONFIGS} names {folder}, which is no folder")
+    return folders

@@ -1,0 +1,56 @@
+"""Predictive sampling: perturb the best sequence known, keep the best of all.
+
+Howell et al., "Predictive Sampling: Real-time Behaviour Synthesis with MuJoCo", arXiv 2212.00541, alg. 1. The paper
+does one round per plan on spline knots (`iterations=1 knots=...`) and relies on replanning to improve.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from forearm.planner import checks
+from forearm.planner.sampling.action_space import ActionSpace
+from forearm.planner.sampling.noise import Noise
+from forearm.planner.search.config import SearchConfig
+from forearm.planner.search.distribution import BestSeen, best_of_both, nothing_seen
+from forearm.planner.search.planner import Planner
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictiveSamplingConfig(SearchConfig):
+    """Settings of predictive sampling.
+
+    `std`: of the perturbation, in halves of a command's range, one number or one per action dimension.
+    `noise_beta`: exponent of its spectrum along time.
+    """
+
+    std: float | tuple[float, ...] = 0.25
+    noise_beta: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Check the settings; raises `ValueError`."""
+        super().__post_init__()
+        object.__setattr__(self, "std", checks.reals("std", self.std, least=0.0))
+        object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
+
+
+class PredictiveSampling(Planner[BestSeen, PredictiveSamplingConfig]):
+    """Gaussian perturbations of one fixed size around the best sequence seen."""
+
+    name = "predictive_sampling"
+    config_type = PredictiveSamplingConfig
+
+    def initial(self, space: ActionSpace, mean: Tensor) -> BestSeen:
+        """The proposal, the nominal sequence."""
+        return nothing_seen(mean)
+
+    def sample(self, dist: BestSeen, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
+        """Draw x = nominal + std * noise."""
+        config = self.config
+        std = space.std("std", config.std)
+        numbers = noise.normal(config.samples, space.variables, space.dims, config.noise_beta, like=dist.mean)
+        return (numbers * std).add_(dist.mean[:, None])
+
+    def update(self, dist: BestSeen, space: ActionSpace, samples: Tensor, costs: Tensor) -> BestSeen:
+        """The best becomes the nominal."""
+        return best_of_both(dist, samples, costs)

@@ -1,0 +1,1 @@
+"""The search that all planners share: the loop, its settings, what it remembers, and its deadline."""

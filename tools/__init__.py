@@ -1,0 +1,1 @@
+"""What measures this repository and writes its pages; not part of the package."""

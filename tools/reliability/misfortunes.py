@@ -1,0 +1,125 @@
+"""The controller when the world is not as it should be, in simulated time: clocks, pauses, drives, cameras."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from forearm.agent.loaded_model import load
+from forearm.calibrate.simulated_arm import BEAT, FRAME_EVERY, SimulatedArm
+from forearm.control import Controller, Status
+from forearm.control.audit import audit
+from forearm.control.command import Command
+
+START, LONG = 1.0, 2.0
+"""s of normal motion before a misfortune, at most, and of the time that it is watched for."""
+SOON = 0.5
+"""s within which wrong frames must lead to rest."""
+
+Wrong = Callable[[np.ndarray, np.ndarray, Any], np.ndarray]
+"""From a frame, the last one before the misfortune, and the environment, to what arrives."""
+
+FRAMES: dict[str, Wrong] = {
+    "frozen frames": lambda pixels, last, env: last,
+    "black frames": lambda pixels, last, env: 0 * pixels,
+    "blue and red exchanged": lambda pixels, last, env: np.ascontiguousarray(pixels[..., ::-1]),
+    "frames upside down": lambda pixels, last, env: np.ascontiguousarray(pixels[::-1]),
+    "frames of another camera": lambda pixels, last, env: env.render(next(c for c in env.cameras if c != env.camera)),
+}
+CLOCKS = {"clock back by 100 s": -100.0, "clock ahead by 100 s": 100.0, "loop pauses for 0.3 s": 0.3}
+HELD = "arm held (emergency stop)"
+
+
+def misfortune(name: str, control: Controller, arm: SimulatedArm) -> dict[str, Any]:
+    """One episode: in motion, then `name`, then a reset; whether limits were kept, as sent and timed, and what came."""
+    control.reset(arm.goal)
+    sent, now, shift, true = list[Command](), 0.0, 0.0, 0.0
+    faulted, again, beat, released = False, False, 0, False
+    last: np.ndarray | None = None
+    rest: float | None = None
+    struck: float | None = None
+    strike = 0
+    while beat < round((START + LONG + 2.0) / BEAT):
+        frame = None
+        if beat % FRAME_EVERY == 0:
+            frame = arm.observe(now + shift)
+            if struck is not None and last is not None and beat < strike + LONG / BEAT and name in FRAMES:
+                frame["pixels"] = FRAMES[name](frame["pixels"], last, arm.env)
+            elif struck is None:
+                last = frame["pixels"]
+        command = control.act(frame, now + shift)
+        sent.append(Command(**{**vars(command), "time": true}))
+        speed = 0.0 if command.velocities is None else float(abs(command.velocities).max())
+        if struck is None and beat >= 50 and (speed > 0.3 or true >= START):  # from now on it happens
+            struck, strike = true, beat
+            if name in CLOCKS:
+                shift += CLOCKS[name]
+                true += max(0.0, CLOCKS[name])  # a clock that goes ahead looks like a loop that was gone
+        elif struck is not None:
+            if rest is None and speed == 0.0:
+                rest = (beat - strike) * BEAT
+            faulted |= command.status is Status.FAULT
+            if beat >= strike + round(LONG / BEAT) and not released:
+                released = True
+                control.reset(arm.goal)
+            again |= released and command.status in (Status.MOVING, Status.REACHED)
+        if name == HELD and struck is not None and beat < strike + LONG / BEAT / 2:
+            arm.hold()
+        else:
+            arm.move(command, control.robot)
+        now, true, beat = now + BEAT, true + BEAT, beat + 1
+    return {
+        "violations": len(audit(sent, control.robot).violations),
+        "rest_after_s": rest,
+        "fault": faulted,
+        "again": again,
+    }
+
+
+def all_misfortunes(episodes: int, task: str = "push") -> dict[str, dict[str, Any]]:
+    """Each misfortune in so many held-out episodes."""
+    found = {}
+    for name in (*CLOCKS, HELD, *FRAMES):
+        arm, rows = SimulatedArm(task, 3, load(task).resolution), []
+        for _ in range(episodes):
+            with Controller.load(task, mode="inline", clock=lambda: 0.0, check_goals=False) as control:
+                rows.append(misfortune(name, control, arm))
+            arm.begin()
+        arm.close()
+        rests = [row["rest_after_s"] for row in rows]
+        found[name] = {
+            "episodes": episodes,
+            "violations": sum(row["violations"] for row in rows),
+            "rest_after_s": None if None in rests else max(rests),
+            "faults": sum(row["fault"] for row in rows),
+            "again": sum(row["again"] for row in rows),
+        }
+    return found
+
+
+def arrivals(episodes: int, task: str, seconds: float = 10.0) -> dict[str, Any]:
+    """Held-out episodes that go on for `seconds` s after the status says `reached`, or until 20 s have gone."""
+    arm, solved, said, stayed, worst = SimulatedArm(task, 4, load(task).resolution), 0, 0, 0, 0.0
+    with Controller.load(task, mode="inline", clock=lambda: 0.0, check_goals=False) as control:
+        for number in range(episodes):
+            zero = 100.0 * number
+            control.reset(arm.goal, moved=True)
+            reached, inside, within = None, True, False
+            for beat in range(round(20.0 / BEAT)):
+                now = beat * BEAT
+                command = control.act(arm.observe(zero + now) if beat % FRAME_EVERY == 0 else None, zero + now)
+                arm.move(command, control.robot)
+                within |= arm.env.success()
+                if reached is None and command.status is Status.REACHED:
+                    reached = now
+                if reached is not None:
+                    inside &= command.status is Status.REACHED and arm.env.success()
+                    worst = max(worst, arm.env.distance())
+                    if now - reached >= seconds:
+                        break
+            solved += within
+            said += reached is not None
+            stayed += reached is not None and inside and now - reached >= seconds
+            arm.begin()
+    arm.close()
+    return {"task": task, "episodes": episodes, "solved": solved, "reached": said, "stayed": stayed, "worst_m": worst}

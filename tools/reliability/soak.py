@@ -1,0 +1,112 @@
+"""The controller in real time: how late beats are, and whether any command breaks a limit."""
+
+import gc
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from forearm.calibrate.simulated_arm import BEAT
+from forearm.control import Controller, Status
+from forearm.control.audit import audit
+from forearm.control.command import Command
+from tools.reliability.memory import process_memory
+from tools.reliability.robot import robot_process
+
+NEW_GOAL = 8.0
+"""s after which the arm gets another goal, so that it never stands still for long."""
+WARM = 1000
+"""Beats after which memory is looked at for the first time."""
+
+
+def soak(seconds: float, task: str = "push", planner: str = "cem") -> dict[str, Any]:
+    """Drive a simulated arm for `seconds` s of real time.
+
+    Two processes, as it would be with a robot: the arm, which keeps its own beat and draws its camera, and this one,
+    a loop of a hundred beats a second that calls the controller, beside the controller's thread, which sees and plans.
+    """
+    beats = round(seconds / BEAT)
+    # All there from the beginning, and audited at the end: lists would grow, and an audit takes longer than a beat.
+    late, spent, sent = np.full(beats, np.nan), np.full(beats, np.nan), np.full((beats, 24), np.nan)
+    statuses: dict[str, int] = {}
+    memory, goal_since = float("nan"), 0.0
+    with robot_process(task, 1 + int(seconds / NEW_GOAL)) as robot, Controller.load(task, planner=planner) as control:
+        goals = iter(robot.goals)
+        control.reset(next(goals))
+        with prompt():
+            begun = time.monotonic()
+            for beat in range(beats):
+                due = begun + beat * BEAT
+                if (wait := due - time.monotonic()) > 0:
+                    time.sleep(wait)
+                now = time.monotonic()
+                late[beat] = now - due
+                command = control.act(robot.newest(), now)
+                robot.send(command)
+                spent[beat] = time.monotonic() - now
+                sent[beat] = _row(command)
+                statuses[command.status.value] = statuses.get(command.status.value, 0) + 1
+                if now - begun - goal_since > NEW_GOAL and (goal := next(goals, None)) is not None:
+                    goal_since = now - begun
+                    control.reset(goal)
+                if beat == min(beats - 1, WARM):
+                    memory = process_memory()
+        told = robot.end()
+        counts, grown = control.counts, process_memory() - memory
+        parts = [sent[max(0, start - 1) : start + 1000] for start in range(0, beats, 1000)]
+        violations = sum(len(audit([_command(row) for row in part], control.robot).violations) for part in parts)
+    moving = sum(statuses.get(status.value, 0) for status in (Status.MOVING, Status.STOPPING))
+    return {
+        "seconds": round(beats * BEAT, 1),
+        "commands": beats,
+        **_quantiles("late", late),
+        "missed": int(np.sum(late >= BEAT)),
+        **_quantiles("act", spent),
+        "robot_beats": len(told["age"]),
+        **_quantiles("age", told["age"][np.isfinite(told["age"])]),
+        **_quantiles("robot_late", told["late"]),
+        "moving": moving / beats,
+        "violations": violations,
+        "grown_mb": grown,
+        "counts": counts,
+    }
+
+
+@contextmanager
+def prompt() -> Iterator[None]:
+    """What docs/robots.md advises a loop that shares its process with a planner: Python hands over from thread to
+    thread sooner, and does not go through what was there from the beginning when it collects garbage.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(interval)
+
+
+def _row(command: Command) -> np.ndarray:
+    """A command of seven joints and a gripper as numbers, (24,); NaN for one that says nothing."""
+    if command.positions is None:
+        return np.append(command.time, np.full(23, np.nan))
+    arm = (command.positions, command.velocities, command.accelerations)
+    return np.concatenate([[command.time], *arm, [command.gripper, command.gripper_velocity]])
+
+
+def _command(row: np.ndarray) -> Command:
+    """The other way round."""
+    if np.isnan(row[1]):
+        return Command(row[0], None, None, None, Status.WAITING)
+    return Command(row[0], row[1:8], row[8:15], row[15:22], Status.MOVING, row[22], row[23])
+
+
+def _quantiles(name: str, seconds: np.ndarray) -> dict[str, float]:
+    """p50, p99 and max in ms."""
+    values = 1e3 * np.quantile(seconds, [0.5, 0.99, 1.0])
+    return dict(zip((f"{name}_ms_{which}" for which in ("p50", "p99", "max")), values.tolist(), strict=True))

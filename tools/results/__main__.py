@@ -1,0 +1,67 @@
+"""`python -m tools.results`: run the comparisons that are missing or out of date, keep figures, write the page."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from forearm import envs
+from forearm.cli.compare import comparison_of, run_and_show
+from forearm.common.parallel import default_workers
+from forearm.errors import ForearmError
+from forearm.settings import compose as settings
+from tools.render.figures import save
+from tools.render.pages import write
+from tools.results.cells import CELLS, Cell
+from tools.results.page import figures
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the cells one after the other; figures and page are written after each. Returns the exit code."""
+    options = _parser().parse_args(sys.argv[1:] if argv is None else argv)
+    cells = [cell for cell in CELLS if all(part in f"{cell.task} {cell.name}" for part in options.only)]
+    try:
+        envs.working_backend()
+        write(options.docs, "results")
+        for cell in cells:
+            if options.episodes:
+                _run(cell, options.episodes, options)
+            if options.oracle_episodes and cell.ceiling is not None:
+                _run(cell.ceiling, options.oracle_episodes, options)
+    except (ForearmError, ValueError) as error:
+        sys.stderr.write(f"results: {error}\n")
+        return 2
+    return 0
+
+
+def _run(cell: Cell, episodes: int, options: argparse.Namespace) -> None:
+    words = cell.words(episodes, options.seed, options.planner)
+    run_and_show(comparison_of(settings.load("compare", words), words), 1, options.workers or default_workers())
+    keep(cell, options.docs)
+
+
+def keep(cell: Cell, docs: Path) -> None:
+    """Put the figures of a comparison that has been run in the place of those before, and write the page."""
+    document = json.loads((cell.folder / "results.json").read_text(encoding="utf-8"))
+    save(docs, "results", cell.name, figures(document))
+    (docs / "data" / "results" / f"{cell.apart}.json").unlink(missing_ok=True)
+    write(docs, "results")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make results", description=__doc__)
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="WORD", help="only cells with these in task, protocol or 'prior'"
+    )
+    parser.add_argument("--episodes", type=int, default=100, help="of each cell; 0: none")
+    parser.add_argument("--oracle-episodes", type=int, default=0, help="of the ceilings; 0: none")
+    parser.add_argument("--seed", type=int, default=2, help="of the episodes; settings were chosen on 0 and 1")
+    parser.add_argument("--planner", default="cem")
+    parser.add_argument("--workers", type=int, default=None, help="processes; default: one per core")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), metavar="FOLDER", help="with data/ and the pages")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,209 @@
+"""An episode out of one data set into another: its rows as they are stored, its video files, its statistics."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from forearm.world_model.data import layout, tables
+from forearm.world_model.data.atomic import replacing
+from forearm.world_model.data.columns import numeric
+from forearm.world_model.data.layout import DatasetError
+from forearm.world_model.data.reader import EpisodeEntry, LeRobotData
+from forearm.world_model.data.statistics import image_statistics, vector_statistics
+
+OWN = ("meta/", "data/", "videos/", "stats/")
+"""How the columns of an episodes table begin that are written anew."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that is taken over: opened once for each camera with colours, and its episodes table as it stands."""
+
+    data: LeRobotData
+    views: Mapping[str, LeRobotData]
+    cameras: tuple[str, ...]
+    rows: Mapping[int, Mapping[str, Any]]
+
+    def video(self, camera: str, index: int) -> tuple[Path, float, float]:
+        """File of a camera's video of an episode, and from when to when (s) it is in there."""
+        entry = self.data.episodes[index]
+        row, prefix = self.rows[entry.index], f"videos/{camera}"
+        if (view := self.views.get(camera)) is not None:
+            path, start = view.episodes[index].video, view.episodes[index].video_start
+            assert path is not None
+        else:
+            places = {part: row[f"{prefix}/{part}"] for part in ("chunk_index", "file_index")}
+            template = str(self.data.info["video_path"])
+            path, start = self.data.root / template.format(video_key=camera, **places), row[f"{prefix}/from_timestamp"]
+        said = row.get(f"{prefix}/from_timestamp"), row.get(f"{prefix}/to_timestamp")
+        end = said[1] if said[0] == start and said[1] is not None else start + entry.length / self.data.fps
+        return path, float(start), float(end)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the data set that is written has.
+
+    Attributes:
+        features: as in its `meta/info.json`.
+        schema: of its data files.
+        videos: number of every video file that it gets, by camera and source file.
+        image_statistics: cameras whose statistics all sources know already.
+        kept: further columns of the episodes table that all sources have.
+    """
+
+    features: dict[str, dict[str, Any]]
+    schema: pa.Schema
+    videos: dict[str, dict[Path, int]]
+    image_statistics: frozenset[str]
+    kept: tuple[str, ...]
+
+    @classmethod
+    def of(cls, features: dict[str, dict[str, Any]], parts: Sequence[Source]) -> "Shape":
+        """The shape of several sources with these `features` together."""
+        films = [key for key, feature in features.items() if feature.get("dtype") == "video"]
+        videos: dict[str, dict[Path, int]] = {key: {} for key in films}
+        for part in parts:
+            for index in range(len(part.data)):
+                for camera in films:
+                    path = part.video(camera, index)[0]
+                    videos[camera].setdefault(path, len(videos[camera]))
+        rows = [part.rows[entry.index] for part in parts for entry in part.data.episodes]
+        common = set.intersection(*({key for key, value in row.items() if value is not None} for row in rows))
+        fields = ("min", "max", "mean", "std", "count")
+        known = {camera for camera in parts[0].cameras if all(f"stats/{camera}/{field}" in common for field in fields)}
+        numbered = {"episode_index", "tasks", "length", "dataset_from_index", "dataset_to_index"}
+        kept = sorted(key for key in common if not key.startswith(OWN) and key not in numbered)
+        return cls(features, _schema(parts[0], features), videos, frozenset(known), tuple(kept))
+
+    @cached_property
+    def with_statistics(self) -> list[str]:
+        """Features whose statistics are written, for every episode and for the whole."""
+        cameras = [key for key, feature in self.features.items() if feature.get("dtype") in ("image", "video")]
+        seen = [key for key in cameras if key in self.image_statistics or not layout.is_depth(self.features[key])]
+        return [*numeric(self.features), *seen]
+
+
+def take_over(
+    part: Source, index: int, shape: Shape, out: Path, *, number: int, first: int
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Rows of the `index`-th episode of `part` as episode `number`, whose first frame is the `first`-th of all, and
+    what the episodes table says about it. Its video files are put in their place in `out`.
+
+    Raises:
+        DatasetError: a file cannot be read or written, or a column is of another type than in the first source.
+    """
+    entry = part.data.episodes[index]
+    found = part.data.table(index)
+    columns = {}
+    for field in shape.schema:
+        key = field.name
+        if key == "index":
+            columns[key] = pa.array(np.arange(first, first + entry.length)).cast(field.type)
+        elif key in ("episode_index", "task_index"):
+            columns[key] = pa.array(np.full(entry.length, number if key == "episode_index" else 0)).cast(field.type)
+        elif key in part.cameras and part.data.info["features"][key]["dtype"] == "video":
+            columns[key] = tables.image_column(np.stack(list(part.views[key].frames(index))))
+        elif key not in found.column_names:
+            raise DatasetError(f"{entry.data}: episode {entry.index}: has no column {key}")
+        else:
+            columns[key] = _alike(found.column(key), field, part.data, entry, key in part.cameras)
+    table = pa.table(columns, schema=shape.schema)
+    row: dict[str, Any] = {"episode_index": number, "tasks": list(entry.tasks), "length": entry.length}
+    row |= {"dataset_from_index": first, "dataset_to_index": first + entry.length}
+    for camera, files in shape.videos.items():
+        path, start, end = part.video(camera, index)
+        chunk, file = layout.place(files[path])
+        _copied(path, out / layout.VIDEO_PATH.format(video_key=camera, chunk_index=chunk, file_index=file))
+        prefix = f"videos/{camera}"
+        row |= {f"{prefix}/chunk_index": chunk, f"{prefix}/file_index": file}
+        row |= {f"{prefix}/from_timestamp": start, f"{prefix}/to_timestamp": end}
+    said = part.rows[entry.index]
+    row |= {key: said[key] for key in shape.kept}
+    for key in shape.with_statistics:
+        row |= {f"stats/{key}/{name}": value for name, value in _statistics(part, index, key, table, shape).items()}
+    return table, row
+
+
+def _schema(first: Source, features: Mapping[str, Mapping[str, Any]]) -> pa.Schema:
+    """Columns and types of the first source's rows; images for a camera that is video there and images elsewhere."""
+    stored = first.data.table(0).schema
+    wanted = [key for key, feature in features.items() if feature.get("dtype") != "video"]
+    here = [field for field in stored if field.name in wanted or field.name in layout.INDEX_FEATURES]
+    fields = [field.with_type(tables.IMAGE) if field.name in first.cameras else field for field in here]
+    names = {field.name for field in fields}
+    made = [pa.field(key, tables.IMAGE) for key in first.cameras if key in wanted and key not in names]
+    for key in wanted:
+        if key not in names and key not in first.cameras:
+            entry = first.data.episodes[0]
+            raise DatasetError(f"{entry.data}: episode {entry.index}: has no column {key}")
+    note = {key: value for key, value in (stored.metadata or {}).items() if key != b"pandas"}
+    schema = pa.schema([*fields, *made], metadata=note or None)
+    images = [key for key in first.cameras if key in wanted]
+    return tables.with_image_types(schema, images) if images and (made or not note) else schema
+
+
+def _alike(column: pa.ChunkedArray, field: pa.Field, data: LeRobotData, entry: EpisodeEntry, image: bool) -> Any:
+    """A column in the type of the first source, where that is another way to store the same values."""
+    if image:
+        return pa.array([_embedded(cell, data.root) for cell in column.to_pylist()], tables.IMAGE)
+    if column.type == field.type:
+        return column
+    if _leaf(column.type) == _leaf(field.type):
+        try:
+            return column.cast(field.type)
+        except pa.ArrowException:
+            pass
+    raise DatasetError(
+        f"{entry.data}: episode {entry.index}: column {field.name} holds {column.type}, but {field.type} in the first "
+        "data set: merge what is alike"
+    )
+
+
+def _embedded(cell: Any, root: Path) -> dict[str, Any]:
+    """A stored image with its file's bytes in the table: nothing else of a data set moves along with it."""
+    found = dict(cell) if isinstance(cell, dict) else {"bytes": cell}
+    path = found.get("path")
+    data = found.get("bytes")
+    if data is None and path:
+        try:
+            data = (root / path).read_bytes()
+        except OSError as error:
+            raise DatasetError(f"{root / path}: cannot be read ({error.strerror})") from error
+    return {"bytes": data, "path": path}
+
+
+def _leaf(kind: pa.DataType) -> pa.DataType:
+    """What lists of lists hold; texts of both sizes count as one."""
+    while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    return pa.string() if pa.types.is_large_string(kind) else kind
+
+
+def _copied(source: Path, target: Path) -> None:
+    """Copy a video file, unless that was done before."""
+    try:
+        if target.exists() and target.stat().st_size == source.stat().st_size:
+            return
+    except OSError as error:
+        raise DatasetError(f"{source}: cannot be read ({error.strerror})") from error
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _statistics(part: Source, index: int, key: str, table: pa.Table, shape: Shape) -> dict[str, Any]:
+    entry = part.data.episodes[index]
+    if key in part.cameras:
+        if key in shape.image_statistics:
+            said = part.rows[entry.index]
+            return {name: said[f"stats/{key}/{name}"] for name in ("min", "max", "mean", "std", "count")}
+        return dict(image_statistics(np.stack(list(part.views[key].frames(index)))))
+    size = numeric(shape.features)[key]
+    values = np.array(table.column(key).to_pylist(), np.float64)
+    return dict(vector_statistics(values.reshape(entry.length, *(size or (1,)))))

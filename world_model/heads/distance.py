@@ -1,0 +1,216 @@
+"""How many control steps it takes from a latent to a goal latent, learned from unlabelled episodes.
+
+A distance in latent space says how alike two frames look; this says how soon one can become the other, also where the
+way leads round something, as round a puck to its far side. Three heads that answer the same call:
+
+- `ReachabilityDistance` classifies, by hindsight, how many steps later a goal was seen, or that it was not, and takes
+  the discounted chance of arriving as a distance. Steps as labels: Hartikainen et al., "Dynamical Distance Learning",
+  ICLR 2020; as classes: Eysenbach et al., "Search on the Replay Buffer", NeurIPS 2019; discounted chance of a future
+  state: Eysenbach et al., "C-Learning", ICLR 2021.
+- `QuasimetricDistance` is the largest quasimetric in which no single step is longer than 1: Wang et al., "Optimal
+  Goal-Reaching Reinforcement Learning via Quasimetric Learning", ICML 2023, on the embedding of Wang and Isola,
+  "Interval Quasimetric Embeddings", 2022.
+- `ValueDistance`, in `world_model/value.py`, is the value of the best ways that parts of episodes make together.
+
+Shown the whole of a goal, they learn above all how soon the arm can be where the arm is in it, which is what most
+moments of a recording differ by; a search then takes the arm there and leaves the object alone. `ReachabilityDistance`
+can be shown only what is slow, the object's place, see `world_model/slow_features.py`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from forearm.world_model.heads.action_prior import network
+from forearm.world_model.heads.fitting import Fitting, OnStep, check_fitting, fit
+from forearm.world_model.heads.slow_features import SlowFeatures
+from forearm.world_model.heads.trajectories import Trajectories, noisy
+
+KINDS = ("reachability", "quasimetric", "value")
+
+
+@dataclass(frozen=True)
+class DistanceConfig(Fitting):
+    """Sizes of a distance and of its training.
+
+    `kind`: `reachability`, `quasimetric` or `value`. `farthest`: control steps beyond which everything is far. `width`,
+    `depth`: of the network. `elsewhere`: share of goals from other episodes. `noise`: standard deviation added to
+    latents in training, for planning asks about predicted ones. `patience`: steps after which the chance of arriving
+    counts for 1/e, in `reachability`, or a step costs 1/e, in `value`; the latter goes from moment to moment in strides
+    of `stride` steps and takes the share `expectile` of what follows for the best. `slow`: how many slow features
+    `reachability` sees of a goal; 0: the whole latent. `moved`: a goal whose slow features are no further than this,
+    in standard deviations, has been reached. `steps`, `batch`, `rate`: of the training.
+    """
+
+    kind: str = "reachability"
+    farthest: int = 40
+    width: int = 256
+    depth: int = 2
+    elsewhere: float = 0.3
+    noise: float = 0.15
+    patience: float = 5.0
+    stride: int = 1
+    expectile: float = 0.9
+    slow: int = 0
+    moved: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a setting that cannot be."""
+        check_fitting(self, "farthest", "width", "depth", "stride")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is '{self.kind}': expected one of {', '.join(KINDS)}")
+        if not 0.0 < self.elsewhere < 1.0:
+            raise ValueError(f"elsewhere must be a share between 0 and 1, got {self.elsewhere}")
+        if self.noise < 0.0 or self.patience <= 0.0:
+            raise ValueError(f"noise must not be negative and patience positive, got {self.noise} and {self.patience}")
+        if not 0.5 <= self.expectile < 1.0:
+            raise ValueError(f"expectile must lie between 0.5 and 1, got {self.expectile}")
+        if self.slow < 0 or not 0.0 <= self.moved < math.inf:
+            raise ValueError(f"slow and moved must be numbers from 0 up, got {self.slow} and {self.moved}")
+        if self.slow and self.kind != "reachability":
+            raise ValueError(
+                f"distance.slow={self.slow} is for distance.kind=reachability; '{self.kind}' sees whole goals: set "
+                "distance.slow=0"
+            )
+
+
+class Distance(nn.Module):
+    """What every learned distance answers."""
+
+    def __init__(self, config: DistanceConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Control steps (N,) from latents (N, D) to goals (N, D)."""
+        raise NotImplementedError
+
+    def loss(self, data: Trajectories, draw: Generator) -> Tensor:
+        """What training lowers, on one random batch."""
+        raise NotImplementedError
+
+    def prepare(self, data: Trajectories, stride: int) -> None:
+        """Whatever is to be found out of the data before the training; `stride` as for `train_distance`."""
+
+
+class ReachabilityDistance(Distance):
+    """A distribution over steps 0 to `farthest` and "beyond", turned into -patience · log E[exp(-steps / patience)].
+
+    That is a soft minimum over the ways seen: detours of an exploring behaviour count for less than its short ways.
+    """
+
+    def __init__(self, latent_dim: int, config: DistanceConfig) -> None:
+        super().__init__(config)
+        self.slow = SlowFeatures(latent_dim, config.slow) if config.slow else None
+        inputs = latent_dim + 2 * (config.slow or latent_dim)
+        self.body = network(inputs, config.farthest + 2, config.width, config.depth)
+
+    def prepare(self, data: Trajectories, stride: int) -> None:
+        """Find the slow features."""
+        if self.slow is not None:
+            self.slow.fit(data, stride)
+
+    def logits(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Of 0, 1, … `farthest` steps, and beyond: (N, farthest + 2)."""
+        if self.slow is None:
+            seen = torch.cat([goals, goals - latents], dim=-1)
+        else:
+            seen = self.slow.towards(latents, goals)
+        return self.body(torch.cat([latents, seen], dim=-1))
+
+    def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Control steps (N,), at most those that "beyond" stands for."""
+        chances = torch.log_softmax(self.logits(latents, goals), dim=-1)
+        # "Beyond" counts as twice the farthest.
+        steps = torch.arange(chances.shape[-1], device=chances.device, dtype=chances.dtype)
+        steps[-1] = 2.0 * self.config.farthest
+        return -self.config.patience * torch.logsumexp(chances - steps / self.config.patience, dim=-1)
+
+    def loss(self, data: Trajectories, draw: Generator) -> Tensor:
+        """Cross-entropy in nats."""
+        config = self.config
+        rows, ahead = data.pairs(config.batch, config.farthest, draw)
+        ahead = torch.where(torch.rand(config.batch, generator=draw) < 1.0 / config.farthest, 0, ahead)
+        goals = rows + ahead
+        other = torch.rand(config.batch, generator=draw) < config.elsewhere
+        anywhere = torch.randint(len(data.latents), (config.batch,), generator=draw)
+        goals = torch.where(other, anywhere, goals)
+        classes = torch.where(other, config.farthest + 1, ahead)
+        if self.slow is not None:
+            there = self.slow.moved(data.latents[rows], data.latents[goals]) <= config.moved
+            classes = torch.where(there, 0, classes)
+        latents = noisy(data.latents[rows], config.noise, draw)
+        return nn.functional.cross_entropy(self.logits(latents, data.latents[goals]), classes)
+
+
+class QuasimetricDistance(Distance):
+    """An interval quasimetric embedding: zero to itself, keeps the triangle inequality, need not be symmetric."""
+
+    components, intervals = 8, 8
+
+    def __init__(self, latent_dim: int, config: DistanceConfig) -> None:
+        super().__init__(config)
+        self.body = network(latent_dim, self.components * self.intervals, config.width, config.depth)
+        self.mixture = nn.Parameter(torch.zeros(()))
+        self.multiplier = nn.Parameter(torch.tensor(1.0))
+
+    def embed(self, latents: Tensor) -> Tensor:
+        """(…, D) to (…, components, intervals)."""
+        return self.body(latents).unflatten(-1, (self.components, self.intervals))
+
+    def between(self, start: Tensor, end: Tensor) -> Tensor:
+        """Distances (N,) of embeddings: by component, how much the intervals [start, max(start, end)] cover together.
+
+        Components are put together by a learned mixture of their maximum and their mean.
+        """
+        lows, order = start.sort(dim=-1)
+        highs = torch.maximum(start, end).gather(-1, order)
+        covered = torch.cat([lows[..., :1], highs.cummax(dim=-1).values[..., :-1]], dim=-1)
+        lengths = (highs - torch.maximum(lows, covered)).clamp(min=0.0).sum(dim=-1)
+        share = torch.sigmoid(self.mixture)
+        return share * lengths.amax(dim=-1) + (1.0 - share) * lengths.mean(dim=-1)
+
+    def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Control steps (N,)."""
+        return self.between(self.embed(latents), self.embed(goals))
+
+    def loss(self, data: Trajectories, draw: Generator) -> Tensor:
+        """Pushes random pairs apart, up to `farthest`, while single steps stay at most 1: QRL, eq. 10 and 11."""
+        config = self.config
+        rows, _ = data.pairs(config.batch, 1, draw)
+        here, following = self.embed(data.latents[rows]), self.embed(data.latents[rows + 1])
+        goals = self.embed(data.latents[torch.randint(len(data.latents), (config.batch,), generator=draw)])
+        apart = nn.functional.softplus(config.farthest - self.between(here, goals), beta=0.2).mean()
+        too_long = (self.between(here, following) - 1.0).clamp(min=0.0).square().mean() - 0.25**2
+        weight = nn.functional.softplus(self.multiplier)
+        return apart + weight.detach() * too_long - weight * too_long.detach()
+
+
+def make_distance(latent_dim: int, config: DistanceConfig) -> Distance:
+    """The untrained distance of a config."""
+    from forearm.world_model.heads.value import ValueDistance
+
+    kinds = {"reachability": ReachabilityDistance, "quasimetric": QuasimetricDistance, "value": ValueDistance}
+    return kinds[config.kind](latent_dim, config)
+
+
+def train_distance(
+    data: Trajectories,
+    config: DistanceConfig,
+    seed: int = 0,
+    on_step: OnStep = lambda step: None,
+    stride: int = 1,
+) -> tuple[Distance, list[float]]:
+    """A distance fitted to encoded episodes, in evaluation mode, and the loss of each step.
+
+    `stride`: control steps in which slow features change little. Raises ValueError where no episode is that long.
+    """
+
+    def make() -> Distance:
+        distance = make_distance(data.latents.shape[1], config)
+        distance.prepare(data, stride)
+        return distance
+
+    return fit(make, lambda head, draw: head.loss(data, draw), config, seed, on_step)

@@ -1,0 +1,191 @@
+"""Training of the heads: encode the episodes once with the frozen model, fit every head on the latents, report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from forearm.world_model.data import ACTION_KEY, DatasetError, open_cache, read_dataset, split_episodes, with_features
+from forearm.world_model.data.atomic import read_json
+from forearm.world_model.data.columns import Keys, advice
+from forearm.world_model.data.layout import INFO_PATH
+from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, prior_loss, train_prior
+from forearm.world_model.heads.checkpoint import Heads, save_heads
+from forearm.world_model.heads.distance import Distance, DistanceConfig, train_distance
+from forearm.world_model.heads.fitting import OnStep
+from forearm.world_model.heads.trajectories import Trajectories, encode_episodes
+from forearm.world_model.runtime.checkpoint import load_checkpoint
+
+HELD_OUT_PAIRS = 8192
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class HeadsTraining:
+    """One training of heads: on which model and data, how, and where it goes.
+
+    Attributes:
+        checkpoint: name or path of the world model.
+        data: LeRobotDataset v3 folder, filmed by the camera that the model was trained with.
+        action_key, state_key: columns with commands and joint readings; None for those that the model was trained on.
+        episodes, exclude: which episodes count and which do not, see `dataset.selection.select`.
+        out: JSON file of the heads.
+        prior, distance: settings of the two.
+        validation: share of episodes that the report is made on.
+        seed: of weights, batches and the split.
+        description: what else the JSON shall say.
+        cache_dir: folder of the decoded frames; None for beside the data.
+    """
+
+    checkpoint: str | Path
+    data: Path
+    out: Path
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    distance: DistanceConfig = field(default_factory=DistanceConfig)
+    validation: float = 0.05
+    seed: int = 0
+    action_key: Keys = None
+    state_key: Keys = None
+    episodes: Any = None
+    exclude: Any = None
+    description: dict[str, Any] = field(default_factory=dict)
+    cache_dir: Path | None = None
+
+
+def train_heads(training: HeadsTraining, progress: Progress = lambda what, done, of: None) -> dict[str, Any]:
+    """Trains all heads, writes their pair of files, and returns the report, which the JSON holds too.
+
+    Raises:
+        CheckpointError: a world model that cannot be read.
+        DatasetError: data that cannot be read, or of another camera, rate or number of commands.
+        ValueError: a validation share that leaves nothing to train or to test on.
+        FloatingPointError: a loss that is no longer finite.
+    """
+    model, document = load_checkpoint(training.checkpoint)
+    learned = document.get("dataset", {}).get("chosen", {})
+    chosen: dict[str, Any] = {
+        "camera_key": _camera(training.data, document),
+        "action_key": training.action_key or learned.get("action_key"),
+        "state_key": training.state_key or learned.get("state_key"),
+        "episodes": training.episodes,
+        "exclude": training.exclude,
+    }
+    data = read_dataset(training.data, **chosen)
+    if not data.columns.get(ACTION_KEY):
+        raise DatasetError(
+            f"{training.data}: has no actions that are clearly such; {advice(data.info['features'], ACTION_KEY)}"
+        )
+    cache = open_cache(
+        training.data,
+        model.config.resolution,
+        training.cache_dir,
+        progress=lambda done, of: progress("decoding frames", done, of),
+        **chosen,
+    )
+    if cache.camera_key != document.get("camera"):
+        raise DatasetError(
+            f"{training.data}: was filmed by {cache.camera_key}, but checkpoint '{training.checkpoint}' was trained on "
+            f"{document.get('camera')}"
+        )
+    period = document.get("control_period")
+    # Frame rates are whole numbers, so a period that is none may have been rounded.
+    if period is not None and abs(period * cache.fps - 1.0) > 0.03:
+        raise DatasetError(
+            f"{training.data}: has one command every {1e3 / cache.fps:.4g} ms, but checkpoint "
+            f"'{training.checkpoint}' was trained on one every {1e3 * period:.4g} ms: give data of that rate, "
+            "or train a world model on these"
+        )
+    fitting, held_out = split_episodes(cache.episodes, training.validation, training.seed)
+    if (backbone := model.backbone) is not None:
+        cache = with_features(
+            cache, backbone.identity(), backbone.shape, model.features, lambda done, of: progress("backbone", done, of)
+        )
+    fitted, tests = (
+        encode_episodes(model, cache, episodes, lambda done, of: progress("encoding frames", done, of))
+        for episodes in (fitting, held_out)
+    )
+    heads, metrics = fit_heads(
+        fitted, tests, training.prior, training.distance, training.seed, progress, model.config.frameskip
+    )
+    description = {
+        **training.description,
+        "dataset": {"fingerprint": cache.fingerprint, "frames": len(cache.frames), "episodes": cache.episodes},
+        "metrics": metrics,
+        "seed": training.seed,
+    }
+    training.out.parent.mkdir(parents=True, exist_ok=True)
+    save_heads(heads, training.out, str(document["weights_sha256"]), description)
+    return metrics
+
+
+def _camera(data: Path, document: dict[str, Any]) -> str | None:
+    """The camera that the model was trained with, where the data have it; else whichever is the only one."""
+    try:
+        features = read_json(data / INFO_PATH)["features"]
+    except (DatasetError, KeyError):
+        return None  # told when the data are opened
+    camera = document.get("camera")
+    return str(camera) if camera in features else None
+
+
+def fit_heads(
+    data: Trajectories,
+    held_out: Trajectories,
+    prior: PriorConfig,
+    distance: DistanceConfig,
+    seed: int = 0,
+    progress: Progress = lambda what, done, of: None,
+    stride: int = 1,
+) -> tuple[Heads, dict[str, Any]]:
+    """The heads fitted to `data`, and their report on `held_out`, see `report`.
+
+    `stride`: control steps in which slow features change little.
+    """
+
+    def on_step(what: str, steps: int) -> OnStep:
+        return lambda step: progress(what, step, steps)
+
+    trained_distance, _ = train_distance(data, distance, seed, on_step("distance", distance.steps), stride)
+    trained_prior, _ = train_prior(data, prior, seed, on_step("action prior", prior.steps), trained_distance, stride)
+    covariance = torch.cov(data.latents.double().T).float()
+    heads = Heads(trained_prior, trained_distance, data.latents.double().mean(0).float(), covariance)
+    return heads, report(heads.prior, heads.distance, data, held_out)
+
+
+@torch.no_grad()
+def report(prior: ActionPrior, distance: Distance, data: Trajectories, held_out: Trajectories) -> dict[str, Any]:
+    """What the heads are worth on episodes that they were not trained on.
+
+    `prior_nats`: negative log-likelihood of one dimension of a command; `marginal_nats`: that of a Gaussian that knows
+    no latents, fitted to `data`. `distance_ordered`: the share of cases in which, of two moments of an episode, the one
+    that came later is judged further away; `latent_ordered`: the same for the plain distance between latents.
+    """
+    draw = Generator().manual_seed(0)
+    rows, ahead = prior.pairs(held_out, HELD_OUT_PAIRS, draw)
+    own, others = (d.actions[d.left > 0] for d in (data, held_out))
+    mean, std = own.mean(0), own.std(0).clamp_min(prior.config.least_std)
+    marginal = -torch.distributions.Normal(mean, std).log_prob(others).mean()
+    return {
+        "prior_nats": round(float(prior_loss(prior, held_out, rows, ahead)), 4),
+        "marginal_nats": round(float(marginal), 4),
+        "distance_ordered": round(ordered(distance, held_out, distance.config.farthest), 4),
+        "latent_ordered": round(ordered(lambda a, b: (a - b).norm(dim=-1), held_out, distance.config.farthest), 4),
+    }
+
+
+def ordered(distance: Callable[[Tensor, Tensor], Tensor], data: Trajectories, farthest: int) -> float:
+    """Share of pairs of later moments of an episode that a distance puts into the order in which they came."""
+    draw = Generator().manual_seed(1)
+    rows, ahead = data.pairs(HELD_OUT_PAIRS, farthest, draw)
+    room = data.left[rows].clamp(max=farthest)
+    other = 1 + (torch.rand(len(rows), generator=draw) * room).long().clamp(max=room - 1)
+    differ = other != ahead
+    rows, ahead, other = rows[differ], ahead[differ], other[differ]
+    here = data.latents[rows]
+    difference = distance(here, data.latents[rows + ahead]) - distance(here, data.latents[rows + other])
+    return float((difference * (ahead - other) > 0).double().mean())

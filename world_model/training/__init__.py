@@ -1,0 +1,1 @@
+"""Training a world model: losses, steps, and what it is worth afterwards."""

@@ -1,0 +1,95 @@
+"""The training objective: predict the next latents on the predictor's own path, and keep them from collapsing."""
+
+import torch
+from torch import Tensor, nn
+
+from forearm.world_model.config import LossConfig
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.model.precision import full_precision
+from forearm.world_model.model.predictors import InverseDynamics
+from forearm.world_model.training.regularizers import random_directions, sigreg, vicreg
+
+
+class JepaLoss(nn.Module):
+    """Multi-step latent prediction error plus a regulariser, after LeWorldModel (arXiv 2603.19312) and
+    JEPA-WMs (arXiv 2512.24497): no target network, no stop-gradient, no pixels.
+
+    Args:
+        model: gives sizes for the inverse-dynamics head, where one is used.
+        config: weights.
+        seed: of SIGReg's random directions, which depend on (seed, step) alone.
+
+    Raises:
+        ValueError: actions shall be predicted, but the model knows none.
+    """
+
+    def __init__(self, model: JEPA, config: LossConfig, seed: int) -> None:
+        super().__init__()
+        self.config, self.seed = config, seed
+        if config.inverse_dynamics and not model.config.action_dim:
+            raise ValueError(
+                f"inverse_dynamics is {config.inverse_dynamics}, but there are no actions to predict (action_dim is "
+                "0): set it to 0"
+            )
+        block = model.config.block_dim
+        self.inverse = InverseDynamics(model.config.latent_dim, block) if config.inverse_dynamics else None
+
+    def forward(self, model: JEPA, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        """Loss terms of a batch of windows; `loss` is what to minimise.
+
+        Args:
+            batch: `pixels` (N, T, R, R, 3) uint8 or `features` (N, T, C, h, w) float16, `actions` (N, T-1, block),
+                `state` (N, T, P).
+            step: optimiser step, for fresh directions.
+        """
+        latents, blocks, prediction = unrolled(model, batch)
+        terms, loss = {"prediction": prediction}, prediction
+        if not model.encoder_is_fixed:  # else nothing could come of it
+            # In full precision: the mean of many rounded cosines is further off than that of the cosines is from zero.
+            with torch.autocast(latents.device.type, enabled=False):
+                terms["regularizer"] = self._regularizer(full_precision(latents), step)
+            loss = loss + self.config.regularizer_weight * terms["regularizer"]
+        if self.inverse is not None:
+            terms["inverse_dynamics"] = inverse_error(self.inverse, latents, blocks, self.config.inverse_steps)
+            loss = loss + self.config.inverse_dynamics * terms["inverse_dynamics"]
+        return {"loss": loss, **terms}
+
+    def _regularizer(self, latents: Tensor, step: int) -> Tensor:
+        if self.config.regularizer == "vicreg":
+            return vicreg(latents)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        return sigreg(latents, random_directions(self.config.directions, latents.shape[-1], generator, latents.device))
+
+
+def inverse_error(inverse: InverseDynamics, latents: Tensor, blocks: Tensor, steps: int) -> Tensor:
+    """Mean squared error of the first block on the way from a latent to each of up to `steps` later ones.
+
+    From a latent and the next one alone, only what moves at once need be told apart. What a command was for shows
+    later: where the object was, and where it came to. Multi-step inverse models, Lamb et al., arXiv 2207.08229.
+
+    Args:
+        latents: (N, T, D).
+        blocks: (N, T-1, block), between them.
+    """
+    first, last = torch.triu_indices(latents.shape[1], latents.shape[1], offset=1, device=latents.device)
+    near = last - first <= steps
+    first, last = first[near], last[near]
+    return (inverse(latents[:, first], latents[:, last]) - blocks[:, first]).pow(2).mean()
+
+
+def unrolled(model: JEPA, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """A batch of windows through the network.
+
+    Args:
+        batch: as for `JepaLoss.forward`.
+
+    Returns:
+        latents (N, T, D), normalised action blocks (N, T-1, block), and the mean squared error, a scalar, of the states
+        that the predictor reaches on its own path from the history.
+    """
+    history = model.config.history
+    latents = model.latents(batch)
+    blocks = model.blocks_between(latents, batch)
+    states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
+    predicted = model.rollout(states[:, :history], blocks[:, : history - 1], blocks[:, history - 1 :])
+    return latents, blocks, (predicted - states[:, history:]).pow(2).mean()

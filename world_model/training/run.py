@@ -1,0 +1,314 @@
+"""Training: from a folder of video to a checkpoint, by one process or several, resumable at any moment."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from forearm.world_model import distributed
+from forearm.world_model.config import to_mapping
+from forearm.world_model.data import (
+    ACTION_KEY,
+    STATE_KEY,
+    DatasetError,
+    WindowMixture,
+    Windows,
+    WindowSampler,
+    open_cache,
+    read_dataset,
+    share_of,
+    split_episodes,
+    with_features,
+)
+from forearm.world_model.data.atomic import TEMPORARY, plain
+from forearm.world_model.data.columns import advice
+from forearm.world_model.data.declared import Bounds, spread, union
+from forearm.world_model.data.repeats import REMEDY
+from forearm.world_model.data.selection import of_each
+from forearm.world_model.runtime.checkpoint import save_checkpoint, write_whole
+from forearm.world_model.runtime.slowness import step_covariance
+from forearm.world_model.training.report import embed, numbers
+from forearm.world_model.training.trainer import STATE_FILE, Trainer, Training, known_commands
+
+__all__ = ["STATE_FILE", "TrainProgress", "Training", "export", "train"]
+
+LOG_FILE = "log.jsonl"
+METRIC_WINDOWS = 1024
+"""Windows from which the covariance of one-step changes is taken."""
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """Where a run is.
+
+    Attributes:
+        step: optimiser steps done.
+        terms: means of the loss terms since the last report.
+        frames_per_s: of all processes together, since the run was begun or resumed; validations and saves count.
+        waiting: share of that time in which the first process waited for the data loader.
+        validation: figures on held-out episodes, where they were just taken.
+    """
+
+    step: int
+    terms: dict[str, float]
+    frames_per_s: float
+    waiting: float = 0.0
+    validation: dict[str, Any] | None = None
+
+
+def train(
+    training: Training,
+    *,
+    resume: bool = True,
+    device: str | None = None,
+    on_progress: Callable[[TrainProgress], None] = lambda progress: None,
+    on_decoded: Callable[[int, int], None] | None = None,
+    on_features: Callable[[int, int], None] | None = None,
+    on_notice: Callable[[str], None] = lambda notice: None,
+    every: int = 20,
+) -> dict[str, Any]:
+    """Runs or continues a training run and writes its checkpoint.
+
+    Batches and random directions are functions of (seed, step), so a run that was stopped and resumed ends in the
+    same weights as one that was not: to the bit on one thread of one kind of processor, to rounding on several, whose
+    sums vary in order, and on another kind (`docs/numerics.md`).
+
+    Under `torchrun` all processes train one model: each takes its share of every batch, and gradients and the
+    statistics of the batch are taken over all, so that the losses are those of one process, to rounding. The first
+    process validates and writes.
+
+    Args:
+        resume: go on from `out` if a run is there; otherwise it is an error that one is.
+        device: torch device; None picks CUDA where there is one. Each process takes a GPU of its own.
+        on_progress: called every `every` steps and after validations, in the first process.
+        on_decoded: called with (frames done, frames in all) while the video is decoded, which happens once.
+        on_features: the same while a backbone or encoder that is not trained looks at the frames, which happens once as
+            well.
+        on_notice: called with a sentence about what is odd in the data, in the first process.
+
+    Returns:
+        the final report (see `evaluation.numbers`), which the checkpoint's JSON holds too.
+
+    Raises:
+        DatasetError: unusable data, or a run in `out` with other settings.
+        BackboneError: a frozen backbone that cannot be had.
+        CheckpointError: an encoder to begin with that cannot be read, or is another than the model's.
+        DeviceError: there is no such device here.
+        ValueError: a batch that the processes cannot share evenly, or fewer GPUs than processes.
+        FloatingPointError: the loss became infinite or NaN.
+    """
+    config = training.train
+    with distributed.joined(device) as where:
+        if not resume and (training.out / STATE_FILE).exists():
+            raise DatasetError(
+                f"{training.out}: a run is already there: continue it with resume=true, or give another out="
+            )
+        trainer = Trainer(training, where)
+        sampler, validation = _samplers(training, on_decoded)
+        if training.model.action_dim:
+            rest = np.clip(0.0, *bounds_of(sampler, config.share)).astype(np.float32)
+            for part in (*sampler.parts, *validation.parts):
+                part.rest_at(rest)
+            trainer.model.action_rest.copy_(torch.from_numpy(rest))
+        trainer.use(sampler)
+        trainer.load()
+        first = distributed.is_first()
+        for part in sampler.parts if first else ():
+            if notice := frozen_frames(part):
+                on_notice(notice)
+        if (kept := trainer.model.kept) is not None:
+            # Only now: what else is wrong with data and settings is told before hours of encoding.
+            look = trainer.model.eval().features
+            for part, held_out in zip(sampler.parts, validation.parts, strict=True):
+                part.cache = with_features(part.cache, *kept, look, on_features)
+                held_out.cache = part.cache
+        trainer.begin()
+        if first:
+            _tidy(training.out, trainer.step)
+        began, start = time.perf_counter(), trainer.step
+        for done in trainer.steps(config.steps):
+            last = done == config.steps
+            validating = done % config.validate_every == 0 or last
+            metrics: dict[str, Any] | None = None
+            if done % every == 0 or validating:
+                means = trainer.means()  # raises before a report could stumble over weights that are not finite
+                if first and validating:
+                    metrics = numbers(trainer.model, validation, None, where)
+                seconds = time.perf_counter() - began
+                frames = (done - start) * config.batch * sampler.window
+                if first:
+                    progress = TrainProgress(done, means, frames / seconds, trainer.waited / seconds, metrics)
+                    on_progress(progress)
+                    _log(training.out, progress)
+            if done % config.save_every == 0 or last:
+                trainer.save()
+                if first and not last:  # the last export follows, with the full report
+                    export(trainer, metrics or {})
+        final: dict[str, Any] = {}
+        if first:
+            final = numbers(trainer.model, validation, sampler, where)
+            export(trainer, final)
+        return dict(distributed.from_first(final, where))
+
+
+def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
+    """Writes the checkpoint of a run as it is now, with `metrics` in its JSON; raises `DatasetError` if it cannot."""
+    training, windows = trainer.training, trainer.sampler
+    cache = windows.parts[0].cache  # what is said of it here is true of all
+    if not trainer.model.encoder_is_fixed:  # else the checkpoint that it came from had more video to take it from
+        latents = embed(trainer.model, windows, METRIC_WINDOWS, trainer.device)["latents"]
+        trainer.model.step_covariance.copy_(step_covariance(latents))
+    description = {
+        **training.description,
+        "camera": cache.camera_key,
+        "action_names": cache.names.get(ACTION_KEY),
+        "control_period": 1.0 / cache.fps,
+        **(_bounds(trainer) if training.model.action_dim else {}),
+        **({} if training.init is None else {"init": training.init.settings()}),
+        "dataset": {**_dataset(windows), **({"chosen": chosen} if (chosen := training.chosen()) else {})},
+        "loss": to_mapping(training.loss),
+        "train": {**to_mapping(training.train), "done": trainer.step},
+        "metrics": metrics,
+    }
+    save_checkpoint(trainer.model, training.out / "model", description)
+
+
+def _samplers(training: Training, on_decoded: Callable[[int, int], None] | None) -> tuple[Windows, Windows]:
+    """Windows to train on, and windows of the episodes held out: of each task its own share."""
+    if not isinstance(training.data, Mapping):
+        return _split(training, training.data, training.episodes, training.exclude, on_decoded)
+    if len(training.data) < 2:
+        raise ValueError(f"data are of {', '.join(training.data) or 'no task'} alone: expected a folder, or several")
+    chosen, without = (
+        of_each(value, len(training.data), name)
+        for name, value in (("episodes", training.episodes), ("exclude", training.exclude))
+    )
+    found = {
+        task: _split(training, folder, some, others, on_decoded)
+        for (task, folder), some, others in zip(training.data.items(), chosen, without, strict=True)
+    }
+    fitting, held_out = ({task: both[side] for task, both in found.items()} for side in (0, 1))
+    weights = training.weights or None
+    return WindowMixture(fitting, weights), WindowMixture(held_out, weights)
+
+
+def _split(
+    training: Training,
+    folder: Path,
+    episodes: Any,
+    exclude: Any,
+    on_decoded: Callable[[int, int], None] | None,
+) -> tuple[WindowSampler, WindowSampler]:
+    config = training.train
+    chosen: dict[str, Any] = {"camera_key": training.camera_key, "episodes": episodes, "exclude": exclude}
+    chosen |= {"action_key": training.action_key, "state_key": training.state_key}
+    data = read_dataset(folder, **chosen)
+    features, expected = data.info["features"], training.model.action_dim
+    size, readings = (data.columns.get(key, 0) for key in (ACTION_KEY, STATE_KEY))
+    if expected and not size:
+        raise DatasetError(
+            f"{folder}: has no actions that are clearly such, which the model needs; {advice(features, ACTION_KEY)}, "
+            "learn from its frames alone with world_model=video, or give data with actions"
+        )
+    if expected not in (0, size):
+        raise DatasetError(
+            f"{folder}: actions have {size} numbers, the model expects {expected}: set world_model.action_dim={size}"
+        )
+    if training.model.proprio_dim and not readings:
+        raise DatasetError(
+            f"{folder}: has no joint readings that are clearly such, the model expects {training.model.proprio_dim}; "
+            f"{advice(features, STATE_KEY)}, or set world_model.proprio_dim=0"
+        )
+    cache = open_cache(folder, training.model.resolution, training.cache_dir, progress=on_decoded, **chosen)
+    # Of the other columns, positions alone are of use, for the report.
+    cache = replace(cache, extra={key: cache.extra[key] for key in cache.positions})
+    if not expected:  # so that video with actions and video without can be learned from together
+        names = {key: value for key, value in cache.names.items() if key != ACTION_KEY}
+        cache = replace(cache, action=cache.action[:, :0], names=names)
+    fitting, held_out = split_episodes(cache.episodes, config.validation, config.seed)
+    fitting = share_of(fitting, config.share, config.seed)
+    shape = (training.model.history, training.loss.rollout, training.model.frameskip)
+    every = config.every
+    return WindowSampler(cache, *shape, fitting, every=every), WindowSampler(cache, *shape, held_out, every=every)
+
+
+def frozen_frames(windows: WindowSampler) -> str | None:
+    """What to know about windows that see frames which an encoder left as copies of the ones before; None if none do.
+
+    See `forearm.world_model.data.repeats`.
+    """
+    repeats = windows.cache.repeats
+    phase = repeats.frozen
+    if phase is None or (phase == "odd" and windows.every % 2 == 0 and windows.frameskip % 2 == 0):
+        return None
+    skip = windows.frameskip + windows.frameskip % 2
+    avoid = f"set every=2 and world_model.frameskip={skip}, which sees the others alone, or " if phase == "odd" else ""
+    return (
+        f"{windows.cache.camera_key}: {repeats}, which is the video's encoding and not the motion; windows that begin "
+        f"there see the past: {avoid}{REMEDY}"
+    )
+
+
+def _dataset(windows: Windows) -> dict[str, Any]:
+    """What the checkpoint says about its data; of several tasks together, and of each under `tasks`."""
+    each: list[dict[str, Any]] = [
+        {
+            "fingerprint": part.fingerprint,
+            "frames": len(part.cache.frames),
+            "episodes": part.cache.episodes,
+            "learned_from": len(part.episodes),
+        }
+        for part in windows.parts
+    ]
+    if not isinstance(windows, WindowMixture):
+        return each[0]
+    tasks = {
+        name: {**one, "share": round(share, 6)}
+        for name, one, share in zip(windows.names, each, windows.shares, strict=True)
+    }
+    sums = {key: sum(part[key] for part in tasks.values()) for key in ("frames", "episodes", "learned_from")}
+    return {"fingerprint": windows.fingerprint, **sums, "tasks": tasks}
+
+
+def bounds_of(windows: Windows, share: float) -> Bounds:
+    """Between which commands to plan: what the data say that was possible, or else what was recorded."""
+    return union([part.cache.action_bounds or spread(known_commands(part, share)) for part in windows.parts])
+
+
+def _bounds(trainer: Trainer) -> dict[str, list[float]]:
+    """What the checkpoint says about its commands."""
+    low, high = bounds_of(trainer.sampler, trainer.training.train.share)
+    rest = trainer.model.action_rest.tolist()
+    return {"action_low": list(low), "action_high": list(high), **({"action_rest": rest} if any(rest) else {})}
+
+
+def _log(out: Path, progress: TrainProgress) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    speed = {"frames_per_s": round(progress.frames_per_s, 1), "waiting": round(progress.waiting, 4)}
+    row: dict[str, Any] = {"step": progress.step, **speed, **progress.terms}
+    if progress.validation:
+        row["validation"] = progress.validation
+    with (out / LOG_FILE).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(plain(row), allow_nan=False) + "\n")
+
+
+def _tidy(out: Path, step: int) -> None:
+    """Removes what a kill left behind: half-written files, and rows of the log that come after `step`."""
+    for path in out.glob(f".*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
+    path = out / LOG_FILE
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        write_whole(path, "".join(f"{line}\n" for line in lines if _is_until(line, step)).encode())
+
+
+def _is_until(line: str, step: int) -> bool:
+    try:
+        return int(json.loads(line)["step"]) <= step
+    except (ValueError, KeyError, TypeError):  # half a line
+        return False
