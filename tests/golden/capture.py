@@ -4,7 +4,8 @@
     python -m tests.golden.capture --list      lists them
 
 Capture an entry again only when what it holds changed on purpose, and name it in the commit's message. To move code is
-no such reason. What an entry holds is written in the docstring of its function.
+no such reason. What an entry holds is written in the docstring of its function. `tests.golden.difference` shows what
+lies behind a hash that is another one.
 
 Everything is the same to the bit between x86-64 processors, whatever vector units they have, and between numbers of
 cores. A process of its own computes it, on one thread, with the arithmetic of the baseline (see `pinned.PINS`).
@@ -60,6 +61,11 @@ def stored() -> dict[str, Any]:
     return dict(json.loads(FILE.read_text(encoding="utf-8"))) if FILE.exists() else {"made_with": {}, "entries": {}}
 
 
+def comparable() -> bool:
+    """Whether the libraries here are the releases with which numeric entries were captured."""
+    return bool(stored()["made_with"] == pinned.made_with())
+
+
 def write(found: dict[str, Any]) -> None:
     """Keep captured entries beside those that are stored."""
     document = stored()
@@ -103,7 +109,7 @@ def main(words: list[str]) -> int:
     if unknown:
         sys.stderr.write(f"no entry {unknown[0]!r}; --list shows them\n")
         return 2
-    older = stored()["made_with"] != pinned.made_with() and bool(stored()["entries"])
+    older = not comparable() and bool(stored()["entries"])
     if older and set(wanted) & set(NUMERIC) and not set(wanted) >= set(NUMERIC):
         sys.stderr.write(f"all or none of {', '.join(NUMERIC)} with other releases of libraries\n")
         return 2

@@ -8,8 +8,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from forearm.cli import COMMANDS, main
-from forearm.settings import load, options
+from forearm.cli.main import COMMANDS, main
+from forearm.settings.compose import load, options
 from tests.golden.pinned import sha256
 
 CONFIGS = sorted(command.config for command in COMMANDS.values() if command.config)

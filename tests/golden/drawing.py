@@ -10,9 +10,9 @@ from unittest.mock import patch
 import numpy as np
 from PIL import Image
 
-import forearm.collect
-import forearm.comparison
-from envs import ArmEnv
+import forearm.evaluation.comparison
+import forearm.recording.collect
+from forearm.envs import ArmEnv
 
 FOLDER = Path(__file__).with_name("frames")
 COLOURS = ((250, 90, 30), (40, 200, 90))
@@ -35,8 +35,8 @@ def squares() -> Iterator[None]:
     """Inside, the built-in arm's frames show hand and object as squares on a grey floor, and jobs are done here."""
     with (
         patch.object(ArmEnv, "render", _squares),
-        patch.object(forearm.collect, "run_jobs", _here),
-        patch.object(forearm.comparison, "run_jobs", _here),
+        patch.object(forearm.recording.collect, "run_jobs", _here),
+        patch.object(forearm.evaluation.comparison, "run_jobs", _here),
     ):
         yield
 

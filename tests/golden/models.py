@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from forearm.agent.loaded_model import load, planner_config
 from forearm.control import Controller
-from forearm.planning import load, planner_config
+from forearm.world_model.runtime.checkpoint import load_checkpoint, shipped
 from tests.golden.drawing import FOLDER, frame, readings
 from tests.golden.pinned import sha256
 from tests.planner.toys import content
-from world_model.checkpoint import load_checkpoint, shipped
 
 TASKS = ("reach", "push", "pick_place")
 BEAT = 0.01
@@ -27,15 +27,15 @@ def checkpoints() -> dict[str, str]:
 
 def plans_of(task: str) -> dict[str, str]:
     """Plans from a task's stored frames, by three planners and with two seeds."""
-    brain = load(task)
+    loaded = load(task)
     found = {}
     for planner in ("cem", "mppi", "guided"):
         for seed in (0, 1):
-            plan = brain.plan(
+            plan = loaded.plan(
                 frame(task, "start"), frame(task, "goal"), planner=planner, seed=seed, proprio=readings(task)
             )
             found[f"{planner}, seed {seed}"] = sha256(content(plan))
-    usual = brain.plan(FOLDER / task / "start.png", str(FOLDER / task / "goal.png"), proprio=readings(task))
+    usual = loaded.plan(FOLDER / task / "start.png", str(FOLDER / task / "goal.png"), proprio=readings(task))
     return found | {"as the task says, from files": sha256(content(usual))}
 
 
@@ -74,11 +74,11 @@ def server() -> dict[str, str]:
     from forearm.serve.session import Session
     from forearm.serve.wire import pack, unpack
 
-    brain = load("reach")
+    loaded = load("reach")
     planner = {**planner_config("cem"), "samples": 32, "elites": 8, "iterations": 2}
-    whole = Server(brain, planner, ServeConfig(port=0), Goals(FOLDER / "reach", brain))
-    session = Session(brain, whole.planner, whole.goals, execute=4, seed=3)
-    shape = Shape(64, 4, brain.model.config.proprio_dim)
+    whole = Server(loaded, planner, ServeConfig(port=0), Goals(FOLDER / "reach", loaded))
+    session = Session(loaded, whole.planner, whole.goals, execute=4, seed=3)
+    shape = Shape(64, 4, loaded.model.config.proprio_dim)
     start, goal = frame("reach", "start"), frame("reach", "goal")
     requests: dict[str, Any] = {
         "no goal": {"pixels": start},

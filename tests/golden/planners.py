@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from planner import PLANNERS, POLICIES, PreviousPlan, make_planner, make_policy
+from forearm.planner import PLANNERS, POLICIES, PreviousPlan, make_planner, make_policy
 from tests.golden.pinned import sha256
 from tests.planner.toys import Commands, Integrator, Nearness, content, problem, small, streams
 

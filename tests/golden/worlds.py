@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
 import forearm
-from forearm.cli import main
-from planner import Plan
+from forearm.cli.main import main
+from forearm.planner import Plan
+from forearm.world_model.data.reader import read_dataset
 from tests.golden.drawing import squares
 from tests.golden.pinned import sha256
 from tests.planner.toys import content
-from world_model.dataset.reader import read_dataset
 
 SMALL = {
     "width": 8, "latent_dim": 8, "predictor_width": 16, "loss.rollout": 2, "loss.directions": 16, "train.steps": 4,
