@@ -14,6 +14,7 @@ from forearm.envs.backend import mujoco
 from forearm.envs.contract import Policy
 from forearm.envs.holding import Still
 from forearm.envs.rendering import Renderer
+from forearm.errors import InputError
 
 Array = NDArray[np.float64]
 Frame = NDArray[np.uint8]
@@ -58,12 +59,12 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     ) -> None:
         if isinstance(task, str):
             if task not in TASKS:
-                raise ValueError(f"unknown task '{task}': expected one of {', '.join(TASKS)}")
+                raise InputError(f"unknown task '{task}': expected one of {', '.join(TASKS)}")
             task = TASKS[task]
         if camera not in CAMERAS:
-            raise ValueError(f"unknown camera '{camera}': expected one of {', '.join(CAMERAS)}")
+            raise InputError(f"unknown camera '{camera}': expected one of {', '.join(CAMERAS)}")
         if resolution < 16:
-            raise ValueError(f"resolution is {resolution} pixels: expected at least 16")
+            raise InputError(f"resolution is {resolution} pixels: expected at least 16")
         self.task = task
         self.name, self.description = task.name, task.description
         self.camera = camera
@@ -103,7 +104,7 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         options = options or {}
         start_state, goal_state = options.get("start_state"), options.get("goal_state")
         if (start_state is None) != (goal_state is None):
-            raise ValueError("give both start_state and goal_state, or neither")
+            raise InputError("give both start_state and goal_state, or neither")
         while start_state is None:
             start, goal = self.task.sample(self.np_random)
             self.place(goal)
@@ -134,9 +135,9 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """What `step` does to the state, without a frame; raises like it."""
         action = np.asarray(action, dtype=np.float64)
         if action.shape != (4,):
-            raise ValueError(f"action has shape {action.shape}: expected (4,) for dx, dy, dz, gripper")
+            raise InputError(f"action has shape {action.shape}: expected (4,) for dx, dy, dz, gripper")
         if not np.isfinite(action).all():
-            raise ValueError(f"action {action} is not finite: expected four numbers in [-1, 1]")
+            raise InputError(f"action {action} is not finite: expected four numbers in [-1, 1]")
         after = next_command(self.task, self.command, action)
         for targets in servo_path(self.command, after, self.substeps):
             self.data.ctrl[:] = targets
@@ -269,7 +270,7 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         snapshot = np.asarray(snapshot, dtype=np.float64)
         expected = self._physics_size + COMMAND_SIZE + 4
         if snapshot.shape != (expected,):
-            raise ValueError(f"snapshot has shape {snapshot.shape}: task '{self.task.name}' expects ({expected},)")
+            raise InputError(f"snapshot has shape {snapshot.shape}: task '{self.task.name}' expects ({expected},)")
         rest = snapshot[self._physics_size :]
         command = Command(rest[:3].copy(), np.array(rest[3]), rest[4:11].copy())
         return snapshot[: self._physics_size], command, rest[11:14], int(rest[14])

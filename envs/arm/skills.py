@@ -14,6 +14,7 @@ from forearm.envs.arm.env import ArmEnv
 from forearm.envs.arm.joints import DISPLACEMENT, OPENING_STEP
 from forearm.envs.arm.tasks import CUBE_HALF, CUBE_HIGH, CUBE_LOW, GRIPPER_OPEN, PUCK_HIGH, PUCK_LOW, PUCK_RADIUS
 from forearm.envs.contract import Environment, Policy
+from forearm.errors import InputError
 
 Array = NDArray[np.float64]
 
@@ -92,7 +93,7 @@ class Expert:
 
     def __init__(self, env: ArmEnv) -> None:
         if env.task.name not in SKILLS:
-            raise ValueError(f"task '{env.task.name}' has no scripted expert: register it with a skill")
+            raise InputError(f"task '{env.task.name}' has no scripted expert: register it with a skill")
         self._env, self._skill = env, SKILLS[env.task.name]
 
     def act(self) -> Array:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.sampling import arrays
 from forearm.planner.sampling.action_space import ActionSpace
@@ -42,10 +43,10 @@ class GaussianConfig(SearchConfig):
         object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
         initial, least = per_dimension(self.initial_std), per_dimension(self.min_std)
         if len(initial) > 1 and len(least) > 1 and len(initial) != len(least):
-            raise ValueError(f"initial_std has {len(initial)} numbers but min_std has {len(least)}")
+            raise InputError(f"initial_std has {len(initial)} numbers but min_std has {len(least)}")
         size = max(len(initial), len(least))
         if any(a < b for a, b in zip(spread(initial, size), spread(least, size), strict=True)):
-            raise ValueError(f"min_std ({self.min_std}) is larger than initial_std ({self.initial_std})")
+            raise InputError(f"min_std ({self.min_std}) is larger than initial_std ({self.initial_std})")
 
 
 def per_dimension(setting: float | tuple[float, ...]) -> tuple[float, ...]:
@@ -64,7 +65,7 @@ def std_in_commands(name: str, setting: float | tuple[float, ...], space: Action
     std: Tensor | None = space.memo.get(fractions)
     if std is None:
         if len(fractions) not in (1, space.dims):
-            raise ValueError(f"{name} has {len(fractions)} numbers but an action has {space.dims} dimensions")
+            raise InputError(f"{name} has {len(fractions)} numbers but an action has {space.dims} dimensions")
         scale = torch.tensor(fractions, dtype=space.low.dtype, device=space.low.device)
         std = space.memo[fractions] = space.half_range * scale
     return std

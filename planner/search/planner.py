@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.plan import Plan, Stopped, command_times
 from forearm.planner.problem import Problem
@@ -148,7 +149,7 @@ class Planner(ABC, Generic[D, C]):
         after = int(config.execute == MEAN)
         watch = Stopwatch(self.clock, encode_ms, config.deadline_ms, problem.low.device, after)
         if len(generators) != batch:
-            raise ValueError(f"{len(generators)} generators for {batch} problems; give one to each")
+            raise InputError(f"{len(generators)} generators for {batch} problems; give one to each")
         space = search_space(config, problem)
         past = self._past(space, previous, elapsed_steps)
         noise = Noise(generators)
@@ -232,7 +233,7 @@ class Planner(ABC, Generic[D, C]):
         """The previous plans shifted in time; no plans at all without a warm start."""
         steps = checks.integer("elapsed_steps", elapsed_steps, 0)
         if previous is not None and len(previous) != space.batch:
-            raise ValueError(f"{len(previous)} previous plans for {space.batch} problems; give one or None to each")
+            raise InputError(f"{len(previous)} previous plans for {space.batch} problems; give one or None to each")
         use = previous is not None and self.config.warm_start
         return recall(space, previous if use and previous is not None else [None] * space.batch, steps)
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _run(cell.ceiling, options.oracle_episodes, options)
             write_page(options.out)
         write_page(options.out)
-    except (ForearmError, ValueError) as error:
+    except ForearmError as error:
         sys.stderr.write(f"results: {error}\n")
         return 2
     return 0
