@@ -5,6 +5,7 @@ action does, what has been achieved, and what counts as success. See `envs/contr
 """
 
 import abc
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Frame, Policy
-from forearm.envs.exploration import Explorer
+from forearm.envs.exploration import Explorer, segment
 from forearm.envs.holding import Still
 from forearm.envs.rendering import View
 from forearm.envs.twin import Twin
@@ -166,7 +167,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
 
     def explorer(self, rng: np.random.Generator) -> Policy:
         """Skills with noise, straight moves, wandering and rests."""
-        return Explorer(self, rng)
+        return Explorer(len(self.action_names), functools.partial(segment, self), rng)
 
     # -- the contract -------------------------------------------------------------------------------------------
 

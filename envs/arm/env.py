@@ -1,5 +1,6 @@
 """The tasks as Gymnasium environments: an image is seen, an image is the goal."""
 
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -230,15 +231,16 @@ class ArmEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def expert(self, rng: np.random.Generator) -> Policy:
         """The scripted expert of the task; raises ValueError for a task without one."""
-        from forearm.envs.arm.skills import Expert
+        from forearm.envs.arm.skills import solution
 
-        return Expert(self)
+        return solution(self)
 
     def explorer(self, rng: np.random.Generator) -> Policy:
         """The exploratory policy of the task."""
-        from forearm.envs.arm.skills import Explorer
+        from forearm.envs.arm.skills import segment
+        from forearm.envs.exploration import Explorer
 
-        return Explorer(self, rng)
+        return Explorer(4, partial(segment, self), rng)
 
     def hold(self) -> Policy:
         """Zeros: commands are displacements of what was commanded last."""
