@@ -5,35 +5,49 @@ An expert is the task's skill towards the goal, from the true state; an explorer
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from forearm.envs.arm.env import ArmEnv
-from forearm.envs.arm.joints import DISPLACEMENT, OPENING_STEP
-from forearm.envs.arm.tasks import CUBE_HALF, CUBE_HIGH, CUBE_LOW, GRIPPER_OPEN, PUCK_HIGH, PUCK_LOW, PUCK_RADIUS
-from forearm.envs.contract import Environment, Policy
+from forearm.envs.arm.joints import DISPLACEMENT, OPENING_STEP, Command
+from forearm.envs.arm.tasks import CUBE_HALF, CUBE_HIGH, CUBE_LOW, GRIPPER_OPEN, PUCK_HIGH, PUCK_LOW, PUCK_RADIUS, Task
+from forearm.envs.contract import Array
 from forearm.envs.exploration import KINDS, STEADY, WANDERING, Segment
 from forearm.envs.holding import Still
-
-Array = NDArray[np.float64]
 
 PUSH_GAP = PUCK_RADIUS + 0.011  # tool centre to puck centre when they touch (m)
 ORBIT = PUCK_RADIUS + 0.045  # radius on which the tool goes round the puck (m)
 
 
-def _towards(env: ArmEnv, target: Array, opening: float = 0.0) -> Array:
+class Arm(Protocol):
+    """What a skill looks at: `ArmEnv`."""
+
+    task: Task
+    data: Any
+    command: Command
+    goal_position: Array
+
+    def ee_position(self) -> Array:
+        """(3,) position of the point between the fingertips, in m."""
+        ...
+
+    def object_position(self) -> Array:
+        """(3,) position of the object's centre in m; NaN for a task without an object."""
+        ...
+
+
+def _towards(env: Arm, target: Array, opening: float = 0.0) -> Array:
     """Action that moves the commanded tool position straight to `target` (3,) m, as fast as the limits allow."""
     way = (np.asarray(target) - env.command.tool) / DISPLACEMENT
     grip = (opening - float(env.command.opening)) / OPENING_STEP
     return np.append(way / max(1.0, float(np.abs(way).max())), np.clip(grip, -1.0, 1.0))
 
 
-def _reach(env: ArmEnv, goal: Array) -> Array:
+def _reach(env: Arm, goal: Array) -> Array:
     return _towards(env, goal)
 
 
-def _push(env: ArmEnv, goal: Array) -> Array:
+def _push(env: Arm, goal: Array) -> Array:
     """Goes round the puck to its far side, then pushes it along the line to `goal`."""
     tool, puck = env.ee_position()[:2], env.object_position()[:2]
     way = goal[:2] - puck
@@ -57,7 +71,7 @@ def _push(env: ArmEnv, goal: Array) -> Array:
     return _towards(env, np.append(puck + radius * np.array([np.cos(angle), np.sin(angle)]), height))
 
 
-def _pick_place(env: ArmEnv, goal: Array) -> Array:
+def _pick_place(env: Arm, goal: Array) -> Array:
     """Above the cube, down, close, carry over the table, hold at `goal`."""
     tool, cube = env.ee_position(), env.object_position()
     opening = float(env.data.qpos[7:9].mean())
@@ -84,7 +98,8 @@ def _pick_place(env: ArmEnv, goal: Array) -> Array:
     return _towards(env, cube, GRIPPER_OPEN)
 
 
-Skill = Callable[[ArmEnv, Array], Array]
+Skill = Callable[[Any, Array], Array]
+"""Called with the `ArmEnv` and an aim (3,) in m; gives the action (4,)."""
 SKILLS: dict[str, Skill] = {"reach": _reach, "push": _push, "pick_place": _pick_place}
 
 
@@ -97,7 +112,7 @@ class Pursuit:
         aim: (3,) position in m; null for the goal of the episode, whichever that is.
     """
 
-    def __init__(self, env: ArmEnv, skill: Skill, aim: Array | None = None) -> None:
+    def __init__(self, env: Arm, skill: Skill, aim: Array | None = None) -> None:
         self._env, self._skill, self._aim = env, skill, aim
 
     def act(self) -> Array:
@@ -105,14 +120,14 @@ class Pursuit:
         return self._skill(self._env, self._env.goal_position if self._aim is None else self._aim)
 
 
-def solution(env: ArmEnv) -> Pursuit:
+def solution(env: Arm) -> Pursuit:
     """The task's skill towards the goal of the episode; raises ValueError for a task without a skill."""
     if env.task.name not in SKILLS:
         raise ValueError(f"task '{env.task.name}' has no scripted expert: register it with a skill")
     return Pursuit(env, SKILLS[env.task.name])
 
 
-def segment(env: ArmEnv, rng: np.random.Generator) -> Segment:
+def segment(env: Arm, rng: np.random.Generator) -> Segment:
     """A segment for the explorer: the task's skill or a straight move towards a random aim, noise, or a rest."""
     task = env.task
     kind = str(rng.choice(KINDS, p=(0.6, 0.17, 0.17, 0.06)))
@@ -132,13 +147,3 @@ def segment(env: ArmEnv, rng: np.random.Generator) -> Segment:
         height = CUBE_HALF if rng.random() < 0.5 else rng.uniform(0.05, 0.18)
         aim = np.append(rng.uniform(CUBE_LOW, CUBE_HIGH), height)
     return Segment(steps, Pursuit(env, SKILLS[task.name], aim), speed, noise, STEADY)
-
-
-def expert(env: Environment, rng: np.random.Generator | None = None) -> Policy:
-    """The scripted expert of the environment's task; raises ValueError for a task without one."""
-    return env.expert(np.random.default_rng(0) if rng is None else rng)
-
-
-def explorer(env: Environment, rng: np.random.Generator) -> Policy:
-    """The exploratory behaviour policy of the environment's task."""
-    return env.explorer(rng)
