@@ -77,6 +77,16 @@ def test_a_room_imports_no_other(room):
     assert any(modules(room))
 
 
+def test_what_is_shipped_imports_nothing_that_is_not():
+    found = [
+        f"{name}:{line} imports {package}"
+        for name, tree in modules(*SHIPPED)
+        for line, package in imports(tree)
+        if package in {"tests", "tools", "scripts", "examples"}
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_no_pickle_is_read_or_written():
     found = []
     for name, tree in modules(*CODE):
@@ -342,3 +352,19 @@ def test_what_the_wheel_asks_for_is_what_its_tasks_say_that_they_need(wheel, tmp
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert "tasks 'metaworld/...' need mujoco==2.1.3, but mujoco" in run.stdout and str(tmp_path) in run.stdout
+
+
+@pytest.mark.slow
+def test_an_installed_forearm_compares(installed, robotics):
+    compare = [
+        "compare",
+        "task=reach",
+        "planner=cem",
+        "episodes=1",
+        "baselines=[hold]",
+        "films=0",
+        "workers=1",
+        "out=results",
+    ]
+    assert "hold" in told([str(installed / "forearm"), *compare], robotics)
+    assert (robotics / "results" / "results.json").is_file()
