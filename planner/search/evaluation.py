@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner.problem import Objective, Problem, as_tensor, residuals_of
 from forearm.planner.sampling.arrays import FLOATS
 
