@@ -320,7 +320,7 @@ def test_a_server_that_ends_says_so_and_a_client_notices(loaded: Any, goal_folde
     from forearm.serve.goals import Goals
     from forearm.serve.running import running
 
-    with running(Server(loaded, planner(), ServeConfig(port=0), Goals(goal_folder, loaded))) as server:
+    with running(Server(loaded.setup(planner()), ServeConfig(port=0), Goals(goal_folder, loaded))) as server:
         client = Client(server.url)
         client.plan(frame(), "left")
     with pytest.raises(NoServer, match="lost"):
@@ -335,7 +335,7 @@ def test_an_address_that_is_taken_is_said(serving: Serving, loaded: Any, goal_fo
     from forearm.serve.running import running
 
     taken = serving().port
-    with pytest.raises(OSError), running(Server(loaded, planner(), ServeConfig(port=taken), Goals(None, loaded))):
+    with pytest.raises(OSError), running(Server(loaded.setup(planner()), ServeConfig(port=taken), Goals(None, loaded))):
         pass
 
 
@@ -368,7 +368,7 @@ def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes
         (side, "goal looks like camera 'side' of push, not like 'front'"),
         (np.zeros((96, 96, 3), np.uint8), r"goal is uint8 \(96, 96, 3\): expected uint8 \(64, 64, 3\)"),
     ]
-    server = Server(loaded, planner(), ServeConfig(port=0), Goals(None, loaded), views)
+    server = Server(loaded.setup(planner()), ServeConfig(port=0), Goals(None, loaded), views)
     with running(server), Client(server.url) as client:
         first = client.plan(start, goal, want_plan=True)
         for pixels, says in bad:
@@ -377,7 +377,7 @@ def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes
                     client.plan(start, pixels)
         # Neither its goal nor its warm start was lost to what was refused.
         second = client.plan(start, want_plan=True)
-    other = Server(loaded, planner(), ServeConfig(port=0), Goals(None, loaded), views)
+    other = Server(loaded.setup(planner()), ServeConfig(port=0), Goals(None, loaded), views)
     with running(other), Client(other.url) as client:
         client.plan(start, goal)
         undisturbed = client.plan(start, want_plan=True)

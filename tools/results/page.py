@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from forearm.evaluation.contenders import NONE, PRIOR
+from forearm.agent.guided import PRIOR
+from forearm.agent.setup import NONE
 from tools.results.cells import CELLS, Cell
 
 NOTHING = ""
