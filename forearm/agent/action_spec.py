@@ -8,8 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
-    from forearm.planner.problem import Problem
-    from forearm.planner.proposals import Proposal
+    from forearm.planner.problem import Problem, Proposal
 
 
 @dataclass(frozen=True, eq=False)

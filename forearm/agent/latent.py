@@ -11,8 +11,7 @@ from forearm.agent.action_spec import ActionSpec
 from forearm.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from forearm.planner.problem import Objective, Problem
-    from forearm.planner.proposals import Proposal
+    from forearm.planner.problem import Objective, Problem, Proposal
     from forearm.world_model.heads.checkpoint import Heads
     from forearm.world_model.model.jepa import JEPA
     from forearm.world_model.runtime.latent_dynamics import LatentState
