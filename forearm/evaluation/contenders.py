@@ -12,6 +12,8 @@ from typing import Any
 from forearm.agent.setup import LEARNED, ORACLE, PlanningSetup
 from forearm.evaluation.env_pool import environment
 
+ROOMS = ("planner", "world_model", "envs")
+
 
 @dataclass(frozen=True, eq=False)
 class Contender:
@@ -93,7 +95,10 @@ def label_of(task: str, planner: str, dynamics: str) -> str:
 def code_sha256() -> str:
     """Hash of this program's own code: what was run with other code is run again."""
     digest = hashlib.sha256()
-    for room in ("forearm.planner", "forearm.world_model", "forearm.envs", "forearm"):
-        for path in sorted(Path(str(files(room))).rglob("*.py")):
-            digest.update(path.read_bytes())
+    house = Path(str(files("forearm")))
+    rooms = [Path(str(files(f"forearm.{room}"))) for room in ROOMS]
+    # In a checkout the rooms lie beside the front door, in a wheel inside it.
+    folders = sorted(folder for folder in house.iterdir() if folder.is_dir() and folder.name not in (*ROOMS, "configs"))
+    for path in [*sorted(house.glob("*.py")), *(path for f in [*rooms, *folders] for path in sorted(f.rglob("*.py")))]:
+        digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.latent_dynamics import LatentState
 
@@ -98,12 +99,12 @@ class LatentTracker:
 
         Raises:
             RuntimeError: nothing was seen.
-            ValueError: `committed` is no whole number of the model's steps.
+            InputError: `committed` is no whole number of the model's steps.
         """
         self._check_begun()
         history, skip = self._model.config.history, self._model.config.frameskip
         if len(committed) % skip:
-            raise ValueError(f"{len(committed)} committed commands: this model wants a multiple of {skip}")
+            raise InputError(f"{len(committed)} committed commands: this model wants a multiple of {skip}")
         moments = time - self._period * skip * np.arange(history - 1, -1, -1)
         states = torch.stack([self._at(moment) for moment in moments])[None]
         before = np.tile(self._model.action_rest.double().cpu().numpy(), (self._span, 1))
