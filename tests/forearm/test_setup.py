@@ -15,6 +15,7 @@ import forearm
 from forearm import ForearmError
 from forearm.agent.setup import LEARNED, NONE, ORACLE, POLICIES, PlanningSetup, task_config
 from forearm.evaluation import comparison as engine
+from forearm.evaluation import workers
 from forearm.evaluation.contenders import Contender
 from forearm.planner import Plan
 from forearm.world_model.config import ModelConfig
@@ -80,7 +81,7 @@ def test_everything_that_planning_needs_is_settled(train: Train) -> None:
     [
         ({"planner": "cemm"}, "did you mean 'cem'"),
         ({"checkpoint": "nowhere/model.json"}, "nowhere"),
-        ({"replan_every": 99}, r"replan_every=99 must lie between 1 and the horizon of cem \(10\)"),
+        ({"replan_every": 99}, r"replan_every=99 must lie between 1 and the horizon of cem \(12\)"),
         ({"planner": {"name": "cem", "horizon": 5, "action_repeat": 1}}, "horizon=5 is no multiple of 2"),
         ({"planner": {"name": "cem", "horizon": 4, "action_repeat": 2, "samples": 1}}, "samples"),
         ({"planner": "guided", "dynamics": ORACLE}, "planner=guided has no oracle"),
@@ -161,6 +162,7 @@ def test_a_comparison_goes_on_with_the_model_that_it_began_with(
             yield function(deepcopy(job) if elsewhere else job)
 
     def compared(out: str) -> Any:
+        workers._agent.cache_clear()
         [row] = forearm.compare("reach", "cem", out=tmp_path / out, **settings)["rows"]
         return row["checkpoint"], row["outcomes"]
 
