@@ -70,8 +70,7 @@ def contenders_of(comparison: Comparison) -> list[Contender]:
         setups += [PlanningSetup.baseline(task, name, every) for name in comparison.baselines]
     if not setups:
         raise ForearmError("nothing to compare: choose a planner or a baseline")
-    for task in comparison.tasks:
-        rules_of(comparison.protocol, task)
+    _tasks(comparison)
     contenders = [Contender(setup, comparison.seed, comparison.use, comparison.protocol) for setup in setups]
     for contender in contenders:
         contender.check()
@@ -191,16 +190,32 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def _tasks(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
+    """A config of every task, by name: those that differ in their checkpoint, say, have the same episodes.
+
+    Raises `ForearmError` for rules that make no sense, or that give two configs of one task other episodes.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for task in comparison.tasks:
+        name = str(task["name"])
+        if rules_of(comparison.protocol, found.setdefault(name, task)) != rules_of(comparison.protocol, task):
+            raise ForearmError(
+                f"two configs of task {name} have episodes of their own (collect.steps), which cannot be paired: "
+                "set protocol.trajectory_steps="
+            )
+    return found
+
+
 def _manifests(comparison: Comparison, workers: int, tell: Progress) -> dict[str, list[Episode]]:
     """The episodes of every task, made in pieces by the workers."""
     size = 25
-    jobs = []
-    for task in comparison.tasks:
+    jobs, tasks = [], _tasks(comparison)
+    for task in tasks.values():
         for start in range(0, comparison.episodes, size):
             numbers = tuple(range(start, min(start + size, comparison.episodes)))
             jobs.append(ManifestJob(task, comparison.seed, numbers, comparison.protocol, comparison.use))
-    found: dict[str, list[Episode]] = {str(task["name"]): [] for task in comparison.tasks}
-    total, done = comparison.episodes * len(comparison.tasks), 0
+    found: dict[str, list[Episode]] = {name: [] for name in tasks}
+    total, done = comparison.episodes * len(tasks), 0
     tell("manifest", 0, total)
     for episodes in run_jobs(make_manifest, jobs, workers):
         found[episodes[0].task] += episodes
