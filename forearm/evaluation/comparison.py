@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from forearm.agent.guided import is_guided
-from forearm.agent.setup import LEARNED, NONE, ORACLE, PlanningSetup
+from forearm.agent.setup import LEARNED, NONE, ORACLE, POLICIES, PlanningSetup
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import Outcome
-from forearm.evaluation.contenders import Contender, label_of
+from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import check_simulator
+from forearm.evaluation.labels import told_apart
 from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256, solved_at_start
 from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.statistics import compare_pairs, wilson
@@ -55,6 +56,8 @@ class Comparison:
 def contenders_of(comparison: Comparison) -> list[Contender]:
     """The contenders, task by task: planners on the learned model, the same on the simulator, then the baselines.
 
+    What two configs of one task share, such as a baseline, is there once.
+
     Raises `ForearmError`, ValueError, `envs.MissingExtra` or a checkpoint's own error for anything that would stop one
     later.
     """
@@ -72,9 +75,16 @@ def contenders_of(comparison: Comparison) -> list[Contender]:
         raise ForearmError("nothing to compare: choose a planner or a baseline")
     _tasks(comparison)
     contenders = [Contender(setup, comparison.seed, comparison.use, comparison.protocol) for setup in setups]
+    shared = {one.key: one for one in contenders if not _searches(one)}
+    contenders = told_apart([one for one in contenders if _searches(one) or shared.pop(one.key, None)])
     for contender in contenders:
         contender.check()
     return contenders
+
+
+def _searches(contender: Contender) -> bool:
+    """Whether it is a planner on the world model, rather than a floor or a ceiling of it."""
+    return contender.dynamics == LEARNED and contender.planner_name not in POLICIES
 
 
 def compare(comparison: Comparison, batch: int, workers: int, progress: Progress | None = None) -> dict[str, Any]:
@@ -119,9 +129,7 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
 
 def films_of(comparison: Comparison, document: Mapping[str, Any]) -> list[Path]:
     """Films that a finished comparison, whose results are `document`, has written."""
-    labels = [
-        label_of(row["task"], row["planner"], row["dynamics"]) for row in document["rows"] if row["dynamics"] != NONE
-    ]
+    labels = [row["label"] for row in document["rows"] if row["dynamics"] != NONE]
     paths = [film_path(comparison.out, label, episode) for label in labels for episode in range(comparison.films)]
     return [path for path in paths if path.exists()]
 
@@ -131,17 +139,11 @@ def results_document(
 ) -> dict[str, Any]:
     """The content of results.json."""
     confidence = float(comparison.protocol["confidence"])
-    solved = {
-        (contender.task_name, contender.planner_name): [outcome.success for outcome in done]
-        for contender, done in zip(contenders, outcomes, strict=True)
-        if contender.dynamics == LEARNED
-    }
-    names = [str(planner["name"]) for planner in comparison.planners]
+    searching = [pair for pair in zip(contenders, outcomes, strict=True) if _searches(pair[0])]
     tested = [
-        (str(task["name"]), a, b, solved[task["name"], a], solved[task["name"], b])
-        for task in comparison.tasks
-        for a, b in combinations(names, 2)
-        if solved
+        (one.task_name, one.name, other.name, [o.success for o in of_one], [o.success for o in of_other])
+        for (one, of_one), (other, of_other) in combinations(searching, 2)
+        if one.task_name == other.task_name
     ]
     return provenance(comparison, sha256) | {
         "rows": [_results_of(one, done, confidence) for one, done in zip(contenders, outcomes, strict=True)],
@@ -249,6 +251,9 @@ def _results_of(contender: Contender, outcomes: Sequence[Outcome], confidence: f
     distances = np.nan_to_num([o.final_distance_m for o in outcomes], nan=np.inf, posinf=np.inf)
     return {
         "task": contender.task_name,
+        "name": contender.name,
+        "label": contender.label,
+        "key": contender.key,
         "planner": contender.planner_name,
         "dynamics": contender.dynamics,
         "checkpoint": contender.setup.fingerprint,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from forearm.agent.setup import LEARNED, ORACLE, PlanningSetup
 from forearm.evaluation.env_pool import environment
+from forearm.evaluation.protocol import rules_of
 
 ROOMS = ("planner", "world_model", "envs")
 
@@ -20,13 +21,14 @@ class Contender:
     """Everything that decides how the episodes of a contender go, apart from the episodes themselves.
 
     Two are equal whose keys are, so that one can be the key of a cache. `protocol` is a config as in configs/, `use`
-    names modules of the user's own.
+    names modules of the user's own. `apart` says what tells it from others of its name in one table.
     """
 
     setup: PlanningSetup
     seed: int
     use: tuple[str, ...] = ()
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    apart: str = ""
 
     @property
     def task(self) -> Mapping[str, Any]:
@@ -49,9 +51,14 @@ class Contender:
         return self.setup.planner_name
 
     @property
+    def name(self) -> str:
+        """That of its row in the table of its task."""
+        return f"{self.planner_name}{' (oracle)' if self.dynamics == ORACLE else ''}{self.apart and f' {self.apart}'}"
+
+    @property
     def label(self) -> str:
-        """A name for files and progress bars."""
-        return label_of(self.task_name, self.planner_name, self.dynamics)
+        """A name for films and progress bars."""
+        return f"{label_of(self.task_name, self.planner_name, self.dynamics)}{self.apart and f' {self.apart}'}"
 
     @property
     def document(self) -> dict[str, Any]:
@@ -68,10 +75,19 @@ class Contender:
             "protocol": dict(self.protocol),
         }
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What outcomes depend on: all of the document, but of a task's config what is read without a world model."""
+        if self.dynamics == LEARNED:
+            return self.document
+        rules = asdict(rules_of(self.protocol, self.task))
+        read = {"name": self.task_name, "max_steps": self.task.get("max_steps")}
+        return {**self.document, "task": read, "protocol": rules}
+
     @cached_property
     def key(self) -> str:
         """Hash of everything in this contender and of the code: outcomes stored under it are its outcomes."""
-        parts = [code_sha256(), self.document]
+        parts = [code_sha256(), self.identity]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def __hash__(self) -> int:

@@ -24,8 +24,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
             table.add_column(heading, justify="right", no_wrap=True)
         for row in document["rows"]:
             if row["task"] == task:
-                oracle = " (oracle)" if row["dynamics"] == "oracle" else ""
-                table.add_row(row["planner"] + oracle, *_numbers(row))
+                table.add_row(row["name"], *_numbers(row))
         yield table
         if counted := document.get("solved_at_start", {}).get(task):
             share = 100 * counted["solved"] / counted["drawn"]

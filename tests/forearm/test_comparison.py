@@ -21,7 +21,7 @@ from forearm.settings import compose as settings
 
 ROW = {
     "task", "planner", "dynamics", "episodes", "successes", "success", "ci95", "final_distance_m", "plan_ms",
-    "model_evals_per_plan", "outcomes", "checkpoint",
+    "model_evals_per_plan", "outcomes", "checkpoint", "name", "label", "key",
 }  # fmt: skip
 PAIR = {"task", "a", "b", "only_a", "only_b", "p", "p_holm", "verdict"}
 
