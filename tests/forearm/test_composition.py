@@ -106,8 +106,8 @@ def test_the_hydra_of_a_program_around_us_stays_as_it_is() -> None:
 from hydra import compose, initialize_config_module, version
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-import forearm.settings as settings
-with initialize_config_module("configs", version_base="1.2", job_name="host"):
+from forearm.settings import compose as settings
+with initialize_config_module("forearm.configs", version_base="1.2", job_name="host"):
     before = GlobalHydra.instance().hydra, version.getbase()
     settings.load("plan", ["task=push"])
     assert (GlobalHydra.instance().hydra, version.getbase()) == before

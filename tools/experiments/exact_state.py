@@ -1,0 +1,139 @@
+"""What the data alone are good for: imitation from the exact state, which no camera has to find.
+
+    python -m tools.experiments.exact_state task=fetch/pick-and-place data=data/fetch-pick-and-place
+
+Trains the action prior of `forearm train-heads` on where the object really is and on the joint readings, instead of on
+latents, and follows its likeliest commands on held-out episodes. Where this succeeds and the prior on latents does not,
+the latents are what limits it; where neither does, the data are. A diagnosis: the simulator is asked where things are.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from forearm.agent.agent import Act, Observation
+from forearm.evaluation.closed_loop import run_episodes
+from forearm.evaluation.env_pool import environment
+from forearm.evaluation.manifest import Episode, make_episode
+from forearm.evaluation.protocol import rules_of
+from forearm.evaluation.statistics import wilson
+from forearm.settings import compose as settings
+from forearm.world_model.config import from_mapping
+from forearm.world_model.data import ACTION_KEY, STATE_KEY, Floats, read_dataset
+from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, train_prior
+from forearm.world_model.heads.trajectories import Trajectories
+
+OBJECT = "object_position"
+PRIOR = {"slow": 3, "moved": 0.1, "horizon": 16, "farthest": 60, "width": 512, "depth": 3, "steps": 4000}
+"""Of three numbers, the object's place, three slow features are all; see `PriorConfig`."""
+CHOICES = {"task": "fetch/push", "data": "", "protocol": "rest", "episodes": "50", "seed": "0", "replan_every": "2"}
+
+
+class Imitator:
+    """Follows the prior's likeliest commands, a few at a time.
+
+    Args:
+        prior: of commands, given the object's place and the readings, both normalised as `scale` says.
+        envs: asked where the object is, one for each episode.
+        goals: (B, 3), where it shall be (m).
+        scale: mean and deviation of the object's place and of the readings.
+        every: control steps that are carried out of each proposal.
+    """
+
+    def __init__(self, prior: ActionPrior, envs: Sequence[Any], goals: np.ndarray, scale: "Scale", every: int) -> None:
+        self._prior, self._envs, self._scale, self._every = prior, envs, scale, every
+        self._goals = scale.place(goals)
+        self._plans: list[np.ndarray] = []
+
+    def reset(self, goals: Sequence[np.ndarray], seeds: Sequence[int]) -> None:
+        """Begin episodes; the goal frames are not looked at."""
+        self._plans = [np.zeros((0, self._prior.action_dim)) for _ in goals]
+
+    @torch.inference_mode()
+    def act(self, observations: Sequence[Observation | None]) -> list[Act | None]:
+        """The next action of each episode."""
+        actions: list[Act | None] = []
+        for b, seen in enumerate(observations):
+            if seen is None:
+                actions.append(None)
+                continue
+            if not len(self._plans[b]):
+                place = self._scale.place(self._envs[b].positions()[OBJECT])
+                state = torch.cat([place, self._scale.readings(seen["proprio"])])
+                commands = self._prior(state[None], self._goals[b][None])[0][0]
+                self._plans[b] = commands.clamp(-1.0, 1.0).double().numpy()[: self._every]
+            actions.append(Act(self._plans[b][0], None, False))
+            self._plans[b] = self._plans[b][1:]
+        return actions
+
+
+class Scale:
+    """Mean and deviation of places and readings, so that all are of size 1."""
+
+    def __init__(self, places: Floats, readings: Floats) -> None:
+        self._of = [(values.mean(0), values.std(0) + 1e-4) for values in (places, readings)]
+
+    def place(self, values: np.ndarray) -> torch.Tensor:
+        """Of the object, (..., 3) m."""
+        return self._scaled(0, values)
+
+    def readings(self, values: np.ndarray) -> torch.Tensor:
+        """Of the joints, (..., P)."""
+        return self._scaled(1, values)
+
+    def _scaled(self, which: int, values: np.ndarray) -> torch.Tensor:
+        mean, deviation = self._of[which]
+        return torch.as_tensor((np.asarray(values) - mean) / deviation, dtype=torch.float32)
+
+
+def main(words: Sequence[str]) -> int:
+    """Train, run, and print success with its Wilson interval; returns 0, or 2 for words that make no sense."""
+    chosen, sizes = dict(CHOICES), dict(PRIOR)
+    for word in words:
+        key, _, value = word.partition("=")
+        name = key.removeprefix("prior.")
+        if key in chosen:
+            chosen[key] = value
+        elif name != key and name in PriorConfig.__dataclass_fields__:
+            sizes[name] = type(getattr(PriorConfig, name))(value)
+        else:
+            print(f"unknown word '{word}': expected one of {', '.join(chosen)} or prior.KEY", file=sys.stderr)
+            return 2
+    task = settings.load("compare", [f"task={chosen['task']}"]).one("task")
+    protocol = settings.load("compare", [f"protocol={chosen['protocol']}"]).one("protocol")
+    rules, count = rules_of(protocol, task), int(chosen["episodes"])
+    recorded = read_dataset(Path(chosen["data"] or f"data/{chosen['task'].replace('/', '-')}"))
+    each = [recorded.numbers(episode) for episode in range(len(recorded))]  # no frame is decoded
+    places, readings, actions = (np.concatenate([one[key] for one in each]) for key in (OBJECT, STATE_KEY, ACTION_KEY))
+    scale = Scale(places, readings)
+    left = np.concatenate([np.arange(len(one[ACTION_KEY]) - 1, -1, -1) for one in each])
+    data = Trajectories(
+        scale.place(places), torch.from_numpy(actions), torch.from_numpy(left), scale.readings(readings)
+    )
+    prior, _ = train_prior(data, from_mapping(PriorConfig, sizes), int(chosen["seed"]))
+    solved = 0
+    for at in range(0, count, 10):
+        envs = [environment(task["name"], task["camera"], 64, b) for b in range(min(10, count - at))]
+        episodes = [make_episode(envs[0], int(chosen["seed"]), at + b, rules) for b in range(len(envs))]
+        goals = np.stack([_goal(envs[0], episode) for episode in episodes])
+        agent = Imitator(prior, envs, goals, scale, int(chosen["replan_every"]))
+        solved += sum(done.success for done in run_episodes(agent, envs, episodes, int(chosen["seed"]), rules=rules))
+    low, high = wilson(solved, count)
+    print(
+        f"{chosen['task']}, {chosen['protocol']}: imitation from the exact state succeeds in "
+        f"{100 * solved / count:.0f} % [{100 * low:.0f}, {100 * high:.0f}] of {count}, from {len(recorded)} episodes"
+    )
+    return 0
+
+
+def _goal(env: Any, episode: Episode) -> np.ndarray:
+    env.restore(np.array(episode.goal_state))
+    return env.positions()[OBJECT].copy()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
