@@ -1,23 +1,25 @@
 """Hooks of mkdocs: pages for the settings, and pages for the files that links lead to outside of docs/.
 
 A link to `../planner/algorithms/cem.py#L79-L86` leads to the file where the repository is browsed. In the site it leads
-to a page with that file, at that line.
+to a page with that file, at the line where the thing that the link names begins.
 """
 
-import os
+import posixpath
 import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_for_filename
 
 from tools.site import settings
-from tools.site.links import LINES, LINK, ROOT, links_of, pages
+from tools.site.links import LINES, LINK, ROOT, Link, expected, links_of, outside_of_blocks, pages
 
 SOURCE = "source"
 """Folder of the site with the files that are linked to."""
-LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".xml": "xml", ".sh": "bash", ".toml": "toml"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -33,30 +35,30 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Links to files outside of docs/ lead to their pages."""
     uri = page.file.src_uri
     source = ROOT / uri.removeprefix(f"{SOURCE}/").removesuffix(".md") if uri.startswith(f"{SOURCE}/") else None
-    here = source or Path(config.docs_dir) / uri
+    if source is not None and source.suffix != ".md":
+        return markdown
     docs = Path(config.docs_dir)
+    here = source or docs / uri
 
     def led(found: re.Match[str]) -> str:
-        target = found["target"]
-        if not target or "://" in target:
-            return found[0]
-        path = (here.parent / target).resolve()
+        link = Link(here, found["text"], found["target"], found["anchor"] or "")
+        path = link.path
         inside = docs in path.parents
-        if not path.is_file() or (inside and source is None):
+        if not link.target or "://" in link.target or not path.is_file() or (inside and source is None):
             return found[0]
         wanted = path.relative_to(docs).as_posix() if inside else _page_of(path)
-        lines = LINES.fullmatch(found["anchor"] or "")
-        anchor = f"#__codelineno-0-{lines[1]}" if lines else f"#{found['anchor']}" if found["anchor"] else ""
-        return f"[{found['text']}]({os.path.relpath(wanted, os.path.dirname(uri))}{anchor})"
+        anchor = expected(link) or link.anchor
+        lines = LINES.fullmatch(anchor)
+        anchor = f"L-{lines[1]}" if lines else anchor
+        return f"[{link.text}]({posixpath.relpath(wanted, posixpath.dirname(uri))}{'#' * bool(anchor)}{anchor})"
 
-    parts = re.split(r"(^(?:```|~~~).*?^(?:```|~~~)~*$)", markdown, flags=re.S | re.M)
-    return "".join(part if part.startswith(("```", "~~~")) else LINK.sub(led, part) for part in parts)
+    return outside_of_blocks(markdown, lambda text: LINK.sub(led, text))
 
 
 def _linked(docs: Path) -> set[Path]:
     """Files of the repository, outside of docs/, that its pages lead to; and those to which these lead in turn."""
     found: set[Path] = set()
-    waiting = [page for page in pages(ROOT) if docs in page.parents]
+    waiting = [page for page in pages() if docs in page.parents]
     while waiting:
         for link in links_of(waiting.pop()):
             path = link.path
@@ -77,5 +79,6 @@ def _shown(path: Path) -> str:
     if path.suffix == ".md":
         return text
     name = path.relative_to(ROOT).as_posix()
-    head = f"---\ntitle: {name}\nsearch:\n  exclude: true\nhide:\n  - toc\n---\n\n# `{name}`\n\n"
-    return f'{head}~~~~ {{.{LANGUAGES.get(path.suffix, "text")} linenums="1"}}\n{text}\n~~~~\n'
+    formatter = HtmlFormatter(cssclass="highlight", linenos="inline", lineanchors="L", anchorlinenos=True)
+    code = highlight(text, get_lexer_for_filename(path.name), formatter)
+    return f"---\ntitle: {name}\nsearch:\n  exclude: true\nhide:\n  - toc\n---\n\n# `{name}`\n\n{code}\n"

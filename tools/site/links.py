@@ -10,7 +10,7 @@ import argparse
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>[^)\s#]*)(?:#(?P<anchor>[^)\s]+))?\)")
 MADE = ROOT / "docs" / "reference" / "settings"
 """Pages that are made while the site is built."""
+_BLOCK = re.compile(r"^(```.*?^```\n?)", re.S | re.M)
 LINES = re.compile(r"L(\d+)(?:-L(\d+))?")
 
 
@@ -47,10 +48,15 @@ def pages(root: Path = ROOT) -> list[Path]:
     return [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").rglob("*.md"))]
 
 
+def outside_of_blocks(markdown: str, change: Callable[[str], str]) -> str:
+    """The page with everything changed but its fenced blocks of code."""
+    parts = _BLOCK.split(markdown)
+    return "".join(part if index % 2 else change(part) for index, part in enumerate(parts))
+
+
 def links_of(page: Path) -> Iterator[Link]:
     """Every link of a page to a file, outside of code blocks."""
-    text = re.sub(r"^(```|~~~).*?^\1", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
-    for found in LINK.finditer(text):
+    for found in LINK.finditer(_BLOCK.sub("", page.read_text(encoding="utf-8"))):
         if "://" not in found["target"] and not found["target"].startswith("mailto:"):
             yield Link(page, found["text"], found["target"], found["anchor"] or "")
 
@@ -109,10 +115,13 @@ def main() -> int:
                 continue
             if anchor not in (None, link.anchor):
                 sys.stderr.write(f"{page.name}: `{link.symbol}` is at {anchor}, not {link.anchor}\n")
-                text = text.replace(f"[{link.text}]({link.target}#{link.anchor})", f"[{link.text}]({link.target}#{anchor})")
+                start = f"[{link.text}]({link.target}#"
+                text = text.replace(f"{start}{link.anchor})", f"{start}{anchor})")
                 wrong += not write
         if write:
             page.write_text(text, encoding="utf-8")
+    if wrong:
+        sys.stderr.write("links: 'make format' finds lines again; what is gone must be written anew\n")
     return int(wrong > 0)
 
 

@@ -1,11 +1,17 @@
-"""The reference of all settings: every key with its default and what it means, as the configs say them."""
+"""The reference of all settings: every key with its default, unit and meaning, as the settings describe themselves."""
 
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from forearm.cli.main import COMMANDS
+from forearm.settings import compose
+from tools.site.yaml_settings import keys_of
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 GROUPS = {
@@ -15,72 +21,85 @@ GROUPS = {
     "protocol": "Protocols",
     "robot": "Robots",
 }
+_SCHEMA = "forearm.settings.schema"
 UNITS = {
-    r"\bcontrol steps?\b": "control steps",
+    r"^share\b|: share of\b": "share",
+    r"\b(?:control )?steps? (?:per episode|that an)|\bcontrol steps?\b": "control steps",
     r"\blatent steps?\b": "latent steps",
-    r"\brad/s\^2": "rad/s²",
-    r"\brad/s\^3": "rad/s³",
-    r"\brad/s\b": "rad/s",
-    r"\bm/s\^2": "m/s²",
-    r"\bm/s\^3": "m/s³",
-    r"\bm/s\b": "m/s",
-    r"\brad or m\b": "rad or m",
-    r"^(?:box )?in m\b|^m\b|\.\.\. in m\b|\bin m\b": "m",
+    r"\bsteps? (?:from|until|of Adam)\b|\boptimiser steps\b|\bsteps to the\b": "steps",
+    r"\brad/s\^3|\bm/s\^3": "rad/s³ or m/s³",
+    r"\brad/s\^2|\bm/s\^2": "rad/s² or m/s²",
+    r"\brad/s\b|\bm/s\b": "rad/s or m/s",
+    r"\brad or m\b|\bm or rad\b|\brad \(joints|\bjoints that turn\b": "rad or m",
+    r"\bin ms\b": "ms",
+    r"\bKiB\b": "KiB",
     r"\bdegrees\b": "degrees",
     r"\bpixels\b": "pixels",
-    r"^s\b": "s",
+    r"\bcommands a second\b|\bpoints a second\b": "1/s",
+    r"^m\b|\bin m\b": "m",
+    r"^s\b|\bin s\b|\bseconds\b": "s",
     r"\bin rad\b|^rad\b": "rad",
+    r"\bcommand units\b|\bhalves of (?:a command|an action)'s range\b": "halves of a command's range",
+    r"\bstandard deviations?\b": "standard deviations",
+    r"\bas a share\b|\bshares?\b|\bfraction\b": "share",
 }
-"""What a comment says to what the unit column shows."""
-BY_KEY = {"deadline_ms": "ms", "angle_deg": "degrees", "max_message_kib": "KiB", "position_m": "m", "rest_tolerance_m": "m"}
-_LINE = re.compile(r"^(?P<indent> *)(?P<key>[\w-]+):(?:\s+(?P<value>[^#\n]*?))?\s*(?:#\s*(?P<meaning>.*))?$")
+"""What a meaning says to what the column of units shows; the first that fits."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """One setting: its dotted name, default as YAML writes it, unit ("" for none) and meaning."""
+    """One setting: its dotted name, type, default as YAML writes it, unit ("" for none) and meaning."""
 
     name: str
+    type: str
     default: str
     unit: str
     meaning: str
 
 
-def keys_of(path: Path) -> Iterator[Key]:
-    """Every setting of a config file, in its order; a key that holds others gives a row without a default."""
-    parents: list[tuple[int, str]] = []
-    in_defaults = False
-    for line in path.read_text(encoding="utf-8").splitlines():
-        found = _LINE.match(line)
-        if line.startswith("defaults:"):
-            in_defaults = True
-            continue
-        if not found or (in_defaults and line.startswith("  ")):
-            continue
-        in_defaults = False
-        indent, key = len(found["indent"]), found["key"]
-        while parents and parents[-1][0] >= indent:
-            parents.pop()
-        name = ".".join([*(parent for _, parent in parents), key])
-        value, meaning = (found["value"] or "").strip(), (found["meaning"] or "").strip()
-        parents.append((indent, key))
-        if value or meaning:
-            yield Key(name, value, unit_of(key, meaning), meaning)
+def pages() -> dict[str, str]:
+    """Markdown of each page of the reference, by its name."""
+    return {"commands": _commands()} | {group: _group(group, title) for group, title in GROUPS.items()}
 
 
-def unit_of(key: str, meaning: str) -> str:
-    """The unit of a setting, "" for a number without one, a name or a truth value."""
-    if key in BY_KEY:
-        return BY_KEY[key]
+def keys(config: str) -> list[Key]:
+    """Every setting of a command (`plan`) or of an option (`planner=cem`), but the name of an option."""
+    group, _, name = config.partition("=")
+    if find_spec(_SCHEMA) is None:
+        path = CONFIGS / group / f"{name}.yaml" if name else CONFIGS / f"{config}.yaml"
+        told = [(key, "", default, meaning) for key, default, meaning in keys_of(path)]
+    else:
+        described = import_module(_SCHEMA).keys(f"{group}={_example(group, name)}" if name else config)
+        prefix = f"{group}." if name else ""
+        told = [(key.name.removeprefix(prefix), key.type, _text(key.default), key.meaning) for key in described]
+    found: list[Key] = []
+    for key, kind, default, meaning in told:
+        alike = found and re.search(r"\balike$", meaning)
+        unit = found[-1].unit if alike else unit_of(kind, default, meaning)
+        found.append(Key(key, kind, default, unit, meaning))
+    return [key for key in found if not (name and key.name == "name")]
+
+
+def unit_of(kind: str, default: str, meaning: str) -> str:
+    """The unit of a setting's numbers; "" for a number without one, a name or a truth value."""
+    if not re.search(r"int|float|any|^$", kind) or default in ("true", "false"):
+        return ""
     return next((unit for pattern, unit in UNITS.items() if re.search(pattern, meaning)), "")
 
 
-def pages() -> dict[str, str]:
-    """Markdown of each page of the reference, by its name."""
-    found = {"commands": _commands()}
-    for group, title in GROUPS.items():
-        found[group] = _group(group, title)
-    return found
+def _example(group: str, name: str) -> str:
+    """A task that has no file of its own, in place of what all tasks of its benchmark share."""
+    if not name.endswith("/_any"):
+        return name
+    own = {path.relative_to(CONFIGS / group).with_suffix("").as_posix() for path in (CONFIGS / group).rglob("*.yaml")}
+    folder = name.removesuffix("_any")
+    return next(option for option in compose.options(group) if option.startswith(folder) and option not in own)
+
+
+def _text(default: Any) -> str:
+    if default == "???":
+        return "must be given"
+    return default if isinstance(default, str) else json.dumps(default, ensure_ascii=False)
 
 
 def _commands() -> str:
@@ -88,19 +107,21 @@ def _commands() -> str:
     lines = [
         "# Settings of the commands",
         "",
-        "Every setting is a word `key=value` on the command line. This page is made from the configs themselves.",
+        "Every setting is a word `key=value` on the command line.",
+        "This page is made from the settings themselves.",
         "",
-        "A command's own settings are named as they stand here. Those of a group carry its name: `planner.samples=200`.",
+        "A command's own settings are named as they stand here.",
+        "Those of a group carry its name: `planner.samples=200`.",
     ]
     for name, command in COMMANDS.items():
         if not command.config:
             continue
-        chosen = _defaults_of(CONFIGS / f"{command.config}.yaml")
         lines += ["", f"## `forearm {name}`", "", f"{command.summary[0].upper()}{command.summary[1:]}.", ""]
+        chosen = _defaults_of(CONFIGS / f"{command.config}.yaml")
         if chosen:
             named = ", ".join(f"[`{group}`]({group}.md) (`{option}`)" for group, option in chosen)
             lines += [f"Groups, and what is chosen by default: {named}.", ""]
-        lines += _table(keys_of(CONFIGS / f"{command.config}.yaml"))
+        lines += _table(keys(command.config))
     return "\n".join(lines) + "\n"
 
 
@@ -112,44 +133,34 @@ def _defaults_of(path: Path) -> list[tuple[str, str]]:
 def _group(group: str, title: str) -> str:
     """The page of one group: what each option is, then each option's settings."""
     files = sorted((CONFIGS / group).rglob("*.yaml"), key=lambda path: (path.parent != CONFIGS / group, path))
-    lines = [
-        f"# {title}",
-        "",
-        f"`{group}=NAME` chooses one of these. Its settings are `{group}.KEY=VALUE`.",
-        "",
-        "| name | what it is |",
-        "|---|---|",
-    ]
-    for path in files:
-        lines.append(f"| [`{_name(path, group)}`](#{_slug(path, group)}) | {_cell(_says(path))} |")
+    names = [path.relative_to(CONFIGS / group).with_suffix("").as_posix() for path in files]
+    lines = [f"# {title}", "", f"`{group}=NAME` chooses one of these. Its settings are `{group}.KEY=VALUE`.", ""]
+    lines += ["| name | what it is |", "|---|---|"]
+    for name, path in zip(names, files, strict=True):
+        lines.append(f"| [`{_shown(name)}`](#{_slug(name)}) | {_cell(_says(path))} |")
     shown: dict[str, Key] = {}
-    for path in files:
-        keys = [key for key in keys_of(path) if key.name != "name"]
-        new = [key for key in keys if key.name not in shown]
-        changed = [key for key in keys if key.name in shown and key.default != shown[key.name].default]
-        lines += ["", f"## `{_name(path, group)}` {{ #{_slug(path, group)} }}", "", _says(path), ""]
+    for name, path in zip(names, files, strict=True):
+        here = keys(f"{group}={name}")
+        new = [key for key in here if key.name not in shown]
+        changed = [key for key in here if key.name in shown and key.default != shown[key.name].default]
+        lines += ["", f"## `{_shown(name)}` {{ #{_slug(name)} }}", "", _says(path), ""]
         if new and shown:
             lines += ["Settings of its own:", ""]
-        if new:
-            lines += _table(new)
+        lines += _table(new) if new else []
         if changed:
-            if new:
-                lines += [""]
-            lines += [f"Where it differs from `{_name(files[0], group)}` and the others before it:", "", *_table(changed)]
+            lines += ["", "Other defaults than above:", "", *_table(changed)]
         if not new and not changed:
-            lines += ["As above."]
-        for key in new:
-            shown[key.name] = key
+            lines += ["All settings are as above."]
+        shown |= {key.name: key for key in new}
     return "\n".join(lines) + "\n"
 
 
-def _name(path: Path, group: str) -> str:
-    name = path.relative_to(CONFIGS / group).with_suffix("").as_posix()
+def _shown(name: str) -> str:
     return name.replace("_any", "…")
 
 
-def _slug(path: Path, group: str) -> str:
-    return "option-" + re.sub(r"[^a-z0-9]+", "-", path.relative_to(CONFIGS / group).with_suffix("").as_posix().lower())
+def _slug(name: str) -> str:
+    return "option-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
 def _says(path: Path) -> str:
@@ -166,7 +177,8 @@ def _table(keys: Iterable[Key]) -> list[str]:
     lines = ["| key | default | unit | meaning |", "|---|---|---|---|"]
     for key in keys:
         default = f"`{_cell(key.default)}`" if key.default else ""
-        lines.append(f"| `{key.name}` | {default} | {key.unit} | {_cell(key.meaning)} |")
+        kind = f" *({_cell(key.type)})*" if key.type else ""
+        lines.append(f"| `{key.name}` | {default} | {key.unit} | {_cell(key.meaning)}{kind} |")
     return lines
 
 
