@@ -79,6 +79,8 @@ def _shown(path: Path) -> str:
     if path.suffix == ".md":
         return text
     name = path.relative_to(ROOT).as_posix()
-    formatter = HtmlFormatter(cssclass="highlight", linenos="inline", lineanchors="L", anchorlinenos=True)
+    formatter = HtmlFormatter(
+        cssclass="highlight", linenos="inline", lineanchors="L", anchorlinenos=True, wrapcode=True
+    )
     code = highlight(text, get_lexer_for_filename(path.name), formatter)
     return f"---\ntitle: {name}\nsearch:\n  exclude: true\nhide:\n  - toc\n---\n\n# `{name}`\n\n{code}\n"
