@@ -5,15 +5,16 @@ from typing import Any
 import gymnasium
 
 from forearm.envs.arm.env import CAMERAS, ArmEnv
-from forearm.envs.arm.skills import SKILLS, Skill, expert, explorer
+from forearm.envs.arm.skills import SKILLS, Skill
 from forearm.envs.arm.tasks import TASKS, Scene, Task
 from forearm.envs.benchmarks.catalog import BENCHMARKS
-from forearm.envs.contract import Environment, Policy
+from forearm.envs.contract import Environment, Policy, expert, explorer
 from forearm.envs.holding import Still
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.registry import MissingExtra, check_installed, make, names, register_environments
 from forearm.envs.rendering import RenderingUnavailable, View, working_backend
 from forearm.envs.true_dynamics import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
+from forearm.errors import InputError
 
 __all__ = [
     "BENCHMARKS",
@@ -56,7 +57,7 @@ def register(task: Task, skill: Skill | None = None) -> None:
         ValueError: another task has the same name.
     """
     if TASKS.get(task.name, task) is not task:
-        raise ValueError(f"a task named '{task.name}' is already there: give yours another name")
+        raise InputError(f"a task named '{task.name}' is already there: give yours another name")
     TASKS[task.name] = task
     if skill is not None:
         SKILLS[task.name] = skill

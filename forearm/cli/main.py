@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from forearm.errors import ForearmError, did_you_mean, one_line, user_message
+from forearm.errors import ForearmError, debugging, did_you_mean, one_line, user_message
 
 DEFECT = 1
 USER_ERROR = 2
@@ -159,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if os.environ.get("FOREARM_DEBUG", "") not in ("", "0"):
+        if debugging():
             raise
         message = user_message(error)
         if message is None:
