@@ -15,8 +15,8 @@ TESTED_ELSEWHERE = {"docs/own_environment.md": "test_own_environment.py", "docs/
 """Pages whose blocks need more than to be run."""
 RUN = [name for name in PAGES if blocks(PAGES[name], "python") and name not in TESTED_ELSEWHERE]
 LONGER = {
-    "docs/adapters.md", "docs/benchmarks.md", "docs/diagnose.md", "docs/experiments.md",
-    "docs/reliability.md", "docs/results.md", "docs/robots.md",
+    "docs/adapters.md", "docs/benchmarks.md", "docs/experiments.md",
+    "docs/reliability.md", "docs/results.md",
 }  # fmt: skip
 """Pages for those who look closely, with sentences of more than 25 words; no other page may join them."""
 MODULE = re.compile(r"`(forearm(?:\.[a-z_]\w*)+(?:\.[A-Z]\w*)?)(?:\([^`]*\))?`")
