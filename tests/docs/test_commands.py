@@ -20,7 +20,12 @@ def own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOREARM_CONFIGS", str(tmp_path))
 
 
-@pytest.mark.parametrize("page", LINES)
+REFUSED = pytest.mark.xfail(
+    strict=True, reason="samples=null and iterations=null are refused, though they have a meaning"
+)
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, marks=REFUSED if "diagnose" in page else ()) for page in LINES])
 def test_every_command_of_a_page_is_taken(page: str) -> None:
     for words in LINES[page]:
         line = " ".join(["forearm", *words])
