@@ -20,9 +20,7 @@ def own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOREARM_CONFIGS", str(tmp_path))
 
 
-REFUSED = pytest.mark.xfail(
-    strict=True, reason="samples=null and iterations=null are refused, though they have a meaning"
-)
+REFUSED = pytest.mark.xfail(strict=True, reason="samples=null is refused, though it has a meaning")
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, marks=REFUSED if "diagnose" in page else ()) for page in LINES])
