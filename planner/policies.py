@@ -23,7 +23,11 @@ from forearm.planner.sampling.noise import Noise
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig:
-    """`horizon`: how many control steps of commands are given at once. Raises `ValueError` below 1."""
+    """Settings of every policy; raises `ValueError` when they cannot be.
+
+    Attributes:
+        horizon: control steps of commands that are given at once.
+    """
 
     horizon: int = 1
 
@@ -34,7 +38,11 @@ class PolicyConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class HoldConfig(PolicyConfig):
-    """`command`: what to repeat, in the units of the commands, one number or one per action dimension."""
+    """Settings of `hold`.
+
+    Attributes:
+        command: what to repeat, in the units of the commands; a number, or one per action dimension.
+    """
 
     command: float | tuple[float, ...] = 0.0
 

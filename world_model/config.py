@@ -86,7 +86,7 @@ class ModelConfig:
     resolution: int = 64
     patch: int = 4
     standardize: bool = False
-    latent_dim: int = 128
+    latent_dim: int = 64
     width: int = 32
     depth: int = 1
     history: int = 3
@@ -181,16 +181,16 @@ class TrainConfig:
     """
 
     steps: int = 6000
-    batch: int = 128
-    learning_rate: float = 5e-4
+    batch: int = 64
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-4
-    warmup: int = 200
+    warmup: int = 100
     clip: float = 1.0
     validation: float = 0.05
     share: float = 1.0
     every: int = 1
-    validate_every: int = 500
-    save_every: int = 500
+    validate_every: int = 250
+    save_every: int = 250
     seed: int = 0
     precision: str = "auto"
     accumulate: int = 1

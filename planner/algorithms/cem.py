@@ -33,9 +33,10 @@ from forearm.planner.search.planner import Planner
 class CEMConfig(GaussianConfig):
     """Settings of CEM.
 
-    `elites`: how many of the best candidates the Gaussian is fitted to. `alpha`: momentum, the share of
-    the old mean and standard deviation that is kept in each update, in [0, 1). `keep_fraction`: share of
-    the elites that stay in the running, with their known costs, in the next iteration.
+    Attributes:
+        elites: best candidates that the Gaussian is fitted to.
+        alpha: momentum: share of the old mean and standard deviation kept in an update, in [0, 1).
+        keep_fraction: share of the elites that stay, with their known costs, for the next iteration.
     """
 
     elites: int = 16

@@ -38,10 +38,13 @@ def blas() -> Any:
 class CMAESConfig(SearchConfig):
     """Settings of CMA-ES.
 
-    `initial_std`: the first spread, in halves of a command's range, one number or one per action dimension.
-    `diagonal` learns variances only, which is faster where there are many variables.
+    Attributes:
+        initial_std: first standard deviation, in halves of a command's range; a number, or one per action dimension.
+        diagonal: learn variances only, which is faster where there are many variables.
     """
 
+    samples: int = 16
+    iterations: int = 32
     initial_std: float | tuple[float, ...] = 0.5
     diagonal: bool = False
 

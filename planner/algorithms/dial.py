@@ -28,7 +28,12 @@ class DIALConfig(GaussianConfig):
 
     In iteration i of N and variable v of V the spread is `initial_std` times
     exp(-i / (`beta_iterations` N) - (V - 1 - v) / (`beta_horizon` V)), at least `min_std`: small betas anneal
-    hard, large ones hardly. `temperature` is in standard deviations of the candidates' costs.
+    hard, large ones hardly.
+
+    Attributes:
+        temperature: in standard deviations of the candidates' costs; small follows the few best.
+        beta_iterations: how slowly the noise shrinks over the iterations.
+        beta_horizon: how slowly it shrinks from the end of the horizon to its beginning.
     """
 
     min_std: float | tuple[float, ...] = 0.0

@@ -34,10 +34,14 @@ PASSES = 3
 class GaussNewtonConfig(SearchConfig):
     """Settings of Gauss-Newton.
 
-    `samples` counts the best sequence so far, a step for each of `DAMPINGS`, small changes, and random sequences
-    around the best for the rest. Small changes are `directions`, or as many as there are variables; fewer than those
-    are the smoothest along time, among which the step is then sought. `perturbation` is the size of a change, in
-    halves of a command's range. `initial_std` and `noise_beta` are of the random sequences.
+    Attributes:
+        samples: per iteration: the best sequence so far, a step for each of `DAMPINGS`, small changes, and random
+            sequences around the best for the rest.
+        directions: small changes, one per variable at most; fewer are the smoothest along time, among which the step is
+            then sought.
+        perturbation: size of a change, in halves of a command's range.
+        initial_std: of the random sequences, in halves of a command's range; a number, or one per action dimension.
+        noise_beta: exponent of their spectrum along time; 0 is white.
     """
 
     samples: int = 64

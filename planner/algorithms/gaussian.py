@@ -25,9 +25,11 @@ class Gaussian(Distribution):
 class GaussianConfig(SearchConfig):
     """Settings of a search that samples a Gaussian.
 
-    `initial_std` and `min_std` are standard deviations as fractions of half the range of a command, one
-    number or one per action dimension; between bounds of -1 and 1 they are simply standard deviations.
-    `noise_beta` is the exponent of the noise's spectrum along time (0 is white).
+    Attributes:
+        initial_std: first standard deviation, in halves of a command's range; a number, or one per action dimension.
+            Between bounds of -1 and 1 it is simply a standard deviation.
+        min_std: the least that it shrinks to, alike.
+        noise_beta: exponent of the noise's spectrum along time; 0 is white.
     """
 
     initial_std: float | tuple[float, ...] = 0.5

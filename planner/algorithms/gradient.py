@@ -25,19 +25,27 @@ from forearm.planner.search.planner import Planner, SearchConfig
 class GradientConfig(SearchConfig):
     """Settings of gradient descent.
 
-    `samples` counts the best sequence so far and the starts: the proposal, and perturbations of it with noise of
-    `initial_std` and exponent `noise_beta`. After every `halve_every` iterations the worse half of them is given up
-    (None: never), down to `halve_to` of them, as in successive halving (Jamieson and Talwalkar, AISTATS 2016): many
-    starts find a good valley, few are needed in it. `iterations` rollouts leave time for one step fewer.
-    `learning_rate` is Adam's, in halves of a command's range, and goes down to `final_rate` times itself along a
-    cosine. `beta1` and `beta2` are Adam's decays, of shorter memory than in training: on a quadratic with 40
-    variables, 31 steps then leave less than a hundredth of the cost that 0.9 and 0.999 leave. `bounds`: `project` onto
-    them after each step, or `tanh` descends on what a hyperbolic tangent squashes between them.
+    The betas have a shorter memory than in training: on a quadratic with 40 variables, 31 steps then leave less than a
+    hundredth of the cost that 0.9 and 0.999 leave.
+
+    Attributes:
+        samples: the best sequence so far, and the starts: the proposal, and perturbations of it.
+        iterations: rollouts, which leave time for one step fewer.
+        halve_every: iterations after which the worse half of the starts is given up, again and again, as in successive
+            halving (Jamieson and Talwalkar, AISTATS 2016): many find a good valley, few are needed in it. None: never.
+        halve_to: starts that are never given up.
+        learning_rate: Adam's, in halves of a command's range.
+        final_rate: share of it that is left in the last step, at the end of a cosine.
+        beta1: decay of Adam's memory of gradients.
+        beta2: decay of Adam's memory of their squares.
+        bounds: `project` onto them after each step, or `tanh`: descend on what a hyperbolic tangent squashes between.
+        initial_std: of the starts, in halves of a command's range; a number, or one per action dimension.
+        noise_beta: exponent of the starts' spectrum along time; 0 is white.
     """
 
-    samples: int = 16
+    samples: int = 33
     iterations: int = 32
-    halve_every: int | None = None
+    halve_every: int | None = 3
     halve_to: int = 2
     learning_rate: float = 0.2
     final_rate: float = 0.1

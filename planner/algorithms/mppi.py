@@ -33,11 +33,12 @@ TINY = 1e-18
 class MPPIConfig(GaussianConfig):
     """Settings of MPPI.
 
-    `temperature` is in standard deviations of the candidates' costs, so that it means the same whatever the
-    costs' scale: 1 weighs mildly, 0.1 follows the few best. `adapt_std` fits the spread to the weighted
-    candidates after each iteration; without it the spread stays as it began. `control_cost`, in [0, 1], is the
-    paper's 1 - alpha: how much the mean's own distance from the middle of the bounds, the command at rest,
-    speaks against candidates that lie further out. 0 forgets it, as most implementations do.
+    Attributes:
+        temperature: in standard deviations of the candidates' costs, whatever their scale: 1 weighs mildly, 0.1 follows
+            the few best.
+        adapt_std: fit the spread to the weighted candidates after each iteration; else it stays as it began.
+        control_cost: the paper's 1 - alpha, in [0, 1]: how much the mean's own distance from the middle of the bounds,
+            the command at rest, speaks against candidates that lie further out. 0 forgets it, as most implementations.
     """
 
     temperature: float = 0.4

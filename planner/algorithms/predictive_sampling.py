@@ -20,8 +20,9 @@ from forearm.planner.search.planner import Planner, SearchConfig
 class PredictiveSamplingConfig(SearchConfig):
     """Settings of predictive sampling.
 
-    `std`: of the perturbation, in halves of a command's range, one number or one per action dimension.
-    `noise_beta`: exponent of its spectrum along time.
+    Attributes:
+        std: of the perturbation, in halves of a command's range; a number, or one per action dimension.
+        noise_beta: exponent of its spectrum along time; 0 is white.
     """
 
     std: float | tuple[float, ...] = 0.25

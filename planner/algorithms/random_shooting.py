@@ -22,9 +22,10 @@ from forearm.planner.search.planner import Distribution, Planner, SearchConfig
 class RandomShootingConfig(SearchConfig):
     """Settings of random shooting.
 
-    `distribution`: `uniform` between the bounds, or `gaussian` around their middle with `initial_std`
-    (fraction of half the range of a command, one number or one per action dimension) and noise of
-    exponent `noise_beta`.
+    Attributes:
+        distribution: `uniform` between the bounds, or `gaussian` around their middle.
+        initial_std: of `gaussian`, in halves of a command's range; a number, or one per action dimension.
+        noise_beta: exponent of its spectrum along time; 0 is white.
     """
 
     distribution: str = "uniform"

@@ -14,26 +14,31 @@ BEST, MEAN = EXECUTED = ("best", "mean")
 class SearchConfig:
     """Settings of every planner; raises `ValueError` when they contradict each other.
 
-    `horizon` is in control steps. `samples` is the number of candidates per iteration and problem,
-    candidate 0 (the current mean) included. `action_repeat` is the number of control steps that one
-    command is held. `deadline_ms`, if given, ends the search after the iteration beyond which it
-    would be missed. `warm_start` says whether the previous plan is the first proposal of the next.
-
-    `knots`: None searches every command; a number of knots, or their times in seconds from the start of
-    the plan, searches a curve of that `interpolation` (`zero`, `linear`, `cubic`) instead. `tolerance`, if
-    given, ends a search that has converged: an iteration added at most this share of all that was gained
-    since the first, and it looks no further than `spread_tolerance`: its spread is at most that, in halves of
-    a command's range, or its candidates' costs lie at most that share as far above the best as in the first
-    iteration (which dimensions without any effect do not hold up).
-    `prior_share` of the candidates come from the planner's proposals. `polish` steps of Adam through the
-    model, with steps of `polish_rate` halves of a command's range, refine the best candidate at the end.
-    `execute`: whether a plan's commands are the `best` candidate seen, or the `mean` on which the search ended, which
-    is less exposed to what a learned model is wrong about.
+    Attributes:
+        horizon: control steps looked ahead.
+        samples: candidates per iteration and problem, candidate 0 (the current mean) included.
+        iterations: rounds of candidates.
+        action_repeat: control steps that a searched command is held.
+        deadline_ms: stop after the iteration beyond which this, in ms, would be missed; None: never.
+        warm_start: begin from the previous plan, shifted in time.
+        knots: a number of knots over the horizon, or their times in seconds, whose curve is searched; None: every
+            command is.
+        interpolation: of the curve through the knots: `zero`, `linear` or `cubic`.
+        tolerance: stop when an iteration adds at most this share of the gain since the first, and the search looks no
+            further than `spread_tolerance`; None: never.
+        spread_tolerance: the spread, in halves of a command's range, or the height of the candidates' costs above the
+            best, as a share of that in the first iteration, at which a search has converged. Dimensions without any
+            effect do not hold it up.
+        prior_share: share of the candidates drawn from proposals, the previous plan if there are no others.
+        polish: steps of Adam through the model from the best candidate at the end.
+        polish_rate: their length, in halves of a command's range.
+        execute: `best` carries out the best candidate seen; `mean`, where the search ended, as most papers on MPPI and
+            CEM do, is less exposed to what a learned model is wrong about.
     """
 
     horizon: int = 10
     samples: int = 128
-    iterations: int = 5
+    iterations: int = 4
     action_repeat: int = 1
     deadline_ms: float | None = None
     warm_start: bool = True
