@@ -6,6 +6,7 @@ Only the sub-command that was asked for is imported, so `forearm --help` is quic
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,7 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
             epilog="examples:\n" + "\n".join(f"  {example}" for example in command.examples),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        sub.add_argument("settings", nargs="*", metavar="key=value", help="settings; defaults stand in configs/")
+        sub.add_argument("settings", nargs="*", metavar="key=value", help="settings; COMMAND --help shows them")
     return parser
 
 
@@ -198,22 +199,22 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _print_help(parser: argparse.ArgumentParser, name: str) -> None:
-    """A sub-command's help, with every setting, its default and what it means, taken from its config file."""
+    """A sub-command's help, with every setting, its default and what it means."""
     from importlib.resources import files
+
+    from forearm.settings.schema import keys
+    from forearm.settings.words import written
 
     _say(f"usage: forearm {name} [key=value ...]\n\n{COMMANDS[name].summary}\n\nexamples:")
     for example in COMMANDS[name].examples:
         _say(f"  {example}")
-    text = (files("forearm.configs") / f"{COMMANDS[name].config}.yaml").read_text(encoding="utf-8")
-    lines = text.splitlines()
-    start = lines.index("  - _self_") + 1
-    groups = [line.strip("- ").partition(":") for line in lines[lines.index("defaults:") + 1 : start - 1]]
     _say("\nsettings and their defaults:")
-    for group, _, default in groups:
-        _say(f"  {group}: {default.strip()}    # its own settings: {group}.KEY=VALUE, see configs/{group}/")
-    for line in lines[start:]:
-        if line.strip():
-            _say(f"  {line}")
+    text = (files("forearm.configs") / f"{COMMANDS[name].config}.yaml").read_text(encoding="utf-8")
+    for group, default in re.findall(r"^  - (\w+): (\S+)$", text, re.M):
+        _say(f"  {group}: {default}    # its own settings: {group}.KEY=VALUE, see configs/{group}/")
+    for key in keys(name):
+        setting = f"{key.name}: {written(key.default)}"
+        _say(f"  {setting:<24}  # {key.meaning.replace('`', '')}")
 
 
 def _say(text: str) -> None:

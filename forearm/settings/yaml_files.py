@@ -34,7 +34,7 @@ def compose(command: str, choices: Mapping[str, str], folders: Sequence[Path]) -
 
     overrides = [f"{group}={QuotedString(name, Quote.single).with_quotes()}" for group, name in choices.items()]
     with _LOCK, _rules():
-        search = create_config_search_path("pkg://configs")
+        search = create_config_search_path("pkg://forearm.configs")
         for folder in folders:
             # Before the last one, which Hydra keeps for schemas.
             search.get_path().insert(-1, type(search.get_path()[-1])("own", f"file://{folder}"))

@@ -106,10 +106,12 @@ def test_the_hydra_of_a_program_around_us_stays_as_it_is() -> None:
 from hydra import compose, initialize_config_module, version
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-import forearm.settings as settings
-with initialize_config_module("configs", version_base="1.2", job_name="host"):
+import forearm
+from forearm.settings import compose as settings
+with initialize_config_module("forearm.configs", version_base="1.2", job_name="host"):
     before = GlobalHydra.instance().hydra, version.getbase()
     settings.load("plan", ["task=push"])
+    forearm.load("push")
     assert (GlobalHydra.instance().hydra, version.getbase()) == before
     assert compose("run", return_hydra_config=True).hydra.job.name == "host"
 assert not GlobalHydra.instance().is_initialized()
