@@ -42,7 +42,7 @@ test-mujoco4: setup gl ## the simulators' tests beside MuJoCo 4, in an environme
 test-oldest: setup gl ## the tests beside the oldest releases that are allowed, in an environment of their own
 	@scripts/setup_oldest.sh
 	@$(ONE_THREAD) .venv-oldest/bin/python -m pytest -n '$(TEST_WORKERS)' --dist loadfile \
-	    tests/planner tests/world_model tests/envs tests/control tests/serve tests/forearm tests/test_own_environment.py $(TEST_ARGS)
+	    tests/planner tests/world_model tests/envs tests/control tests/serve tests/forearm tests/tools tests/test_own_environment.py $(TEST_ARGS)
 
 bench: setup-run gl ## time the planners beside other projects' (BENCH_ARGS=--quick: in two minutes), write docs/benchmarks.md
 	@scripts/setup_bench.sh

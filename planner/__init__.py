@@ -1,11 +1,61 @@
-"""Planners: choose commands by imagining what each would lead to. Knows no pixels, no simulator and no
-checkpoints.
+"""Planners: choose commands by imagining what each would lead to. Knows no pixels, no simulator and no checkpoints.
 
-    planner = make_planner("cem", horizon=10, samples=128)
-    plans = planner.plan(problem, generators)
+A `Problem` names a `Dynamics` (what would happen), an `Objective` (how good that is), a start and bounds. A planner
+makes a `Plan` of each of its problems, with a random stream for each:
 
-A `Problem` names a `Dynamics` (what would happen) and an `Objective` (how good that is). Each `Plan` is a
-document.
+    >>> import torch
+    >>> from forearm.planner import LatentDistance, Problem, make_planner
+    >>> class Drift:
+    ...     def rollout(self, state, actions):  # (B, D) and (B, K, H, A) to (B, K, H, D)
+    ...         return state[:, None, None] + 0.1 * actions.cumsum(dim=2)
+    >>> goal, start = torch.tensor([[0.3, -0.2]]), torch.zeros(1, 2)
+    >>> problem = Problem(Drift(), LatentDistance(goal), start, low=[-1, -1], high=[1, 1], batch=1, control_period=0.1)
+    >>> planner, stream = make_planner("cem", horizon=10), torch.Generator().manual_seed(0)
+    >>> [plan] = planner.plan(problem, [stream])
+    >>> plan.actions.shape, plan.cost < 0.001
+    ((10, 2), True)
+
+The next plan begins where this one is after some control steps; a plan is also a document, to be kept as JSON:
+
+    >>> from forearm.planner import Plan
+    >>> [later] = planner.plan(problem, [stream], previous=[plan], elapsed_steps=1)
+    >>> Plan.from_json(later.to_json()) == later
+    True
+
+Whether a model of your own keeps the contract is told in sentences, one for each way in which it does not:
+
+    >>> from forearm.planner import check_dynamics
+    >>> check_dynamics(Drift(), torch.zeros(3, 2), low=[-1, -1], high=[1, 1], batch=3, gradients=True)
+    []
+
+A planner of your own is three methods; bounds, warm start, deadlines and bad costs are the base loop's business:
+
+    >>> from forearm.planner import Distribution, Planner, SearchConfig
+    >>> class Uniform(Planner[Distribution, SearchConfig]):
+    ...     name, config_type = "uniform", SearchConfig
+    ...     def initial(self, space, mean):
+    ...         return Distribution(mean)
+    ...     def sample(self, dist, space, noise, iteration):
+    ...         shape = (self.config.samples, space.variables, space.dims)
+    ...         return space.low + 2 * space.half_range * noise.uniform(shape, like=space.low)
+    ...     def update(self, dist, space, samples, costs):
+    ...         best = costs.argmin(dim=1)
+    ...         return Distribution(samples[torch.arange(len(best)), best])
+    >>> [plan] = Uniform(SearchConfig(horizon=10, knots=2)).plan(problem, [stream])
+    >>> plan.planner, plan.cost < 0.01
+    ('uniform', True)
+
+What there is, by purpose:
+
+- planners, by name `make_planner` and `PLANNERS`: `CEM`, `ICEM`, `MPPI`, `PredictiveSampling`, `DIAL`, `CMAES`,
+  `GradientDescent`, `GaussNewton`, `RandomShooting`, each with its config;
+- policies, which do not plan, by name `make_policy` and `POLICIES`: `RandomPolicy`, `HoldPolicy`, `PriorPolicy`;
+- costs: `LatentDistance`, `ActionCost`, `UnlikelyLatents`, `TerminalValue`, their `WeightedSum`, and which steps of the
+  horizon count, `OverHorizon` and `Prefix`;
+- candidates from elsewhere than the search: `Proposal`, `PreviousPlan`, of the `Past`;
+- for planners of your own: `Planner`, `SearchConfig`, `Distribution`, `ActionSpace`, `Noise`, `Scores`;
+- for models of your own: `check_dynamics`, `check_objective`, `by_problem` and `products`, which round in a batch as
+  they do alone, and `captured`, which replays rollouts on a GPU.
 """
 
 import time
@@ -20,6 +70,7 @@ from forearm.planner.algorithms.gauss_newton import GaussNewton, GaussNewtonConf
 from forearm.planner.algorithms.gradient import GradientConfig, GradientDescent
 from forearm.planner.algorithms.icem import ICEM, ICEMConfig
 from forearm.planner.algorithms.mppi import MPPI, MPPIConfig
+from forearm.planner.algorithms.polish import polished
 from forearm.planner.algorithms.predictive_sampling import PredictiveSampling, PredictiveSamplingConfig
 from forearm.planner.algorithms.random_shooting import RandomShooting, RandomShootingConfig
 from forearm.planner.checks import suggestion
@@ -30,9 +81,17 @@ from forearm.planner.objectives import ActionCost, LatentDistance, WeightedSum
 from forearm.planner.off_distribution import TerminalValue, UnlikelyLatents
 from forearm.planner.plan import Plan, PlanError
 from forearm.planner.policies import HoldConfig, HoldPolicy, Policy, PolicyConfig, PriorPolicy, RandomPolicy
-from forearm.planner.problem import Dynamics, Objective, Problem
-from forearm.planner.proposals import Past, PreviousPlan, Proposal
-from forearm.planner.search.planner import Planner, SearchConfig
+from forearm.planner.problem import Dynamics, Objective, Past, Problem, Proposal
+from forearm.planner.proposals import PreviousPlan
+from forearm.planner.sampling.action_space import ActionSpace
+from forearm.planner.sampling.apart import by_problem, products
+from forearm.planner.sampling.noise import Noise
+from forearm.planner.search.config import SearchConfig
+from forearm.planner.search.distribution import Distribution
+from forearm.planner.search.evaluation import Scores
+from forearm.planner.search.planner import Planner
+
+Planner.polish = polished  # here, as the base of all planners must not know one of them
 
 PLANNERS: dict[str, tuple[type[Planner[Any, Any]], type[SearchConfig]]] = {
     cls.name: (cls, cls.config_type)
@@ -89,9 +148,11 @@ __all__ = [
     "PLANNERS",
     "POLICIES",
     "ActionCost",
+    "ActionSpace",
     "CEMConfig",
     "CMAESConfig",
     "DIALConfig",
+    "Distribution",
     "Dynamics",
     "GaussNewton",
     "GaussNewtonConfig",
@@ -102,6 +163,7 @@ __all__ = [
     "ICEMConfig",
     "LatentDistance",
     "MPPIConfig",
+    "Noise",
     "Objective",
     "OverHorizon",
     "Past",
@@ -114,18 +176,22 @@ __all__ = [
     "PredictiveSamplingConfig",
     "Prefix",
     "PreviousPlan",
+    "PriorPolicy",
     "Problem",
     "Proposal",
     "RandomPolicy",
     "RandomShooting",
     "RandomShootingConfig",
+    "Scores",
     "SearchConfig",
     "TerminalValue",
     "UnlikelyLatents",
     "WeightedSum",
+    "by_problem",
     "captured",
     "check_dynamics",
     "check_objective",
     "make_planner",
     "make_policy",
+    "products",
 ]

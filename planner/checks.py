@@ -63,6 +63,11 @@ def reals(name: str, value: object, *, least: float) -> float | tuple[float, ...
     return real(name, value, least=least)
 
 
+def per_dimension(setting: float | tuple[float, ...]) -> tuple[float, ...]:
+    """A setting as a tuple of one number for all dimensions, or of one number each."""
+    return setting if isinstance(setting, tuple) else (setting,)
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The tail of an unknown-name message: the nearest known name, then all of them."""
     names = sorted(known)

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from forearm.planner.conformance_time import check_time, steps_of
-from forearm.planner.search.evaluation import as_tensor, residuals_of
-from forearm.planner.search.pytree import CPU, kind_of, mapped, near, same, shape_of, tensors_in
+from forearm.planner.problem import as_tensor, residuals_of
+from forearm.planner.pytree import CPU, kind_of, near, same, shape_of, tensors_in, tree_map
 
 CANDIDATES = 7
 """At least; as many more as it takes for every axis to have a size of its own."""
@@ -127,8 +127,8 @@ def check_objective(objective: Any, trajectory: Any, actions: Tensor) -> list[st
     if not same(costs, as_tensor(objective.cost(copy.deepcopy(kept), before.clone()), actions.device)):
         return [*wrong, f"{name} returns something else the second time: it must be deterministic."]
     order = torch.arange(actions.shape[1] - 1, -1, -1)
-    turned = mapped(kept, lambda leaf: leaf[:, order.to(leaf.device)])
-    if turned is not None:
+    if tensors_in(kept):
+        turned = tree_map(lambda leaf: leaf[:, order.to(leaf.device)], kept)
         again = as_tensor(objective.cost(turned, before[:, order]), actions.device)
         if not torch.allclose(again.double(), costs.double()[:, order], rtol=1e-4, atol=1e-6, equal_nan=True):
             wrong.append(f"{name} gives a candidate another cost in another place: it must look at each one by itself.")
@@ -148,7 +148,7 @@ def _rows(name: str, dynamics: Any, state: Any, actions: Tensor, first: Any, one
     """Whether a row depends on the other candidates, or on the other problems."""
     wrong = []
     turned = dynamics.rollout(copy.deepcopy(state), actions.flip(1))
-    if not near(mapped(turned, lambda leaf: leaf.flip(1)), first):
+    if not near(tree_map(lambda leaf: leaf.flip(1), turned), first):
         wrong.append(f"{name} predicts something else for a candidate in another place: candidates must not mix.")
     else:
         wrong += _one_candidate(name, dynamics, state, actions, first)
@@ -173,7 +173,7 @@ def _one_candidate(name: str, dynamics: Any, state: Any, actions: Tensor, first:
         found = dynamics.rollout(copy.deepcopy(state), actions[:, :1].clone())
     except Exception as error:
         return [f"{name} raises {kind_of(error)} for a single candidate: {error}"]
-    if near(found, mapped(first, lambda leaf: leaf[:, :1])):
+    if near(found, tree_map(lambda leaf: leaf[:, :1], first)):
         return []
     return [f"{name} predicts something else for a single candidate: candidates must not mix."]
 
@@ -196,7 +196,7 @@ def _alone(name: str, dynamics: Any, single: Any, b: int, draws: list[tuple[Tens
     rounded = False
     for actions, found in draws:
         alone = dynamics.rollout(copy.deepcopy(single), actions[b : b + 1].clone())
-        together = mapped(found, partial(_row, b))
+        together = tree_map(partial(_row, b), found)
         if not near(alone, together):
             return f"{name} predicts something else for problem {b} alone: problems of a batch must not mix."
         rounded |= not same(alone, together)
@@ -210,8 +210,7 @@ def _alone(name: str, dynamics: Any, single: Any, b: int, draws: list[tuple[Tens
 
 def _kept(trajectory: Any) -> Any:
     """A copy, which no later rollout overwrites."""
-    copied = mapped(trajectory, lambda leaf: leaf.detach().clone())
-    return trajectory if copied is None else copied
+    return tree_map(lambda leaf: leaf.detach().clone(), trajectory)
 
 
 def _gradients(name: str, dynamics: Any, state: Any, actions: Tensor, one: Any) -> list[str]:
@@ -263,7 +262,7 @@ def _row(b: int, leaf: Tensor) -> Tensor:
 
 
 def _take(state: Any, b: int, batch: int) -> Any:
-    """Problem b of a state, as a batch of one: row b of whatever has `batch` rows."""
-    if state is None:
+    """Problem b of a state, as a batch of one: row b of whatever has `batch` rows; None of a state without tensors."""
+    if not tensors_in(state):
         return None
-    return mapped(state, lambda leaf: leaf[b : b + 1] if leaf.ndim and len(leaf) == batch else leaf)
+    return tree_map(lambda leaf: leaf[b : b + 1] if leaf.ndim and len(leaf) == batch else leaf, state)

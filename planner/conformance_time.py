@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from forearm.planner.search.pytree import close, kind_of, shape_of, tensors_in
+from forearm.planner.pytree import close, kind_of, shape_of, tensors_in
 
 
 def check_time(name: str, dynamics: Any, state: Any, actions: Tensor, first: Any) -> list[str]:

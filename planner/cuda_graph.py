@@ -16,9 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from forearm.planner.problem import Dynamics, Objective, Problem
-from forearm.planner.search.evaluation import as_tensor
-from forearm.planner.search.pytree import all_tensors, mapped, tensors_in
+from forearm.planner.problem import Dynamics, Objective, Problem, as_tensor
+from forearm.planner.pytree import all_tensors, tensors_in, tree_map
 
 Shape = tuple[Any, ...]
 WARM_UP = 3
@@ -86,7 +85,7 @@ class Captured:
 
     def _record(self, state: Any, actions: Tensor) -> _Recording:
         device = actions.device
-        here, commands = mapped(state, lambda leaf: leaf.to(device).clone()), actions.clone()
+        here, commands = tree_map(lambda leaf: leaf.to(device).clone(), state), actions.clone()
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):

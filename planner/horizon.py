@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from forearm.planner import checks
-from forearm.planner.problem import Objective
-from forearm.planner.search.evaluation import as_tensor, residuals_of
+from forearm.planner.problem import Objective, as_tensor, residuals_of
 
 NAMED = ("last", "sum", "exp", "min")
 

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from forearm.planner import checks
 from forearm.planner.horizon import OverHorizon
-from forearm.planner.problem import Objective
+from forearm.planner.problem import Objective, as_tensor, residuals_of
 from forearm.planner.sampling.apart import products
-from forearm.planner.search.evaluation import as_tensor, residuals_of
 
 
 class LatentDistance:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from forearm.planner import checks
 from forearm.planner.horizon import OverHorizon
+from forearm.planner.problem import as_tensor
 from forearm.planner.sampling.apart import alone, products, together
-from forearm.planner.search.evaluation import as_tensor
 
 
 class UnlikelyLatents:

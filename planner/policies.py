@@ -13,7 +13,6 @@ import torch
 from torch import Generator, Tensor
 
 from forearm.planner import checks
-from forearm.planner.algorithms.gaussian import per_dimension
 from forearm.planner.plan import Plan, command_times
 from forearm.planner.problem import Problem
 from forearm.planner.proposals import no_past, propose
@@ -132,7 +131,7 @@ class HoldPolicy(Policy[HoldConfig]):
         not fit A.
         """
         dims = problem.low.shape[0]
-        command = per_dimension(self.config.command)
+        command = checks.per_dimension(self.config.command)
         if len(command) not in (1, dims):
             raise ValueError(f"command has {len(command)} numbers but an action has {dims} dimensions")
         row = torch.tensor(command, dtype=problem.low.dtype, device=problem.low.device)

@@ -1,15 +1,15 @@
 """What a planner is asked: a model to roll out, a cost to lower, a start, and bounds."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from forearm.planner import checks
-
-if TYPE_CHECKING:
-    from forearm.planner.proposals import Proposal
+from forearm.planner.sampling.action_space import ActionSpace
+from forearm.planner.sampling.noise import Noise
 
 
 class Dynamics(Protocol):
@@ -39,6 +39,34 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True)
+class Past:
+    """What the previous plans left, shifted to now, as search variables.
+
+    `mean` (B, V, A): where their searches ended. `best` (B, V, A): what they would have had done. `known` (B,):
+    where there was a plan; elsewhere both are the middle of the bounds. `elites` (B, E, V, A) are the candidates
+    they handed on, best first, where `elites_known` (B, E).
+    """
+
+    mean: Tensor
+    best: Tensor
+    known: Tensor
+    elites: Tensor
+    elites_known: Tensor
+
+
+class Proposal(Protocol):
+    """A source of candidates."""
+
+    def sample(self, problem: "Problem", space: ActionSpace, past: Past, noise: Noise, count: int) -> Tensor:
+        """`count` candidates per problem, (B, count, V, A); they need not keep the bounds.
+
+        Row b depends on problem b and row b of the `noise` only. Who thinks in commands (..., H, A) turns them with
+        `space.from_commands`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class Problem:
     """B planning problems of one kind, planned together.
 
@@ -58,7 +86,7 @@ class Problem:
     high: Tensor
     batch: int
     control_period: float
-    proposals: "tuple[Proposal, ...]" = ()
+    proposals: tuple[Proposal, ...] = ()
 
     def __post_init__(self) -> None:
         """Check, and turn bounds given as lists or arrays into float tensors."""
@@ -76,3 +104,33 @@ class Problem:
         object.__setattr__(self, "proposals", tuple(self.proposals))
         object.__setattr__(self, "batch", checks.integer("batch", self.batch, 1))
         object.__setattr__(self, "control_period", checks.real("control_period", self.control_period, above=0.0))
+
+
+def as_tensor(values: Any, device: torch.device) -> Tensor:
+    """Whatever a model returned, as a tensor on `device`; arrays may be read-only or have negative
+    strides.
+    """
+    if not isinstance(values, Tensor):
+        array = np.asarray(values)
+        if not array.flags.writeable or min(array.strides, default=0) < 0:
+            array = array.copy()
+        values = torch.from_numpy(array)
+    return values.to(device)
+
+
+def residuals_of(objective: Objective, trajectory: Any, commands: Tensor) -> Tensor | None:
+    """Residuals (B, K, R) whose squares add up to the cost, if the objective can tell; else None.
+
+    Raises `ValueError` when it returns anything else.
+    """
+    residuals = getattr(objective, "residuals", None)
+    values = None if residuals is None else residuals(trajectory, commands)
+    if values is None:
+        return None
+    values = as_tensor(values, commands.device)
+    if values.ndim != 3 or values.shape[:2] != commands.shape[:2]:
+        raise ValueError(
+            f"objective.residuals returned shape {tuple(values.shape)}; expected (B, K, R), "
+            f"(B, K) = {tuple(commands.shape[:2])}"
+        )
+    return values

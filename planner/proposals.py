@@ -7,8 +7,6 @@ mixed in: Hansen et al., TD-MPC, ICML 2022, sec. 3.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,37 +15,9 @@ from torch import Tensor
 
 from forearm.planner import checks
 from forearm.planner.plan import Plan
-from forearm.planner.problem import Problem
+from forearm.planner.problem import Past, Problem, Proposal
 from forearm.planner.sampling.action_space import ActionSpace, shift
 from forearm.planner.sampling.noise import Noise
-
-
-@dataclass(frozen=True)
-class Past:
-    """What the previous plans left, shifted to now, as search variables.
-
-    `mean` (B, V, A): where their searches ended. `best` (B, V, A): what they would have had done. `known` (B,):
-    where there was a plan; elsewhere both are the middle of the bounds. `elites` (B, E, V, A) are the candidates
-    they handed on, best first, where `elites_known` (B, E).
-    """
-
-    mean: Tensor
-    best: Tensor
-    known: Tensor
-    elites: Tensor
-    elites_known: Tensor
-
-
-class Proposal(Protocol):
-    """A source of candidates."""
-
-    def sample(self, problem: Problem, space: ActionSpace, past: Past, noise: Noise, count: int) -> Tensor:
-        """`count` candidates per problem, (B, count, V, A); they need not keep the bounds.
-
-        Row b depends on problem b and row b of the `noise` only. Who thinks in commands (..., H, A) turns them with
-        `space.from_commands`.
-        """
-        ...
 
 
 class PreviousPlan:

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,3 +232,98 @@ def test_wheel_works_outside_the_checkout(wheel, tmp_path):
     for word in ("reach", "push", "cem", "mppi"):
         assert word in run.stdout
     assert not list(elsewhere.iterdir()), "a command that only lists leaves nothing behind"
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The programs of a fresh environment in which the wheel is installed; what it depends on is lent from here."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        str(wheel),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    (site,) = folder.glob("lib/python*/site-packages")
+    # A line of a .pth file lends packages, and not what the .pth files beside them add: not this checkout.
+    (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python.parent
+
+
+@pytest.fixture
+def robotics(tmp_path: Path) -> Path:
+    """A folder with modules of its own that are called as the rooms are."""
+    for name in ("envs", "planner", "world_model", "configs", "forearm_task"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        (tmp_path / "mine" / name / "__init__.py").write_text(f"MINE = '{name}'\n")
+    return tmp_path / "mine"
+
+
+def told(command: list[str], folder: Path) -> str:
+    """What a command says that runs in `folder` as a user's would, without this checkout on its path."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    run = subprocess.run(
+        command, cwd=folder, env={**environment, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+def test_a_fresh_environment_gets_one_name(installed, robotics):
+    script = (
+        "import importlib.metadata as m, pathlib; files = m.files('forearm');"
+        "print(sorted({f.parts[0] for f in files} - {'..'}))"
+    )
+    tops = told([str(installed / "python"), "-c", script], robotics)
+    assert re.fullmatch(r"\['forearm', 'forearm-[0-9.]+\.dist-info'\]\n", tops)
+    assert (installed / "forearm").is_file()
+
+
+def test_commands_work_where_folders_are_called_as_the_rooms_are(installed, robotics):
+    python = str(installed / "python")
+    for command in ([str(installed / "forearm")], [python, "-m", "forearm"]):
+        listing = told([*command, "list"], robotics)
+        assert "reach" in listing and "mppi" in listing
+    script = (
+        "import envs, planner, forearm, forearm.planner; print(envs.MINE, planner.MINE, forearm.planner.CEM.__name__)"
+    )
+    assert told([python, "-c", script], robotics) == "envs planner CEM\n"
+
+
+@pytest.mark.slow
+def test_training_is_started_by_torchrun_where_folders_are_called_as_the_rooms_are(installed, robotics):
+    collect = ["collect", "task=reach", "episodes=4", "steps=20", "out=data", "workers=1"]
+    told([str(installed / "forearm"), *collect], robotics)
+    train = [
+        "train",
+        "task=reach",
+        "data=data",
+        "out=model",
+        "world_model.train.steps=2",
+        "world_model.train.batch=16",
+        "world_model.loss.rollout=2",
+        "world_model.train.validation=0.5",
+    ]
+    told(
+        [
+            str(installed / "python"),
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node=2",
+            "-m",
+            "forearm",
+            *train,
+        ],
+        robotics,
+    )
+    assert (robotics / "model" / "model.safetensors").is_file()

@@ -11,8 +11,7 @@ from forearm.common.files import place
 from forearm.errors import ForearmError, did_you_mean
 
 if TYPE_CHECKING:
-    from forearm.planner.problem import Objective
-    from forearm.planner.proposals import Proposal
+    from forearm.planner.problem import Objective, Proposal
     from forearm.world_model.heads.checkpoint import Heads
     from forearm.world_model.model.jepa import JEPA
     from forearm.world_model.runtime.tracker import LatentTracker

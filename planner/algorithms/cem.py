@@ -13,15 +13,7 @@ import torch
 from torch import Tensor
 
 from forearm.planner import checks
-from forearm.planner.algorithms.gaussian import (
-    Gaussian,
-    GaussianConfig,
-    draw,
-    initial_gaussian,
-    moved,
-    relative_spread,
-    std_row,
-)
+from forearm.planner.algorithms.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian, moved
 from forearm.planner.sampling import arrays
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.arrays import Rows
@@ -91,7 +83,7 @@ class CEM(Planner[EliteGaussian, CEMConfig]):
         round.
         """
         old = (dist.mean, dist.std, dist.kept, dist.kept_costs)
-        least = std_row("min_std", self.config.min_std, space)
+        least = space.std_row("min_std", self.config.min_std)
         return EliteGaussian(*arrays.fit(self._fit, samples, costs, old, least))
 
     def _fit(
@@ -107,4 +99,4 @@ class CEM(Planner[EliteGaussian, CEMConfig]):
 
     def spread(self, dist: EliteGaussian, space: ActionSpace) -> Tensor:
         """The largest standard deviation."""
-        return relative_spread(dist.std, space)
+        return space.relative_spread(dist.std)

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from forearm.planner import checks
-from forearm.planner.algorithms.gaussian import std_in_commands
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
-from forearm.planner.search.planner import Distribution, Planner, SearchConfig
+from forearm.planner.search.config import SearchConfig
+from forearm.planner.search.distribution import Distribution
+from forearm.planner.search.planner import Planner
 
 LEAST_POPULATION = 4
 
@@ -142,7 +143,7 @@ class CMAES(Planner[Strategies, CMAESConfig]):
         others = self.config.samples - 1
         population = others - self.proposed(others)
         half = space.half_range
-        std = std_in_commands("initial_std", self.config.initial_std, space) / half.clamp(min=1e-30)
+        std = space.std("initial_std", self.config.initial_std) / half.clamp(min=1e-30)
         fractions = std.double().cpu().numpy()[None].repeat(space.variables, axis=0).ravel()
         units = ((mean - space.middle) / half.clamp(min=1e-30)).double().cpu().numpy()
         strategies = tuple(Strategy(row.ravel(), fractions, population, self.config.diagonal) for row in units)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from forearm.planner import checks
-from forearm.planner.algorithms.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian, std_in_commands
+from forearm.planner.algorithms.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian
 from forearm.planner.algorithms.mppi import softmin
 from forearm.planner.sampling import arrays
 from forearm.planner.sampling.action_space import ActionSpace
@@ -62,7 +62,7 @@ class DIAL(Planner[Gaussian, DIALConfig]):
     def sample(self, dist: Gaussian, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """Draw x = mean + (annealed std) * noise."""
         config = self.config
-        least = std_in_commands("min_std", config.min_std, space)
+        least = space.std("min_std", config.min_std)
         std = torch.maximum(dist.std * self.schedule(space, iteration).to(dist.std), least)
         return draw(Gaussian(dist.mean, std), noise, config.samples, config.noise_beta)
 

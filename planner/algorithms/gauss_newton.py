@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from forearm.planner import checks
-from forearm.planner.algorithms.gaussian import std_in_commands
-from forearm.planner.algorithms.random_shooting import BestSeen, nothing_seen
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.apart import by_problem
+from forearm.planner.sampling.candidates import chosen
 from forearm.planner.sampling.noise import Noise
-from forearm.planner.search.evaluation import Scores, chosen
-from forearm.planner.search.planner import Planner, SearchConfig
+from forearm.planner.search.config import SearchConfig
+from forearm.planner.search.distribution import BestSeen, nothing_seen
+from forearm.planner.search.evaluation import Scores
+from forearm.planner.search.planner import Planner
 
 DAMPINGS = (1e-4, 1e-2, 1e-1, 1.0)
 """Damping of the steps that are tried, as shares of the curvature's mean diagonal: from Newton's to a gradient's."""
@@ -99,7 +100,7 @@ class GaussNewton(Planner[Linearised, GaussNewtonConfig]):
         inward = ((space.middle - centre) * changes).sum(dim=(2, 3), keepdim=True) >= 0
         around = centre + config.perturbation * torch.where(inward, changes, -changes)
         if others := config.samples - tried.shape[1] - count:
-            std = std_in_commands("initial_std", config.initial_std, space)
+            std = space.std("initial_std", config.initial_std)
             numbers = noise.normal(others, space.variables, space.dims, config.noise_beta, like=space.low)
             return torch.cat((tried, around, dist.mean[:, None] + numbers * std), dim=1)
         return torch.cat((tried, around), dim=1)

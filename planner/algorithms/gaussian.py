@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from forearm.planner import checks
-from forearm.planner.sampling import arrays
+from forearm.planner.checks import per_dimension
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.arrays import Rows
 from forearm.planner.sampling.noise import Noise
-from forearm.planner.search.evaluation import row_numbers
-from forearm.planner.search.planner import Distribution, SearchConfig
+from forearm.planner.search.config import SearchConfig
+from forearm.planner.search.distribution import Distribution
 
 
 @dataclass(frozen=True)
@@ -50,42 +49,16 @@ class GaussianConfig(SearchConfig):
             raise ValueError(f"min_std ({self.min_std}) is larger than initial_std ({self.initial_std})")
 
 
-def per_dimension(setting: float | tuple[float, ...]) -> tuple[float, ...]:
-    """A setting as a tuple of one number for all dimensions, or of one number each."""
-    return setting if isinstance(setting, tuple) else (setting,)
-
-
 def spread(setting: tuple[float, ...], size: int) -> tuple[float, ...]:
     """Repeat a single number `size` times."""
     return setting * size if len(setting) == 1 else setting
-
-
-def std_in_commands(name: str, setting: float | tuple[float, ...], space: ActionSpace) -> Tensor:
-    """A configured spread in the units of the commands, (A,); `ValueError` when it does not fit A."""
-    fractions = per_dimension(setting)
-    std: Tensor | None = space.memo.get(fractions)
-    if std is None:
-        if len(fractions) not in (1, space.dims):
-            raise ValueError(f"{name} has {len(fractions)} numbers but an action has {space.dims} dimensions")
-        scale = torch.tensor(fractions, dtype=space.low.dtype, device=space.low.device)
-        std = space.memo[fractions] = space.half_range * scale
-    return std
-
-
-def std_row(name: str, setting: float | tuple[float, ...], space: ActionSpace) -> Rows:
-    """The same for all variables in a row, (N,), as formulas want it."""
-    key = "row", setting
-    found = space.memo.get(key)
-    if found is None:
-        found = space.memo[key] = arrays.row(std_in_commands(name, setting, space), space.variables)
-    return found
 
 
 def initial_gaussian(config: GaussianConfig, space: ActionSpace, mean: Tensor) -> Gaussian:
     """The Gaussian a search starts from: the proposed `mean` (B, V, A) with the configured spread around
     it.
     """
-    std = std_in_commands("initial_std", config.initial_std, space)
+    std = space.std("initial_std", config.initial_std)
     return Gaussian(mean=mean, std=std.expand_as(mean))
 
 
@@ -102,22 +75,6 @@ def spread_out(numbers: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         mean, std = mean.unsqueeze(1), std.unsqueeze(1)
     # Multiplied before added: a fused multiply-add would round differently from row to row.
     return (numbers * std).add_(mean)
-
-
-def relative_spread(std: Tensor, space: ActionSpace) -> Tensor:
-    """The largest standard deviation of each problem (B,), in halves of a command's range.
-
-    A command without a range cannot be spread; what rounding leaves of it does not count.
-    """
-    half = space.half_range
-    return torch.where(half > 0, std / half.clamp(min=torch.finfo(std.dtype).tiny), 0.0).amax(dim=(1, 2))
-
-
-def choose(values: Tensor, index: Tensor) -> Tensor:
-    """Of values (B, N, ...), those with numbers `index` (B, E): (B, E, ...)."""
-    if values.shape[0] == 1:
-        return values.index_select(1, index.view(-1))
-    return values[row_numbers(values.shape[0], values.device)[:, None], index]
 
 
 def moved(now: Rows, before: Rows, kept: float) -> Rows:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from forearm.planner import checks
-from forearm.planner.algorithms.gaussian import choose, std_in_commands
-from forearm.planner.algorithms.random_shooting import BestSeen, best_of_both, nothing_seen
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.apart import by_problem
+from forearm.planner.sampling.candidates import choose
 from forearm.planner.sampling.noise import Noise
-from forearm.planner.search.planner import Planner, SearchConfig
+from forearm.planner.search.config import SearchConfig
+from forearm.planner.search.distribution import BestSeen, best_of_both, nothing_seen
+from forearm.planner.search.planner import Planner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,7 @@ class GradientDescent(Planner[Descent, GradientConfig]):
         points = dist.points
         if iteration == 0:
             config = self.config
-            std = std_in_commands("initial_std", config.initial_std, space)
+            std = space.std("initial_std", config.initial_std)
             numbers = noise.normal(config.samples - 1, space.variables, space.dims, config.noise_beta, like=space.low)
             points = torch.cat((points[:, :1], points[:, 1:] + numbers[:, 1:] * std), dim=1)
         return torch.cat((dist.mean[:, None], points), dim=1)

@@ -15,7 +15,7 @@ from torch import Tensor
 from forearm.planner import checks
 from forearm.planner.algorithms.cem import CEM, CEMConfig, EliteGaussian
 from forearm.planner.algorithms.gaussian import draw
-from forearm.planner.proposals import Past
+from forearm.planner.problem import Past
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
 

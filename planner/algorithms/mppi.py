@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from forearm.planner import checks
-from forearm.planner.algorithms.gaussian import (
-    Gaussian,
-    GaussianConfig,
-    draw,
-    initial_gaussian,
-    relative_spread,
-    std_row,
-)
+from forearm.planner.algorithms.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian
 from forearm.planner.sampling import arrays
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.arrays import Rows
@@ -70,7 +63,7 @@ class MPPI(Planner[Gaussian, MPPIConfig]):
     def update(self, dist: Gaussian, space: ActionSpace, samples: Tensor, costs: Tensor) -> Gaussian:
         """W = softmax(-cost / temperature), mean = sum w x, variance = sum w (x - mean)^2."""
         config = self.config
-        least = std_row("min_std", config.min_std, space)
+        least = space.std_row("min_std", config.min_std)
         rest = arrays.row(space.middle, space.variables) if config.control_cost else None
         mean, std = arrays.fit(self._fit, samples, costs, (dist.mean, dist.std), least, rest)
         return Gaussian(mean, std)
@@ -89,7 +82,7 @@ class MPPI(Planner[Gaussian, MPPIConfig]):
 
     def spread(self, dist: Gaussian, space: ActionSpace) -> Tensor:
         """The largest standard deviation."""
-        return relative_spread(dist.std, space)
+        return space.relative_spread(dist.std)
 
 
 def control_cost(from_rest: Rows, mean: Rows, std: Rows, samples: Rows) -> Rows:

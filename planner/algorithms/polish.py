@@ -4,8 +4,9 @@ Samplers find the valley, gradients its floor; in one planner: Bharadhwaj et al.
 Cross-Entropy and Gradient-Based Optimization", L4DC 2020. Here the one planner simply follows the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 from torch import Generator
@@ -14,20 +15,18 @@ from forearm.planner.algorithms.gradient import GradientConfig, GradientDescent
 from forearm.planner.plan import Plan
 from forearm.planner.problem import Problem
 from forearm.planner.search.config import SearchConfig
+from forearm.planner.search.planner import Planner
 
 
 def polished(
-    plans: Sequence[Plan],
-    config: SearchConfig,
-    problem: Problem,
-    generators: Sequence[Generator],
-    clock: Callable[[], float],
+    planner: Planner[Any, Any], plans: Sequence[Plan], problem: Problem, generators: Sequence[Generator]
 ) -> list[Plan]:
-    """The plans after `config.polish` steps of gradient descent from their commands, never worse.
+    """A planner's plans after `config.polish` steps of gradient descent from their commands, never worse.
 
     Costs 2 * (polish + 1) more model evaluations: a descent, and the start itself each time. Polishing that the
     deadline leaves no time for is left out. Raises `ValueError` where no gradient comes back.
     """
+    config: SearchConfig = planner.config
     spent = plans[0].timings_ms["total"]
     if config.deadline_ms is not None and spent >= config.deadline_ms:
         return list(plans)
@@ -43,7 +42,7 @@ def polished(
         initial_std=0.0,
     )
     starts = [replace(plan, mean=plan.actions, elites=None) for plan in plans]
-    ends = GradientDescent(settings, clock).plan(problem, generators, starts, elapsed_steps=0, encode_ms=spent)
+    ends = GradientDescent(settings, planner.clock).plan(problem, generators, starts, elapsed_steps=0, encode_ms=spent)
     return [_joined(plan, end, config) for plan, end in zip(plans, ends, strict=True)]
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from forearm.planner import checks
-from forearm.planner.algorithms.gaussian import std_in_commands
-from forearm.planner.algorithms.random_shooting import BestSeen, best_of_both, nothing_seen
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
-from forearm.planner.search.planner import Planner, SearchConfig
+from forearm.planner.search.config import SearchConfig
+from forearm.planner.search.distribution import BestSeen, best_of_both, nothing_seen
+from forearm.planner.search.planner import Planner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class PredictiveSampling(Planner[BestSeen, PredictiveSamplingConfig]):
     def sample(self, dist: BestSeen, space: ActionSpace, noise: Noise, iteration: int) -> Tensor:
         """Draw x = nominal + std * noise."""
         config = self.config
-        std = std_in_commands("std", config.std, space)
+        std = space.std("std", config.std)
         numbers = noise.normal(config.samples, space.variables, space.dims, config.noise_beta, like=dist.mean)
         return (numbers * std).add_(dist.mean[:, None])
 

@@ -7,15 +7,14 @@ Nagabandi et al., ICRA 2018, sec. IV-C.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from forearm.planner import checks
-from forearm.planner.algorithms.gaussian import std_in_commands
-from forearm.planner.sampling import arrays
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
-from forearm.planner.search.planner import Distribution, Planner, SearchConfig
+from forearm.planner.search.config import SearchConfig
+from forearm.planner.search.distribution import BestSeen, best_of_both, nothing_seen
+from forearm.planner.search.planner import Planner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +39,6 @@ class RandomShootingConfig(SearchConfig):
         object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
 
 
-@dataclass(frozen=True)
-class BestSeen(Distribution):
-    """`mean` (B, V, A) is the best sequence seen; `cost` (B,) is its cost."""
-
-    cost: Tensor
-
-
 class RandomShooting(Planner[BestSeen, RandomShootingConfig]):
     """Samples do not depend on what was learned. The best sequence seen is candidate 0 and the next
     plan's proposal.
@@ -65,20 +57,10 @@ class RandomShooting(Planner[BestSeen, RandomShootingConfig]):
         if config.distribution == "uniform":
             fractions = noise.uniform((config.samples, space.variables, space.dims), like=space.low)
             return fractions.mul_(2.0 * space.half_range).add_(space.low)
-        std = std_in_commands("initial_std", config.initial_std, space)
+        std = space.std("initial_std", config.initial_std)
         numbers = noise.normal(config.samples, space.variables, space.dims, config.noise_beta, like=space.low)
         return (numbers * std).add_(space.middle)
 
     def update(self, dist: BestSeen, space: ActionSpace, samples: Tensor, costs: Tensor) -> BestSeen:
         """Remember the best."""
         return best_of_both(dist, samples, costs)
-
-
-def nothing_seen(mean: Tensor) -> BestSeen:
-    """Only a proposal (B, V, A), of unknown cost."""
-    return BestSeen(mean, mean.new_full((len(mean),), torch.inf))
-
-
-def best_of_both(dist: BestSeen, samples: Tensor, costs: Tensor) -> BestSeen:
-    """The best of `samples` (B, K, V, A) where it is better than the best seen before."""
-    return BestSeen(*arrays.fit(arrays.lower, samples, costs, (dist.mean, dist.cost)))

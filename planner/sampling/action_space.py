@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forearm.planner.sampling.arrays import Rows, row
 from forearm.planner.sampling.knots import Knots
 
 
@@ -58,6 +59,36 @@ class ActionSpace:
     def half_range(self) -> Tensor:
         """Half the distance between the bounds (A,): the unit in which spreads are configured."""
         return self.high * 0.5 - self.low * 0.5
+
+    def std(self, name: str, setting: float | tuple[float, ...]) -> Tensor:
+        """A configured spread, in halves of a command's range, in the units of the commands: (A,).
+
+        Raises `ValueError`, with the setting's `name`, when it does not fit A.
+        """
+        fractions = setting if isinstance(setting, tuple) else (setting,)
+        std: Tensor | None = self.memo.get(fractions)
+        if std is None:
+            if len(fractions) not in (1, self.dims):
+                raise ValueError(f"{name} has {len(fractions)} numbers but an action has {self.dims} dimensions")
+            scale = torch.tensor(fractions, dtype=self.low.dtype, device=self.low.device)
+            std = self.memo[fractions] = self.half_range * scale
+        return std
+
+    def std_row(self, name: str, setting: float | tuple[float, ...]) -> Rows:
+        """The same for all variables in a row, (N,), as formulas want it."""
+        key = "row", setting
+        found = self.memo.get(key)
+        if found is None:
+            found = self.memo[key] = row(self.std(name, setting), self.variables)
+        return found
+
+    def relative_spread(self, std: Tensor) -> Tensor:
+        """The largest standard deviation of each problem (B,), of (B, V, A), in halves of a command's range.
+
+        A command without a range cannot be spread; what rounding leaves of it does not count.
+        """
+        half = self.half_range
+        return torch.where(half > 0, std / half.clamp(min=torch.finfo(std.dtype).tiny), 0.0).amax(dim=(1, 2))
 
     def clip(self, variables: Tensor) -> Tensor:
         """Nearest variables (..., A) within the bounds."""

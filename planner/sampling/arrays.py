@@ -94,7 +94,7 @@ def above_lowest(costs: Rows) -> tuple[Rows, Rows]:
     if isinstance(costs, np.ndarray):
         if costs.dtype == np.float64:
             costs = costs.clip(-1e150, 1e150)
-        lowest, count = float(costs[costs.argmin()]), len(costs)
+        lowest, count = costs.item(costs.argmin()), len(costs)
         above = np.subtract(costs, lowest, dtype=np.float64)
         variance = float(above.dot(above)) / count - (float(above.dot(ones(count))) / count) ** 2
         rounding = abs(lowest) * 8.0 * float(np.finfo(costs.dtype).eps) + 1e-300

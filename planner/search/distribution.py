@@ -1,10 +1,12 @@
-"""What a search believes, from one iteration to the next."""
+"""What a search believes, from one iteration to the next; of many, no more than the best sequence seen."""
 
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from forearm.planner.sampling import arrays
 
 
 @dataclass(frozen=True)
@@ -26,3 +28,20 @@ class Distribution:
 
 
 D = TypeVar("D", bound=Distribution)
+
+
+@dataclass(frozen=True)
+class BestSeen(Distribution):
+    """`mean` (B, V, A) is the best sequence seen; `cost` (B,) is its cost."""
+
+    cost: Tensor
+
+
+def nothing_seen(mean: Tensor) -> BestSeen:
+    """Only a proposal (B, V, A), of unknown cost."""
+    return BestSeen(mean, mean.new_full((len(mean),), torch.inf))
+
+
+def best_of_both(dist: BestSeen, samples: Tensor, costs: Tensor) -> BestSeen:
+    """The best of `samples` (B, K, V, A) where it is better than the best seen before."""
+    return BestSeen(*arrays.fit(arrays.lower, samples, costs, (dist.mean, dist.cost)))

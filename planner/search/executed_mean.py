@@ -13,7 +13,8 @@ import torch
 
 from forearm.planner.plan import Plan
 from forearm.planner.problem import Problem
-from forearm.planner.search.evaluation import Best, cost_curve, evaluate
+from forearm.planner.search.evaluation import evaluate
+from forearm.planner.search.record import Best, cost_curve
 
 
 def with_means(plans: Sequence[Plan], problem: Problem, clock: Callable[[], float]) -> list[Plan]:
@@ -25,7 +26,7 @@ def with_means(plans: Sequence[Plan], problem: Problem, clock: Callable[[], floa
     means = np.stack([plan.mean for plan in plans])
     with torch.inference_mode():
         commands = torch.as_tensor(means).to(problem.low)[:, None]
-        trajectory, scores = evaluate(problem, commands, None)
+        trajectory, scores = evaluate(problem, commands)
         costs = scores.ranked[:, 0].double().tolist()
         curves = cost_curve(problem.objective, Best(commands, trajectory))
     spent = 1e3 * (clock() - begun)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from forearm.cli.main import main as forearm
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
 from forearm.world_model.heads.checkpoint import Heads, heads_path, load_heads, save_heads
 from forearm.world_model.heads.distance import DistanceConfig, make_distance
@@ -41,13 +40,3 @@ def test_weights_too_large_for_half_precision_are_refused() -> None:
     torch.nn.init.constant_(layer.weight, 1e6)
     with pytest.raises(OverflowError, match="too large for float16"):
         script("ship").halve(layer)
-
-
-def test_imitation_from_the_exact_state_is_trained_and_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert forearm(["collect", "task=push", "episodes=4", "workers=1", f"out={tmp_path / 'data'}"]) == 0
-    capsys.readouterr()
-    words = ["task=push", f"data={tmp_path / 'data'}", "episodes=2", "prior.steps=20", "prior.width=16"]
-    assert script("exact_state").main(words) == 0
-    assert "push, rest: imitation from the exact state succeeds in" in capsys.readouterr().out
-    assert script("exact_state").main(["tusk=push"]) == 2
-    assert "unknown word 'tusk=push'" in capsys.readouterr().err

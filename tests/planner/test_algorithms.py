@@ -8,31 +8,18 @@ import torch
 
 from forearm.planner import CEM, MPPI, CEMConfig, MPPIConfig, Planner, SearchConfig, make_planner
 from forearm.planner.algorithms.cem import EliteGaussian
-from forearm.planner.algorithms.gaussian import Gaussian, choose
+from forearm.planner.algorithms.gaussian import Gaussian
 from forearm.planner.algorithms.mppi import softmin
 from forearm.planner.sampling import arrays
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.apart import by_problem
-from forearm.planner.search.evaluation import DeviceRecord, HostRecord, Scores
-from forearm.planner.search.planner import Distribution
-from tests.planner.toys import Nearness, Scored, problem, streams
+from forearm.planner.sampling.candidates import choose
+from forearm.planner.search.distribution import Distribution
+from forearm.planner.search.evaluation import Scores
+from forearm.planner.search.record import DeviceRecord, HostRecord
+from tests.planner.toys import Nearness, Scored, problem, rand, randn, streams
 
 SPACE = ActionSpace(-torch.ones(2), torch.ones(2), horizon=3, repeat=1, batch=1)
-
-
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [("cem", {"elites": 30}), ("mppi", {"temperature": 0.4})],
-    ids=["cem", "mppi"],
-)
-def test_a_quadratic_is_solved(name, settings):
-    """Within 1 % of the cost of doing nothing, in 300 x 20 evaluations, 20 white variables."""
-    target = torch.rand(8, 5, 4, generator=torch.Generator().manual_seed(0)) * 1.6 - 0.8
-    planner = make_planner(name, horizon=5, samples=300, iterations=20, noise_beta=0.0, min_std=0.005, **settings)
-    nothing = target.square().sum((1, 2))
-    for b, plan in enumerate(planner.plan(problem(Nearness(target), 8, dims=4), streams(8))):
-        assert plan.cost < 0.01 * nothing[b]
-        assert ((plan.mean - target[b].numpy()) ** 2).sum() < 0.01 * nothing[b]
 
 
 def test_refining_beats_shooting():
@@ -86,7 +73,7 @@ def test_mppi_weighs_by_cost():
 
 @pytest.mark.parametrize(("scale", "offset"), [(1e-6, 0.0), (1.0, 50.0), (1e12, -3e12), (1e37, 0.0)])
 def test_the_temperature_is_relative_to_the_spread(scale, offset):
-    costs = torch.rand(3, 40, dtype=torch.float64)
+    costs = rand(3, 40).double()
     expected = softmin(costs, 0.3)
     assert torch.allclose(softmin(costs * scale + offset, 0.3), expected, rtol=1e-4)
     assert torch.allclose(expected.sum(1), torch.ones(3, dtype=torch.float64))
@@ -98,7 +85,7 @@ def test_flat_costs_weigh_the_same():
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 301])
 def test_what_is_done_by_problem_depends_on_no_other(count):
-    values, weights = torch.randn(3, count, 4, 2), torch.rand(3, count)
+    values, weights = randn(3, count, 4, 2), rand(3, count, seed=1)
 
     def moments(values, weights):
         assert values.shape == (1, count, 4, 2)
@@ -113,7 +100,7 @@ def test_what_is_done_by_problem_depends_on_no_other(count):
 
 
 def test_chosen_candidates_are_those_with_the_numbers():
-    values, index = torch.randn(2, 5, 3), torch.tensor([[4, 0], [1, 1]])
+    values, index = randn(2, 5, 3), torch.tensor([[4, 0], [1, 1]])
     assert torch.equal(choose(values, index), torch.stack((values[0, [4, 0]], values[1, [1, 1]])))
     assert torch.equal(choose(values[:1], index[:1]), values[:1, [4, 0]])
 
@@ -213,7 +200,7 @@ class GradientPlanner(Planner[Descent, SearchConfig]):
 
 
 def test_an_algorithm_that_wants_gradients_fits_on_the_base_loop():
-    target = torch.rand(2, 5, 2) - 0.5
+    target = rand(2, 5, 2) - 0.5
     planner = GradientPlanner(SearchConfig(horizon=5, samples=4, iterations=20))
     with torch.no_grad():
         plans = planner.plan(problem(Nearness(target), 2), streams(2))

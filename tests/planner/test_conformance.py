@@ -1,5 +1,7 @@
 """The conformance checks find what they say they find, and nothing in what is sound."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,16 @@ def test_sound_dynamics_pass():
     assert check_dynamics(Integrator(), STATE, [-1, -1], [1, 1], batch=3, gradients=True) == []
     assert check_dynamics(Commands(), None, np.array([-1.0]), np.array([1.0]), batch=1) == []
     assert check(lambda s, a: {"x": s["x"][:, None, None] + a, "n": a.numpy()}, {"x": STATE}) == []
+
+
+class Motion(NamedTuple):
+    place: torch.Tensor
+    speed: torch.Tensor
+
+
+def test_named_tuples_and_constants_are_no_reason_to_complain():
+    assert check(lambda s, a: Motion(s.place[:, None, None] + a, a), Motion(STATE, STATE)) == []
+    assert check(lambda s, a: {"x": s["x"][:, None, None] + s["gain"] * a, "n": 3}, {"x": STATE, "gain": 2.0}) == []
 
 
 def mixes(state, actions):

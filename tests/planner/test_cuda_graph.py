@@ -9,8 +9,8 @@ from torch import Generator, Tensor
 
 from forearm.planner import LatentDistance, Plan, Problem, captured, make_planner
 from forearm.planner.cuda_graph import Captured, _Recording
-from forearm.planner.search.pytree import all_tensors
-from tests.planner.toys import NAMES, Integrator
+from forearm.planner.pytree import all_tensors
+from tests.planner.toys import NAMES, Integrator, rand
 
 HORIZON, DIMS = 6, 2
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -115,7 +115,7 @@ def test_what_a_sampler_recorded_does_not_stop_a_descent() -> None:
 def test_costs_are_those_of_the_trajectory_they_are_asked_for() -> None:
     chosen = problem()
     both = ByHand(chosen.dynamics, chosen.objective)
-    actions = torch.rand(1, 4, HORIZON, DIMS) - 0.5
+    actions = rand(1, 4, HORIZON, DIMS) - 0.5
     with torch.inference_mode():
         for _ in range(3):
             trajectory = both.rollout(chosen.state, actions)

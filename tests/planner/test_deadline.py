@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from tests.planner.toys import Commands, Nearness, each_planner, problem, small, streams
+from tests.planner.toys import Commands, Nearness, each_planner, problem, rand, small, streams
 
 
 class Clock:
@@ -31,7 +31,7 @@ def test_the_deadline_ends_the_search_with_the_best_so_far(name, deadline_ms, en
             clock.now += 0.010
             return actions
 
-    target = torch.rand(2, 5, 2) * 2 - 1
+    target = rand(2, 5, 2) * 2 - 1
     task = problem(Nearness(target), 2, dynamics=Slow())
     # Ten milliseconds an iteration, with a hair's breadth for the sum of floats.
     limit = None if deadline_ms is None else deadline_ms + 1e-6

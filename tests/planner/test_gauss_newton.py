@@ -10,7 +10,7 @@ from torch import Tensor
 
 from forearm.planner import ActionCost, LatentDistance, UnlikelyLatents, WeightedSum, check_objective, make_planner
 from forearm.planner.algorithms.gauss_newton import bounded_minima, roots, smooth_directions
-from tests.planner.toys import problem, streams
+from tests.planner.toys import problem, randn, streams
 
 
 class Mixed:
@@ -67,7 +67,7 @@ def test_residuals_that_are_not_those_of_the_cost_are_found():
         def residuals(self, trajectory: Any, actions: Tensor) -> Tensor:
             return 2.0 * super().residuals(trajectory, actions)
 
-    trajectory = torch.randn(1, 5, 4, 3)
+    trajectory = randn(1, 5, 4, 3)
     [sentence] = check_objective(Wrong(torch.zeros(1, 3)), trajectory, trajectory)
     assert "residuals" in sentence and "add up" in sentence
     wrong = LatentDistance(torch.zeros(1, 2))

@@ -13,7 +13,7 @@ from forearm.planner.algorithms.mppi import control_cost
 from forearm.planner.plan import Plan
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.knots import make_knots
-from tests.planner.toys import Nearness, Scored, problem, small, streams
+from tests.planner.toys import Nearness, Scored, problem, rand, randn, small, streams
 
 SPACE = ActionSpace(-torch.ones(2), torch.ones(2), horizon=3, repeat=1, batch=1)
 
@@ -35,7 +35,7 @@ def test_icem_shrinks_its_population_to_twice_the_elites():
 
 def test_icem_hands_its_elites_on_shifted_in_time():
     seen = []
-    task = watched(torch.rand(2, 5, 2) - 0.5, seen)
+    task = watched(rand(2, 5, 2) - 0.5, seen)
     planner = small("icem", elites=6, keep_fraction=0.5)
     plans = planner.plan(task, streams(2))
     elites = [plan.elites for plan in plans]
@@ -213,7 +213,7 @@ def test_curves_go_through_their_knots(interpolation, knots):
     found = make_knots(knots, interpolation, slots=6, period=0.1)
     assert found.weights.sum(axis=1) == pytest.approx(np.ones(6))
     count = knots if isinstance(knots, int) else len(knots)
-    values = torch.randn(2, count, 3, dtype=torch.float64)
+    values = randn(2, count, 3).double()
     curve = found.curve(values)
     assert curve.numpy() == pytest.approx(found.weights @ values.numpy())
     assert torch.equal(curve[:, 0], values[:, 0])

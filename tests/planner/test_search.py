@@ -1,102 +1,29 @@
-"""What every planner shares: bounds, batches, seeds, warm start, bad costs, the deadline."""
+"""What every planner shares: batches with bad costs, warm start, candidate 0, what does not fit."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from forearm.planner import LatentDistance, Problem, make_planner
 from forearm.planner.sampling.action_space import ActionSpace, shift
 from tests.planner.toys import (
-    NAMES,
     Commands,
-    Integrator,
     Nearness,
     Scored,
     content,
     each_planner,
     problem,
+    rand,
     small,
-    spread_of,
     streams,
 )
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    name=st.sampled_from(NAMES),
-    bounds=st.lists(st.tuples(st.floats(-50, 50), st.floats(0, 20)), min_size=1, max_size=4),
-    horizon=st.integers(1, 9),
-    repeat=st.integers(1, 4),
-    batch=st.integers(1, 3),
-    std=st.floats(0.1, 5),
-    seed=st.integers(0, 1000),
-)
-def test_commands_keep_the_bounds(name, bounds, horizon, repeat, batch, std, seed):
-    low = torch.tensor([b[0] for b in bounds], dtype=torch.float32)
-    high = low + torch.tensor([b[1] for b in bounds], dtype=torch.float32)
-    seen = []
-
-    class Watched:
-        def rollout(self, state, actions):
-            seen.append(actions.detach())
-            return actions
-
-    towards = torch.randn(batch, horizon, len(bounds), generator=torch.Generator().manual_seed(seed)) * 60
-    task = problem(Nearness(towards), batch, dynamics=Watched(), low=low, high=high)
-    planner = small(name, horizon=horizon, action_repeat=min(repeat, horizon), **spread_of(name, std))
-    plans = planner.plan(task, streams(batch, seed))
-    for actions in [
-        *seen,
-        *(torch.as_tensor(p.actions) for p in plans),
-        *(torch.as_tensor(p.mean) for p in plans),
-    ]:
-        assert actions.shape[-2:] == (horizon, len(bounds))
-        assert (actions >= low).all() and (actions <= high).all()
-    for b, plan in enumerate(plans):
-        held = plan.actions.reshape(horizon, -1)
-        for h in range(horizon):
-            assert (held[h] == held[h - h % planner.config.action_repeat]).all()
-        assert plan.cost == pytest.approx(((plan.actions - towards[b].numpy()) ** 2).sum(), rel=1e-4)
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    name=st.sampled_from(NAMES),
-    batch=st.integers(2, 6),
-    samples=st.integers(8, 70),
-    horizon=st.integers(1, 11),
-    dims=st.integers(1, 5),
-    beta=st.sampled_from([0.0, 1.0, 2.0]),
-    seed=st.integers(0, 100),
-)
-def test_a_batch_equals_singles_bit_for_bit(name, batch, samples, horizon, dims, beta, seed):
-    draw = torch.Generator().manual_seed(seed)
-    start = torch.randn(batch, dims, generator=draw)
-    target = torch.randn(batch, horizon, dims, generator=draw)
-    more = {"cma_es": {}, "random_shooting": {"distribution": "gaussian", "noise_beta": beta}}
-    planner = small(name, samples=samples, horizon=horizon, iterations=4, **more.get(name, {"noise_beta": beta}))
-
-    def plan(rows, previous=None):
-        generators = [torch.Generator().manual_seed(seed + b) for b in rows]
-        task = problem(Nearness(target[rows]), len(rows), dims, Integrator(), state=start[rows])
-        return planner.plan(task, generators, previous)
-
-    together = plan(list(range(batch)))
-    again = plan(list(range(batch)), together)
-    for b in range(batch):
-        [alone] = plan([b])
-        assert content(alone) == content(together[b])
-        [alone_again] = plan([b], [alone])
-        assert content(alone_again) == content(again[b])
-
-
 @each_planner
 def test_batch_exactness_survives_bad_costs_of_a_neighbour(name):
-    target = torch.rand(3, 5, 2)
+    target = rand(3, 5, 2)
 
     def cost(rows):
         def function(actions):
@@ -113,27 +40,6 @@ def test_batch_exactness_survives_bad_costs_of_a_neighbour(name):
 
 
 @each_planner
-def test_same_seed_same_plan_and_another_seed_another(name):
-    task = problem(Nearness(torch.rand(2, 5, 2)), 2)
-    planner = small(name)
-    first, second, other = (planner.plan(task, streams(2, seed)) for seed in (3, 3, 4))
-    assert [content(p) for p in first] == [content(p) for p in second]
-    assert first[0].seed == 3000 and first[1].seed == 3001
-    assert not np.array_equal(first[0].actions, other[0].actions)
-    torch.rand(10)  # the global stream does not matter
-    assert content(planner.plan(task, streams(2, 3))[0]) == content(first[0])
-
-
-@each_planner
-def test_the_global_random_state_is_left_alone(name):
-    torch.manual_seed(0)
-    expected = torch.rand(3)
-    torch.manual_seed(0)
-    small(name).plan(problem(Nearness(torch.rand(1, 5, 2, generator=streams(1)[0]))), streams(1))
-    assert torch.equal(torch.rand(3), expected)
-
-
-@each_planner
 @pytest.mark.parametrize("elapsed", [0, 1, 2, 5, 9])
 def test_the_warm_start_is_the_previous_mean_shifted_in_time(name, elapsed):
     seen = []
@@ -143,7 +49,7 @@ def test_the_warm_start_is_the_previous_mean_shifted_in_time(name, elapsed):
             seen.append(actions[:, 0].detach().clone())
             return actions
 
-    task = problem(Nearness(torch.rand(1, 5, 2)), dynamics=Watched())
+    task = problem(Nearness(rand(1, 5, 2)), dynamics=Watched())
     planner = small(name)
     previous = planner.plan(task, streams(1))
     seen.clear()
@@ -186,7 +92,7 @@ def test_shift_and_repeat_meet_on_the_control_steps():
 
 @each_planner
 def test_candidate_zero_is_the_mean_and_the_best_so_far_never_rises(name):
-    task = problem(Nearness(torch.rand(3, 5, 2) * 2 - 1), 3)
+    task = problem(Nearness(rand(3, 5, 2) * 2 - 1), 3)
     for plan in small(name, iterations=8).plan(task, streams(3)):
         costs = plan.cost_per_iteration
         assert len(costs) == plan.iterations == 8 and plan.model_evals == 8 * 16

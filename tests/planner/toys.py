@@ -60,6 +60,16 @@ class Scored:
         return self.function(actions)
 
 
+def rand(*shape: int, seed: int = 0) -> Tensor:
+    """Numbers between 0 and 1, always the same ones."""
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def randn(*shape: int, seed: int = 0) -> Tensor:
+    """Normal numbers, always the same ones."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
 def streams(batch: int, seed: int = 0) -> list[torch.Generator]:
     """One random stream per problem."""
     return [torch.Generator().manual_seed(1000 * seed + b) for b in range(batch)]

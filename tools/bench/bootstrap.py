@@ -1,6 +1,6 @@
 """What repeated timings allow to be said: medians, ratios, and intervals from resampling in pairs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -18,24 +18,20 @@ class Interval:
     low: float
     high: float
 
-    def text(self, digits: int = 2) -> str:
-        """`1.23 [1.10, 1.40]`."""
-        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
-
-    def to_dict(self) -> dict[str, float]:
-        """As plain numbers."""
-        return asdict(self)
+    def to_dict(self, factor: float = 1.0) -> dict[str, float]:
+        """As plain numbers, times a factor (1000: seconds as milliseconds)."""
+        return {key: factor * value for key, value in asdict(self).items()}
 
 
 def median(values: ArrayLike, seed: int = 0) -> Interval:
     """The median of `values` (N,) with its interval."""
-    return _bootstrap([_column(values)], lambda columns: np.median(columns[0], axis=-1), seed)
+    return _bootstrap(lambda x, axis=-1: np.median(x, axis), seed, _column(values))
 
 
 def ratio_of_medians(ours: ArrayLike, theirs: ArrayLike, seed: int = 0) -> Interval:
     """Median of `ours` (N,) over median of `theirs` (N,); the two are resampled together, round by round."""
-    columns = _paired(ours, theirs)
-    return _bootstrap(columns, lambda c: np.median(c[0], axis=-1) / np.median(c[1], axis=-1), seed)
+    a, b = _paired(ours, theirs)
+    return _bootstrap(lambda x, y, axis=-1: np.median(x, axis) / np.median(y, axis), seed, a, b)
 
 
 def mean_ratio(ours: ArrayLike, theirs: ArrayLike, seed: int = 0) -> Interval:
@@ -45,7 +41,7 @@ def mean_ratio(ours: ArrayLike, theirs: ArrayLike, seed: int = 0) -> Interval:
     a, b = _paired(ours, theirs)
     if (a <= 0).any() or (b <= 0).any():
         raise ValueError("a geometric mean needs positive numbers")
-    return _bootstrap([np.log(a / b)], lambda columns: np.exp(columns[0].mean(axis=-1)), seed)
+    return _bootstrap(lambda x, axis=-1: np.exp(x.mean(axis)), seed, np.log(a / b))
 
 
 def _column(values: ArrayLike) -> Array:
@@ -55,18 +51,23 @@ def _column(values: ArrayLike) -> Array:
     return column
 
 
-def _paired(ours: ArrayLike, theirs: ArrayLike) -> list[Array]:
-    columns = [_column(ours), _column(theirs)]
-    if len(columns[0]) != len(columns[1]):
-        raise ValueError(f"{len(columns[0])} and {len(columns[1])} numbers cannot be paired")
-    return columns
+def _paired(ours: ArrayLike, theirs: ArrayLike) -> tuple[Array, Array]:
+    a, b = _column(ours), _column(theirs)
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} and {len(b)} numbers cannot be paired")
+    return a, b
 
 
-def _bootstrap(columns: Sequence[Array], statistic: Callable[[Sequence[Array]], Array], seed: int) -> Interval:
-    """Percentile bootstrap (Efron 1979) over the rows that all columns share."""
-    rows = len(columns[0])
-    drawn = np.random.default_rng(seed).integers(0, rows, (RESAMPLES, rows))
+def _bootstrap(statistic: Callable[..., Array], seed: int, *columns: Array) -> Interval:
+    """Percentile bootstrap (Efron 1979) over the rows that all columns share; of a single row, no width."""
+    from scipy.stats import bootstrap
+
+    value = float(statistic(*columns))
+    if len(columns[0]) == 1:
+        return Interval(value, value, value)
     with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = np.nanpercentile(statistic([column[drawn] for column in columns]), [2.5, 97.5])
-        value = statistic([column[None] for column in columns])[0]
-    return Interval(float(value), float(low), float(high))
+        found = bootstrap(
+            columns, statistic, n_resamples=RESAMPLES, paired=True, vectorized=True, method="percentile",
+            random_state=np.random.default_rng(seed),
+        )  # fmt: skip
+    return Interval(value, float(found.confidence_interval.low), float(found.confidence_interval.high))

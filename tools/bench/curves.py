@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from forearm.common.files import replacing
 from tools.bench.bootstrap import median
+from tools.bench.budget import Budget
 from tools.bench.cases import Case, push_case, push_oracle_case
-from tools.bench.page import Budget, Section
 from tools.bench.runners import Ours, at_budget, suited
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PICTURE = "cost_vs_evaluations.png"
 Curves = dict[str, dict[int, list[float]]]
@@ -23,38 +27,23 @@ def split(budget: int) -> tuple[int, int]:
     return max(2, round(budget / iterations)), iterations
 
 
-def cost_curves(budget: Budget, folder: Path) -> Section:
-    """Section (d), and its picture in `folder`."""
-    section = Section("Cost against model evaluations")
-    section.say(
-        "Plans of the first step of held-out push episodes, on the shipped model and on MuJoCo itself, with each "
-        "planner's shipped settings at the number of samples and iterations that a budget allows. Costs are relative "
-        "to that of holding still (1.0), medians over the problems; the table has their 95 % bootstrap intervals. iCEM "
-        "and gradient descent, whose populations shrink, take fewer evaluations than they are allowed."
-    )
+def cost_curves(budget: Budget, folder: Path) -> dict[str, Any]:
+    """Medians and intervals of every planner at every budget, and the picture of them in `folder`."""
     kinds: dict[str, tuple[Callable[[int], Case], int, Sequence[int]]] = {
         "learned": (push_case, budget.curve_problems, budget.curve_budgets),
         "oracle": (push_oracle_case, budget.oracle_problems, budget.oracle_budgets),
     }
     found: dict[str, Curves] = {}
+    told = []
     for kind, (make, problems, budgets) in kinds.items():
         found[kind] = curves([make(index) for index in range(problems)], budgets)
-        section.data[kind] = {
-            name: {str(evaluations): costs for evaluations, costs in points.items()}
+        rows = [
+            {"planner": name, "costs": [median(costs).to_dict() for costs in points.values()]}
             for name, points in found[kind].items()
-        }
-        section.say(f"**push, {kind}, {problems} problems**")
-        rows = []
-        for name, points in found[kind].items():
-            rows.append([name, *(median(costs).text(3) for costs in points.values())])
-        section.table(["planner", *(f"{evaluations:,}" for evaluations in budgets)], rows)
-        best = [min(found[kind], key=lambda n: float(np.median(found[kind][n][e]))) for e in budgets]
-        section.say(
-            "Lowest median: " + "; ".join(f"{name} at {e:,}" for name, e in zip(best, budgets, strict=True)) + "."
-        )
+        ]
+        told.append({"dynamics": kind, "problems": problems, "budgets": list(budgets), "rows": rows})
     draw(found, folder / PICTURE)
-    section.say(f"![Cost against model evaluations]({PICTURE})")
-    return section
+    return {"kinds": told}
 
 
 def curves(cases: Sequence[Case], budgets: Sequence[int]) -> Curves:
@@ -87,17 +76,23 @@ def planner_at(name: str, case: Case, evaluations: int) -> Any:
 
 
 def draw(found: dict[str, Curves], path: Path) -> None:
+    """Write the picture, whole or not at all."""
+    with replacing(path) as temporary:
+        figure(found).savefig(temporary, dpi=130, format="png")
+
+
+def figure(found: dict[str, Curves]) -> "Figure":
     """One panel for each kind of dynamics."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * len(found), 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    drawn = Figure(figsize=(5.2 * len(found), 4.0), layout="constrained")
+    FigureCanvasAgg(drawn)
     # A planner has one colour, although not every panel has every planner.
     names = list(dict.fromkeys(name for planners in found.values() for name in planners))
     colours = {name: f"C{index}" for index, name in enumerate(names)}
     for index, (kind, planners) in enumerate(found.items()):
-        axes = figure.add_subplot(1, len(found), index + 1)
+        axes = drawn.add_subplot(1, len(found), index + 1)
         for name, points in planners.items():
             evaluations = np.array(list(points))
             quartiles = np.array([np.percentile(costs, [25, 50, 75]) for costs in points.values()])
@@ -110,5 +105,4 @@ def draw(found: dict[str, Curves], path: Path) -> None:
         axes.set_title("push, shipped model" if kind == "learned" else "push, MuJoCo itself")
         axes.grid(alpha=0.3, which="both", linewidth=0.4)
         axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    return drawn

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from forearm.planner import make_planner
-from tools.bench.page import Budget, Section
+from tools.bench.budget import Budget
 from tools.bench.runners import shipped_settings
 from tools.bench.timing import threads
 
@@ -15,32 +15,27 @@ PLANNERS = ("cem",)
 ENDLESS = 10_000  # iterations: the deadline alone ends the search
 
 
-def deadlines(budget: Budget) -> Section:
-    """Wall time of 500 plans for each deadline, from frame to plan."""
-    section = Section("Deadlines")
-    section.say(
-        f"{budget.deadline_plans} plans of the shipped push model for each deadline, on one thread, each begun from "
-        "the one before as in closed loop, over held-out frames; the time is that of the whole decision, from the "
-        "frame to the plan, and encoding counts. *In time* is the share that came within the deadline, *+ 1* within "
-        "the deadline and one iteration of that plan, the aim being 99 %."
-    )
+def deadlines(budget: Budget) -> dict[str, Any]:
+    """Wall time of plans for each deadline, from frame to plan."""
     rows = []
     for name in PLANNERS:
         for deadline in DEADLINES_MS:
             with threads(1):
                 wall, iterations, longest = _plans(name, deadline, budget.deadline_plans)
-            late = wall > deadline
-            very = wall > deadline + longest
-            section.data[f"{name} {deadline:g} ms"] = {"wall_ms": wall.tolist(), "iterations": iterations.tolist()}
+            p50, p99, worst = np.percentile(wall, (50, 99, 100)).tolist()
             rows.append(
-                [
-                    name, f"{deadline:g}", f"{100 * (1 - late.mean()):.1f}", f"{100 * (1 - very.mean()):.1f}",
-                    *(f"{np.percentile(wall, p):.1f}" for p in (50, 99, 100)),
-                    f"{np.median(iterations):.0f} ({iterations.min()} to {iterations.max()})",
-                ]
+                {
+                    "planner": name, "deadline_ms": deadline,
+                    "in_time_percent": 100 * float((wall <= deadline).mean()),
+                    "one_more_percent": 100 * float((wall <= deadline + longest).mean()),
+                    "p50_ms": p50, "p99_ms": p99, "worst_ms": worst,
+                    "iterations": {
+                        "median": float(np.median(iterations)), "least": int(iterations.min()),
+                        "most": int(iterations.max()),
+                    },
+                }
             )  # fmt: skip
-    section.table(["planner", "deadline ms", "in time %", "+ 1 %", "p50 ms", "p99 ms", "worst ms", "iterations"], rows)
-    return section
+    return {"plans": budget.deadline_plans, "rows": rows}
 
 
 def _plans(name: str, deadline_ms: float, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,14 +7,15 @@ conditioning on the action block, history 3) with random weights, for time does 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from forearm.planner import LatentDistance, Problem, captured
+from tools.bench.budget import Budget
 from tools.bench.cases import Case
-from tools.bench.page import Budget, Section
 from tools.bench.runners import Ours, at_budget, bare_loop
 from tools.bench.timing import Bare, rounds, threads
 
@@ -88,32 +89,25 @@ def lewm_case(device: torch.device, width: int = WIDTH, depth: int = 6, steps: i
     return Case(name="lewm", problem=problem, variables=steps)
 
 
-def lewm(budget: Budget, name: str = "cem", device: torch.device | None = None) -> Section:
-    """Section (f)."""
+def lewm(budget: Budget, name: str = "cem", device: torch.device | None = None) -> dict[str, Any]:
+    """Seconds of a plan and of the bare loop beside what LeWorldModel reports."""
     where = device or torch.device("cpu")
-    section = Section(f"A plan of LeWorldModel's size ({where.type})")
-    iterations = budget.lewm_iterations
-    section.say(
-        f"{SAMPLES} samples, {iterations} iterations, {STEPS} latent steps of action blocks of {BLOCK} numbers, "
-        f"6-layer 192-d AdaLN predictor with random weights; {budget.lewm_rounds} round(s) in turns, after one that is "
-        f"not counted. LeWorldModel reports {PUBLISHED_S} s for such a plan of 30 iterations on a GPU: another machine "
-        "than this."
-    )
-    if where.type == "cuda":
-        section.say(
-            "*Graph*: rollout and cost replayed as a CUDA graph (`planner.captured`), which the bare loop never is, so "
-            "a plan can take less. *TF32*: matrix products of float32 numbers with 10 bits of mantissa."
-        )
     rows = []
     for how in ON_GPU if where.type == "cuda" else ON_CPU:
         for count in budget.threads if where.type == "cpu" else (1,):
             with threads(count), matrix_products("high" if "TF32" in how else "highest"):
                 plan, bare = _times(lewm_case(where), budget, name, graph="graph" in how)
-            section.data[f"{how}, threads {count}"] = {"plan_s": plan, "bare_s": bare, "iterations": iterations}
-            outside = 100 * (1 - bare / plan)
-            rows.append([how, count, f"{plan:.2f}", f"{bare:.2f}", f"{outside:.1f}", f"{plan / PUBLISHED_S:.2f}"])
-    section.table(["how", "threads", "plan s", "bare loop s", "outside %", f"ratio to {PUBLISHED_S} s"], rows)
-    return section
+            outside, ratio = 100 * (1 - bare / plan), plan / PUBLISHED_S
+            rows.append(
+                {
+                    "how": how, "threads": count, "plan_s": plan, "bare_s": bare, "outside_percent": outside,
+                    "ratio": ratio,
+                }
+            )  # fmt: skip
+    return {
+        "device": where.type, "samples": SAMPLES, "iterations": budget.lewm_iterations, "steps": STEPS, "block": BLOCK,
+        "rounds": budget.lewm_rounds, "published_s": PUBLISHED_S, "rows": rows,
+    }  # fmt: skip
 
 
 def _times(case: Case, budget: Budget, name: str, graph: bool) -> tuple[float, float]:

@@ -1,12 +1,13 @@
 """What planning costs beyond the model: time per plan less the bare rollout loop, and the share outside arithmetic."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tools.bench.bootstrap import Array, median, ratio_of_medians
+from tools.bench.budget import Budget
 from tools.bench.cases import Case, MLPLatent, empty_case, mlp_case, push_case
-from tools.bench.page import Budget, Section, ms
 from tools.bench.peers import available
 from tools.bench.runners import Ours, at_budget, bare_loop, samplers
 from tools.bench.timing import Bare, Runner, rounds, threads
@@ -14,25 +15,19 @@ from tools.bench.timing import Bare, Runner, rounds, threads
 WHOLE, STEPS, FLOOR = "bare loop", "bare loop, step by step", "matrix products alone"
 
 
-def overhead(budget: Budget) -> Section:
-    """Table (a): every planner on the MLP latent, and on a model that computes nothing."""
-    section = Section("Overhead: time per plan less the bare rollout loop")
-    samples, iterations = budget.peer_samples, budget.peer_iterations
-    section.say(
-        f"{samples} samples, {iterations} iterations, 5 action dimensions, 192-d MLP latent, {budget.rounds} rounds "
-        "in turns, medians. *Plan* is the whole call; *overhead* is the plan less the bare loop of the same round "
-        "(rollout and cost of as many fixed candidates; step by step for the peers that step). *Empty* is the overhead "
-        "with a model that computes nothing: the planner's own work without the model's cache misses. The last "
-        "columns are ratios to the peer with the smallest overhead; the target is at most 0.5."
-    )
+def overhead(budget: Budget) -> dict[str, Any]:
+    """Every planner on the MLP latent, and on a model that computes nothing."""
+    tables = []
     for count in budget.threads:
         for horizon in budget.horizons:
             with threads(count):
-                _overhead_table(section, budget, horizon, count)
-    return section
+                tables.append({"horizon": horizon, "threads": count, **_overhead_table(budget, horizon)})
+    return {
+        "samples": budget.peer_samples, "iterations": budget.peer_iterations, "rounds": budget.rounds, "tables": tables,
+    }  # fmt: skip
 
 
-def _overhead_table(section: Section, budget: Budget, horizon: int, count: int) -> None:
+def _overhead_table(budget: Budget, horizon: int) -> dict[str, Any]:
     samples, iterations = budget.peer_samples, budget.peer_iterations
     measured = {
         kind: rounds(runners_on(case, samples, iterations), budget.rounds)
@@ -44,27 +39,21 @@ def _overhead_table(section: Section, budget: Budget, horizon: int, count: int) 
         for name in names:
             bare = STEPS if name in peers and peers[name].stepwise else WHOLE
             over[kind][name] = times[name] - times[bare]
-    rows = []
-    data = section.data.setdefault(f"horizon {horizon}, threads {count}", {})
     smallest = {kind: min(peers, key=lambda p: float(np.median(over[kind][p]))) for kind in over} if peers else {}
+    rows = []
     for name in names:
-        plan, extra, empty = (median(x) for x in (measured["mlp"][name], over["mlp"][name], over["empty"][name]))
-        data[name] = {"plan_s": plan.to_dict(), "overhead_s": extra.to_dict(), "empty_s": empty.to_dict()}
-        row = [name, ms(plan.value), f"{ms(extra.value)} [{ms(extra.low)}, {ms(extra.high)}]", ms(empty.value)]
+        row: dict[str, Any] = {
+            "planner": name,
+            "plan_ms": 1e3 * float(np.median(measured["mlp"][name])),
+            "overhead_ms": median(over["mlp"][name]).to_dict(1e3),
+            "empty_ms": 1e3 * float(np.median(over["empty"][name])),
+        }
         for kind, peer in smallest.items():
-            ratio = ratio_of_medians(over[kind][name], over[kind][peer])
-            data[name][f"ratio_{kind}"] = ratio.to_dict()
-            row.append(ratio.text() if name not in peers else f"{ratio.value:.2f}")
+            ratio = ratio_of_medians(over[kind][name], over[kind][peer]).to_dict()
+            row[f"ratio_{kind}"] = {"value": ratio["value"]} if name in peers else ratio
         rows.append(row)
-    loops = {name: float(np.median(measured["mlp"][name])) for name in (WHOLE, STEPS)}
-    data["bare_s"] = loops
-    section.say(
-        f"**Horizon {horizon}, {count} thread{'s' if count > 1 else ''}.** Bare loop {ms(loops[WHOLE])} ms, "
-        f"step by step {ms(loops[STEPS])} ms."
-        + "".join(f" Smallest peer ({kind}): {peer}." for kind, peer in smallest.items())
-    )
-    header = ["planner", "plan ms", "overhead ms", "empty ms"]
-    section.table([*header, *(f"ratio, {kind}" for kind in smallest)], rows)
+    bare_ms, stepwise_ms = (1e3 * float(np.median(measured["mlp"][name])) for name in (WHOLE, STEPS))
+    return {"bare_ms": bare_ms, "stepwise_ms": stepwise_ms, "smallest": smallest, "rows": rows}
 
 
 def runners_on(case: Case, samples: int, iterations: int) -> dict[str, Runner]:
@@ -76,58 +65,41 @@ def runners_on(case: Case, samples: int, iterations: int) -> dict[str, Runner]:
     return runners
 
 
-def share(budget: Budget, push: bool = True) -> Section:
-    """Table (c): the share of a plan spent outside the model, with the floor beneath it."""
-    section = Section("Share of a plan outside the model's own arithmetic")
-    section.say(
-        "*Outside* is one less the bare loop's share of the plan; the target is at most 10 %. *Floor* is the model's "
-        "matrix products in a loop with every buffer made beforehand: no activation, no cost, no search. iCEM rolls "
-        "out fewer candidates than the bare loop; gradient descent, whose backward pass the bare loop lacks, is left "
-        "out."
-    )
+def share(budget: Budget, push: bool = True) -> dict[str, Any]:
+    """The share of a plan spent outside the model, with the floor beneath it."""
     cases: dict[str, tuple[Case, Callable[[], object]]] = {}
-    samples, iterations = budget.peer_samples, budget.peer_iterations
     for horizon in budget.horizons:
         model = mlp_case(0, horizon).problem.dynamics
         assert isinstance(model, MLPLatent)
-        cases[f"MLP latent, horizon {horizon}"] = mlp_case(0, horizon), model.products(samples, horizon)
+        cases[f"MLP latent, horizon {horizon}"] = mlp_case(0, horizon), model.products(budget.peer_samples, horizon)
     if push:
         case = push_case(0)
-        cases[f"push model, horizon {case.horizon}"] = case, push_products(case, samples)
+        cases[f"push model, horizon {case.horizon}"] = case, push_products(case, budget.peer_samples)
     rows = []
     for count in budget.threads:
         with threads(count):
             for label, (case, products) in cases.items():
-                rows += _share_rows(section, budget, label, case, products, count, iterations)
-    section.table(["what", "threads", "planner", "plan ms", "bare loop ms", "floor ms", "outside %"], rows)
-    return section
+                found = _shares(budget, case, products)
+                rows += [{"what": label, "threads": count, "planner": name, **row} for name, row in found.items()]
+    return {"rows": rows}
 
 
-def _share_rows(
-    section: Section,
-    budget: Budget,
-    label: str,
-    case: Case,
-    products: Callable[[], object],
-    count: int,
-    iterations: int,
-) -> list[list[object]]:
-    samples = budget.peer_samples
+def _shares(budget: Budget, case: Case, products: Callable[[], object]) -> dict[str, dict[str, Any]]:
+    samples, iterations = budget.peer_samples, budget.peer_iterations
     runners: dict[str, Runner] = {name: Ours(at_budget(name, case, samples, iterations), case) for name in samplers()}
     runners[WHOLE] = Bare(bare_loop(case, samples, iterations))
     runners[FLOOR] = Bare(lambda: [products() for _ in range(iterations)])
     times = rounds(runners, budget.rounds)
-    rows: list[list[object]] = []
+    found: dict[str, dict[str, Any]] = {}
     for name in samplers():
         kept = ratio_of_medians(times[WHOLE], times[name])
-        outside = [100 * (1 - x) for x in (kept.value, kept.high, kept.low)]
-        plan, bare, floor = (float(np.median(times[key])) for key in (name, WHOLE, FLOOR))
-        section.data[f"{label}, threads {count}, {name}"] = {
-            "plan_s": plan, "bare_s": bare, "floor_s": floor, "outside_percent": outside,
+        ends = {"value": kept.value, "low": kept.high, "high": kept.low}
+        plan, bare, floor = (1e3 * float(np.median(times[key])) for key in (name, WHOLE, FLOOR))
+        found[name] = {
+            "plan_ms": plan, "bare_ms": bare, "floor_ms": floor,
+            "outside_percent": {end: 100 * (1 - share) for end, share in ends.items()},
         }  # fmt: skip
-        span = f"{outside[0]:.1f} [{outside[1]:.1f}, {outside[2]:.1f}]"
-        rows.append([label, count, name, ms(plan), ms(bare), ms(floor), span])
-    return rows
+    return found
 
 
 def push_products(case: Case, samples: int) -> Callable[[], None]:

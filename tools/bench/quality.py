@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from forearm.planner import PLANNERS
-from tools.bench.bootstrap import Interval, mean_ratio
+from tools.bench.bootstrap import mean_ratio
+from tools.bench.budget import Budget
 from tools.bench.cases import Case, mlp_case, push_case
-from tools.bench.page import Budget, Section, ms
 from tools.bench.peers import Peer, PeerRunner, available
 from tools.bench.runners import Ours, at_budget, suited
 from tools.bench.timing import Runner, rounds, threads
@@ -75,84 +75,66 @@ class Setting:
         others = {key: value for key, value in self.chosen if key != "samples"}
         return Ours(at_budget(self.name, case, self.samples, iterations, **others), case)
 
-    def text(self) -> str:
-        """For a table."""
-        return f"{self.name} ({', '.join(f'{key} {value}' for key, value in self.chosen)})"
 
-
-def time_to_quality(budget: Budget, push: bool = True) -> Section:
-    """Table (b)."""
-    section = Section("Time to quality")
-    section.say(
-        f"For each problem the target is what the best peer reaches with {budget.peer_samples} samples and "
-        f"{budget.peer_iterations} iterations: the cost of the commands it returns or, where lower, of the best "
-        "candidate it tried. Our time is that of a whole `plan` call with as few iterations as reach the "
-        f"target; where {PATIENCE} times the peer's model evaluations, or {MOST_ITERATIONS} iterations, do not reach "
-        "it, their whole time counts. Both "
-        "are medians of at least 7 runs in turns; the ratio is the geometric mean over the problems, paired, with its "
-        "95 % bootstrap interval. Settings of the peers (spread, elites or temperature) and of ours (samples, "
-        "spread, least spread, noise, step lengths) are chosen beforehand on other problems on one thread, and so is "
-        "the best peer. What is quickest of ours there is measured; of the others the estimate from there is shown. "
-        "The aim is at most 0.33."
-    )
+def time_to_quality(budget: Budget, push: bool = True) -> dict[str, Any]:
+    """How soon each of our planners is as good as the best peer, on one set of problems after the other."""
     sets: dict[str, tuple[Callable[[int], Case], int]] = {}
     for horizon in budget.horizons:
         for smooth in budget.goals:
             label = f"MLP latent, horizon {horizon}, goals by {'smooth' if smooth else 'white'} commands"
-            sets[label] = (lambda i, h=horizon, s=smooth: mlp_case(i, h, smooth=s)), budget.problems  # type: ignore[misc]
+            sets[label] = partial(mlp_case, variables=horizon, smooth=smooth), budget.problems
     if push:
         sets["push model, horizon 20"] = push_case, budget.push_problems
         sets["push model, horizon 20, ours with its learned prior"] = (
             partial(push_case, prior=True),
             budget.push_problems,
         )
+    found = []
     for label, (make, problems) in sets.items():
         cases = [make(index) for index in range(problems)]
         tuning = [make(10_000 + index) for index in range(budget.tuning)]
         logger.info("time to quality: %s", label)
-        _compare(section, label, cases, tuning, budget)
-    return section
+        found.append({"label": label, "problems": problems, **_compare(cases, tuning, budget)})
+    return {
+        "samples": budget.peer_samples, "iterations": budget.peer_iterations, "patience": PATIENCE,
+        "most_iterations": MOST_ITERATIONS, "cases": found,
+    }  # fmt: skip
 
 
-def _compare(section: Section, label: str, cases: Sequence[Case], tuning: Sequence[Case], budget: Budget) -> None:
-    section.say(f"**{label}, {len(cases)} problems**")
+def _compare(cases: Sequence[Case], tuning: Sequence[Case], budget: Budget) -> dict[str, Any]:
+    """Our planners, the quickest first, against the best peer, and the peers with their settings and costs."""
     with threads(1):
         peers = {name: (peer, tuned(peer, tuning, budget)) for name, peer in available().items()}
         if not peers:
-            section.say("No peer is installed: `make bench` installs them.")
-            return
+            return {"unsteady": [], "ours": [], "peers": []}
         typical = {name: np.mean([_log_cost(p, s, c, budget) for c in tuning]) for name, (p, s) in peers.items()}
         best = min(peers, key=lambda name: float(typical[name]))
         targets = {name: [_quality(p, s, c, budget) for c in cases] for name, (p, s) in peers.items()}
-        if unsteady := [name for name, (p, s) in peers.items() if not repeats(p, s, tuning[0], budget)]:
-            section.say(f"Not to be repeated, as no seed reaches their noise: {', '.join(unsteady)}.")
+        unsteady = [name for name, (p, s) in peers.items() if not repeats(p, s, tuning[0], budget)]
         aims = [_quality(*peers[best], c, budget) for c in tuning]
         found = {name: quickest(name, tuning, aims, budget) for name in suited(*tuning) if name in TRIED}
-    rows: list[list[object]] = []
+    rows: list[dict[str, Any]] = []
     for rank, name in enumerate(sorted(found, key=lambda name: found[name][0])):
         estimate, setting = found[name]
+        row: dict[str, Any] = {"planner": name, "peer": best}
         if setting is None:
-            rows.append([name, "-", best, "none in tuning", "-", "-", "-"])
+            rows.append(row)
             continue
+        row["settings"] = dict(setting.chosen)
         if rank >= budget.contenders:
-            rows.append([setting.text(), 1, best, "not measured", f"about {ms(estimate, 0)}", "-", "-"])
+            rows.append({**row, "estimate_ms": 1e3 * estimate})
             continue
         for count in budget.quality_threads:
             with threads(count):
                 reached, us, them = against(peers[best], setting, cases, targets[best], budget)
-            ratio = mean_ratio(us, them)
-            rows.append(_row(setting, count, best, reached, us, them, ratio))
-            section.data.setdefault(f"{label}, threads {count}", {})[f"{setting.name} against {best}"] = {
-                "setting": setting.text(), "reached": int(sum(reached)), "problems": len(cases),
-                "ratio": ratio.to_dict(), "ours_s": us.tolist(), "peer_s": them.tolist(), "targets": targets[best],
-            }  # fmt: skip
-    section.table(["ours", "threads", "peer", "reached", "ours ms", "peer ms", "ratio"], rows)
-    section.say("The peers' plans at their full budget, geometric mean over the problems, with the settings chosen:")
-    section.table(
-        ["peer", "cost", "settings"],
-        [[name, f"{_geometric(targets[name]):.4g}", _words(peers[name][1])] for name in peers],
-    )
-    section.data[f"{label}, peers"] = {name: {"costs": targets[name], "settings": peers[name][1]} for name in peers}
+            rows.append({
+                **row, "threads": count, "reached": sum(reached), "ours_ms": 1e3 * float(np.median(us)),
+                "peer_ms": 1e3 * float(np.median(them)), "ratio": mean_ratio(us, them).to_dict(),
+            })  # fmt: skip
+    judged = [
+        {"peer": name, "cost": _geometric(targets[name]), "settings": chosen} for name, (_, chosen) in peers.items()
+    ]
+    return {"unsteady": unsteady, "ours": rows, "peers": judged}
 
 
 def against(
@@ -268,18 +250,5 @@ def _log_cost(peer: Peer, settings: dict[str, Any], case: Case, budget: Budget) 
     return float(np.log(max(_quality(peer, settings, case, budget), 1e-12)))
 
 
-def _row(
-    setting: Setting, count: int, peer: str, reached: Sequence[bool], us: np.ndarray, them: np.ndarray, ratio: Interval
-) -> list[object]:
-    return [
-        setting.text(), count, peer, f"{sum(reached)}/{len(reached)}",
-        ms(float(np.median(us)), 1), ms(float(np.median(them)), 1), ratio.text(),
-    ]  # fmt: skip
-
-
 def _geometric(costs: Sequence[float]) -> float:
     return float(np.exp(np.mean(np.log(np.maximum(costs, 1e-12)))))
-
-
-def _words(settings: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "its defaults"

@@ -2,26 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from forearm.planner import Problem, captured
+from tools.bench.budget import Budget
 from tools.bench.cases import Case, mlp_case
-from tools.bench.page import Budget, Section, ms
 from tools.bench.runners import at_budget, bare_loop
 from tools.bench.timing import Bare, Runner, rounds, threads
 
 
-def scaling(budget: Budget, name: str = "cem", device: torch.device | None = None) -> Section:
-    """Table (e)."""
+def scaling(budget: Budget, name: str = "cem", device: torch.device | None = None) -> dict[str, Any]:
+    """Times of a plan and of the bare loop by samples, by horizon and by episodes."""
     where = device or torch.device("cpu")
-    section = Section(f"Scaling ({name}, 192-d MLP latent, {where.type})")
-    section.say(
-        f"{budget.peer_iterations} iterations; 300 samples, horizon 5, one episode unless the row says otherwise. "
-        "*Bare* is the rollout and the cost of as many candidates."
-        + (" *Graph* is the plan with those replayed as a CUDA graph (`planner.captured`)." * (where.type == "cuda"))
-    )
     wide = budget.rounds > 10
     sweeps: dict[str, tuple[Sequence[int], Callable[[int], tuple[int, int, int]]]] = {
         "samples": ((50, 100, 300, 1000, 3000) if wide else (100, 300), lambda n: (n, 5, 1)),
@@ -35,10 +30,10 @@ def scaling(budget: Budget, name: str = "cem", device: torch.device | None = Non
             for count in budget.threads if where.type == "cpu" else (1,):
                 with threads(count):
                     taken = _times(budget, name, samples, horizon, episodes, where)
-                section.data[f"{what} {value}, threads {count}"] = {f"{key}_s": value for key, value in taken.items()}
-                rows.append([f"{what} {value}", count, *map(ms, taken.values()), ms(taken["plan"] / episodes)])
-    section.table(["what", "threads", *(f"{key} ms" for key in taken), "plan ms per episode"], rows)
-    return section
+                times = {f"{key}_ms": 1e3 * seconds for key, seconds in taken.items()}
+                each = {"per_episode_ms": times["plan_ms"] / episodes}
+                rows.append({"what": what, "value": value, "threads": count, **times, **each})
+    return {"planner": name, "device": where.type, "iterations": budget.peer_iterations, "rows": rows}
 
 
 def _times(

@@ -1,9 +1,10 @@
 """Frames/s of training beside the bare forward and backward pass of the same network on a batch that stays in place."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from forearm.world_model.training.report import report
 from forearm.world_model.training.run import export
 from forearm.world_model.training.trainer import Trainer, Training
 from tools.bench.bootstrap import ratio_of_medians
-from tools.bench.page import Budget, Section
+from tools.bench.budget import Budget
 from tools.bench.timing import Bare, Runner, rounds, threads
 
 EPISODES, FRAMES = 240, 60
@@ -31,51 +32,43 @@ ON_GPU = (
 
 def training(
     budget: Budget, device: torch.device | None = None, runs: Sequence[str] | None = None, episodes: int = EPISODES
-) -> Section:
-    """The section; `runs` are settings of `forearm train`, separated by spaces."""
+) -> dict[str, Any]:
+    """Frames/s of each of `runs`, which are settings of `forearm train`, separated by spaces."""
     where = device or torch.device("cpu")
-    section = Section(f"Training ({where.type})")
-    steps = budget.training_steps
-    section.say(
-        "The loop of `forearm train task=push` with the settings of each row, beside the bare forward and backward "
-        "pass (encode, predict, squared error) of the same network, in the same precision, on one batch that stays "
-        f"where it is: {budget.training_rounds} rounds in turns of {steps} steps, one thread, medians. *Loop* is all "
-        "of it: data, copies, regulariser, clipping, AdamW, and, at the rate at which they come, validation, saving "
-        "and export. *Share* is loop over bare with its 95 % interval; the aim is at least 0.70. *Regulariser* is the "
-        "bare pass with SIGReg. *Loader* fetches batches and does nothing else. "
-        f"{episodes} episodes of {FRAMES} frames of noise, which cost what others cost."
-    )
     rows = []
     for words in runs or (ON_CPU if where.type == "cpu" else ON_GPU):
         with threads(1), _trainer(words.split(), episodes, where) as (trainer, validation):
             taken = {name: np.asarray(s) for name, s in _times(trainer, validation, budget, where).items()}
         config = trainer.training.train
-        periodic = steps * (taken["validation"] / config.validate_every + taken["saving"] / config.save_every)
-        loop = taken["steps"] + periodic
-        frames = steps * config.batch * trainer.sampler.window
-        share = ratio_of_medians(taken["bare"], loop)
-        speeds = {
-            name: frames / float(np.median(seconds))
-            for name, seconds in {**taken, "loop": loop}.items()
-            if name not in ("validation", "saving")
-        }
-        found = torch.cuda.get_device_name() if where.type == "cuda" else "CPU"
-        section.data[f"{found}, {words}"] = {
-            "frames_per_s": speeds,
-            "share": share.to_dict(),
-            "precision": trainer.precision,
-            "seconds": {name: seconds.tolist() for name, seconds in taken.items()},
-        }
-        rows.append(
-            [
-                f"`{words}`", trainer.precision, f"{speeds['loop']:.0f}", f"{speeds['bare']:.0f}", share.text(),
-                f"{speeds['regulariser']:.0f}", f"{speeds['loader']:.0f}",
-                f"{100 * float(np.median(periodic / loop)):.1f}",
-            ]
-        )  # fmt: skip
-    header = ["settings", "precision", "loop frames/s", "bare frames/s", "share", "regulariser frames/s"]
-    section.table([*header, "loader frames/s", "validation and saving %"], rows)
-    return section
+        frames = budget.training_steps * config.batch * trainer.sampler.window
+        found = speeds(taken, frames, budget.training_steps, config.validate_every, config.save_every)
+        rows.append({"settings": words, "precision": trainer.precision, **found})
+    return {
+        "device": where.type, "rounds": budget.training_rounds, "steps": budget.training_steps, "episodes": episodes,
+        "frames": FRAMES, "rows": rows,
+    }  # fmt: skip
+
+
+def speeds(
+    taken: Mapping[str, np.ndarray], frames: int, steps: int, validate_every: int, save_every: int
+) -> dict[str, Any]:
+    """Frames/s of the whole loop and of its parts, and the loop's share of the bare pass.
+
+    Args:
+        taken: seconds of each round (R,) by what was done in it; see `_times`.
+        frames: that are seen in a round's `steps` steps.
+        steps: training steps of a round.
+        validate_every: steps from one validation to the next.
+        save_every: steps from one saving to the next.
+    """
+    periodic = steps * (taken["validation"] / validate_every + taken["saving"] / save_every)
+    loop = taken["steps"] + periodic
+    parts = {"loop": loop, **{name: taken[name] for name in ("bare", "regulariser", "loader")}}
+    return {
+        **{name: frames / float(np.median(seconds)) for name, seconds in parts.items()},
+        "share": ratio_of_medians(taken["bare"], loop).to_dict(),
+        "periodic_percent": 100 * float(np.median(periodic / loop)),
+    }
 
 
 def _times(trainer: Trainer, validation: WindowSampler, budget: Budget, where: torch.device) -> dict[str, np.ndarray]:

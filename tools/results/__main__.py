@@ -1,49 +1,52 @@
-"""`python -m tools.results`: run the comparisons that are missing or out of date, write docs/results.md."""
+"""`python -m tools.results`: run the comparisons that are missing or out of date, keep figures, write the page."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from forearm import envs
 from forearm.cli.compare import comparison_of, run_and_show
-from forearm.common.files import replacing
 from forearm.common.parallel import default_workers
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
-from tools.results.cells import CELLS, FOLDER, Cell
-from tools.results.page import page
+from tools.render.figures import save
+from tools.render.pages import write
+from tools.results.cells import CELLS, Cell
+from tools.results.page import figures
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the cells one after the other and write the page after each; returns the exit code."""
+    """Run the cells one after the other; figures and page are written after each. Returns the exit code."""
     options = _parser().parse_args(sys.argv[1:] if argv is None else argv)
-    cells = [cell for cell in CELLS if all(part in f"{cell.task} {cell.folder.name}" for part in options.only)]
+    cells = [cell for cell in CELLS if all(part in f"{cell.task} {cell.name}" for part in options.only)]
     try:
         envs.working_backend()
+        write(options.docs, "results")
         for cell in cells:
             if options.episodes:
                 _run(cell, options.episodes, options)
             if options.oracle_episodes and cell.ceiling is not None:
                 _run(cell.ceiling, options.oracle_episodes, options)
-            write_page(options.out)
-        write_page(options.out)
     except (ForearmError, ValueError) as error:
         sys.stderr.write(f"results: {error}\n")
         return 2
     return 0
 
 
-def write_page(out: Path) -> None:
-    """The page of all comparisons in `outputs/results`; rows that were measured elsewhere stay as they are."""
-    before = out.read_text(encoding="utf-8") if out.is_file() else ""
-    with replacing(out) as temporary:
-        temporary.write_text(page(FOLDER, before), encoding="utf-8")
-
-
 def _run(cell: Cell, episodes: int, options: argparse.Namespace) -> None:
     words = cell.words(episodes, options.seed, options.planner)
     run_and_show(comparison_of(settings.load("compare", words), words), 1, options.workers or default_workers())
+    keep(cell, options.docs)
+
+
+def keep(cell: Cell, docs: Path) -> None:
+    """Put the figures of a comparison that has been run in the place of those before, and write the page."""
+    document = json.loads((cell.folder / "results.json").read_text(encoding="utf-8"))
+    save(docs, "results", cell.name, figures(document))
+    (docs / "data" / "results" / f"{cell.apart}.json").unlink(missing_ok=True)
+    write(docs, "results")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=2, help="of the episodes; settings were chosen on 0 and 1")
     parser.add_argument("--planner", default="cem")
     parser.add_argument("--workers", type=int, default=None, help="processes; default: one per core")
-    parser.add_argument("--out", type=Path, default=Path("docs/results.md"))
+    parser.add_argument("--docs", type=Path, default=Path("docs"), metavar="FOLDER", help="with data/ and the pages")
     return parser
 
 

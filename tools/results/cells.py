@@ -27,9 +27,24 @@ class Cell:
         return f"`{self.task}`"
 
     @property
+    def name(self) -> str:
+        """Of its comparison."""
+        return f"{self.task.replace('/', '-')}-{self.protocol}"
+
+    @property
     def folder(self) -> Path:
         """Of its comparison."""
-        return FOLDER / f"{self.task.replace('/', '-')}-{self.protocol}"
+        return FOLDER / self.name
+
+    @property
+    def apart(self) -> str:
+        """Of a comparison of holding still alone, after the rest; whoever measures the cell measures that anew."""
+        return f"{self.name}-hold"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of all comparisons that its row is made of."""
+        return (self.name, self.apart, *([] if self.ceiling is None else [self.ceiling.name]))
 
     def words(self, episodes: int, seed: int, planner: str) -> list[str]:
         """What follows `forearm compare`."""
@@ -54,9 +69,9 @@ class WithPrior(Cell):
         return f"{super().title} with its prior"
 
     @property
-    def folder(self) -> Path:
+    def name(self) -> str:
         """Of its comparison."""
-        return FOLDER / f"{self.task.replace('/', '-')}-{self.protocol}-prior"
+        return f"{super().name}-prior"
 
     @property
     def ceiling(self) -> None:
@@ -76,9 +91,9 @@ class Ceiling(Cell):
     """
 
     @property
-    def folder(self) -> Path:
+    def name(self) -> str:
         """Of its comparison."""
-        return FOLDER / f"{self.task.replace('/', '-')}-{self.protocol}-oracle"
+        return f"{super().name}-oracle"
 
     def words(self, episodes: int, seed: int, planner: str) -> list[str]:
         """What follows `forearm compare`."""
@@ -108,3 +123,6 @@ CELLS = (
     *(WithPrior(task, "lewm") for task in FETCH),
 )
 """In the order of the page."""
+
+HEADLINE = (*(Cell(task, "rest") for task in (*BUILT_IN, CUBE, *SAWYER, *FETCH, FETCH_PICK)), Cell(CUBE, "strict"))
+"""The rows of the README's table."""

@@ -1,6 +1,6 @@
 """Success against the share of episodes that have actions, with and without pretraining on video without any.
 
-    python scripts/video_curve.py
+    python -m tools.experiments.video_curve
 
 Trains encoders on all frames without actions: `video` with a predictor that sees the past alone, `inferred` with one
 that is told a few numbers inferred from two latents in a row. Then trains world models with actions on shares of
@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--episodes", type=int, default=100, help="of every comparison")
     parser.add_argument("--seed", type=int, default=2, help="of the comparisons' episodes")
     parser.add_argument("--workers", type=int, default=1, help="processes of a comparison")
-    parser.add_argument("--json", type=Path, default=Path("docs/video_pretraining.json"))
+    parser.add_argument("--json", type=Path, default=Path("docs/data/video_pretraining.json"))
     parser.add_argument("--picture", type=Path, default=Path("docs/video_pretraining.png"))
     return parser
 

@@ -1,19 +1,19 @@
-"""The script of the curve runs what is missing, once, and draws what is there."""
+"""The curve runs what is missing, once, and draws what is there."""
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.forearm import scripts
+from tools.experiments import video_curve
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The script, with commands that only leave behind what the real ones do; `ran` holds them."""
-    module = scripts.script("video_curve")
+    """The command, with commands that only leave behind what the real ones do; `ran` holds them."""
     ran: list[list[str]] = []
 
     def pretend(*words: str) -> None:
@@ -37,9 +37,8 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Any:
             }
             (out / "results.json").write_text(json.dumps({"rows": [row], "command": "forearm compare"}))
 
-    monkeypatch.setattr(module, "_forearm", pretend)
-    module.ran = ran
-    return module
+    monkeypatch.setattr(video_curve, "_forearm", pretend)
+    return SimpleNamespace(main=video_curve.main, ran=ran)
 
 
 def test_the_curve_is_run_once_and_drawn(script: Any, tmp_path: Path) -> None:

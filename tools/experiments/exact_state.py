@@ -1,6 +1,6 @@
 """What the data alone are good for: imitation from the exact state, which no camera has to find.
 
-    python scripts/exact_state.py task=fetch/pick-and-place data=data/fetch-pick-and-place
+    python -m tools.experiments.exact_state task=fetch/pick-and-place data=data/fetch-pick-and-place
 
 Trains the action prior of `forearm train-heads` on where the object really is and on the joint readings, instead of on
 latents, and follows its likeliest commands on held-out episodes. Where this succeeds and the prior on latents does not,
@@ -10,6 +10,7 @@ the latents are what limits it; where neither does, the data are. A diagnosis: t
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class Imitator:
         every: control steps that are carried out of each proposal.
     """
 
-    def __init__(self, prior: ActionPrior, envs: Sequence, goals: np.ndarray, scale: "Scale", every: int) -> None:
+    def __init__(self, prior: ActionPrior, envs: Sequence[Any], goals: np.ndarray, scale: "Scale", every: int) -> None:
         self._prior, self._envs, self._scale, self._every = prior, envs, scale, every
         self._goals = scale.place(goals)
         self._plans: list[np.ndarray] = []
@@ -98,7 +99,7 @@ def main(words: Sequence[str]) -> int:
         if key in chosen:
             chosen[key] = value
         elif name != key and name in PriorConfig.__dataclass_fields__:
-            sizes[name] = type(PriorConfig.__dataclass_fields__[name].default)(value)
+            sizes[name] = type(getattr(PriorConfig, name))(value)
         else:
             print(f"unknown word '{word}': expected one of {', '.join(chosen)} or prior.KEY", file=sys.stderr)
             return 2
@@ -129,7 +130,7 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _goal(env, episode: Episode) -> np.ndarray:
+def _goal(env: Any, episode: Episode) -> np.ndarray:
     env.restore(np.array(episode.goal_state))
     return env.positions()[OBJECT].copy()
 

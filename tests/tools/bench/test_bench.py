@@ -2,21 +2,32 @@
 
 import json
 import math
+import re
+import shutil
 import sys
 import types
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
-from tools.bench import deadlines, lewm, overhead, page, peers, quality, runners, scaling, timing, training
-from tools.bench.__main__ import main, text_of
+from tools.bench import deadlines, lewm, overhead, peers, quality, runners, scaling, timing, training
+from tools.bench.__main__ import main, sections
 from tools.bench.bootstrap import mean_ratio, median, ratio_of_medians
+from tools.bench.budget import Budget
 from tools.bench.cases import empty_case, mlp_case, push_case
-from tools.bench.curves import curves, draw, planner_at, split
+from tools.bench.curves import curves, draw, figure, planner_at, split
+from tools.bench.page import SECTIONS
+from tools.render import figures
+from tools.render.pages import render
 
-TINY = page.Budget(
+DOCS = Path(__file__).parents[3] / "docs"
+TINY = Budget(
     rounds=3,
     problems=2,
     tuning=1,
@@ -40,7 +51,7 @@ def no_peers(monkeypatch):
 
 def test_median_and_ratios_of_constant_times_have_no_width():
     assert median([2.0] * 9).to_dict() == {"value": 2.0, "low": 2.0, "high": 2.0}
-    assert ratio_of_medians([1.0] * 7, [4.0] * 7).text() == "0.25 [0.25, 0.25]"
+    assert ratio_of_medians([1.0] * 7, [4.0] * 7).to_dict(100) == {"value": 25.0, "low": 25.0, "high": 25.0}
     assert mean_ratio([1.0, 2.0, 4.0], [2.0, 4.0, 8.0]).value == pytest.approx(0.5)
 
 
@@ -154,28 +165,30 @@ def test_peers_have_their_defaults_first_in_their_grids():
         assert tried[0] == {} and len(tried) == 1 + math.prod(map(len, peer.grid.values()))
 
 
-def test_tables_are_made_without_peers_and_without_a_renderer(tmp_path):
-    parts = [
-        overhead.overhead(TINY),
-        quality.time_to_quality(TINY, push=False),
-        overhead.share(TINY, push=False),
-        scaling.scaling(page.Budget(rounds=3, problems=1, tuning=1, threads=(1,), horizons=(3,), peer_iterations=1)),
-    ]
-    for part in parts:
-        json.dumps(part.data, allow_nan=False)
-    about = {"date": "today", "command": "make bench", "machine": page.machine(), "peers": {}}
-    text = text_of([{**about, "text": {"title": part.title, "lines": part.lines}} for part in parts])
-    assert text.count("\n## ") == 4 and "nan" not in text
+def test_sections_are_measured_without_peers_and_without_a_renderer(tmp_path):
+    short = replace(TINY, peer_iterations=1)
+    measured = {
+        "overhead": overhead.overhead(TINY),
+        "quality": quality.time_to_quality(TINY, push=False),
+        "share": overhead.share(TINY, push=False),
+        "scaling": scaling.scaling(short),
+    }
+    where = {**figures.about("bench", []), "peers": {}}
+    for name, found in measured.items():
+        figures.save(tmp_path, "benchmarks", name, where | {"figures": found})
+    text = render(tmp_path, "benchmarks")
+    assert text.count("\n## ") == 4 and "nan" not in text and "peers: none installed" in text
     for name in runners.samplers():
         assert name in text
 
 
 def test_deadlines_are_counted():
-    section = deadlines.deadlines(replace(TINY, deadline_plans=2))
-    assert len(section.data) == len(deadlines.PLANNERS) * len(deadlines.DEADLINES_MS)
-    for measured in section.data.values():
-        assert len(measured["wall_ms"]) == 2 and min(measured["iterations"]) >= 1
-    assert section.markdown().count("| 200 |") == len(deadlines.PLANNERS)
+    found = deadlines.deadlines(replace(TINY, deadline_plans=2))
+    assert found["plans"] == 2 and len(found["rows"]) == len(deadlines.PLANNERS) * len(deadlines.DEADLINES_MS)
+    for row in found["rows"]:
+        assert {row["in_time_percent"], row["one_more_percent"]} <= {0.0, 50.0, 100.0}
+        assert row["in_time_percent"] <= row["one_more_percent"]
+        assert row["p50_ms"] <= row["p99_ms"] <= row["worst_ms"] and row["iterations"]["least"] >= 1
 
 
 def test_training_stands_beside_its_floor():
@@ -184,23 +197,54 @@ def test_training_stands_beside_its_floor():
         "train.validate_every": 4, "train.save_every": 8,
     }  # fmt: skip
     words = " ".join(f"world_model.{key}={value}" for key, value in small.items())
-    section = training.training(TINY, runs=[words], episodes=4)
-    measured = section.data[f"CPU, {words}"]
-    seconds, speeds = measured["seconds"], measured["frames_per_s"]
-    assert all(len(taken) == 2 for taken in seconds.values()) and min(speeds.values()) > 0
-    # Two steps take half of a validation and a quarter of a save with them, and 8 windows have 9 frames each.
-    parts = (seconds[key] for key in ("steps", "validation", "saving"))
-    loops = [a + b / 2 + c / 4 for a, b, c in zip(*parts, strict=True)]
-    assert speeds["loop"] == pytest.approx(2 * 8 * 9 / np.median(loops))
-    assert measured["share"]["value"] == pytest.approx(np.median(seconds["bare"]) / np.median(loops))
-    assert words in section.markdown()
+    [row] = training.training(TINY, runs=[words], episodes=4)["rows"]
+    assert row["settings"] == words and row["precision"] == "float32"
+    assert all(row[name] > 0 for name in ("loop", "bare", "regulariser", "loader"))
+    assert 0 < row["periodic_percent"] < 100
+    assert row["share"]["value"] == pytest.approx(row["loop"] / row["bare"])
+
+
+ROUNDS = st.lists(st.floats(1e-3, 10.0), min_size=5, max_size=5).map(np.array)
+TAKEN = st.fixed_dictionaries(dict.fromkeys(("bare", "steps", "regulariser", "loader", "validation", "saving"), ROUNDS))
+
+
+@settings(max_examples=20, deadline=None)
+@given(TAKEN, st.integers(1, 50), st.integers(1, 50))
+def test_what_comes_now_and_then_counts_by_how_often_it_comes(taken, validate_every, save_every):
+    """Whatever was timed: the loop is its steps alone where nothing else comes, and slower the more often it does."""
+
+    def found(**every):
+        return training.speeds(taken, 720, 10, **{"validate_every": validate_every, "save_every": save_every} | every)
+
+    usual, free = found(), found(validate_every=10**12, save_every=10**12)
+    assert free["loop"] == pytest.approx(720 / np.median(taken["steps"])) and free["periodic_percent"] < 1e-3
+    for rarer in (found(validate_every=2 * validate_every), found(save_every=2 * save_every)):
+        assert usual["loop"] <= rarer["loop"] <= free["loop"] * (1 + 1e-9)
+        assert usual["periodic_percent"] >= rarer["periodic_percent"]
+    # A round of steps that holds a whole validation and a whole saving takes as long as the three of them.
+    whole = {**taken, "steps": taken["steps"] + taken["validation"] + taken["saving"]}
+    once = training.speeds(whole, 720, 10, validate_every=10**12, save_every=10**12)
+    assert found(validate_every=10, save_every=10)["loop"] == pytest.approx(once["loop"])
+    for each in (usual, free):
+        assert each["share"]["value"] == pytest.approx(each["loop"] / each["bare"])
+        assert each["share"]["low"] <= each["share"]["value"] <= each["share"]["high"]
 
 
 def test_curves_are_drawn(tmp_path):
     found = curves([mlp_case(0, 3)], (10, 100))
     assert all(set(points) == {10, 100} for points in found.values())
+    [axes] = figure({"learned": found}).axes
+    drawn = {line.get_label(): line.get_xydata() for line in axes.get_lines()}
+    assert set(drawn) == set(found) and len({line.get_color() for line in axes.get_lines()}) == len(found)
+    for name, points in found.items():
+        np.testing.assert_allclose(drawn[name], [(10, points[10][0]), (100, points[100][0])])
     draw({"learned": found}, tmp_path / "picture.png")
-    assert (tmp_path / "picture.png").stat().st_size > 5000
+    with Image.open(tmp_path / "picture.png") as image:
+        assert image.format == "PNG" and len(image.convert("RGB").getcolors(1 << 20)) > len(found)
+
+
+def test_every_section_of_the_page_is_measured(tmp_path):
+    assert set(sections(TINY, tmp_path)) == set(SECTIONS)
 
 
 def test_a_predictor_of_the_published_shape_is_causal():
@@ -218,24 +262,73 @@ def test_a_predictor_of_the_published_shape_is_causal():
 
 def test_the_command_writes_page_and_numbers(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("tools.bench.__main__.QUICK", TINY)
-    words = ["--quick", "--only", "overhead", "--out", str(tmp_path / "page.md"), "--json", str(tmp_path / "json")]
-    assert main(words) == 0
-    assert "## Overhead" in (tmp_path / "page.md").read_text(encoding="utf-8")
-    document = json.loads((tmp_path / "json" / "overhead.json").read_text(encoding="utf-8"))
-    assert document["machine"]["cores"] >= 1 and "horizon 3, threads 1" in document["data"]
+    place = ["--docs", str(tmp_path)]
+    assert main(["--quick", "--only", "overhead", *place]) == 0
+    text = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert "## Overhead" in text and "**A quick run: too few repetitions to quote.**" in text
+    document = json.loads((tmp_path / "data" / "benchmarks" / "overhead.json").read_text(encoding="utf-8"))
+    assert document["machine"]["cores"] >= 1 and document["figures"]["tables"][0]["horizon"] == 3
+    assert document["command"] == "make bench BENCH_ARGS='--quick --only overhead'"  # not where the page went
     # A section alone joins those that were measured before it.
     monkeypatch.setattr("tools.bench.__main__.FULL", TINY)
-    assert main(["--only", "scaling", *words[3:]]) == 0
-    text = (tmp_path / "page.md").read_text(encoding="utf-8")
-    assert text.index("## Overhead") < text.index("## Scaling") and text.count("load average when it began") == 2
-    # One that was measured on a machine with a GPU stays, and says so.
-    document |= {"machine": {**document["machine"], "gpu": "a GPU"}, "text": {"title": "Scaling (cuda)", "lines": []}}
-    (tmp_path / "json" / "scaling-gpu.json").write_text(json.dumps(document), encoding="utf-8")
-    assert main(["--only", "scaling", *words[3:]]) == 0
-    text = (tmp_path / "page.md").read_text(encoding="utf-8")
-    assert text.count("on another machine: a GPU") == 1 and text.index("(cuda)") < text.index("on another machine")
-    assert main(["--only", "nonsense"]) == 2
+    monkeypatch.setattr(lewm, "SAMPLES", 8)
+    assert main(["--only", "lewm", *place]) == 0
+    text = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert text.index("## Overhead") < text.index("## A plan of") and text.count("load average when it began") == 2
+    assert main(["--only", "nonsense", *place]) == 2
     assert "nonsense" in capsys.readouterr().err
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The figures and pages of a fresh clone."""
+    shutil.copytree(DOCS / "data", tmp_path / "data")
+    for page in DOCS.glob("*.md"):
+        shutil.copy(page, tmp_path)
+    return tmp_path
+
+
+def parts(docs):
+    """Of the page of benchmarks: the text of every section by its title, and of every file of figures by its name."""
+    _, *sections = re.split(r"^## ", (docs / "benchmarks.md").read_text(encoding="utf-8"), flags=re.M)
+    files = {path.name: path.read_bytes() for path in sorted((docs / "data").rglob("*.json"))}
+    return {section.partition("\n")[0]: section for section in sections}, files
+
+
+def test_in_a_fresh_clone_a_section_measured_alone_leaves_all_others(clone, monkeypatch):
+    monkeypatch.setattr("tools.bench.__main__.FULL", TINY)
+    monkeypatch.setattr(lewm, "SAMPLES", 8)
+    before, files = parts(clone)
+    assert len(before) >= 10
+    assert main(["--only", "lewm", "--docs", str(clone)]) == 0
+    after, now = parts(clone)
+    changed = {title for title in before if after[title] != before[title]}
+    assert list(after) == list(before) and changed == {"A plan of LeWorldModel's size (cpu)"}
+    assert {name for name in now if now[name] != files[name]} == {"lewm.json"} and set(now) == set(files)
+    # What was measured on a machine with a GPU says so.
+    assert all(("on another machine: NVIDIA" in text) == ("cuda)" in title) for title, text in after.items())
+
+
+def test_a_run_that_is_cut_short_keeps_what_is_done_and_what_there_was(clone, monkeypatch):
+    monkeypatch.setattr("tools.bench.__main__.FULL", replace(TINY, rounds=2, peer_iterations=1))
+
+    def cut(budget):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deadlines, "deadlines", cut)
+    _, files = parts(clone)
+    with pytest.raises(KeyboardInterrupt):
+        main(["--only", "deadlines", "overhead", "--docs", str(clone)])
+    text, now = parts(clone)
+    assert {name for name in now if now[name] != files[name]} == {"overhead.json"} and set(now) == set(files)
+    assert any("--only deadlines overhead" in section for section in text.values())
+
+
+def test_figures_that_cannot_be_read_are_told_before_hours_of_measuring(clone, monkeypatch, capsys):
+    (clone / "data" / "benchmarks" / "share.json").write_text("{", encoding="utf-8")
+    monkeypatch.setattr(overhead, "overhead", lambda budget: pytest.fail("it was measured"))
+    assert main(["--only", "overhead", "--docs", str(clone)]) == 2
+    assert "share.json is no JSON" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_peer_whose_noise_nobody_seeds_is_handed_a_stream(monkeypatch):

@@ -1,0 +1,1 @@
+"""Experiments of docs/experiments.md that are more than one command."""
