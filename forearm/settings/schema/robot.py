@@ -5,6 +5,9 @@ from typing import Any
 
 from forearm.settings.schema.fields import REQUIRED
 
+FOLLOWING = {"rad": 0.15, "m": 0.03}
+"""How far a joint may be off where it was told to be, where a config says nothing."""
+
 
 @dataclass
 class SharesConfig:
@@ -78,7 +81,7 @@ class RobotConfig:
     gripper_velocity: float = REQUIRED
     gripper_acceleration: float = REQUIRED
     gripper_jerk: float = REQUIRED
-    following_error: Any = field(default_factory=lambda: {"rad": 0.15, "m": 0.03})
+    following_error: Any = field(default_factory=FOLLOWING.copy)
     gripper_following_error: float | None = None
     workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
     table_clearance: float = REQUIRED
