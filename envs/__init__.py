@@ -5,10 +5,10 @@ from typing import Any
 import gymnasium
 
 from forearm.envs.arm.env import CAMERAS, ArmEnv
-from forearm.envs.arm.skills import SKILLS, Skill, expert, explorer
+from forearm.envs.arm.skills import SKILLS, Skill
 from forearm.envs.arm.tasks import TASKS, Scene, Task
 from forearm.envs.benchmarks.catalog import BENCHMARKS
-from forearm.envs.contract import Environment, Policy
+from forearm.envs.contract import Environment, Policy, expert, explorer
 from forearm.envs.holding import Still
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.registry import MissingExtra, check_installed, make, names, register_environments

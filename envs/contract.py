@@ -127,3 +127,13 @@ class Environment(Protocol):
     def close(self) -> None:
         """Free the renderers."""
         ...
+
+
+def expert(env: Environment, rng: np.random.Generator | None = None) -> Policy:
+    """The scripted expert of the environment's task; raises ValueError for a task without one."""
+    return env.expert(np.random.default_rng(0) if rng is None else rng)
+
+
+def explorer(env: Environment, rng: np.random.Generator) -> Policy:
+    """The exploratory behaviour policy of the environment's task."""
+    return env.explorer(rng)

@@ -1,10 +1,69 @@
-"""An explorer for any environment with a skill: segments of skill, straight moves, coloured noise and rest."""
+"""An explorer for any environment: segments of skill, straight moves, coloured noise and rest, drawn at random.
 
+Each has its own noise and speed, so that data cover contact from all sides, misses and recoveries as well as success.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from forearm.envs.contract import Array, Environment, Policy
+from forearm.envs.holding import Still
+
+KINDS = ("skill", "move", "wander", "rest")
+WANDERING = 1.2
+"""Noise of a segment that is nothing but noise, at full speed."""
+STEADY = 0.3
+"""Share of the noise that reaches a gripper in use: a shaking one drops everything."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What the explorer does for a while.
+
+    Attributes:
+        steps: control steps that it takes.
+        policy: what is done, a noisy version of it.
+        speed: by which the policy's actions are multiplied.
+        noise: standard deviation of what is added to them.
+        gripper_noise: share of that noise that reaches the last number of an action, the gripper.
+    """
+
+    steps: int
+    policy: Policy
+    speed: float = 1.0
+    noise: float = 0.0
+    gripper_noise: float = 1.0
+
+
+class Explorer:
+    """Strings segments together.
+
+    Args:
+        size: numbers in an action.
+        draw: gives the next segment, drawn with the generator that it is called with.
+        rng: all of the policy's randomness.
+    """
+
+    def __init__(self, size: int, draw: Callable[[np.random.Generator], Segment], rng: np.random.Generator) -> None:
+        self._draw, self._rng = draw, rng
+        self._segment = Segment(0, Still(size))
+        self._left = 0
+        self._noise = np.zeros(size)
+
+    def act(self) -> Array:
+        """(A,) action in [-1, 1]."""
+        if self._left <= 0:
+            self._segment = self._draw(self._rng)
+            self._left = self._segment.steps
+        self._left -= 1
+        # An Ornstein-Uhlenbeck process of unit variance: misses that last long enough to matter.
+        self._noise = 0.75 * self._noise + np.sqrt(1 - 0.75**2) * self._rng.standard_normal(len(self._noise))
+        noise = self._segment.noise * self._noise
+        noise[-1] *= self._segment.gripper_noise
+        return np.clip(self._segment.speed * self._segment.policy.act() + noise, -1.0, 1.0)
 
 
 class Skilled(Environment, Protocol):
@@ -15,56 +74,32 @@ class Skilled(Environment, Protocol):
         ...
 
 
-class Explorer:
-    """Strings segments together, each with its own noise and speed.
+class Straight:
+    """One and the same action for ever."""
 
-    Args:
-        env: what is acted in (not stepped here).
-        rng: all of the policy's randomness.
-    """
-
-    kinds = ("skill", "move", "wander", "rest")
-    shares = (0.72, 0.12, 0.12, 0.04)
-
-    def __init__(self, env: Skilled, rng: np.random.Generator) -> None:
-        self._env, self._rng = env, rng
-        self._size = len(env.action_names)
-        self._left = 0
-        self._kind = "rest"
-        self._policy: Policy | None = None
-        self._direction = np.zeros(self._size)
-        self._noise = np.zeros(self._size)
-        self._noise_scale, self._speed = 0.0, 1.0
+    def __init__(self, action: Array) -> None:
+        self._action = action
 
     def act(self) -> Array:
-        """(A,) action in [-1, 1]."""
-        if self._left <= 0:
-            self._start_segment()
-        self._left -= 1
-        # An Ornstein-Uhlenbeck process of unit variance: misses that last long enough to matter.
-        self._noise = 0.75 * self._noise + np.sqrt(1 - 0.75**2) * self._rng.standard_normal(self._size)
-        if self._kind == "rest":
-            return np.zeros(self._size)
-        if self._kind == "wander":
-            return np.clip(1.2 * self._speed * self._noise, -1.0, 1.0)
-        if self._kind == "move":
-            return np.clip(self._speed * self._direction + self._noise_scale * self._noise, -1.0, 1.0)
-        assert self._policy is not None
-        noise = self._noise_scale * self._noise
-        noise[-1] *= 0.3  # the last number is the gripper, and a shaking one drops everything
-        return np.clip(self._speed * self._policy.act() + noise, -1.0, 1.0)
+        """(A,) the action."""
+        return self._action
 
-    def _start_segment(self) -> None:
-        rng, second = self._rng, 1.0 / self._env.control_period
-        self._kind = str(rng.choice(self.kinds, p=self.shares))
-        self._policy = None
-        if self._kind == "skill":
-            try:
-                self._policy = self._env.skill(rng)
-            except ValueError:
-                self._kind = "move"
-        longest = {"skill": 6.0, "move": 0.8, "wander": 1.2, "rest": 0.5}[self._kind]
-        self._left = max(2, round(rng.uniform(0.3, 1.0) * longest * second))
-        self._speed = float(rng.uniform(0.6, 1.0))
-        self._noise_scale = float(rng.choice([0.05, 0.2, 0.4]))
-        self._direction = rng.uniform(-1.0, 1.0, self._size)
+
+def segment(env: Skilled, rng: np.random.Generator) -> Segment:
+    """A segment for an environment of which no more is known than that it has a skill."""
+    size, second = len(env.action_names), 1.0 / env.control_period
+    kind, policy = str(rng.choice(KINDS, p=(0.72, 0.12, 0.12, 0.04))), None
+    if kind == "skill":
+        try:
+            policy = env.skill(rng)
+        except ValueError:
+            kind = "move"
+    longest = {"skill": 6.0, "move": 0.8, "wander": 1.2, "rest": 0.5}[kind]
+    steps = max(2, round(rng.uniform(0.3, 1.0) * longest * second))
+    speed, noise = float(rng.uniform(0.6, 1.0)), float(rng.choice([0.05, 0.2, 0.4]))
+    direction = rng.uniform(-1.0, 1.0, size)
+    if policy is not None:
+        return Segment(steps, policy, speed, noise, STEADY)
+    if kind == "move":
+        return Segment(steps, Straight(direction), speed, noise)
+    return Segment(steps, Still(size), noise=WANDERING * speed if kind == "wander" else 0.0)

@@ -5,6 +5,7 @@ action does, what has been achieved, and what counts as success. See `envs/contr
 """
 
 import abc
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Frame, Policy
-from forearm.envs.exploration import Explorer
+from forearm.envs.exploration import Explorer, segment
 from forearm.envs.holding import Still
 from forearm.envs.rendering import View
 from forearm.envs.twin import Twin
@@ -77,6 +78,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         self.render_mode = "rgb_array"
         self.control_period, self.max_episode_steps = control_period, max_episode_steps
         self.action_names, self.state_names = actions, states
+        self._count = str(len(actions))  # as an error says it
         self.action_space = spaces.Box(-1.0, 1.0, (len(actions),), np.float32)
         self.observation_space = spaces.Dict(
             {
@@ -166,7 +168,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
 
     def explorer(self, rng: np.random.Generator) -> Policy:
         """Skills with noise, straight moves, wandering and rests."""
-        return Explorer(self, rng)
+        return Explorer(len(self.action_names), functools.partial(segment, self), rng)
 
     # -- the contract -------------------------------------------------------------------------------------------
 
@@ -220,7 +222,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         if action.shape != wanted:
             raise ValueError(f"action has shape {action.shape}: expected {wanted} for {', '.join(self.action_names)}")
         if not np.isfinite(action).all():
-            raise ValueError(f"action {action} is not finite: expected {wanted[0]} numbers in [-1, 1]")
+            raise ValueError(f"action {action} is not finite: expected {self._count} numbers in [-1, 1]")
         self.actuate(np.clip(action, -1.0, 1.0))
         self.steps += 1
 
@@ -244,20 +246,24 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         Raises:
             ValueError: the vector has another length than this task's snapshots.
         """
-        snapshot = np.asarray(snapshot, dtype=np.float64)
-        views = self.lagging()
-        sizes = [self._physics_size, *(view.size for view in views), len(self.memory()), 1]
-        if snapshot.shape != (sum(sizes),):
-            raise ValueError(f"snapshot has shape {snapshot.shape}: task '{self.name}' expects ({sum(sizes)},)")
-        physics, *lagging, memory, steps = np.split(snapshot, np.cumsum(sizes)[:-1])
+        physics, lagging, memory, steps = self.parts(snapshot)
         mujoco.mj_setState(self.model, self.data, physics, PHYSICS)
         self.recall(memory)
         mujoco.mj_forward(self.model, self.data)
         # Forward dynamics wrote its own solution over the warm start.
         mujoco.mj_setState(self.model, self.data, physics, PHYSICS)
-        for view, values in zip(views, lagging, strict=True):
+        for view, values in zip(self.lagging(), lagging, strict=True):
             view[...] = values.reshape(view.shape)
-        self.steps = int(steps[0])
+        self.steps = steps
+
+    def parts(self, snapshot: Array) -> tuple[Array, list[Array], Array, int]:
+        """Physics state, what lags behind it, memory and steps of a snapshot; raises ValueError like `restore`."""
+        snapshot = np.asarray(snapshot, dtype=np.float64)
+        sizes = [self._physics_size, *(view.size for view in self.lagging()), len(self.memory()), 1]
+        if snapshot.shape != (sum(sizes),):
+            raise ValueError(f"snapshot has shape {snapshot.shape}: task '{self.name}' expects ({sum(sizes)},)")
+        physics, *lagging, memory, steps = np.split(snapshot, np.cumsum(sizes)[:-1])
+        return physics, lagging, memory, int(steps[0])
 
     def close(self) -> None:
         """Frees the renderers."""

@@ -4,16 +4,22 @@ A benchmark's package is imported only when one of its tasks is made.
 """
 
 import difflib
+import functools
 import importlib
+import importlib.metadata
 import importlib.util
-import re
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from forearm.envs.arm.env import ArmEnv
 from forearm.envs.arm.tasks import TASKS, Task
 from forearm.envs.backend import mujoco
-from forearm.envs.benchmarks.catalog import BENCHMARKS, EXTRAS, MUJOCO, PACKAGES
+from forearm.envs.benchmarks.catalog import BENCHMARKS, EXTRAS, PACKAGES
 from forearm.envs.contract import Environment
 
 Factory = Callable[..., Environment]
@@ -91,15 +97,31 @@ def obstacle(benchmark: str) -> str | None:
 
     Only versions and names are looked at; nothing is imported.
     """
-    extra, installed = EXTRAS[benchmark], mujoco.__version__
-    if not _fits(installed, MUJOCO[benchmark]):
+    extra, installed, wanted = EXTRAS[benchmark], mujoco.__version__, mujoco_range(benchmark)
+    if not wanted.contains(Version(installed).base_version):  # a release candidate counts as the release
+        said = ",".join(str(bound) for bound in sorted(wanted, key=lambda bound: Version(bound.version)))
         return (
-            f"tasks '{benchmark}/...' need mujoco{MUJOCO[benchmark]}, but mujoco {installed} is installed: "
+            f"tasks '{benchmark}/...' need mujoco{said}, but mujoco {installed} is installed: "
             f"give them an environment of their own, made with pip install 'forearm[{extra}]'"
         )
     if importlib.util.find_spec(PACKAGES[benchmark]) is None:
         return f"tasks '{benchmark}/...' need the extra '{extra}', which is not installed: {_install(extra)}"
     return None
+
+
+@functools.cache
+def mujoco_range(benchmark: str) -> SpecifierSet:
+    """The releases of mujoco that `benchmark` runs beside: those that the extra of the installed package asks for.
+
+    Any, where the package is imported without being installed, and so says nothing.
+    """
+    try:
+        lines = importlib.metadata.requires("forearm") or []
+    except importlib.metadata.PackageNotFoundError:
+        return SpecifierSet()
+    asked = [line for line in map(Requirement, lines) if line.name == "mujoco" and line.marker is not None]
+    chosen = [line.specifier for line in asked if line.marker and line.marker.evaluate({"extra": EXTRAS[benchmark]})]
+    return functools.reduce(operator.and_, chosen, SpecifierSet())
 
 
 def _adapter(prefix: str) -> Any:
@@ -119,24 +141,6 @@ def _adapter(prefix: str) -> Any:
 
 def _install(extra: str) -> str:
     return f"pip install 'forearm[{extra}]'"
-
-
-def _fits(version: str, wanted: str) -> bool:
-    """Whether a release such as `3.3.0` is within a range such as `>=3.3,<3.11`."""
-    here = _release(version)
-    for part in wanted.split(","):
-        found = re.fullmatch(r"(>=|==|!=|<)([\d.]+)", part)
-        assert found is not None, wanted
-        there = _release(found[2])
-        if not {">=": here >= there, "==": here == there, "!=": here != there, "<": here < there}[found[1]]:
-            return False
-    return True
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """(3, 3, 0) for 3.3, 3.3.0 and 3.3.0rc1."""
-    numbers = [int(digits) for digits in re.findall(r"\d+", version)[:3]]
-    return (*numbers, *[0] * (3 - len(numbers)))
 
 
 def _check(task: str, name: str, known: Sequence[str]) -> None:

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 from mujoco.rollout import rollout
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from forearm.envs.arm import kinematics
-from forearm.envs.arm.env import PHYSICS, ArmEnv
+from forearm.envs.arm.env import ArmEnv
 from forearm.envs.arm.joints import Command, next_command, servo_path
 from forearm.envs.arm.tasks import Task
 from forearm.envs.backend import mujoco
-from forearm.envs.contract import Environment
+from forearm.envs.contract import Array, Environment
+from forearm.envs.mujoco_env import PHYSICS
 
-Array = NDArray[np.float64]
 FULL = mujoco.mjtState.mjSTATE_FULLPHYSICS
 
 
@@ -49,7 +49,7 @@ class TrueDynamics:
     def _rollout_one(self, snapshot: Array, actions: Array) -> Array:
         candidates, horizon = actions.shape[:2]
         substeps = self._env.substeps
-        physics, command, _, _ = self._env.split(snapshot)
+        physics, command = self._env.split(snapshot)
         mujoco.mj_setState(self._model, self._scratch, physics, PHYSICS)
         full = np.empty(mujoco.mj_stateSize(self._model, FULL))
         mujoco.mj_getState(self._model, self._scratch, full, FULL)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from packaging.version import Version
 
 from forearm.envs.backend import mujoco
 from forearm.envs.rendering import Renderer, View
@@ -60,7 +61,7 @@ class Twin:
                 "markers=True draws them, markers=False says that this is meant",
                 stacklevel=2,
             )
-        if model.nflex and model.nskin and _release() < SKIN_AND_CLOTH:
+        if model.nflex and model.nskin and Version(mujoco.__version__).release < SKIN_AND_CLOTH:
             warnings.warn(
                 f"MuJoCo {mujoco.__version__} draws no cloth (flex) in a model that also has a skin: "
                 "use mujoco 3.13 or newer, or drop the skin",
@@ -123,11 +124,6 @@ class Twin:
         twin.vis.quality.offsamples = 0
         twin.vis.quality.shadowsize = 0
         return twin
-
-
-def _release() -> tuple[int, ...]:
-    """MuJoCo's version: (3, 13) for 3.13.0."""
-    return tuple(int(part) for part in mujoco.__version__.split(".")[:2])
 
 
 def _visible_sites(model: mujoco.MjModel) -> str:

@@ -13,9 +13,9 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
-import imageio.v2 as imageio
 import mujoco
 import numpy as np
 from PIL import Image, ImageDraw
@@ -24,7 +24,7 @@ from forearm import envs
 from forearm.common.seeds import evaluation_reset_seed
 from forearm.control import Command, Controller, Timing, load_robot
 from forearm.control.action_adapter import ToolActionAdapter
-from forearm.evaluation.film import enlarged
+from forearm.evaluation.film import enlarged, write_video
 from forearm.serve import RemotePlanSource
 
 BEAT = 0.01
@@ -108,23 +108,22 @@ def drive(robot: SimulatedRobot, controller: Controller) -> tuple[bool, list, fl
     return arrived > 0, film, latest
 
 
-def write_film(path: Path, robot: SimulatedRobot, film: list, title: str) -> None:
+def film_pages(robot: SimulatedRobot, film: list, title: str) -> Iterator[np.ndarray]:
     """Side view, what the camera saw, and the goal, at the speed at which it happened."""
     goal = enlarged(robot.goal)
-    with imageio.get_writer(path, format="FFMPEG", fps=10, codec="libx264", quality=8, macro_block_size=16) as writer:
-        for number, (qpos, seen, command) in enumerate(film):
-            robot.env.data.qpos[:] = qpos
-            mujoco.mj_forward(robot.env.model, robot.env.data)
-            page = Image.new("RGB", (768, 288), (18, 20, 26))
-            page.paste(Image.fromarray(robot.env.render("side", 256)), (0, 32))
-            page.paste(enlarged(seen), (256, 32))
-            page.paste(goal, (512, 32))
-            draw = ImageDraw.Draw(page)
-            status = f"{command.status.value}  plan {command.plan_id or '-'}"
-            draw.text((8, 9), f"{title}  {number / 10:.1f} s  {status}", fill=(225, 228, 235))
-            draw.text((264, 9), "what the robot sees", fill=(225, 228, 235))
-            draw.text((520, 9), "goal", fill=(225, 228, 235))
-            writer.append_data(np.asarray(page))
+    for number, (qpos, seen, command) in enumerate(film):
+        robot.env.data.qpos[:] = qpos
+        mujoco.mj_forward(robot.env.model, robot.env.data)
+        page = Image.new("RGB", (768, 288), (18, 20, 26))
+        page.paste(Image.fromarray(robot.env.render("side", 256)), (0, 32))
+        page.paste(enlarged(seen), (256, 32))
+        page.paste(goal, (512, 32))
+        draw = ImageDraw.Draw(page)
+        status = f"{command.status.value}  plan {command.plan_id or '-'}"
+        draw.text((8, 9), f"{title}  {number / 10:.1f} s  {status}", fill=(225, 228, 235))
+        draw.text((264, 9), "what the robot sees", fill=(225, 228, 235))
+        draw.text((520, 9), "goal", fill=(225, 228, 235))
+        yield np.asarray(page)
 
 
 def connection(kind: str, url: str) -> RemotePlanSource:
@@ -172,7 +171,8 @@ def main() -> int:
                 pace = f"{len(film) / 10:.1f} s, latest beat {1e3 * latest:.1f} ms late"
                 print(f"episode {episode}: {verdict}, {pace}, {counts}", flush=True)
                 if episode < options.films:
-                    write_film(options.out / f"episode{episode}.mp4", robot, film, f"push over {url.partition(':')[0]}")
+                    pages = film_pages(robot, film, f"push over {url.partition(':')[0]}")
+                    write_video(options.out / f"episode{episode}.mp4", pages)
                 robot.env.close()
             print(f"{solved} of {options.episodes} reached; films in {options.out}")
             return 0

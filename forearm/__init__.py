@@ -31,7 +31,18 @@ _LAZY = {
 }
 
 
+_RENAMED = {"Brain": "LoadedModel"}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        import warnings
+
+        new = _RENAMED[name]
+        warnings.warn(
+            f"forearm.{name} is now forearm.{new}; the old name goes with 0.2", DeprecationWarning, stacklevel=2
+        )
+        name = new
     # torch and MuJoCo take seconds to import: `import forearm` alone must not.
     if name in _LAZY:
         import importlib

@@ -56,12 +56,11 @@ def _is_from_a_room(error: BaseException) -> bool:
     """Whether a room raised this on purpose: a type of its own, or a plain ValueError raised by its own
     code.
     """
-    rooms = ("planner", "world_model", "envs", "forearm")
-    if type(error).__module__.split(".")[0] in rooms:
+    if type(error).__module__.split(".")[0] == "forearm":
         return True
     trace = error.__traceback__
     if type(error) is not ValueError or trace is None:
         return False
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0] in rooms
+    return str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0] == "forearm"

@@ -12,7 +12,7 @@ import sys
 # With a back end that is not there, MuJoCo cannot even be imported.
 asked = os.environ.pop("MUJOCO_GL", "").lower()
 
-from envs.rendering import BACKENDS, probe
+from forearm.envs.rendering import BACKENDS, probe
 
 for backend in [asked] if asked else BACKENDS:
     if probe(backend):

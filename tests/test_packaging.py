@@ -77,6 +77,16 @@ def test_a_room_imports_no_other(room):
     assert any(modules(room))
 
 
+def test_what_is_shipped_imports_nothing_that_is_not():
+    found = [
+        f"{name}:{line} imports {package}"
+        for name, tree in modules(*SHIPPED)
+        for line, package in imports(tree)
+        if package in {"tests", "tools", "scripts", "examples"}
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_no_pickle_is_read_or_written():
     found = []
     for name, tree in modules(*CODE):
@@ -137,13 +147,14 @@ def test_the_lower_end_of_every_range_is_what_the_oldest_are_tested_with():
         )
 
 
-def test_the_catalogue_asks_for_the_same_mujoco_as_the_extras():
+def test_each_benchmark_asks_for_a_mujoco_and_what_is_installed_says_so():
+    from forearm.envs import registry
     from forearm.envs.benchmarks import catalog
 
     extras = project()["optional-dependencies"]
     for benchmark, extra in catalog.EXTRAS.items():
         (mujoco,) = (Requirement(line) for line in extras[extra] if normal(Requirement(line).name) == "mujoco")
-        assert mujoco.specifier == SpecifierSet(catalog.MUJOCO[benchmark])
+        assert registry.mujoco_range(benchmark) == mujoco.specifier, "pyproject.toml has changed: install forearm again"
         wanted = {normal(Requirement(line).name) for line in extras[extra]}
         assert normal(catalog.PACKAGES[benchmark]) in wanted
 
@@ -327,3 +338,33 @@ def test_training_is_started_by_torchrun_where_folders_are_called_as_the_rooms_a
         robotics,
     )
     assert (robotics / "model" / "model.safetensors").is_file()
+
+
+def test_what_the_wheel_asks_for_is_what_its_tasks_say_that_they_need(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    (metadata,) = tmp_path.glob("*.dist-info/METADATA")
+    text = metadata.read_text(encoding="utf-8")
+    assert text.count("mujoco==3.3.0") == 1
+    metadata.write_text(text.replace("mujoco==3.3.0", "mujoco==2.1.3"), encoding="utf-8")  # as another release may ask
+    script = "from forearm.envs import registry; print(registry.obstacle('metaworld'), registry.__file__)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert "tasks 'metaworld/...' need mujoco==2.1.3, but mujoco" in run.stdout and str(tmp_path) in run.stdout
+
+
+@pytest.mark.slow
+def test_an_installed_forearm_compares(installed, robotics):
+    compare = [
+        "compare",
+        "task=reach",
+        "planner=cem",
+        "episodes=1",
+        "baselines=[hold]",
+        "films=0",
+        "workers=1",
+        "out=results",
+    ]
+    assert "hold" in told([str(installed / "forearm"), *compare], robotics)
+    assert (robotics / "results" / "results.json").is_file()

@@ -3,7 +3,7 @@
 A command moves the *commanded* tool position; inverse kinematics turns that into joint targets, which the servos
 follow along a straight line in joint space over one control period. The joint targets depend on the commands
 alone, not on what the arm met on its way, so a whole batch of command sequences can be turned into servo
-targets before any physics runs (see `simulator.py`).
+targets before any physics runs (see `true_dynamics.py`).
 """
 
 import importlib.resources

@@ -18,8 +18,6 @@ TOOL_YAW = -np.pi / 4  # the hand is mounted turned by 45 degrees
 POSITION_LOW = np.array([-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973])  # rad
 POSITION_HIGH = np.array([2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973])  # rad
 VELOCITY_LIMIT = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])  # rad/s
-ACCELERATION_LIMIT = np.array([15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0])  # rad/s^2
-JERK_LIMIT = np.array([7500.0, 3750.0, 5000.0, 6250.0, 7500.0, 10000.0, 10000.0])  # rad/s^3
 
 HOME = np.array([0.0, -0.2, 0.0, -2.35, 0.0, 2.15, np.pi / 4])  # above the table's middle, tool pointing down
 TOOL_DOWN = np.diag([1.0, -1.0, -1.0])  # tool x forward, tool z straight down

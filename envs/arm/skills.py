@@ -1,38 +1,53 @@
-"""Policies that may look inside the simulator: scripted experts, and explorers that collect data.
+"""Skills of the built-in arm, which may look inside the simulator: what its experts and explorers are made of.
 
-An expert solves a task from its true state. An explorer strings together segments (a skill towards a random
-aim, a straight move, coloured noise, a rest), each with its own noise and speed, so that data covers contact
-from all sides, misses and recoveries as well as success.
+An expert is the task's skill towards the goal, from the true state; an explorer perturbs skills towards random aims.
 """
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from forearm.envs.arm.env import ArmEnv
-from forearm.envs.arm.joints import DISPLACEMENT, OPENING_STEP
-from forearm.envs.arm.tasks import CUBE_HALF, CUBE_HIGH, CUBE_LOW, GRIPPER_OPEN, PUCK_HIGH, PUCK_LOW, PUCK_RADIUS
-from forearm.envs.contract import Environment, Policy
-
-Array = NDArray[np.float64]
+from forearm.envs.arm.joints import DISPLACEMENT, OPENING_STEP, Command
+from forearm.envs.arm.tasks import CUBE_HALF, CUBE_HIGH, CUBE_LOW, GRIPPER_OPEN, PUCK_HIGH, PUCK_LOW, PUCK_RADIUS, Task
+from forearm.envs.contract import Array
+from forearm.envs.exploration import KINDS, STEADY, WANDERING, Segment
+from forearm.envs.holding import Still
 
 PUSH_GAP = PUCK_RADIUS + 0.011  # tool centre to puck centre when they touch (m)
 ORBIT = PUCK_RADIUS + 0.045  # radius on which the tool goes round the puck (m)
 
 
-def _towards(env: ArmEnv, target: Array, opening: float = 0.0) -> Array:
+class Arm(Protocol):
+    """What a skill looks at: `ArmEnv`."""
+
+    task: Task
+    data: Any
+    command: Command
+    goal_position: Array
+
+    def ee_position(self) -> Array:
+        """(3,) position of the point between the fingertips, in m."""
+        ...
+
+    def object_position(self) -> Array:
+        """(3,) position of the object's centre in m; NaN for a task without an object."""
+        ...
+
+
+def _towards(env: Arm, target: Array, opening: float = 0.0) -> Array:
     """Action that moves the commanded tool position straight to `target` (3,) m, as fast as the limits allow."""
     way = (np.asarray(target) - env.command.tool) / DISPLACEMENT
     grip = (opening - float(env.command.opening)) / OPENING_STEP
     return np.append(way / max(1.0, float(np.abs(way).max())), np.clip(grip, -1.0, 1.0))
 
 
-def _reach(env: ArmEnv, goal: Array) -> Array:
+def _reach(env: Arm, goal: Array) -> Array:
     return _towards(env, goal)
 
 
-def _push(env: ArmEnv, goal: Array) -> Array:
+def _push(env: Arm, goal: Array) -> Array:
     """Goes round the puck to its far side, then pushes it along the line to `goal`."""
     tool, puck = env.ee_position()[:2], env.object_position()[:2]
     way = goal[:2] - puck
@@ -56,7 +71,7 @@ def _push(env: ArmEnv, goal: Array) -> Array:
     return _towards(env, np.append(puck + radius * np.array([np.cos(angle), np.sin(angle)]), height))
 
 
-def _pick_place(env: ArmEnv, goal: Array) -> Array:
+def _pick_place(env: Arm, goal: Array) -> Array:
     """Above the cube, down, close, carry over the table, hold at `goal`."""
     tool, cube = env.ee_position(), env.object_position()
     opening = float(env.data.qpos[7:9].mean())
@@ -83,87 +98,52 @@ def _pick_place(env: ArmEnv, goal: Array) -> Array:
     return _towards(env, cube, GRIPPER_OPEN)
 
 
-Skill = Callable[[ArmEnv, Array], Array]
+Skill = Callable[[Any, Array], Array]
+"""Called with the `ArmEnv` and an aim (3,) in m; gives the action (4,)."""
 SKILLS: dict[str, Skill] = {"reach": _reach, "push": _push, "pick_place": _pick_place}
 
 
-class Expert:
-    """The task's scripted skill towards the episode's own goal."""
-
-    def __init__(self, env: ArmEnv) -> None:
-        if env.task.name not in SKILLS:
-            raise ValueError(f"task '{env.task.name}' has no scripted expert: register it with a skill")
-        self._env, self._skill = env, SKILLS[env.task.name]
-
-    def act(self) -> Array:
-        """(4,) action in [-1, 1]."""
-        return self._skill(self._env, self._env.goal_position)
-
-
-class Explorer:
-    """Segments of skill, straight moves, coloured noise and rest, drawn at random.
+class Pursuit:
+    """A skill towards one aim.
 
     Args:
         env: the environment that is acted in (not stepped here).
-        rng: all of the policy's randomness.
+        skill: what is done.
+        aim: (3,) position in m; null for the goal of the episode, whichever that is.
     """
 
-    kinds = ("skill", "move", "wander", "rest")
-    shares = (0.6, 0.17, 0.17, 0.06)
-
-    def __init__(self, env: ArmEnv, rng: np.random.Generator) -> None:
-        self._env, self._rng = env, rng
-        self._left = 0
-        self._kind = "rest"
-        self._aim = np.zeros(3)
-        self._speed = 1.0
-        self._noise = np.zeros(4)
-        self._noise_scale = 0.0
+    def __init__(self, env: Arm, skill: Skill, aim: Array | None = None) -> None:
+        self._env, self._skill, self._aim = env, skill, aim
 
     def act(self) -> Array:
         """(4,) action in [-1, 1]."""
-        if self._left <= 0:
-            self._start_segment()
-        self._left -= 1
-        # An Ornstein-Uhlenbeck process of unit variance: misses that last long enough to matter.
-        self._noise = 0.75 * self._noise + np.sqrt(1 - 0.75**2) * self._rng.standard_normal(4)
-        if self._kind == "rest":
-            return np.zeros(4)
-        if self._kind == "wander":
-            return np.clip(self._speed * 1.2 * self._noise, -1.0, 1.0)
-        if self._kind == "move":
-            action = _towards(self._env, self._aim, self._opening)
-        else:
-            action = SKILLS[self._env.task.name](self._env, self._aim)
-        noise = self._noise_scale * self._noise
-        noise[3] *= 0.3
-        return np.clip(self._speed * action + noise, -1.0, 1.0)
-
-    def _start_segment(self) -> None:
-        rng, task = self._rng, self._env.task
-        self._kind = str(rng.choice(self.kinds, p=self.shares))
-        if self._kind == "skill" and task.name not in SKILLS:
-            self._kind = "move"
-        self._left = int(
-            {"rest": rng.integers(2, 5), "wander": rng.integers(4, 12)}.get(self._kind, rng.integers(8, 26))
-        )
-        self._speed = float(rng.uniform(0.5, 1.0))
-        self._noise_scale = float(rng.choice([0.05, 0.2, 0.45]))
-        self._opening = float(rng.choice([0.0, GRIPPER_OPEN]))
-        low, high = np.array(task.low), np.array(task.high)
-        self._aim = rng.uniform(low, high)
-        if self._kind == "skill" and task.name == "push":
-            self._aim = np.append(rng.uniform(PUCK_LOW - 0.02, PUCK_HIGH + 0.02), task.object_half_height)
-        elif self._kind == "skill" and task.name == "pick_place":
-            height = CUBE_HALF if rng.random() < 0.5 else rng.uniform(0.05, 0.18)
-            self._aim = np.append(rng.uniform(CUBE_LOW, CUBE_HIGH), height)
+        return self._skill(self._env, self._env.goal_position if self._aim is None else self._aim)
 
 
-def expert(env: Environment, rng: np.random.Generator | None = None) -> Policy:
-    """The scripted expert of the environment's task; raises ValueError for a task without one."""
-    return env.expert(np.random.default_rng(0) if rng is None else rng)
+def solution(env: Arm) -> Pursuit:
+    """The task's skill towards the goal of the episode; raises ValueError for a task without a skill."""
+    if env.task.name not in SKILLS:
+        raise ValueError(f"task '{env.task.name}' has no scripted expert: register it with a skill")
+    return Pursuit(env, SKILLS[env.task.name])
 
 
-def explorer(env: Environment, rng: np.random.Generator) -> Policy:
-    """The exploratory behaviour policy of the environment's task."""
-    return env.explorer(rng)
+def segment(env: Arm, rng: np.random.Generator) -> Segment:
+    """A segment for the explorer: the task's skill or a straight move towards a random aim, noise, or a rest."""
+    task = env.task
+    kind = str(rng.choice(KINDS, p=(0.6, 0.17, 0.17, 0.06)))
+    if kind == "skill" and task.name not in SKILLS:
+        kind = "move"
+    steps = int({"rest": rng.integers(2, 5), "wander": rng.integers(4, 12)}.get(kind, rng.integers(8, 26)))
+    speed, noise = float(rng.uniform(0.5, 1.0)), float(rng.choice([0.05, 0.2, 0.45]))
+    opening = float(rng.choice([0.0, GRIPPER_OPEN]))
+    aim = rng.uniform(task.low, task.high)
+    if kind in ("wander", "rest"):
+        return Segment(steps, Still(4), noise=WANDERING * speed if kind == "wander" else 0.0)
+    if kind == "move":
+        return Segment(steps, Pursuit(env, partial(_towards, opening=opening), aim), speed, noise, STEADY)
+    if task.name == "push":
+        aim = np.append(rng.uniform(PUCK_LOW - 0.02, PUCK_HIGH + 0.02), task.object_half_height)
+    elif task.name == "pick_place":
+        height = CUBE_HALF if rng.random() < 0.5 else rng.uniform(0.05, 0.18)
+        aim = np.append(rng.uniform(CUBE_LOW, CUBE_HIGH), height)
+    return Segment(steps, Pursuit(env, SKILLS[task.name], aim), speed, noise, STEADY)

@@ -4,10 +4,6 @@ EXTRAS = {"ogbench": "ogbench", "metaworld": "metaworld", "fetch": "fetch"}
 """Prefix of a task's name: the extra that brings its benchmark."""
 PACKAGES = {"ogbench": "ogbench", "metaworld": "metaworld", "fetch": "gymnasium_robotics"}
 """... and the package that it is imported from."""
-MUJOCO = {"ogbench": ">=3.3,!=3.9.0,!=4.0.0", "metaworld": "==3.3.0", "fetch": ">=3.3,<3.11"}
-"""... and the versions of mujoco that it runs beside, as in pyproject.toml. Meta-World pins one. Gymnasium-Robotics 1.4
-names no newest one, but from 3.11 on it fails while it is set up, when it looks at the types of joints. 4.0.0 is left
-out: its solver is wrong for large models (google-deepmind/mujoco #3767), which 4.0.1 mends."""
 
 OGBENCH = (
     "cube-single",

@@ -73,9 +73,9 @@ def explored(watcher: Watcher, seed: int, episodes: int) -> Iterator[Shown]:
 
 def driven(watcher: Watcher, seed: int, episodes: int, seconds: float) -> Iterator[Shown]:
     """Held-out episodes of the task that a controller drives for so long each, whether it has arrived or not."""
+    from forearm.calibrate.simulated_arm import BEAT, FRAME_EVERY, SimulatedArm
     from forearm.control import Controller
     from forearm.control.plan_source import LocalPlanSource
-    from tools.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
 
     source = LocalPlanSource(watcher.loaded)  # it has no radius, so that the controller does not stop there
     arm = SimulatedArm(str(watcher.loaded.task["name"]), seed, watcher.loaded.resolution)

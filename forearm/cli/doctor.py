@@ -1,9 +1,7 @@
 """Looks at the machine and says what forearm found, what it lacks, and what to do about it."""
 
-import importlib.metadata
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -242,19 +240,15 @@ def _checkpoints(folder: Path | None) -> Finding:
 
 
 def _ffmpeg() -> Finding:
-    """The ffmpeg that films are written with, run once."""
-    import imageio_ffmpeg
+    """The ffmpeg in PyAV, which writes and reads every film and data set."""
+    import av
+    import av.codec
 
-    remedy = "install it again (pip install --force-reinstall imageio-ffmpeg) or put an ffmpeg on PATH"
-    try:
-        program = imageio_ffmpeg.get_ffmpeg_exe()
-        run = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=True)
-    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-        return Finding("ffmpeg", False, f"does not run: {_first_line(error)}", remedy)
-    words = run.stdout.split()
-    version = words[2] if len(words) > 2 else "of unknown version"
-    readers = f"PyAV {importlib.metadata.version('av')}"
-    return Finding("ffmpeg", True, f"{version} for films, {readers} for datasets")
+    version = f"{av.ffmpeg_version_info} in PyAV {av.__version__}"
+    if "libx264" not in av.codec.codecs_available:
+        remedy = "install PyAV again, from its wheel: pip install --force-reinstall av"
+        return Finding("ffmpeg", False, f"{version} has no H.264 encoder (libx264)", remedy)
+    return Finding("ffmpeg", True, f"{version} for films and datasets")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from forearm.evaluation.env_pool import environment
 if TYPE_CHECKING:
     from forearm.envs import Environment
 
+ROOMS = ("planner", "world_model", "envs")
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
 PACE = {"horizon": 12, "action_repeat": 2, "replan_every": 4}
 """Of tasks that say nothing."""
@@ -83,9 +84,12 @@ class KeyedContender:
 def code_sha256() -> str:
     """Hash of this program's own code: what was run with other code is run again."""
     digest = hashlib.sha256()
-    for room in ("planner", "world_model", "envs", "forearm"):
-        for path in sorted(Path(str(files(room))).rglob("*.py")):
-            digest.update(path.read_bytes())
+    house = Path(str(files("forearm")))
+    rooms = [Path(str(files(f"forearm.{room}"))) for room in ROOMS]
+    # In a checkout the rooms lie beside the front door, in a wheel inside it.
+    folders = sorted(folder for folder in house.iterdir() if folder.is_dir() and folder.name not in (*ROOMS, "configs"))
+    for path in [*sorted(house.glob("*.py")), *(path for f in [*rooms, *folders] for path in sorted(f.rglob("*.py")))]:
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

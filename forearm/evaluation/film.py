@@ -1,9 +1,7 @@
 """Films of episodes: what the arm saw, where it had to get to, and what it expected that to cost."""
 
-import errno
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,28 +34,29 @@ def write_film(path: Path, recording: Recording, title: str, outcome: Outcome) -
 
     Raises OSError if it cannot be written.
     """
-    import imageio.v2 as imageio
-
-    with replacing(path) as temporary, _told_if_full(path):
-        writer = imageio.get_writer(
-            temporary, format="FFMPEG", fps=FPS, codec="libx264", quality=8, macro_block_size=16
-        )
-        with writer:
-            for frame in film_frames(recording, title, outcome):
-                writer.append_data(frame)
+    write_video(path, film_frames(recording, title, outcome))
 
 
-@contextmanager
-def _told_if_full(path: Path) -> Iterator[None]:
-    """The encoder is another process: when it fails for want of room, all that is seen here is a broken
-    pipe.
+def write_video(path: Path, frames: Iterable[np.ndarray], fps: int = FPS) -> None:
+    """Write an mp4 that every player shows, whole or not at all.
+
+    Args:
+        path: of the file; folders that lack are made.
+        frames: each (H, W, 3) uint8, of one even height and width.
+        fps: frames a second.
+
+    Raises:
+        OSError: it cannot be written.
     """
-    try:
-        yield
-    except OSError as error:
-        if shutil.disk_usage(path.parent).free < 1 << 20:
-            raise OSError(errno.ENOSPC, "no space left on device", str(path)) from error
-        raise
+    import imageio.v3 as imageio
+
+    encoded = io.BytesIO()  # the encoder does not say which file could not be written, and why
+    with imageio.imopen(encoded, "w", extension=".mp4", plugin="pyav") as video:
+        video.init_video_stream("libx264", fps=fps, pixel_format="yuv420p")
+        for frame in frames:
+            video.write_frame(frame)
+    with replacing(path) as temporary:
+        temporary.write_bytes(encoded.getvalue())
 
 
 def film_frames(recording: Recording, title: str, outcome: Outcome) -> Iterator[np.ndarray]:

@@ -18,7 +18,17 @@ _LAZY = {
 }
 
 
+_RENAMED = {"RemoteMind": "RemotePlanSource"}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        import warnings
+
+        new = _RENAMED[name]
+        old = f"forearm.serve.{name}"
+        warnings.warn(f"{old} is now forearm.serve.{new}; the old name goes with 0.2", DeprecationWarning, stacklevel=2)
+        name = new
     if name in _LAZY:
         import importlib
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forearm.calibrate.simulated_arm import SimulatedArm
 from forearm.control import Controller, Status
 from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.arrival import ENTER, LEAVE, Arrival
 from forearm.control.frame_gate import Gate
 from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
-from tools.reliability.arm import SimulatedArm
 from tools.reliability.misfortunes import FRAMES, SOON, misfortune
 
 from .conftest import Script, observed

@@ -23,8 +23,8 @@ def test_limits_come_from_the_model_and_the_config(robot: Robot) -> None:
     assert np.allclose(robot.limits.low[:7], kinematics.POSITION_LOW + 0.05)
     assert np.allclose(robot.limits.high, [*(kinematics.POSITION_HIGH - 0.05), 0.04])
     assert np.allclose(robot.limits.velocity[:7], 0.9 * kinematics.VELOCITY_LIMIT)
-    assert np.all(robot.limits.acceleration[:7] < kinematics.ACCELERATION_LIMIT)
-    assert np.all(robot.limits.jerk[:7] < kinematics.JERK_LIMIT)
+    assert np.allclose(robot.limits.acceleration[:7], 0.9 * np.array([15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0]))
+    assert np.allclose(robot.limits.jerk[:7], 0.1 * np.array([7500, 3750, 5000, 6250, 7500, 10000, 10000]))
 
 
 def test_where_every_task_takes_the_arm_it_is_within_its_limits(robot: Robot) -> None:

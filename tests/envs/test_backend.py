@@ -9,7 +9,7 @@ import pytest
 
 SCRIPT = """
 try:
-    import envs
+    from forearm import envs
 except ImportError as error:
     print(type(error).__name__, "|", error.reason, "|", error.remedy)
 """

@@ -27,7 +27,7 @@ def test_the_explorer_moves_what_is_to_be_moved_and_repeats_itself_from_a_seed(e
     for seed in range(10):
         env.reset(seed=seed)
         policy = envs.explorer(env, np.random.default_rng(seed))
-        before = env.measured_position()
+        before = env.achieved()
         actions = []
         for _ in range(40):
             actions.append(policy.act())
@@ -37,7 +37,7 @@ def test_the_explorer_moves_what_is_to_be_moved_and_repeats_itself_from_a_seed(e
                 if np.linalg.norm(way) < 0.06:
                     sides.append(np.arctan2(way[1], way[0]))
         assert np.all(np.abs(actions) <= 1.0)
-        moved.append(np.linalg.norm(env.measured_position() - before))
+        moved.append(np.linalg.norm(env.achieved() - before))
     assert np.median(moved) > 0.03
     if env.task.name == "push":  # contact from all sides
         assert len(np.unique(np.digitize(sides, np.linspace(-np.pi, np.pi, 5)))) == 4

@@ -32,10 +32,10 @@ def test_starts_at_rest_unsolved_and_goal_state_is_solved(env):
         _, info = env.reset(seed=seed)
         assert not info["success"] and info["distance_m"] > env.task.success_radius + 0.02
         assert np.all(env.data.qvel == 0)
-        before = env.measured_position()
+        before = env.achieved()
         for _ in range(3):
             env.step(np.zeros(4))
-        assert np.linalg.norm(env.measured_position() - before) < 1e-3
+        assert np.linalg.norm(env.achieved() - before) < 1e-3
         env.restore(info["goal_state"])
         assert env.success() and env.distance() < 1e-9
 
@@ -66,9 +66,9 @@ def test_joint_commands_keep_the_position_and_velocity_limits(env):
     rng = np.random.default_rng(1)
     env.reset(seed=5)
     for _ in range(40):
-        before = env.joint_command
+        before = env.command.joints
         env.step(rng.choice([-1.0, 1.0], 4))
-        after = env.joint_command
+        after = env.command.joints
         assert np.all(after >= kinematics.POSITION_LOW) and np.all(after <= kinematics.POSITION_HIGH)
         assert np.all(np.abs(after - before) <= kinematics.VELOCITY_LIMIT * env.control_period + 1e-12)
         assert np.all(env.command.tool >= np.array(env.task.low)) and np.all(env.command.tool <= env.task.high)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 START = """
 import gc, multiprocessing, os, sys, warnings
 import gymnasium, mujoco
-import envs
+from forearm import envs
 
 def worker(say, env=None):
     try:

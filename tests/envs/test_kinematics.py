@@ -1,12 +1,16 @@
+from pathlib import Path
+
 import mujoco
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from omegaconf import OmegaConf
 
 from forearm.envs import TASKS
 from forearm.envs.arm import kinematics
 from forearm.envs.arm.joints import build_model
+from forearm.envs.arm.tasks import GRIPPER_OPEN
 
 MODEL = build_model(TASKS["reach"])
 unit = st.floats(0, 1, width=32)
@@ -48,3 +52,13 @@ def test_inverse_of_a_batch_equals_single_calls():
     together = kinematics.inverse(targets, kinematics.HOME, iterations=10)
     alone = kinematics.inverse(targets[2, 3], kinematics.HOME, iterations=10)
     np.testing.assert_allclose(together[2, 3], alone, atol=1e-12)
+
+
+def test_the_limits_are_those_of_the_model_and_of_the_robot_that_it_is_driven_as():
+    limits = np.stack([kinematics.POSITION_LOW, kinematics.POSITION_HIGH], axis=1)
+    for name, low_high in zip([f"joint{i}" for i in range(1, 8)], limits, strict=True):
+        assert np.array_equal(MODEL.joint(name).range, low_high)
+        assert np.array_equal(MODEL.actuator(name).ctrlrange, low_high)
+    robot = OmegaConf.load(Path(__file__).parents[2] / "configs" / "robot" / "panda.yaml")
+    assert np.array_equal(robot.velocity, kinematics.VELOCITY_LIMIT)
+    assert np.array_equal(MODEL.actuator("left_finger").ctrlrange, [0.0, GRIPPER_OPEN])

@@ -1,3 +1,4 @@
+import importlib.metadata
 import sys
 
 import pytest
@@ -93,3 +94,27 @@ def test_versions_that_fit_are_no_obstacle(monkeypatch, benchmark, version):
     monkeypatch.setattr(registry.mujoco, "__version__", version)
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: object())
     assert registry.obstacle(benchmark) is None
+
+
+@pytest.mark.parametrize("lines", [None, [], ["mujoco>=3.3", "mujoco==3.3.0; extra == 'other'"]])
+def test_any_mujoco_fits_where_nothing_is_said_of_it(monkeypatch, lines):
+    def requires(name):
+        if lines is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return lines
+
+    monkeypatch.setattr(registry.importlib.metadata, "requires", requires)
+    monkeypatch.setattr(registry.mujoco, "__version__", "4.0.0")
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: object())
+    registry.mujoco_range.cache_clear()
+    try:
+        assert registry.obstacle("metaworld") is None
+    finally:
+        registry.mujoco_range.cache_clear()
+
+
+@pytest.mark.parametrize(("version", "fits"), [("3.3.0rc1", True), ("3.11.0rc1", False), ("3.10.9", True)])
+def test_a_release_candidate_counts_as_its_release(monkeypatch, version, fits):
+    monkeypatch.setattr(registry.mujoco, "__version__", version)
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: object())
+    assert (registry.obstacle("fetch") is None) == fits

@@ -40,7 +40,7 @@ def test_a_process_that_renders_ends_without_complaint():
 import weakref
 thing = type('Thing', (), {})()
 weakref.finalize(thing, print)
-import envs
+from forearm import envs
 envs_alive = [envs.make(task) for task in ('reach', 'push')]
 for env in envs_alive:
     env.reset(seed=0)

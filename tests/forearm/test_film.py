@@ -1,11 +1,12 @@
 from pathlib import Path
 
-import imageio.v2 as imageio
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 
+from forearm.errors import user_message
 from forearm.evaluation.closed_loop import Outcome, Recording
-from forearm.evaluation.film import BAR, PANEL, film_frames, write_film
+from forearm.evaluation.film import BAR, FPS, LINGER, PANEL, film_frames, write_film, write_video
 from forearm.recording.contact_sheet import contact_sheet
 
 
@@ -19,10 +20,11 @@ def recording(steps: int = 4) -> Recording:
 def test_a_film_is_a_video_with_three_panels(tmp_path: Path) -> None:
     path = tmp_path / "films" / "a.mp4"
     write_film(path, recording(), "push-cem", Outcome(0, 1, True, 3, 0.01))
-    with imageio.get_reader(path) as reader:
-        frames = [np.asarray(frame) for frame in reader]  # type: ignore[attr-defined]
-    assert frames[0].shape == (BAR + PANEL, 3 * PANEL, 3)
-    assert len(frames) >= 4
+    frames = imageio.imread(path, plugin="pyav")
+    assert frames.shape == (4 + LINGER, BAR + PANEL, 3 * PANEL, 3)
+    drawn = np.stack(list(film_frames(recording(), "push-cem", Outcome(0, 1, True, 3, 0.01))))
+    assert np.abs(frames.astype(int) - drawn)[:, :, 2 * PANEL :].mean() < 4
+    assert imageio.immeta(path, plugin="pyav")["fps"] == FPS
     assert [found.name for found in path.parent.iterdir()] == ["a.mp4"]
 
 
@@ -38,6 +40,16 @@ def test_a_film_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Exception):
         write_film(tmp_path / "a.mp4", broken, "t", Outcome(0, 1, True, 3, 0.01))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(OSError, match="file") as told:
+        write_film(tmp_path / "file" / "a.mp4", recording(), "t", Outcome(0, 1, True, 3, 0.01))
+    assert (tmp_path / "file").read_text() == "not a folder" and user_message(told.value)
+    with pytest.raises(OSError, match=r"b[^/]*\.mp4") as told:  # as where a folder may not be written
+        write_video(tmp_path / ("b" * 260 + ".mp4"), [np.zeros((16, 16, 3), np.uint8)])
+    assert user_message(told.value) and [found.name for found in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_contact_sheet_shows_first_and_last_frames() -> None:

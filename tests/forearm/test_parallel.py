@@ -106,7 +106,7 @@ SCRIPT = """
     import sys, time
     sys.path.insert(0, sys.argv[1])
     from tests.forearm.test_parallel import _large
-    from forearm.parallel import run_jobs
+    from forearm.common.parallel import run_jobs
 
     if __name__ == "__main__":
         print("begun", flush=True)
@@ -134,8 +134,8 @@ def test_an_interrupt_of_the_whole_group_ends_everything(after: str, tmp_path: P
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
-        while process.stdout.readline().strip() != after:
-            pass
+        while (line := process.stdout.readline()).strip() != after:
+            assert line, process.communicate(timeout=60)[1]
         time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)
         out, said = process.communicate(timeout=60)

@@ -1,11 +1,12 @@
 """Pictures of every kind that Pillow and ffmpeg read: their colours, or a refusal by name; never numbers cut off."""
 
 import io
-import subprocess
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
+import av
+import av.filter
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -117,12 +118,32 @@ def test_depth_that_is_not_marked_is_refused_with_its_frame(tmp_path: Path) -> N
     assert inspect(root).problems == []
 
 
-def film(path: Path, *words: str, depth: bool = False) -> Path:
-    """Three frames of a colour card, or of 16-bit grey, as ffmpeg encodes them."""
+def film(
+    path: Path, codec: str, pixels: str, *, depth: bool = False, chain: tuple[str, str] | None = None,
+    options: dict[str, str] | None = None, tags: dict[str, int] | None = None,
+) -> Path:  # fmt: skip
+    """Three frames of a colour card, or of 16-bit grey, as ffmpeg encodes them after the filter `chain`."""
     picture = np.linspace(0, 65535, 16 * 64).astype("<u2").reshape(16, 64) if depth else CARD
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-f", "rawvideo"]
-    command += ["-pix_fmt", "gray16le" if depth else "rgb24", "-s", "64x16", "-r", "10", "-i", "-", *words, str(path)]
-    subprocess.run(command, input=picture.tobytes() * 3, check=True)
+    graph, kind = av.filter.Graph(), "gray16le" if depth else "rgb24"
+    graph.link_nodes(
+        graph.add_buffer(width=64, height=16, format=kind, time_base=Fraction(1, 10)),
+        *([graph.add(*chain)] if chain else []),
+        graph.add("format", pixels),
+        graph.add("buffersink"),
+    ).configure()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = 64, 16, pixels
+        for name, value in (tags or {}).items():
+            setattr(stream.codec_context, name, value)
+        for number in (0, 1, 2, None):
+            frame = None
+            if number is not None:
+                frame = av.VideoFrame.from_ndarray(picture, format=kind)
+                frame.pts, frame.time_base = number, Fraction(1, 10)
+                graph.push(frame)
+                frame = graph.pull()
+            container.mux(stream.encode(frame))
     return path
 
 
@@ -133,13 +154,14 @@ def worst(path: Path) -> int:
 
 
 MATRICES = {
-    "bt709": "bt709",
-    "bt470bg": "bt601",
-    "smpte170m": "smpte170m",
-    "smpte240m": "smpte240m",
-    "bt2020nc": "bt2020",
-    None: "bt601",
+    "bt709": ("bt709", 1),
+    "bt470bg": ("bt601", 5),
+    "smpte170m": ("smpte170m", 6),
+    "smpte240m": ("smpte240m", 7),
+    "bt2020nc": ("bt2020", 9),
+    None: ("bt601", 2),
 }
+"""Names of ffmpeg's colour matrices: the same for its scaler, and its number."""
 
 
 @pytest.mark.parametrize(
@@ -149,49 +171,44 @@ MATRICES = {
 )
 @pytest.mark.parametrize("matrix", list(MATRICES))
 def test_colours_are_those_that_the_file_says(tmp_path: Path, matrix: str | None, span: str, pixels: str) -> None:
-    tags = [] if matrix is None else ["-colorspace", matrix]
-    scale = f"scale=out_color_matrix={MATRICES[matrix]}:out_range={span}"
+    scaler, number = MATRICES[matrix]
     path = film(
         tmp_path / "file.mp4",
-        "-vf",
-        scale,
-        "-c:v",
         "libx264",
-        "-pix_fmt",
         pixels,
-        "-qp",
-        "0",
-        *tags,
-        "-color_range",
-        span,
+        chain=("scale", f"out_color_matrix={scaler}:out_range={span}"),
+        options={"qp": "0"},
+        tags={"colorspace": number, "color_range": 1 if span == "tv" else 2},
     )
+    with av.open(str(path)) as container:
+        says = container.streams.video[0].codec_context
+        assert says.colorspace == number and (says.color_range == 2) == (span == "pc")
     assert worst(path) <= 3
 
 
 def test_grey_video_of_eight_bits_is_read(tmp_path: Path) -> None:
-    path = film(tmp_path / "file.mkv", "-c:v", "ffv1", "-pix_fmt", "gray")
+    path = film(tmp_path / "file.mkv", "ffv1", "gray")
     frame = next(decode_video(path, start=0.0, length=3, fps=10))
     assert np.array_equal(frame[..., 0], frame[..., 2]) and frame[8, 8, 0] == pytest.approx(76, abs=2)
 
 
 @pytest.mark.parametrize(("codec", "pixels"), [("ffv1", "gray16le"), ("ffv1", "gray10le"), ("libx265", "gray12le")])
 def test_grey_video_of_more_bits_is_refused(tmp_path: Path, codec: str, pixels: str) -> None:
-    more = ["-x265-params", "log-level=none"] if codec == "libx265" else []
-    path = film(tmp_path / "file.mkv", "-c:v", codec, "-pix_fmt", pixels, *more, depth=True)
+    more = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    path = film(tmp_path / "file.mkv", codec, pixels, depth=True, options=more)
     with pytest.raises(ValueError, match=rf"frames are grey with \d\d bits \({pixels}\).*camera_key="):
         next(decode_video(path, start=0.0, length=3, fps=10))
 
 
-@pytest.mark.parametrize(("transfer", "name"), [("smpte2084", "PQ"), ("arib-std-b67", "HLG")])
-def test_high_dynamic_range_is_refused(tmp_path: Path, transfer: str, name: str) -> None:
-    tags = f"setparams=color_trc={transfer}:colorspace=bt2020nc:color_primaries=bt2020"
-    path = film(tmp_path / "file.mp4", "-vf", tags, "-c:v", "libx264", "-pix_fmt", "yuv420p10le")
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_high_dynamic_range_is_refused(tmp_path: Path, transfer: int, name: str) -> None:
+    tags = {"color_trc": transfer, "colorspace": 9, "color_primaries": 9}  # of BT.2020
+    path = film(tmp_path / "file.mp4", "libx264", "yuv420p10le", tags=tags)
     with pytest.raises(ValueError, match=rf"frames are HDR \({name}\); convert the video"):
         next(decode_video(path, start=0.0, length=3, fps=10))
 
 
 def test_colours_that_cannot_be_converted_are_refused(tmp_path: Path) -> None:
-    told = ["-bsf:v", "h264_metadata=matrix_coefficients=8"]  # YCgCo
-    path = film(tmp_path / "file.mp4", "-c:v", "libx264", "-pix_fmt", "yuv444p", *told)
+    path = film(tmp_path / "file.mp4", "libx264", "yuv444p", tags={"colorspace": 8})  # YCgCo
     with pytest.raises(ValueError, match="colour matrix 8"):
         next(decode_video(path, start=0.0, length=3, fps=10))

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from forearm.calibrate.simulated_arm import BEAT, FRAME_EVERY, SimulatedArm
 from forearm.control import Controller, load_robot
 from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.audit import audit
 from forearm.control.command import Command
 from forearm.control.plan_source import LocalPlanSource
-from tools.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
 
 
 def episodes(count: int, task: str, seed: int = 2) -> dict[str, Any]:

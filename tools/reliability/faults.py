@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from forearm.calibrate.simulated_arm import BEAT, FRAME_EVERY, SimulatedArm
 from forearm.control import Controller, Status
 from forearm.control.audit import audit
 from forearm.control.command import MOVING, Command
-from tools.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
 
 Fault = Callable[[list[dict[str, Any]], np.random.Generator], list[dict[str, Any]]]
 """From the frames of this moment to what arrives of them."""

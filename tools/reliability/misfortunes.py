@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from forearm.agent.loaded_model import load
+from forearm.calibrate.simulated_arm import BEAT, FRAME_EVERY, SimulatedArm
 from forearm.control import Controller, Status
 from forearm.control.audit import audit
 from forearm.control.command import Command
-from tools.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
 
 START, LONG = 1.0, 2.0
 """s of normal motion before a misfortune, at most, and of the time that it is watched for."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from forearm.calibrate.simulated_arm import BEAT, FRAME_EVERY, SimulatedArm
 from forearm.control.command import Command
-from tools.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm
 
 
 class RobotProcess:

@@ -17,6 +17,7 @@ import numpy as np
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from forearm.calibrate.simulated_arm import BEAT, FRAME_EVERY, SimulatedArm
 from forearm.control import Controller, load_robot
 from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.audit import audit
@@ -25,7 +26,7 @@ from forearm.errors import ForearmError
 from forearm.serve.client import DIRECT, Client
 from forearm.serve.remote import RemotePlanSource
 from forearm.serve.wire import pack
-from tools.reliability.arm import BEAT, FRAME_EVERY, SimulatedArm, process_memory
+from tools.reliability.memory import process_memory
 
 PROGRAM = "import sys; from forearm.cli.main import main; sys.exit(main())"
 SMALL = ("cem.samples=16", "cem.elites=4", "cem.iterations=1")

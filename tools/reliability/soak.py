@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from forearm.calibrate.simulated_arm import BEAT
 from forearm.control import Controller, Status
 from forearm.control.audit import audit
 from forearm.control.command import Command
-from tools.reliability.arm import BEAT, process_memory
+from tools.reliability.memory import process_memory
 from tools.reliability.robot import robot_process
 
 NEW_GOAL = 8.0

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from forearm.envs.benchmarks.fetch.experts import SKILLS, random_target
 from forearm.envs.contract import Array, Policy
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.rendering import View
@@ -183,12 +184,8 @@ class Fetch(MujocoEnvironment):
 
     def expert(self, rng: np.random.Generator) -> Policy:
         """The expert of this project for the task, see `forearm.envs.benchmarks.fetch.experts`."""
-        from forearm.envs.benchmarks.fetch.experts import SKILLS
-
         return SKILLS[self.task](self, None, rng)
 
     def skill(self, rng: np.random.Generator) -> Policy:
         """The expert, towards random places."""
-        from forearm.envs.benchmarks.fetch.experts import SKILLS, random_target
-
         return SKILLS[self.task](self, random_target(self, rng), rng)

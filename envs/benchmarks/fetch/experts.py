@@ -1,19 +1,34 @@
 """Scripted experts for the Fetch tasks, which ship none. They look at true positions; lengths in metres."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
-from forearm.envs.contract import Array, Policy
-
-if TYPE_CHECKING:
-    from forearm.envs.benchmarks.fetch.env import Fetch
+from forearm.envs.contract import Array, Environment, Policy
 
 STEP = 0.05  # displacement of the hand that is asked for at an action of 1
 HALF = 0.025  # half a block, radius of the puck
 CLEAR = 0.10  # how far above the object the hand travels
 BEHIND = 0.055  # from the object's centre to the hand that is about to push
+
+
+class FetchTask(Environment, Protocol):
+    """What an expert looks at, beside what every environment offers: `Fetch`."""
+
+    inner: Any
+
+    def goal(self) -> Array:
+        """(3,) the position to reach, in m."""
+        ...
+
+    def proprio(self) -> Array:
+        """Arm joints (rad, rad/s), fingers (m), hand (m)."""
+        ...
+
+    def actuate(self, action: Array) -> None:
+        """Carry out one action (4,), without counting it as a step."""
+        ...
 
 
 def _towards(hand: Array, target: Array, gripper: float = -1.0, gain: float = 1.0) -> Array:
@@ -24,7 +39,7 @@ def _towards(hand: Array, target: Array, gripper: float = -1.0, gain: float = 1.
 class Skill:
     """A skill towards a target (3,), or towards the episode's own goal where it is None."""
 
-    def __init__(self, env: "Fetch", target: Array | None, rng: np.random.Generator) -> None:
+    def __init__(self, env: FetchTask, target: Array | None, rng: np.random.Generator) -> None:
         self.env, self._target, self.rng = env, target, rng
 
     @property
@@ -99,7 +114,7 @@ class PickAndPlace(Skill):
 class Slide(Push):
     """A run-up and a strike as hard as the way is long; how hard is tried out on the simulation beforehand."""
 
-    def __init__(self, env: "Fetch", target: Array | None, rng: np.random.Generator) -> None:
+    def __init__(self, env: FetchTask, target: Array | None, rng: np.random.Generator) -> None:
         super().__init__(env, target, rng)
         self._speed: float | None = None
         self._struck = 0
@@ -156,7 +171,7 @@ STRIKE, SLIDING = 5, 40
 """Control steps for which the hand drives on, and for which the puck is watched."""
 
 
-SKILLS: dict[str, Callable[["Fetch", Array | None, np.random.Generator], Policy]] = {
+SKILLS: dict[str, Callable[[FetchTask, Array | None, np.random.Generator], Policy]] = {
     "reach": Reach,
     "push": Push,
     "pick-and-place": PickAndPlace,
@@ -164,7 +179,7 @@ SKILLS: dict[str, Callable[["Fetch", Array | None, np.random.Generator], Policy]
 }
 
 
-def random_target(env: "Fetch", rng: np.random.Generator) -> Array:
+def random_target(env: FetchTask, rng: np.random.Generator) -> Array:
     """(3,) a place like the benchmark's goals, and a little beyond them."""
     inner = env.inner
     reach = 1.2 * inner.target_range

@@ -16,6 +16,8 @@ from ogbench.manipspace.envs.cube_env import CubeEnv
 from ogbench.manipspace.envs.puzzle_env import PuzzleEnv
 from ogbench.manipspace.envs.scene_env import SceneEnv
 
+from forearm.envs.benchmarks.ogbench.experts import Expert, Play
+from forearm.envs.benchmarks.ogbench.hold import Hold
 from forearm.envs.contract import Array, Policy
 from forearm.envs.mujoco_env import MujocoEnvironment
 
@@ -229,20 +231,14 @@ class OGBench(MujocoEnvironment):
 
     def expert(self, rng: np.random.Generator) -> Policy:
         """The benchmark's Markov oracles, one subtask after the other until the goal is reached."""
-        from forearm.envs.benchmarks.ogbench.experts import Expert
-
         return Expert(self, rng)
 
     def hold(self) -> Policy:
         """The hand's pose of now, asked for again and again: zero would let it sink."""
-        from forearm.envs.benchmarks.ogbench.hold import Hold
-
-        return Hold(self)
+        return Hold(self.inner)
 
     def skill(self, rng: np.random.Generator) -> Policy:
         """The benchmark's oracles towards random targets, as in its own data."""
-        from forearm.envs.benchmarks.ogbench.experts import Play
-
         return Play(self, rng)
 
 

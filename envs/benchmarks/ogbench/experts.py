@@ -7,7 +7,7 @@ chooses the subtasks: towards the episode's goal (`Expert`), or at random as in 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from ogbench.manipspace import lie
@@ -22,9 +22,6 @@ from ogbench.manipspace.oracles.plan.window_plan import WindowPlanOracle
 
 from forearm.envs.contract import Array
 
-if TYPE_CHECKING:
-    from forearm.envs.benchmarks.ogbench.env import OGBench
-
 MARKOV = {
     "cube": CubeMarkovOracle,
     "button": ButtonMarkovOracle,
@@ -38,6 +35,24 @@ DRAWER_OPEN = -0.16
 WINDOW_OPEN = 0.2
 DRAWER_EDGE = -0.15
 """Beyond this y (m) a cube's place is in the drawer: the table's own places end before it."""
+
+
+class OGBenchTask(Protocol):
+    """What an oracle and who chooses its subtasks look at: `OGBench`."""
+
+    kind: str
+    cubes: int
+    buttons: int
+    inner: Any
+    data: Any
+
+    def achieved(self) -> Array:
+        """Cubes' poses (7 each), buttons' states, and in a scene drawer and window (m)."""
+        ...
+
+    def goal(self) -> Array:
+        """The goal in force, laid out like `achieved`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ class Oracle:
         planned: the oracle that follows a noisy plan made beforehand, instead of the one that reacts.
     """
 
-    def __init__(self, env: "OGBench", subtask: Subtask, rng: np.random.Generator, planned: bool = False) -> None:
+    def __init__(self, env: OGBenchTask, subtask: Subtask, rng: np.random.Generator, planned: bool = False) -> None:
         self._env, self.subtask = env, subtask
         closed = {"gripper_always_closed": True} if subtask.kind == "button" and env.kind == "puzzle" else {}
         self._oracle: Any = (PLAN if planned else MARKOV)[subtask.kind](env=env.inner, **closed)
@@ -104,7 +119,7 @@ class Oracle:
 class Play:
     """Random subtasks, one after the other: what the benchmark's own data show."""
 
-    def __init__(self, env: "OGBench", rng: np.random.Generator) -> None:
+    def __init__(self, env: OGBenchTask, rng: np.random.Generator) -> None:
         self._env, self._rng = env, rng
         self._planned = bool(rng.random() < 0.5)
         self._oracle: Oracle | None = None
@@ -140,7 +155,7 @@ class Play:
 class Expert:
     """Subtask after subtask until the episode's goal is reached."""
 
-    def __init__(self, env: "OGBench", rng: np.random.Generator) -> None:
+    def __init__(self, env: OGBenchTask, rng: np.random.Generator) -> None:
         self._env, self._rng = env, rng
         self._oracle: Oracle | None = None
 
@@ -154,7 +169,7 @@ class Expert:
         return self._oracle.act()
 
 
-def wanted_subtasks(env: "OGBench") -> Iterator[Subtask]:
+def wanted_subtasks(env: OGBenchTask) -> Iterator[Subtask]:
     """What remains to be done towards the goal, first things first."""
     if env.kind == "puzzle":
         states, wanted = env.achieved(), env.goal()
@@ -166,7 +181,7 @@ def wanted_subtasks(env: "OGBench") -> Iterator[Subtask]:
         yield from _cube_subtasks(env)
 
 
-def _cube_subtasks(env: "OGBench") -> Iterator[Subtask]:
+def _cube_subtasks(env: OGBenchTask) -> Iterator[Subtask]:
     goals = env.goal().reshape(-1, 7)
     places = np.stack([cube_place(env, i) for i in range(env.cubes)])
     for i in np.argsort(goals[:, 2], kind="stable"):  # what stands below comes first
@@ -180,7 +195,7 @@ def _cube_subtasks(env: "OGBench") -> Iterator[Subtask]:
         yield Subtask("cube", int(i), goals[i, :3].copy(), _yaw(goals[i, 3:]))
 
 
-def _scene_subtasks(env: "OGBench") -> Iterator[Subtask]:
+def _scene_subtasks(env: OGBenchTask) -> Iterator[Subtask]:
     states, goal = env.inner._cur_button_states, env.goal()
     drawer, window = (float(env.data.joint(f"{name}_slide").qpos[0]) for name in ("drawer", "window"))
     wanted_drawer, wanted_window = goal[-2:]
@@ -207,12 +222,12 @@ def _scene_subtasks(env: "OGBench") -> Iterator[Subtask]:
             yield Subtask("button", button)
 
 
-def cube_place(env: "OGBench", cube: int) -> Array:
+def cube_place(env: OGBenchTask, cube: int) -> Array:
     """(3,) position of a cube in m."""
     return env.data.joint(f"object_joint_{cube}").qpos[:3].copy()
 
 
-def in_drawer(env: "OGBench", place: Array) -> bool:
+def in_drawer(env: OGBenchTask, place: Array) -> bool:
     """Whether a place is inside the drawer, wherever that is now."""
     return bool(env.inner._is_in_drawer(place))
 
@@ -251,12 +266,12 @@ def _on(upper: Array, lower: Array) -> bool:
     return bool(upper[2] > lower[2] + 0.02 and np.linalg.norm(upper[:2] - lower[:2]) < 0.03)
 
 
-def _covered(env: "OGBench", cube: int) -> bool:
+def _covered(env: OGBenchTask, cube: int) -> bool:
     here = cube_place(env, cube)
     return any(_on(cube_place(env, j), here) for j in range(env.cubes) if j != cube)
 
 
-def _free_place(env: "OGBench", places: Array, goals: Array) -> Array:
+def _free_place(env: OGBenchTask, places: Array, goals: Array) -> Array:
     """A place on the table far from every cube and every goal."""
     low, high = env.inner._object_sampling_bounds
     grid = np.stack(np.meshgrid(*np.linspace(low, high, 7).T), -1).reshape(-1, 2)

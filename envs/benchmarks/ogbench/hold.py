@@ -4,27 +4,27 @@ Its commands are displacements from the hand's present pose. The servos carry th
 that a command of zero makes the sagging pose the next target, and the hand sinks, step by step.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from forearm.envs.contract import Array
-
-if TYPE_CHECKING:
-    from forearm.envs.benchmarks.ogbench.env import OGBench
 
 
 class Hold:
     """Asks for one and the same pose for ever: the hand's own when this was made.
 
     The hand then sags once, by 3 to 7 mm. Fingers that touch something go on pressing as they did; others stay.
+
+    Args:
+        inner: the benchmark's own environment.
     """
 
-    def __init__(self, env: "OGBench") -> None:
-        self._inner: Any = env.inner
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
         place, yaw, opening = self._pose()
         if float(self._inner.compute_ob_info()["proprio/gripper_contact"][0]) > 0:
-            opening = float(env.data.ctrl[self._inner._gripper_actuator_ids][0]) / 255.0
+            opening = float(inner.data.ctrl[self._inner._gripper_actuator_ids][0]) / 255.0
         self._place, self._yaw, self._opening = place, yaw, opening
 
     def act(self) -> Array:

@@ -1,6 +1,5 @@
 """A simulated arm that is commanded a hundred times a second and seen ten times a second."""
 
-from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -68,15 +67,3 @@ class SimulatedArm:
     def close(self) -> None:
         """Free the renderer."""
         self.env.close()
-
-
-def process_memory(pid: int | str = "self") -> float:
-    """Resident memory of a process in MB; NaN where the system does not say."""
-    try:
-        with Path(f"/proc/{pid}/status").open(encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("VmRSS:"):
-                    return float(line.split()[1]) / 1024
-    except OSError:
-        pass
-    return float("nan")
