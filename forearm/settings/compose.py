@@ -260,7 +260,9 @@ _COMMAND_OF = {"world_model": "train", "robot": "plan"}
 def _option(command: str, group: str, name: str, folders: tuple[Path, ...]) -> dict[str, Any]:
     prefix = name.partition("/")[0]
     shared = name not in _files(group)
-    given = _composed(command, group, f"{prefix}/{ANY}" if shared else name, folders)[group]
+    given = _composed(command, None, "", folders).get(group, {})
+    if given.get("name") != name:  # not what the command takes unless it is told
+        given = _composed(command, group, f"{prefix}/{ANY}" if shared else name, folders)[group]
     given = {**given, "name": name} if shared else {"name": name, **given}
     if group == "task" and "checkpoint" not in given and f"{prefix}/{ANY}" in _files(group):
         given["checkpoint"] = name.replace("/", "-")
