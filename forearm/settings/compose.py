@@ -60,6 +60,11 @@ class Settings:
             )
         return next(iter(selected.values()))
 
+    def shown(self) -> dict[str, Any]:
+        """All settings by group and key; where several options of a group were named, by their names as well."""
+        groups = {group: {**chosen} if len(chosen) > 1 else self.one(group) for group, chosen in self.groups.items()}
+        return {**groups, **self.values}
+
     def whole(self, key: str, at_least: int, none: int | None = None) -> int:
         """Value of a key that must be a whole number; `none` replaces null. Raises `ForearmError`."""
         value = self.values[key]
@@ -142,7 +147,7 @@ def _apply(
     if targets:
         having = [target for target in targets if _has(target, rest)]
         if not having:
-            known = {f"{head}.{name}" for target in targets for name in _leaves(target)}
+            known = {f"{head}.{name}" for target in targets for name in leaves(target)}
             raise ForearmError(f"unknown key '{key}'{_near_key(key, known)}")
         for target in having:
             _assign(target, rest, key, text)
@@ -152,11 +157,11 @@ def _apply(
             if head in options(group):
                 raise ForearmError(f"'{key}' was set, but {group}={head} is not selected")
     if not _has(values, key):
-        known = set(_leaves(values)) | set(groups)
+        known = set(leaves(values)) | set(groups)
         for group, chosen in groups.items():
-            known |= {f"{group}.{name}" for target in chosen.values() for name in _leaves(target)}
+            known |= {f"{group}.{name}" for target in chosen.values() for name in leaves(target)}
             if rest:
-                known |= {f"{name}.{leaf}" for name, target in chosen.items() for leaf in _leaves(target)}
+                known |= {f"{name}.{leaf}" for name, target in chosen.items() for leaf in leaves(target)}
         raise ForearmError(f"'{command}' has no key '{key}'{_near_key(key, known)}")
     _assign(values, key, key, text)
 
@@ -220,10 +225,11 @@ def _has(config: Mapping[str, Any], dotted: str) -> bool:
     return dotted != "name" or "name" not in config
 
 
-def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    """Every key of a config that holds a value, with dots."""
     for key, value in config.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         elif prefix + str(key) != "name":
             yield prefix + str(key)
 

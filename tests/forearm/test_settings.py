@@ -128,12 +128,13 @@ def test_every_config_is_called_what_its_file_is_called(group: str) -> None:
 def test_every_planner_config_says_every_setting_with_its_default() -> None:
     from dataclasses import asdict
 
-    from forearm.planner import PLANNERS
+    from forearm.planner import PLANNERS, make_planner
 
     assert set(settings.options("planner")) == {*PLANNERS, "guided"}
-    for name, (_, config_type) in PLANNERS.items():
+    for name in PLANNERS:
         config = settings.load("plan", [f"planner={name}"]).one("planner")
-        assert config == asdict(config_type()) | {"name": name, "horizon": None, "action_repeat": None}
+        # These two are the task's, unless a planner is told.
+        assert config == asdict(make_planner(name).config) | {"name": name, "horizon": None, "action_repeat": None}
     # Otherwise than the planner that it is.
     guided = {"samples": 64, "iterations": 1, "prior_share": 1.0, "execute": "mean", "warm_start": False}
     left_open = {"name": "guided", "horizon": None, "action_repeat": None, "temperature": None}
@@ -157,6 +158,26 @@ def test_a_world_model_is_what_its_classes_say_and_its_file_says_otherwise() -> 
     larger = {"name": "vit", "encoder": "vit", "width": 192, "depth": 4, "train": train | otherwise}
     del model["patch"]
     assert found["vit"] == {**model, **left_open, **sections, **larger}
+
+
+def test_a_server_and_heads_in_python_are_those_of_the_command_line() -> None:
+    from dataclasses import asdict
+
+    from forearm.agent.guided import USUAL
+    from forearm.control.robots.robot import FOLLOWING
+    from forearm.serve.config import ServeConfig
+    from forearm.world_model.heads.action_prior import PriorConfig
+    from forearm.world_model.heads.distance import DistanceConfig
+
+    told = settings.load("serve").values
+    told = told | {"max_message_bytes": told["max_message_kib"] * 1024}
+    made = asdict(ServeConfig())
+    assert {key: told[key] for key in made if key in told} == {key: made[key] for key in made if key in told}
+    assert {key for key in made if key not in told} == {"token", "max_errors"}
+    heads = settings.load("train-heads").values
+    assert (heads["prior"], heads["distance"]) == (asdict(PriorConfig()), asdict(DistanceConfig()))
+    assert settings.option("task", "own")["guided"] == USUAL
+    assert settings.load("plan").one("robot")["following_error"] == FOLLOWING
 
 
 @pytest.mark.parametrize("config", [*schema.CONFIGS, "planner=guided", "world_model=frozen", "task=push"])
