@@ -14,6 +14,7 @@ from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.registry import MissingExtra, check_installed, make, names, register_environments
 from forearm.envs.rendering import RenderingUnavailable, View, working_backend
 from forearm.envs.true_dynamics import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
+from forearm.errors import InputError
 
 __all__ = [
     "BENCHMARKS",
@@ -56,7 +57,7 @@ def register(task: Task, skill: Skill | None = None) -> None:
         ValueError: another task has the same name.
     """
     if TASKS.get(task.name, task) is not task:
-        raise ValueError(f"a task named '{task.name}' is already there: give yours another name")
+        raise InputError(f"a task named '{task.name}' is already there: give yours another name")
     TASKS[task.name] = task
     if skill is not None:
         SKILLS[task.name] = skill

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from forearm.errors import ForearmError
+
 INSTALL = "install it again: pip install --force-reinstall 'mujoco>=3.3,!=4.0.0'"
 GL = ("mujoco.gl_context", "mujoco.egl", "mujoco.osmesa", "mujoco.glfw")
 """Modules of MuJoCo that load a GL back end."""
 
 
-class MuJoCoUnavailable(ImportError):
+class MuJoCoUnavailable(ForearmError, ImportError):
     """MuJoCo cannot be imported.
 
     Attributes:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from forearm.errors import ForearmError
+
 REMEDY = (
     "this process was forked from one that had already drawn a frame, and GL does not survive a fork: "
     'start the workers with context="spawn" (or "forkserver"), or fork before the first frame is drawn'
@@ -22,7 +24,7 @@ ASKED = (
 """MuJoCo's back ends: module, the library in it, and of that what tells the context in use and what ends it all."""
 
 
-class RenderingUnavailable(RuntimeError):
+class RenderingUnavailable(ForearmError, RuntimeError):
     """No frame can be drawn here; the message says what to do about it."""
 
 

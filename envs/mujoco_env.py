@@ -20,6 +20,7 @@ from forearm.envs.exploration import Explorer, segment
 from forearm.envs.holding import Still
 from forearm.envs.rendering import View
 from forearm.envs.twin import Twin
+from forearm.errors import InputError
 
 PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
 
@@ -69,9 +70,9 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
     ) -> None:
         self.cameras = tuple(views)
         if camera is not None and camera not in views:
-            raise ValueError(f"unknown camera '{camera}' of task '{name}': expected one of {', '.join(views)}")
+            raise InputError(f"unknown camera '{camera}' of task '{name}': expected one of {', '.join(views)}")
         if resolution < 16:
-            raise ValueError(f"resolution is {resolution} pixels: expected at least 16")
+            raise InputError(f"resolution is {resolution} pixels: expected at least 16")
         self.name, self.description = name, description
         self.camera = camera or self.cameras[0]
         self.resolution = resolution
@@ -154,7 +155,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
 
     def expert(self, rng: np.random.Generator) -> Policy:
         """A policy that solves the task."""
-        raise ValueError(f"task '{self.name}' has no scripted expert")
+        raise InputError(f"task '{self.name}' has no scripted expert")
 
     def skill(self, rng: np.random.Generator) -> Policy:
         """What the explorer perturbs: a policy that does something with the object, each time something else."""
@@ -183,7 +184,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         options = dict(options or {})
         start, goal_state = options.pop("start_state", None), options.pop("goal_state", None)
         if (start is None) != (goal_state is None):
-            raise ValueError("give both start_state and goal_state, or neither")
+            raise InputError("give both start_state and goal_state, or neither")
         if start is None:
             goal_state = self.begin(options)
             self.steps = 0
@@ -220,9 +221,9 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         action = np.asarray(action, dtype=np.float64)
         wanted = (len(self.action_names),)
         if action.shape != wanted:
-            raise ValueError(f"action has shape {action.shape}: expected {wanted} for {', '.join(self.action_names)}")
+            raise InputError(f"action has shape {action.shape}: expected {wanted} for {', '.join(self.action_names)}")
         if not np.isfinite(action).all():
-            raise ValueError(f"action {action} is not finite: expected {self._count} numbers in [-1, 1]")
+            raise InputError(f"action {action} is not finite: expected {self._count} numbers in [-1, 1]")
         self.actuate(np.clip(action, -1.0, 1.0))
         self.steps += 1
 
@@ -261,7 +262,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         snapshot = np.asarray(snapshot, dtype=np.float64)
         sizes = [self._physics_size, *(view.size for view in self.lagging()), len(self.memory()), 1]
         if snapshot.shape != (sum(sizes),):
-            raise ValueError(f"snapshot has shape {snapshot.shape}: task '{self.name}' expects ({sum(sizes)},)")
+            raise InputError(f"snapshot has shape {snapshot.shape}: task '{self.name}' expects ({sum(sizes)},)")
         physics, *lagging, memory, steps = np.split(snapshot, np.cumsum(sizes)[:-1])
         return physics, lagging, memory, int(steps[0])
 

@@ -21,6 +21,7 @@ from forearm.envs.arm.tasks import TASKS, Task
 from forearm.envs.backend import mujoco
 from forearm.envs.benchmarks.catalog import BENCHMARKS, EXTRAS, PACKAGES
 from forearm.envs.contract import Environment
+from forearm.errors import ForearmError, InputError
 
 Factory = Callable[..., Environment]
 """Called with a name without its prefix, a camera (or None) and a resolution."""
@@ -33,7 +34,7 @@ _ADAPTERS = {
 _OWN: dict[str, tuple[Factory, tuple[str, ...]]] = {}
 
 
-class MissingExtra(ImportError):
+class MissingExtra(ForearmError, ImportError):
     """A benchmark's package is not installed, or not in a version that can run; the message says what to install."""
 
 
@@ -62,7 +63,7 @@ def make(task: str | Task, camera: str | None = None, resolution: int = 64) -> E
         _check(task, name, BENCHMARKS[prefix])
         made: Environment = _adapter(prefix)(name, camera, resolution)
         return made
-    raise ValueError(f"unknown task '{task}'{_nearest(task, names())}")
+    raise InputError(f"unknown task '{task}'{_nearest(task, names())}")
 
 
 def register_environments(prefix: str, factory: Factory, tasks: Sequence[str]) -> None:
@@ -78,7 +79,7 @@ def register_environments(prefix: str, factory: Factory, tasks: Sequence[str]) -
     """
     for part in (prefix, *tasks):
         if not part or not part.replace("-", "").replace("_", "").replace(".", "").isalnum():
-            raise ValueError(f"'{part}' cannot be part of a task's name: use letters, digits, '-', '_' and '.'")
+            raise InputError(f"'{part}' cannot be part of a task's name: use letters, digits, '-', '_' and '.'")
     _OWN[prefix] = (factory, tuple(tasks))
 
 
@@ -147,7 +148,7 @@ def _check(task: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
         prefix = task.partition("/")[0]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        raise ValueError(f"unknown task '{task}'{_named([f'{prefix}/{one}' for one in near or known], bool(near))}")
+        raise InputError(f"unknown task '{task}'{_named([f'{prefix}/{one}' for one in near or known], bool(near))}")
 
 
 def _nearest(task: str, known: Sequence[str]) -> str:

@@ -1,15 +1,24 @@
-"""Errors that a user can mend, and the words that help to mend them."""
+"""Errors that a user can mend, and the words that help to mend them.
+
+Every room may import this file; it imports none of ours.
+"""
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable
 
 
 class ForearmError(Exception):
-    """Something the user can mend.
+    """Something the user can mend: the root of every error that is raised on purpose.
 
     The command line prints it as one line on stderr and exits with code 2, without a traceback.
+    Any other exception but `OSError` is a defect, a builtin ValueError among them.
     """
+
+
+class InputError(ForearmError, ValueError):
+    """An argument, a setting or a file that is not what it should be; the message says what was expected."""
 
 
 def one_line(text: object) -> str:
@@ -44,23 +53,14 @@ def disk_message(error: OSError) -> str:
 
 
 def user_message(error: BaseException) -> str | None:
-    """The line to show for an error that the user can mend; None for a defect of ours."""
-    if isinstance(error, ForearmError) or _is_from_a_room(error):
+    """The line to show for an error that the user can mend; None for a defect of ours. Its type alone decides."""
+    if isinstance(error, ForearmError):
         return one_line(error)
     if isinstance(error, OSError):
         return disk_message(error)
     return None
 
 
-def _is_from_a_room(error: BaseException) -> bool:
-    """Whether a room raised this on purpose: a type of its own, or a plain ValueError raised by its own
-    code.
-    """
-    if type(error).__module__.split(".")[0] == "forearm":
-        return True
-    trace = error.__traceback__
-    if type(error) is not ValueError or trace is None:
-        return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0] == "forearm"
+def debugging() -> bool:
+    """Whether tracebacks are wanted in place of lines: FOREARM_DEBUG is set, to anything but 0."""
+    return os.environ.get("FOREARM_DEBUG", "") not in ("", "0")

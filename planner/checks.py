@@ -1,17 +1,19 @@
-"""One-line validation of settings: every failure is a `ValueError` that names the field."""
+"""One-line validation of settings: every failure is an `InputError`, a ValueError, that names the field."""
 
 import math
 import numbers
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from forearm.errors import InputError
+
 
 def integer(name: str, value: object, least: int) -> int:
     """Return `value` as an int that is at least `least`, or raise `ValueError`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise ValueError(f"{name} must be an integer, got {value!r}")
+        raise InputError(f"{name} must be an integer, got {value!r}")
     if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+        raise InputError(f"{name} must be at least {least}, got {value}")
     return int(value)
 
 
@@ -26,30 +28,30 @@ def real(
 ) -> float:
     """Return `value` as a finite float within the given limits, or raise `ValueError`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
+        raise InputError(f"{name} must be a finite number, got {value!r}")
     number = float(value)
     if least is not None and number < least:
-        raise ValueError(f"{name} must be at least {least:g}, got {number:g}")
+        raise InputError(f"{name} must be at least {least:g}, got {number:g}")
     if above is not None and number <= above:
-        raise ValueError(f"{name} must be greater than {above:g}, got {number:g}")
+        raise InputError(f"{name} must be greater than {above:g}, got {number:g}")
     if most is not None and number > most:
-        raise ValueError(f"{name} must be at most {most:g}, got {number:g}")
+        raise InputError(f"{name} must be at most {most:g}, got {number:g}")
     if below is not None and number >= below:
-        raise ValueError(f"{name} must be less than {below:g}, got {number:g}")
+        raise InputError(f"{name} must be less than {below:g}, got {number:g}")
     return number
 
 
 def flag(name: str, value: object) -> bool:
     """Return `value` if it is a bool, or raise `ValueError`."""
     if not isinstance(value, bool):
-        raise ValueError(f"{name} must be true or false, got {value!r}")
+        raise InputError(f"{name} must be true or false, got {value!r}")
     return value
 
 
 def choice(name: str, value: object, known: Sequence[str]) -> str:
     """Return `value` if it is one of `known`, or raise a `ValueError` that suggests the nearest."""
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"unknown {name} {value!r}{suggestion(str(value), known)}")
+        raise InputError(f"unknown {name} {value!r}{suggestion(str(value), known)}")
     return value
 
 
@@ -58,7 +60,7 @@ def reals(name: str, value: object, *, least: float) -> float | tuple[float, ...
     if isinstance(value, Iterable) and not isinstance(value, str):
         numbers_ = tuple(real(f"{name}[{i}]", item, least=least) for i, item in enumerate(value))
         if not numbers_:
-            raise ValueError(f"{name} must be a number or one number per action dimension, got an empty list")
+            raise InputError(f"{name} must be a number or one number per action dimension, got an empty list")
         return numbers_
     return real(name, value, least=least)
 

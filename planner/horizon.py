@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.problem import Objective, as_tensor, residuals_of
 
@@ -58,9 +59,9 @@ class OverHorizon:
             powers = self.decay ** torch.arange(steps - 1, -1, -1, dtype=torch.float64)
             return powers / powers.sum()
         if isinstance(self.weights, str):
-            raise ValueError(f"weights={self.weights} are no fixed numbers")
+            raise InputError(f"weights={self.weights} are no fixed numbers")
         if len(self.weights) != steps:
-            raise ValueError(f"{len(self.weights)} weights for a trajectory of {steps} steps; give one to each")
+            raise InputError(f"{len(self.weights)} weights for a trajectory of {steps} steps; give one to each")
         return torch.tensor(self.weights, dtype=torch.float64)
 
 
@@ -91,5 +92,5 @@ class Prefix:
     def _first(self, trajectory: Any, actions: Tensor) -> Tensor:
         latents = as_tensor(trajectory, actions.device)
         if latents.shape[2] < self.steps:
-            raise ValueError(f"{self.steps} steps shall count, but a trajectory has {latents.shape[2]}")
+            raise InputError(f"{self.steps} steps shall count, but a trajectory has {latents.shape[2]}")
         return latents[:, :, : self.steps]

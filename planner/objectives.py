@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.horizon import OverHorizon
 from forearm.planner.problem import Objective, as_tensor, residuals_of
@@ -27,9 +28,9 @@ class LatentDistance:
         self, goal: Tensor, weights: str | Sequence[float] = "last", decay: float = 0.8, metric: Tensor | None = None
     ) -> None:
         if goal.ndim < 2:
-            raise ValueError(f"goal must have shape (B, D), got {tuple(goal.shape)}")
+            raise InputError(f"goal must have shape (B, D), got {tuple(goal.shape)}")
         if metric is not None and (goal.ndim != 2 or metric.ndim != 2 or len(metric) != goal.shape[1]):
-            raise ValueError(f"metric has shape {tuple(metric.shape)}; the goal {tuple(goal.shape)} asks for (D, K)")
+            raise InputError(f"metric has shape {tuple(metric.shape)}; the goal {tuple(goal.shape)} asks for (D, K)")
         self.goal = goal
         self.metric = metric
         self.over = OverHorizon(weights, decay)
@@ -45,12 +46,12 @@ class LatentDistance:
         """The trajectory as a tensor; raises `ValueError` if its shape does not fit the goal's."""
         latents = as_tensor(trajectory, self.goal.device)
         if latents.ndim != self.goal.ndim + 2 or latents.shape[3:] != self.goal.shape[1:]:
-            raise ValueError(
+            raise InputError(
                 f"trajectory has shape {tuple(latents.shape)}; the goal {tuple(self.goal.shape)} asks for "
                 f"(B, K, H', {', '.join(str(n) for n in self.goal.shape[1:])})"
             )
         if latents.shape[0] != self.goal.shape[0]:
-            raise ValueError(f"trajectory is of {latents.shape[0]} problems, the goal of {self.goal.shape[0]}")
+            raise InputError(f"trajectory is of {latents.shape[0]} problems, the goal of {self.goal.shape[0]}")
         return latents
 
     def _difference(self, latents: Tensor) -> Tensor:
@@ -139,7 +140,7 @@ class WeightedSum:
 
     def __init__(self, terms: Sequence[tuple[float, Objective]]) -> None:
         if not terms:
-            raise ValueError("a weighted sum needs at least one (weight, objective) pair")
+            raise InputError("a weighted sum needs at least one (weight, objective) pair")
         self.terms = [(checks.real("weight", weight), objective) for weight, objective in terms]
 
     def cost(self, trajectory: Any, actions: Tensor) -> Tensor:

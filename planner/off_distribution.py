@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.horizon import OverHorizon
 from forearm.planner.problem import as_tensor
@@ -27,7 +28,7 @@ class UnlikelyLatents:
 
     def __init__(self, mean: Tensor, covariance: Tensor, free: float = 2.0, floor: float = 1e-3) -> None:
         if mean.ndim != 1 or covariance.shape != (mean.shape[0], mean.shape[0]):
-            raise ValueError(
+            raise InputError(
                 f"mean and covariance must have shapes (D,) and (D, D), got {tuple(mean.shape)} and "
                 f"{tuple(covariance.shape)}"
             )
@@ -35,11 +36,11 @@ class UnlikelyLatents:
         floor = checks.real("floor", floor, above=0.0)
         wide = covariance.double()
         if not bool(torch.isfinite(wide).all()) or not torch.allclose(wide, wide.T, rtol=1e-4, atol=1e-8):
-            raise ValueError("covariance must be finite and symmetric")
+            raise InputError("covariance must be finite and symmetric")
         scale = max(float(wide.diagonal().mean()), torch.finfo(torch.float32).tiny)
         factor, failed = torch.linalg.cholesky_ex(wide + floor * scale * torch.eye(len(wide), device=wide.device))
         if int(failed):
-            raise ValueError("covariance has a negative variance in some direction")
+            raise InputError("covariance has a negative variance in some direction")
         # Differences times this have unit variance in every direction.
         unit = torch.eye(len(wide), dtype=torch.float64, device=wide.device)
         self.whiten = torch.linalg.solve_triangular(factor, unit, upper=False).T
@@ -49,7 +50,7 @@ class UnlikelyLatents:
         """Distance beyond `free` at each predicted step: trajectory (B, K, H', D) -> (B, K, H')."""
         latents = as_tensor(trajectory, self.mean.device)
         if latents.ndim != 4 or latents.shape[-1] != len(self.mean):
-            raise ValueError(f"trajectory has shape {tuple(latents.shape)}; expected (B, K, H', {len(self.mean)})")
+            raise InputError(f"trajectory has shape {tuple(latents.shape)}; expected (B, K, H', {len(self.mean)})")
         difference = latents.float() - self.mean.float()
         white = products(difference, self.whiten.float())
         return (white.square().mean(dim=-1) - self.free).clamp(min=0.0)
@@ -85,7 +86,7 @@ class TerminalValue:
         latents = as_tensor(trajectory, device)
         latents = latents[:, :, -1:] if self.over.weights == "last" else latents
         if self.goal is not None and len(self.goal) != len(latents):
-            raise ValueError(f"trajectory is of {len(latents)} problems, the goal of {len(self.goal)}")
+            raise InputError(f"trajectory is of {len(latents)} problems, the goal of {len(self.goal)}")
         rows = []
         flat = latents.flatten(1, 2)
         for b in range(len(flat)):
@@ -93,7 +94,7 @@ class TerminalValue:
             wanted = () if self.goal is None else (self.goal[b].expand_as(row),)
             values = as_tensor(self.function(row, *wanted), actions.device)
             if values.shape != row.shape[:1]:
-                raise ValueError(
+                raise InputError(
                     f"the terminal value has shape {tuple(values.shape)}; expected one number for each of the "
                     f"{len(row)} {'candidates' if self.over.weights == 'last' else 'predicted latents'}"
                 )

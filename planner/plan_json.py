@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from forearm.errors import InputError
 
-class PlanError(ValueError):
+
+class PlanError(InputError):
     """A plan document that cannot be: the message names the field."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.plan import Plan, command_times
 from forearm.planner.problem import Problem
@@ -79,7 +80,7 @@ class Policy(ABC, Generic[C]):
         matter.
         """
         if len(generators) != problem.batch:
-            raise ValueError(f"{len(generators)} generators for {problem.batch} problems; give one to each")
+            raise InputError(f"{len(generators)} generators for {problem.batch} problems; give one to each")
         with torch.inference_mode():
             commands = torch.clamp(self.act(problem, generators), problem.low, problem.high)
         actions = commands.double().cpu().numpy()
@@ -133,7 +134,7 @@ class HoldPolicy(Policy[HoldConfig]):
         dims = problem.low.shape[0]
         command = checks.per_dimension(self.config.command)
         if len(command) not in (1, dims):
-            raise ValueError(f"command has {len(command)} numbers but an action has {dims} dimensions")
+            raise InputError(f"command has {len(command)} numbers but an action has {dims} dimensions")
         row = torch.tensor(command, dtype=problem.low.dtype, device=problem.low.device)
         return row.expand(problem.batch, self.config.horizon, dims)
 
@@ -147,7 +148,7 @@ class PriorPolicy(Policy[PolicyConfig]):
     def act(self, problem: Problem, generators: Sequence[Generator]) -> Tensor:
         """The first candidate (B, H, A) of the problem's proposals; raises `ValueError` where there are none."""
         if not problem.proposals:
-            raise ValueError("policy 'prior' follows the problem's proposals, but the problem has none: give it some")
+            raise InputError("policy 'prior' follows the problem's proposals, but the problem has none: give it some")
         space = ActionSpace(problem.low, problem.high, self.config.horizon, 1, problem.batch)
         first = propose(problem.proposals, problem, space, no_past(space), Noise(generators), 1)
         return space.commands(space.clip(first))[:, 0]

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
@@ -94,11 +95,11 @@ class Problem:
         low = low if low.is_floating_point() else low.to(torch.float32)
         high = torch.as_tensor(self.high, dtype=low.dtype, device=low.device)
         if low.ndim != 1 or low.numel() == 0 or high.shape != low.shape:
-            raise ValueError(f"low and high must both have shape (A,), got {tuple(low.shape)} and {tuple(high.shape)}")
+            raise InputError(f"low and high must both have shape (A,), got {tuple(low.shape)} and {tuple(high.shape)}")
         if not bool((torch.isfinite(low) & torch.isfinite(high)).all()):
-            raise ValueError("low and high must be finite: a planner samples between them")
+            raise InputError("low and high must be finite: a planner samples between them")
         if bool((low > high).any()):
-            raise ValueError("low must not be greater than high in any action dimension")
+            raise InputError("low must not be greater than high in any action dimension")
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
         object.__setattr__(self, "proposals", tuple(self.proposals))
@@ -129,7 +130,7 @@ def residuals_of(objective: Objective, trajectory: Any, commands: Tensor) -> Ten
         return None
     values = as_tensor(values, commands.device)
     if values.ndim != 3 or values.shape[:2] != commands.shape[:2]:
-        raise ValueError(
+        raise InputError(
             f"objective.residuals returned shape {tuple(values.shape)}; expected (B, K, R), "
             f"(B, K) = {tuple(commands.shape[:2])}"
         )

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.plan import Plan
 from forearm.planner.problem import Past, Problem, Proposal
@@ -58,7 +59,7 @@ def propose(
         drawn = proposal.sample(problem, space, past, noise, share)
         expected = (space.batch, share, space.variables, space.dims)
         if tuple(drawn.shape) != expected:
-            raise ValueError(
+            raise InputError(
                 f"{type(proposal).__name__}.sample returned shape {tuple(drawn.shape)}; "
                 f"expected (B, count, V, A) = {expected}"
             )
@@ -92,7 +93,7 @@ def recall(space: ActionSpace, previous: Sequence[Plan | None], elapsed_steps: i
     for b, old in enumerate(previous):
         if old is not None and old.mean.shape[1] != space.dims:
             found = old.mean.shape[1]
-            raise ValueError(f"previous plan {b} has {found} action dimensions, the problem {space.dims}")
+            raise InputError(f"previous plan {b} has {found} action dimensions, the problem {space.dims}")
     counts = [0 if old is None or old.elites is None else len(old.elites) for old in previous]
     elites = np.empty((space.batch, max(counts), space.horizon, space.dims))
     elites[:] = middle

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
+from forearm.errors import InputError
+
 ENCODERS = ("conv", "vit", "frozen")
 TOKENS = ("patch", "pooled")
 PATCHES = (2, 4, 8)
@@ -38,14 +40,14 @@ class BackboneConfig:
     def __post_init__(self) -> None:
         _one_of("backbone.tokens", self.tokens, TOKENS)
         if not self.weights_file:
-            raise ValueError(
+            raise InputError(
                 f"backbone.weights_file is not set: give the safetensors file with the weights of {self.name}, "
                 "world_model.backbone.weights_file=FILE"
             )
         if self.input_size < 16:
-            raise ValueError(f"backbone.input_size is {self.input_size}: expected at least 16 pixels")
+            raise InputError(f"backbone.input_size is {self.input_size}: expected at least 16 pixels")
         if self.tokens == "pooled" and self.layer is not None:
-            raise ValueError(
+            raise InputError(
                 f"backbone.layer is {self.layer}: with tokens=pooled the model's own output is used, set null"
             )
         for name in ("mean", "std"):
@@ -55,7 +57,7 @@ class BackboneConfig:
             numbers = isinstance(given, (list, tuple)) and all(isinstance(value, (int, float)) for value in given)
             if not numbers or len(given) != 3 or (name == "std" and min(given) <= 0):
                 above = " above 0" if name == "std" else ""
-                raise ValueError(f"backbone.{name} is {given}: expected three numbers{above}, for red, green and blue")
+                raise InputError(f"backbone.{name} is {given}: expected three numbers{above}, for red, green and blue")
             object.__setattr__(self, name, tuple(map(float, given)))  # a list when it comes from JSON or YAML
 
 
@@ -105,28 +107,28 @@ class ModelConfig:
             object.__setattr__(self, "backbone", from_mapping(BackboneConfig, self.backbone))
         if (self.encoder == "frozen") != (self.backbone is not None):
             given = "none are given" if self.backbone is None else "they are given"
-            raise ValueError(
+            raise InputError(
                 f"encoder is '{self.encoder}', but {given}: backbone settings belong to encoder=frozen alone"
             )
         if self.encoder == "frozen" and self.width % 8:
-            raise ValueError(f"width is {self.width}: the projection of encoder=frozen needs a multiple of 8")
+            raise InputError(f"width is {self.width}: the projection of encoder=frozen needs a multiple of 8")
         _at_least(self, 1, "latent_dim", "width", "depth", "history", "frameskip")
         _at_least(self, 1, "predictor_width", "predictor_depth")
         _at_least(self, 0, "action_dim", "inferred_dim", "proprio_dim")
         if self.action_dim and self.inferred_dim:
-            raise ValueError(
+            raise InputError(
                 f"inferred_dim is {self.inferred_dim}, but action_dim is {self.action_dim}: what happens between two "
                 "frames is either told or inferred, set one of them to 0"
             )
         if self.resolution < 32 or self.resolution % 16:
-            raise ValueError(f"resolution is {self.resolution}: expected a multiple of 16 from 32 up")
+            raise InputError(f"resolution is {self.resolution}: expected a multiple of 16 from 32 up")
         if self.encoder == "conv" and (self.patch not in PATCHES or self.resolution % (4 * self.patch)):
-            raise ValueError(
+            raise InputError(
                 f"patch is {self.patch}: expected one of {', '.join(map(str, PATCHES))}, of whose fourfold the "
                 f"resolution, {self.resolution}, is a multiple"
             )
         if self.encoder == "frozen" and self.standardize:
-            raise ValueError("standardize is true: a frozen backbone has its own mean and std, set it to false")
+            raise InputError("standardize is true: a frozen backbone has its own mean and std, set it to false")
 
     @property
     def block_dim(self) -> int:
@@ -204,15 +206,15 @@ class TrainConfig:
         _at_least(self, 0, "warmup", "weight_decay")
         _at_least(self, 1, "steps", "batch", "every", "validate_every", "save_every", "accumulate")
         if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}: expected a number above 0")
+            raise InputError(f"learning_rate is {self.learning_rate}: expected a number above 0")
         if not 0 < self.validation < 1:
-            raise ValueError(f"validation is {self.validation}: expected a share of episodes between 0 and 1")
+            raise InputError(f"validation is {self.validation}: expected a share of episodes between 0 and 1")
         if not 0 < self.share <= 1:
-            raise ValueError(f"share is {self.share}: expected a share of episodes above 0 and up to 1")
+            raise InputError(f"share is {self.share}: expected a share of episodes above 0 and up to 1")
         if self.batch < 8:
-            raise ValueError(f"batch is {self.batch}: the regulariser's statistics need at least 8 windows")
+            raise InputError(f"batch is {self.batch}: the regulariser's statistics need at least 8 windows")
         if self.accumulate != 1:
-            raise ValueError(
+            raise InputError(
                 f"accumulate is {self.accumulate}: the regulariser's statistics are those of a whole batch, "
                 "and summing them over micro-batches would be another loss; lower world_model.train.batch= instead"
             )
@@ -227,7 +229,7 @@ def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:
-        raise ValueError(f"unknown setting {', '.join(unknown)}: {kind.__name__} has {', '.join(sorted(known))}")
+        raise InputError(f"unknown setting {', '.join(unknown)}: {kind.__name__} has {', '.join(sorted(known))}")
     return kind(**values)
 
 
@@ -238,11 +240,11 @@ def to_mapping(settings: Any) -> dict[str, Any]:
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name} is '{value}': expected one of {', '.join(allowed)}")
+        raise InputError(f"{name} is '{value}': expected one of {', '.join(allowed)}")
 
 
 def _at_least(settings: Any, smallest: int, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
         if not value >= smallest:
-            raise ValueError(f"{name} is {value}: expected at least {smallest}")
+            raise InputError(f"{name} is {value}: expected at least {smallest}")

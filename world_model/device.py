@@ -2,8 +2,10 @@
 
 import torch
 
+from forearm.errors import InputError
 
-class DeviceError(ValueError):
+
+class DeviceError(InputError):
     """A device that this machine or this build of torch does not have; the message names those that there are."""
 
 

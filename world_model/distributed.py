@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from forearm.errors import InputError
 from forearm.world_model.device import choose
 
 
@@ -47,7 +48,7 @@ def share(batch: int) -> int:
     processes = count()
     if batch % processes:
         near = [size for size in (batch // processes * processes, -(-batch // processes) * processes) if size >= 8]
-        raise ValueError(
+        raise InputError(
             f"batch is {batch}: {processes} processes cannot share it evenly; set world_model.train.batch to a "
             f"multiple of {processes}, such as {' or '.join(map(str, near))}"
         )
@@ -133,13 +134,13 @@ def _several_told() -> bool:
 
 def _own_gpu(where: str) -> torch.device:
     if where != "cuda":
-        raise ValueError(
+        raise InputError(
             f"device={where}: names one GPU for several processes; give device=cuda, and each takes its own"
         )
     local = int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")))
     there = torch.cuda.device_count()
     if local >= there:
-        raise ValueError(
+        raise InputError(
             f"process {local} of this machine has no GPU of its own, there are {there}: start torchrun with "
             f"--nproc_per_node={there}, or give device=cpu"
         )

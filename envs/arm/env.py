@@ -15,6 +15,7 @@ from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Policy
 from forearm.envs.exploration import Explorer
 from forearm.envs.mujoco_env import MujocoEnvironment
+from forearm.errors import InputError
 
 CAMERAS = ("front", "side")
 ACTIONS = ("dx", "dy", "dz", "gripper")
@@ -50,10 +51,10 @@ class ArmEnv(MujocoEnvironment):
     ) -> None:
         if isinstance(task, str):
             if task not in TASKS:
-                raise ValueError(f"unknown task '{task}': expected one of {', '.join(TASKS)}")
+                raise InputError(f"unknown task '{task}': expected one of {', '.join(TASKS)}")
             task = TASKS[task]
         if camera not in CAMERAS:
-            raise ValueError(f"unknown camera '{camera}': expected one of {', '.join(CAMERAS)}")
+            raise InputError(f"unknown camera '{camera}': expected one of {', '.join(CAMERAS)}")
         model = build_model(task)
         super().__init__(
             task.name,

@@ -14,6 +14,7 @@ from forearm.envs.arm.tasks import CUBE_HALF, CUBE_HIGH, CUBE_LOW, GRIPPER_OPEN,
 from forearm.envs.contract import Array
 from forearm.envs.exploration import KINDS, STEADY, WANDERING, Segment
 from forearm.envs.holding import Still
+from forearm.errors import InputError
 
 PUSH_GAP = PUCK_RADIUS + 0.011  # tool centre to puck centre when they touch (m)
 ORBIT = PUCK_RADIUS + 0.045  # radius on which the tool goes round the puck (m)
@@ -123,7 +124,7 @@ class Pursuit:
 def solution(env: Arm) -> Pursuit:
     """The task's skill towards the goal of the episode; raises ValueError for a task without a skill."""
     if env.task.name not in SKILLS:
-        raise ValueError(f"task '{env.task.name}' has no scripted expert: register it with a skill")
+        raise InputError(f"task '{env.task.name}' has no scripted expert: register it with a skill")
     return Pursuit(env, SKILLS[env.task.name])
 
 

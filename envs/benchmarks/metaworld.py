@@ -16,6 +16,7 @@ import numpy as np
 
 from forearm.envs.contract import Array, Policy
 from forearm.envs.mujoco_env import MujocoEnvironment
+from forearm.errors import InputError
 
 # Its scripted policies warn on every other step that their own actions will be clipped.
 warnings.filterwarnings("ignore", r"Constant\(s\) may be too high", UserWarning)
@@ -107,7 +108,7 @@ class MetaWorld(MujocoEnvironment):
             self.restore(start)
             if goal_state is not None:
                 return goal_state
-        raise ValueError(f"the scripted policy of '{self.name}' failed from {TRIES} starts in a row: no goal to show")
+        raise InputError(f"the scripted policy of '{self.name}' failed from {TRIES} starts in a row: no goal to show")
 
     def actuate(self, action: Array) -> None:
         """The benchmark's own step."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from forearm.errors import InputError
+
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
     from forearm.planner.policies import Policy
@@ -86,12 +88,12 @@ class Agent:
         """Check the settings."""
         horizon = self.planner.config.horizon
         if not 1 <= self.replan_every <= horizon:
-            raise ValueError(f"replan_every ({self.replan_every}) must lie between 1 and the horizon ({horizon})")
+            raise InputError(f"replan_every ({self.replan_every}) must lie between 1 and the horizon ({horizon})")
 
     def reset(self, goals: Sequence[np.ndarray], seeds: Sequence[int]) -> None:
         """Begin `len(goals)` episodes with goal frames (H, W, 3) uint8, each with its own random stream."""
         if len(goals) != len(seeds):
-            raise ValueError(f"{len(goals)} goals but {len(seeds)} seeds")
+            raise InputError(f"{len(goals)} goals but {len(seeds)} seeds")
         self._courses = [_Course(torch.Generator().manual_seed(seed)) for seed in seeds]
         self.planning_model.begin(goals)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from forearm.common.files import place
-from forearm.errors import ForearmError, did_you_mean
+from forearm.errors import ForearmError, InputError, did_you_mean
 
 if TYPE_CHECKING:
     from forearm.planner.problem import Objective, Proposal
@@ -56,7 +56,7 @@ class LatentPlanningModel:
 
         reason = reason_for_heads(objective, proposals)
         if reason is not None and heads is None:
-            raise ValueError(f"{reason} needs heads of the world model; none were given")
+            raise InputError(f"{reason} needs heads of the world model; none were given")
         self.fingerprint = fingerprint
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
@@ -80,7 +80,7 @@ class LatentPlanningModel:
             return slow_map(self._model.step_covariance, float(self._objective["slowness"]))
         slow = None if self._heads is None else self._heads.prior.slow
         if slow is None:
-            raise ValueError("objective.features=true needs a prior with slow features: train it with prior.slow=4")
+            raise InputError("objective.features=true needs a prior with slow features: train it with prior.slow=4")
         return slow.directions
 
     @torch.inference_mode()
@@ -134,7 +134,7 @@ class LatentPlanningModel:
             return None
         steps, frameskip = checks.integer("objective.until", until, 1), self._model.config.frameskip
         if steps % frameskip:
-            raise ValueError(
+            raise InputError(
                 f"objective.until={steps} is no multiple of {frameskip}, the control steps in a latent step"
             )
         return steps // frameskip
@@ -188,9 +188,9 @@ def reason_for_heads(objective: Mapping[str, Any], proposals: Sequence[str]) -> 
     """The setting that needs heads beside the world model, or None; raises ValueError for one that makes no sense."""
     for name in proposals:
         if name not in PROPOSALS:
-            raise ValueError(f"unknown proposal '{name}'{did_you_mean(str(name), PROPOSALS)}")
+            raise InputError(f"unknown proposal '{name}'{did_you_mean(str(name), PROPOSALS)}")
     if not proposals or len(set(proposals)) < len(proposals):
-        raise ValueError(f"proposals must name one or more of {', '.join(PROPOSALS)}, each once, not {list(proposals)}")
+        raise InputError(f"proposals must name one or more of {', '.join(PROPOSALS)}, each once, not {list(proposals)}")
     for key in ("terminal", "unlikely"):
         if weight := weight_of(objective, key):
             return f"objective.{key}={weight:g}"

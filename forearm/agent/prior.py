@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from forearm.errors import InputError
+
 if TYPE_CHECKING:
     from forearm.planner import Past, Problem
     from forearm.planner.sampling.action_space import ActionSpace
@@ -43,7 +45,7 @@ class LatentPrior:
         Raises ValueError unless there is a goal for each problem.
         """
         if len(self.goals) != space.batch:
-            raise ValueError(f"{len(self.goals)} goals for {space.batch} problems; give one to each")
+            raise InputError(f"{len(self.goals)} goals for {space.batch} problems; give one to each")
         states = problem.state.states[:, -1]
         numbers = noise.normal(count, self.prior.config.horizon, space.dims, NOISE_BETA, like=space.low) * self.spread
         numbers[:, 0] = 0.0

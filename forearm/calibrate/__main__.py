@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from forearm.errors import ForearmError, one_line
+from forearm.errors import ForearmError, InputError, one_line
 
 FIT_SEED, BOUND_SEED, COUNT_SEED = 11, 12, 13
 """Of the episodes that bounds are fitted on, set on and counted on."""
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     try:
         sys.stdout.write(calibrate(options) + "\n")
-    except (ForearmError, ValueError, OSError) as error:
+    except (ForearmError, OSError) as error:
         sys.stderr.write(f"error: {one_line(error)}\n")
         return 2
     return 0
@@ -43,7 +43,7 @@ def calibrate(options: Any) -> str:
     from forearm.control.robots.robot import load_robot
 
     if options.fit_episodes < 10 or min(options.hours, options.count_hours) <= 0 or options.drives < 2:
-        raise ValueError("expected 10 fit-episodes, some hours and 2 drives at least")
+        raise InputError("expected 10 fit-episodes, some hours and 2 drives at least")
     loaded = load(options.task) if options.checkpoint is None else load(options.checkpoint, task=options.task)
     robot, adapter = load_robot(options.robot), ToolActionAdapter(options.task)
     watcher = Watcher(loaded, robot, adapter)

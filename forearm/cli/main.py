@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
 
-from forearm.errors import ForearmError, did_you_mean, one_line, user_message
+from forearm.errors import ForearmError, debugging, did_you_mean, one_line, user_message
 
 DEFECT = 1
 USER_ERROR = 2
@@ -185,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if os.environ.get("FOREARM_DEBUG", "") not in ("", "0"):
+        if debugging():
             raise
         message = user_message(error)
         if message is None:

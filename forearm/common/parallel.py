@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from forearm.errors import ForearmError, user_message
+from forearm.errors import ForearmError, debugging, user_message
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -282,7 +282,7 @@ def _guarded(function: Callable[[Job], Result], job: Job) -> Result:
     try:
         return function(job)
     except Exception as error:
-        message = None if os.environ.get("FOREARM_DEBUG", "") not in ("", "0") else user_message(error)
+        message = None if debugging() else user_message(error)
         if message is None:
             raise
         raise ForearmError(message) from None

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from forearm.control.trajectories.trajectory import Array
+from forearm.errors import InputError
 
 Observation = Mapping[str, Any]
 
@@ -65,12 +66,12 @@ class ToolActionAdapter:
         """Joint positions (rad) and finger opening (m), (8,), from `proprio` (15,)."""
         proprio = observation.get("proprio")
         if proprio is None:
-            raise ValueError("no joint readings: expected `proprio`, 15 numbers")
+            raise InputError("no joint readings: expected `proprio`, 15 numbers")
         readings = np.asarray(proprio)
         if readings.shape != (15,) or readings.dtype.kind not in "fiu":
-            raise ValueError(f"joint readings are {readings.dtype} {readings.shape}: expected 15 numbers")
+            raise InputError(f"joint readings are {readings.dtype} {readings.shape}: expected 15 numbers")
         if not np.isfinite(readings).all():
-            raise ValueError("joint readings hold a number that is NaN or infinite")
+            raise InputError("joint readings hold a number that is NaN or infinite")
         return np.append(readings[:7], readings[14]).astype(np.float64)
 
     def tool(self, positions: Array) -> Array:

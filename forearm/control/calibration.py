@@ -15,7 +15,7 @@ import numpy as np
 
 from forearm.common.files import write_json
 from forearm.control.frame_gate import Looks
-from forearm.errors import ForearmError, one_line
+from forearm.errors import ForearmError, InputError, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +57,9 @@ def calibration_of(task: Mapping[str, Any], document: Mapping[str, Any]) -> Cali
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] != FORMAT or found["task"] != task["name"]:
-            raise ValueError(f"it is of format {found['format']} for task {found['task']}")
+            raise InputError(f"it is of format {found['format']} for task {found['task']}")
         if found["world_model_sha256"] != document["weights_sha256"]:
-            raise ValueError("it was made for other weights")
+            raise InputError("it was made for other weights")
         looks = Looks(**{key: _checked(key, found["looks"][key]) for key in _SHAPES})
         _fits(looks)
         radius = found["arrival"].get(_metric_key(task))
@@ -93,7 +93,7 @@ _SHAPES = {field.name for field in fields(Looks)}
 def _checked(key: str, value: Any) -> Any:
     array = np.asarray(value, np.float64)
     if not np.isfinite(array).all():
-        raise ValueError(f"{key} holds numbers that are not finite")
+        raise InputError(f"{key} holds numbers that are not finite")
     return float(array) if key in ("unusual", "unlike", "apart") else array
 
 
@@ -101,7 +101,7 @@ def _fits(looks: Looks) -> None:
     size = len(looks.latent_mean)
     shapes = (looks.latent_map.shape, looks.place_map.shape, looks.place_mean.shape, looks.picture_mean.shape)
     if shapes != ((size, size), (size, 3), (3,), (192,)) or looks.picture_directions.shape[1:] != (192,):
-        raise ValueError(f"its arrays do not fit together: {shapes}")
+        raise InputError(f"its arrays do not fit together: {shapes}")
 
 
 def _rounded(value: Any) -> Any:

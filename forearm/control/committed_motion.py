@@ -14,6 +14,7 @@ from forearm.control.robots.limits import Report, check
 from forearm.control.robots.robot import Robot
 from forearm.control.trajectories.spline import spline
 from forearm.control.trajectories.trajectory import SHORTEST, Array, State, Trajectory, joined
+from forearm.errors import InputError
 
 NO_WAY = "from what the arm does now no motion within its limits leads onto the plan"
 """Why nothing of a plan can be followed, where nothing on its way is beyond a limit."""
@@ -105,7 +106,7 @@ class PlanFollower:
         here = committed.sample(start + period * np.array([-2.0, -1.0, 0.0])).position
         raw = self.adapter.targets(here[-1], actions)
         if not np.isfinite(raw).all():
-            raise ValueError("the plan holds commands that are NaN or infinite")
+            raise InputError("the plan holds commands that are NaN or infinite")
         targets = np.clip(raw, limits.low, limits.high)
         report = check(self._curve(here, raw, start), limits)
         state = committed.at(takeover)

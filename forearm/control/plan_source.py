@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from forearm.control.trajectories.trajectory import Array
+from forearm.errors import InputError
 
 if TYPE_CHECKING:
     from forearm.agent.camera_check import Views
@@ -212,7 +213,7 @@ class LocalPlanSource:
         model = self.loaded_model.model
         history, skip = model.config.history, model.config.frameskip
         if len(request.committed) % skip:
-            raise ValueError(f"{len(request.committed)} committed commands: this model wants a multiple of {skip}")
+            raise InputError(f"{len(request.committed)} committed commands: this model wants a multiple of {skip}")
         moments = request.time - self.period * skip * np.arange(history - 1, -1, -1)
         states = torch.stack([self._latent(moment) for moment in moments])[None]
         past = self._at_rest(self.past_steps)

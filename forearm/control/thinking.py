@@ -26,7 +26,7 @@ from forearm.control.robots.limits import Report
 from forearm.control.robots.robot import Robot
 from forearm.control.timing import Timing
 from forearm.control.trajectories.trajectory import Trajectory
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, InputError
 
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
@@ -56,7 +56,7 @@ class Thinking:
         gate: Gate | None = None,
     ) -> None:
         if mode not in ("thread", "inline", "manual"):
-            raise ValueError(f"mode is '{mode}': expected thread, inline or manual")
+            raise InputError(f"mode is '{mode}': expected thread, inline or manual")
         check_pace(source, adapter)
         check_fit(robot, adapter)
         self.source, self.robot, self.adapter, self.gate = source, robot, adapter, gate

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from forearm.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
@@ -32,10 +34,10 @@ class Timing:
         """Check the settings."""
         for name in ("replan_every", "max_frame_age", "max_gap", "max_pause", "lead"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+                raise InputError(f"{name} must be above 0, not {getattr(self, name)}")
         if self.max_off_path is not None and not self.max_off_path > 0:
-            raise ValueError(f"max_off_path must be above 0, not {self.max_off_path}")
+            raise InputError(f"max_off_path must be above 0, not {self.max_off_path}")
         if self.deadline_ms is not None and not self.deadline_ms > 0:
-            raise ValueError(f"deadline_ms must be above 0, not {self.deadline_ms}")
+            raise InputError(f"deadline_ms must be above 0, not {self.deadline_ms}")
         if self.ahead < 0:
-            raise ValueError(f"ahead must be at least 0 periods, not {self.ahead}")
+            raise InputError(f"ahead must be at least 0 periods, not {self.ahead}")

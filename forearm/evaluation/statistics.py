@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from forearm.errors import InputError
+
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a success rate (Wilson 1927), as fractions; (0, 1) when nothing was tried.
@@ -12,7 +14,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     if not 0 <= successes <= trials:
         raise ValueError(f"{successes} successes in {trials} trials is impossible")
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+        raise InputError(f"confidence must lie between 0 and 1, not {confidence}")
     if trials == 0:
         return 0.0, 1.0
     from scipy.stats import binomtest

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from forearm.control.controller import Controller
+from forearm.errors import InputError
 
 
 class LeRobotPolicy:
@@ -40,11 +41,11 @@ class LeRobotPolicy:
         chunk: int = 10,
     ) -> None:
         if controller.mode != "inline":
-            raise ValueError(f"the controller's mode is '{controller.mode}': expected inline")
+            raise InputError(f"the controller's mode is '{controller.mode}': expected inline")
         if not fps > 0 or chunk < 1:
-            raise ValueError(f"fps ({fps}) and chunk ({chunk}) must be above 0")
+            raise InputError(f"fps ({fps}) and chunk ({chunk}) must be above 0")
         if 1.0 / fps > controller.timing.max_gap + 1e-6:
-            raise ValueError(f"at fps={fps:g} calls are further apart than max_gap={controller.timing.max_gap:g} s")
+            raise InputError(f"at fps={fps:g} calls are further apart than max_gap={controller.timing.max_gap:g} s")
         self.controller, self.fps, self.goal, self.chunk = controller, fps, goal, chunk
         self.image_key, self.state_key = image_key, state_key
         self._frames = 0
@@ -77,9 +78,9 @@ class LeRobotPolicy:
     def _observation(self, batch: Mapping[str, Tensor]) -> dict[str, Any]:
         for key in (self.image_key, self.state_key):
             if key not in batch:
-                raise ValueError(f"the batch has no '{key}': it has {', '.join(sorted(map(str, batch)))}")
+                raise InputError(f"the batch has no '{key}': it has {', '.join(sorted(map(str, batch)))}")
             if len(batch[key]) != 1:
-                raise ValueError(f"one arm, but a batch of {len(batch[key])}: expected (1, ...) as '{key}'")
+                raise InputError(f"one arm, but a batch of {len(batch[key])}: expected (1, ...) as '{key}'")
         image = batch[self.image_key][0].detach().cpu()
         if image.is_floating_point():
             image = (image * 255.0).round().clamp(0, 255).to(torch.uint8)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from forearm.control.plan_source import Observation, PlanRequest
+from forearm.errors import InputError
 from forearm.serve.request import EARLIER
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class RemotePlanSource:
             if metadata.get(name) != self.metadata.get(name):
                 self._client = client
                 self._drop()
-                raise ValueError(
+                raise InputError(
                     f"another server has come back: its {name} is {metadata.get(name)!r}, but was "
                     f"{self.metadata.get(name)!r}"
                 )
@@ -145,5 +146,5 @@ def _metadata(client: Any) -> dict[str, Any]:
         found = client.get_server_metadata()
     missing = [name for name in ("resolution", "ahead_steps", "past_steps") if name not in found]
     if missing:
-        raise ValueError(f"the server's metadata lack {', '.join(missing)}: is it a forearm server?")
+        raise InputError(f"the server's metadata lack {', '.join(missing)}: is it a forearm server?")
     return dict(found)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from forearm.errors import InputError
+
 PROTOCOL = 1
 """Version of the wire document. A server answers requests of its own version and those that name none."""
 LONGEST_DEADLINE_MS = 60_000.0
@@ -20,7 +22,7 @@ KNOWN = frozenset(
 ) | frozenset(("committed", "past", "earlier_pixels", "earlier_times", "earlier_proprio"))
 
 
-class RequestError(ValueError):
+class RequestError(InputError):
     """A request that cannot be answered; the message names the field and what was expected."""
 
 

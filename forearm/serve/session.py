@@ -69,7 +69,7 @@ class Session:
         encode_ms = 1e3 * (time.perf_counter() - begun)
         try:
             plan = self.source.plan(PlanRequest(**{**vars(plan_request), "spent_ms": spent_ms + encode_ms}))
-        except ValueError as error:
+        except ForearmError as error:
             raise RequestError(str(error)) from None
         self._actions = plan.actions
         reply = {

@@ -11,6 +11,8 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from forearm.errors import InputError
+
 NAMES = ["b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
 DTYPES = frozenset(np.dtype(name).str for name in NAMES)
 """What an array may hold: booleans, integers and floats, little-endian."""
@@ -22,7 +24,7 @@ PLAIN = (type(None), bool, int, float, str, bytes, np.ndarray, np.generic)
 ARRAY, SCALAR = b"__ndarray__", b"__npgeneric__"
 
 
-class WireError(ValueError):
+class WireError(InputError):
     """Bytes that are no message; the message says what is wrong with them."""
 
 

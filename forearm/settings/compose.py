@@ -100,7 +100,7 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
     plain: list[tuple[str, str]] = []
     for key, value in map(_split, overrides):
         if key in GROUPS:
-            chosen[key] = _names(key, value.strip())
+            chosen[key] = _names(key, value)
         else:
             plain.append((key, value))
     default = _composed(command, None, "", _own_folders())
@@ -189,7 +189,7 @@ def _divided(key: str, groups: Iterable[str]) -> tuple[str, str]:
 
 def _names(group: str, value: str) -> list[str]:
     """`push`, `[reach,push]` or `reach,push` as a list without repetition; `built-in` stands for several tasks."""
-    names = [value] if value in options(group) else texts.items(value)
+    names = [value] if value in options(group) else texts.items(value.strip())
     if not names or not all(names):
         raise ForearmError(f"{group}= needs a name; choose from {', '.join(options(group))}")
     if group == "task":
@@ -197,7 +197,7 @@ def _names(group: str, value: str) -> list[str]:
 
         names = [task for name in names for task in SETS.get(name, (name,))]
     if len(set(names)) < len(names):
-        raise ForearmError(f"{group}={value} names something twice")
+        raise ForearmError(f"{group}={value.strip()} names something twice")
     if len(names) > 1 and group not in LIST_GROUPS:
         raise ForearmError(f"one {group} can be chosen, not {len(names)}")
     return names

@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.algorithms.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian, moved
 from forearm.planner.sampling import arrays
@@ -40,7 +41,7 @@ class CEMConfig(GaussianConfig):
         super().__post_init__()
         object.__setattr__(self, "elites", checks.integer("elites", self.elites, 1))
         if self.elites > self.samples:
-            raise ValueError(f"elites ({self.elites}) is larger than samples ({self.samples})")
+            raise InputError(f"elites ({self.elites}) is larger than samples ({self.samples})")
         object.__setattr__(self, "alpha", checks.real("alpha", self.alpha, least=0.0, below=1.0))
         object.__setattr__(self, "keep_fraction", checks.real("keep_fraction", self.keep_fraction, least=0.0, most=1.0))
 

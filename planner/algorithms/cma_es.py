@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
@@ -57,7 +58,7 @@ class CMAESConfig(SearchConfig):
         drawn = self.samples - 1 - round(self.prior_share * (self.samples - 1))
         if drawn < LEAST_POPULATION:
             least = LEAST_POPULATION + 1
-            raise ValueError(f"samples must leave at least {least} to cma_es, got {drawn + 1} after prior_share")
+            raise InputError(f"samples must leave at least {least} to cma_es, got {drawn + 1} after prior_share")
 
 
 class Strategy:
@@ -73,7 +74,7 @@ class Strategy:
             self.blas = blas()
         except ImportError as error:
             name = error.name or "cma"
-            raise ValueError(f"planner 'cma_es' needs the package {name}: pip install {name}") from None
+            raise InputError(f"planner 'cma_es' needs the package {name}: pip install {name}") from None
         self.generator: Generator | None = None
         self.size = len(mean)
         self.asked: list[NDArray[np.float64]] = []

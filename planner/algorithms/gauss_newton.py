@@ -15,6 +15,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.apart import by_problem
@@ -58,7 +59,7 @@ class GaussNewtonConfig(SearchConfig):
         object.__setattr__(self, "directions", checks.integer("directions", self.directions, 1))
         least = len(DAMPINGS) + 2
         if self.samples < least:
-            raise ValueError(f"samples must be at least {least} for gauss_newton, got {self.samples}")
+            raise InputError(f"samples must be at least {least} for gauss_newton, got {self.samples}")
         object.__setattr__(self, "perturbation", checks.real("perturbation", self.perturbation, above=0.0, most=1.0))
         object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
         object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))

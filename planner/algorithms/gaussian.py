@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.checks import per_dimension
 from forearm.planner.sampling.action_space import ActionSpace
@@ -43,10 +44,10 @@ class GaussianConfig(SearchConfig):
         object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
         initial, least = per_dimension(self.initial_std), per_dimension(self.min_std)
         if len(initial) > 1 and len(least) > 1 and len(initial) != len(least):
-            raise ValueError(f"initial_std has {len(initial)} numbers but min_std has {len(least)}")
+            raise InputError(f"initial_std has {len(initial)} numbers but min_std has {len(least)}")
         size = max(len(initial), len(least))
         if any(a < b for a, b in zip(spread(initial, size), spread(least, size), strict=True)):
-            raise ValueError(f"min_std ({self.min_std}) is larger than initial_std ({self.initial_std})")
+            raise InputError(f"min_std ({self.min_std}) is larger than initial_std ({self.initial_std})")
 
 
 def spread(setting: tuple[float, ...], size: int) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.algorithms.cem import CEM, CEMConfig, EliteGaussian
 from forearm.planner.algorithms.gaussian import draw
@@ -42,7 +43,7 @@ class ICEMConfig(CEMConfig):
         super().__post_init__()
         object.__setattr__(self, "decay", checks.real("decay", self.decay, least=1.0))
         if self.samples < 2 * self.elites:
-            raise ValueError(f"samples ({self.samples}) is smaller than twice the elites ({self.elites})")
+            raise InputError(f"samples ({self.samples}) is smaller than twice the elites ({self.elites})")
 
     def population(self, iteration: int) -> int:
         """Candidates in the given iteration, counted from 0."""

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner.sampling.arrays import Rows, row
 from forearm.planner.sampling.knots import Knots
 
@@ -69,7 +70,7 @@ class ActionSpace:
         std: Tensor | None = self.memo.get(fractions)
         if std is None:
             if len(fractions) not in (1, self.dims):
-                raise ValueError(f"{name} has {len(fractions)} numbers but an action has {self.dims} dimensions")
+                raise InputError(f"{name} has {len(fractions)} numbers but an action has {self.dims} dimensions")
             scale = torch.tensor(fractions, dtype=self.low.dtype, device=self.low.device)
             std = self.memo[fractions] = self.half_range * scale
         return std

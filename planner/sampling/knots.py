@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forearm.errors import InputError
+
 INTERPOLATIONS = ("zero", "linear", "cubic")
 
 
@@ -60,7 +62,7 @@ def make_knots(knots: int | tuple[float, ...], interpolation: str, slots: int, p
     else:
         times = np.asarray(knots, dtype=np.float64)
         if times[-1] > reads[-1] + 1e-9 * period:
-            raise ValueError(
+            raise InputError(
                 f"knots[{len(times) - 1}] is at {times[-1]:g} s, but the last step begins at {reads[-1]:g} s"
             )
     return _sparse(weights_at(np.asarray(reads, dtype=np.float64), times, interpolation))

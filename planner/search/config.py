@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.sampling.knots import INTERPOLATIONS
 
@@ -58,7 +59,7 @@ class SearchConfig:
         self._set("iterations", checks.integer("iterations", self.iterations, 1))
         self._set("action_repeat", checks.integer("action_repeat", self.action_repeat, 1))
         if self.action_repeat > self.horizon:
-            raise ValueError(f"action_repeat ({self.action_repeat}) is larger than horizon ({self.horizon})")
+            raise InputError(f"action_repeat ({self.action_repeat}) is larger than horizon ({self.horizon})")
         if self.deadline_ms is not None:
             self._set("deadline_ms", checks.real("deadline_ms", self.deadline_ms, above=0.0))
         checks.flag("warm_start", self.warm_start)
@@ -79,13 +80,13 @@ class SearchConfig:
             count = checks.integer("knots", self.knots, 1)
             slots = -(-self.horizon // self.action_repeat)
             if count > slots:
-                raise ValueError(f"knots ({count}) is larger than the number of commands to choose ({slots})")
+                raise InputError(f"knots ({count}) is larger than the number of commands to choose ({slots})")
             self._set("knots", count)
             return
         times = checks.reals("knots", self.knots, least=0.0)
         assert isinstance(times, tuple)
         if any(after <= before for before, after in pairwise(times)):
-            raise ValueError(f"knots must be times that rise, got {list(times)}")
+            raise InputError(f"knots must be times that rise, got {list(times)}")
         self._set("knots", times)
 
     def _set(self, name: str, value: object) -> None:

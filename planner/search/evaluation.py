@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner.problem import Objective, Problem, as_tensor, residuals_of
 from forearm.planner.sampling.arrays import FLOATS
 
@@ -45,10 +46,10 @@ def _graded(costs: Any, commands: Tensor) -> Scores:
         costs = as_tensor(costs, commands.device)
     expected = commands.shape[:2]
     if costs.shape != expected:
-        raise ValueError(f"objective.cost returned shape {tuple(costs.shape)}; expected (B, K) = {tuple(expected)}")
+        raise InputError(f"objective.cost returned shape {tuple(costs.shape)}; expected (B, K) = {tuple(expected)}")
     if costs.dtype not in FLOATS:
         if costs.is_complex():
-            raise ValueError("objective.cost returned complex numbers; expected real ones")
+            raise InputError("objective.cost returned complex numbers; expected real ones")
         costs = costs.to(torch.float32)
     if costs.is_cpu:
         plain = costs.detach() if costs.requires_grad else costs
@@ -106,8 +107,8 @@ def evaluate_with_gradients(problem: Problem, commands: Tensor, planner: str) ->
     except RuntimeError as error:
         # What torch says of .numpy() on a tensor with a gradient, and of tensors made in inference mode.
         if any(words in str(error).lower() for words in ("requires grad", "require grad", "inference tensor")):
-            raise ValueError(f"{message} ({str(error).splitlines()[0]})") from error
+            raise InputError(f"{message} ({str(error).splitlines()[0]})") from error
         raise
     if not scores.finite.requires_grad:
-        raise ValueError(message)
+        raise InputError(message)
     return trajectory, scores

@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Generator, Tensor
 
+from forearm.errors import InputError
 from forearm.planner import checks
 from forearm.planner.plan import Plan, Stopped
 from forearm.planner.problem import Past, Problem
@@ -46,7 +47,7 @@ class Run:
         self.config, self.problem, self.generators = config, problem, generators
         self.watch = Stopwatch(clock, encode_ms, config.deadline_ms, device, after=int(config.execute == MEAN))
         if len(generators) != batch:
-            raise ValueError(f"{len(generators)} generators for {batch} problems; give one to each")
+            raise InputError(f"{len(generators)} generators for {batch} problems; give one to each")
         self.space = search_space(config, problem)
         self.past = past_of(config, self.space, previous, elapsed_steps)
         self.noise = Noise(generators)
@@ -115,7 +116,7 @@ def past_of(
     """The previous plans shifted in time; no plans at all without a warm start."""
     steps = checks.integer("elapsed_steps", elapsed_steps, 0)
     if previous is not None and len(previous) != space.batch:
-        raise ValueError(f"{len(previous)} previous plans for {space.batch} problems; give one or None to each")
+        raise InputError(f"{len(previous)} previous plans for {space.batch} problems; give one or None to each")
     if previous is None or not config.warm_start:
         previous = [None] * space.batch
     return recall(space, previous, steps)

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _run(cell, options.episodes, options)
             if options.oracle_episodes and cell.ceiling is not None:
                 _run(cell.ceiling, options.oracle_episodes, options)
-    except (ForearmError, ValueError) as error:
+    except ForearmError as error:
         sys.stderr.write(f"results: {error}\n")
         return 2
     return 0

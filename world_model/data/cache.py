@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from forearm.errors import InputError
 from forearm.world_model.data import declared, layout
 from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.columns import Keys
@@ -130,7 +131,7 @@ def open_cache(
     if resolution is not None:
         height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
     if height < 1 or width < 1:
-        raise ValueError(f"resolution is {height}x{width}; it must be at least 1x1")
+        raise InputError(f"resolution is {height}x{width}; it must be at least 1x1")
     folder = Path(cache_dir) if cache_dir is not None else data.root / ".cache" / "forearm"
     fingerprint = dataset_fingerprint(data, folder)
     key = json.dumps([VERSION, fingerprint, data.camera_key, height, width])

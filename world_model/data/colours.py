@@ -9,6 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from forearm.errors import InputError
 from forearm.world_model.data.images import Pixels
 
 _SWSCALE = {1: 1, 2: 5, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
@@ -38,16 +39,16 @@ class ToRgb:
         kind = frame.format
         bits = max(component.bits for component in kind.components)
         if bits > 16 or "f32" in kind.name or "f16" in kind.name:
-            raise ValueError(f"frames are {kind.name}, which are measurements, not colours; {_REMEDY}")
+            raise InputError(f"frames are {kind.name}, which are measurements, not colours; {_REMEDY}")
         if kind.name.startswith(("gray", "ya")) and bits > 8:
-            raise ValueError(f"frames are grey with {bits} bits ({kind.name}), as depth is stored; {_REMEDY}")
+            raise InputError(f"frames are grey with {bits} bits ({kind.name}), as depth is stored; {_REMEDY}")
         if transfer in _HDR:
-            raise ValueError(f"frames are HDR ({_HDR[transfer]}); convert the video to BT.709 with 8 bits first")
+            raise InputError(f"frames are HDR ({_HDR[transfer]}); convert the video to BT.709 with 8 bits first")
         if kind.is_rgb or kind.name.startswith(("gray", "ya", "mono", "pal")):
             return self._array(frame)
         matrix = int(frame.colorspace)
         if matrix not in _SWSCALE:
-            raise ValueError(f"frames have the colour matrix {matrix} (H.273); convert the video to BT.709 first")
+            raise InputError(f"frames have the colour matrix {matrix} (H.273); convert the video to BT.709 first")
         source = _SWSCALE[matrix]
         full = int(frame.color_range) == _FULL or kind.name.startswith("yuvj")
         try:
@@ -59,7 +60,7 @@ class ToRgb:
                 dst_color_range=_FULL,
             )
         except KeyError:  # PyAV 13 and 14 have no name for BT.2020
-            raise ValueError("frames have BT.2020 colours, which this PyAV cannot convert; install av>=15") from None
+            raise InputError("frames have BT.2020 colours, which this PyAV cannot convert; install av>=15") from None
 
     def _array(self, frame: VideoFrame, **how: int) -> Pixels:
         return np.asarray(self._reformatter.reformat(frame, format="rgb24", **how).to_ndarray(), dtype=np.uint8)

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from forearm.errors import InputError
 from forearm.world_model.data import layout
 from forearm.world_model.data.episode import Floats
 from forearm.world_model.data.layout import DatasetError
@@ -140,21 +141,21 @@ def matrix(column: pa.ChunkedArray, size: int) -> Floats:
         if not _is_list(array.type):
             break
         if array.null_count:
-            raise ValueError("has empty cells")
+            raise InputError("has empty cells")
         lengths = set(pc.unique(pc.list_value_length(array)).to_pylist())
         if len(lengths) > 1:
-            raise ValueError(f"rows have between {min(lengths)} and {max(lengths)} numbers, not {size}")
+            raise InputError(f"rows have between {min(lengths)} and {max(lengths)} numbers, not {size}")
         per_row *= lengths.pop() if lengths else 1
         array = array.flatten()
     if array.null_count:
         if array is whole:
-            raise ValueError("has empty cells")
+            raise InputError("has empty cells")
         array = array.cast(pa.float64())  # a missing number in a list is NaN
     if rows and per_row != size:
-        raise ValueError(f"rows have {per_row:g} numbers, not {size}")
+        raise InputError(f"rows have {per_row:g} numbers, not {size}")
     kind = array.type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        raise ValueError(f"holds {kind}, not numbers")
+        raise InputError(f"holds {kind}, not numbers")
     with np.errstate(over="ignore"):  # what is too large for float32 is infinite there, and told as such
         values = np.asarray(array.to_numpy(zero_copy_only=False)).astype(np.float32)
     return values.reshape(rows, size)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from forearm.errors import InputError
 from forearm.world_model.data.images import Pixels
 
 Floats = npt.NDArray[np.float32]
@@ -41,24 +42,24 @@ def checked(
     """
     length = len(episode)
     if length < 1:
-        raise ValueError("has no frame")
+        raise InputError("has no frame")
     pixels = np.ascontiguousarray(episode.pixels)
     if pixels.dtype != np.uint8 or pixels.shape[1:] != (*resolution, 3):
         wanted = (length, *resolution, 3)
-        raise ValueError(f"pixels are {pixels.dtype} {pixels.shape}, not uint8 {wanted}")
+        raise InputError(f"pixels are {pixels.dtype} {pixels.shape}, not uint8 {wanted}")
     actions = np.asarray(episode.action, dtype=np.float32)
     if actions.ndim == 2 and len(actions) == length - 1:
         actions = np.concatenate([actions, np.zeros((1, actions.shape[1]), np.float32)])
     if set(episode.extra) != set(extra):
-        raise ValueError(f"has the extra columns {sorted(episode.extra)}, not {sorted(extra)}")
+        raise InputError(f"has the extra columns {sorted(episode.extra)}, not {sorted(extra)}")
     columns = {"state": (episode.state, state), "action": (actions, action)}
     columns |= {key: (episode.extra[key], width) for key, width in extra.items()}
     arrays: dict[str, Floats] = {}
     for key, (value, width) in columns.items():
         array = np.ascontiguousarray(value, dtype=np.float32)
         if array.shape != (length, width):
-            raise ValueError(f"{key} has shape {array.shape}, not {(length, width)}")
+            raise InputError(f"{key} has shape {array.shape}, not {(length, width)}")
         if not np.isfinite(array).all():
-            raise ValueError(f"{key} holds a number that is not finite")
+            raise InputError(f"{key} holds a number that is not finite")
         arrays[key] = array
     return Episode(pixels, arrays.pop("state"), arrays.pop("action"), arrays)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from forearm.errors import InputError
 from forearm.world_model.data.atomic import read_json, write_json
 from forearm.world_model.data.cache import FrameCache, Progress, locked
 from forearm.world_model.data.images import Pixels
@@ -88,7 +89,7 @@ def _build(
             made = encode(np.array(cache.frames[at : at + CHUNK]))
             expected = (min(CHUNK, whole[0] - at), *whole[1:])
             if made.shape != expected or made.dtype != np.float16:
-                raise ValueError(f"features are {made.dtype} {made.shape}: expected float16 {expected}")
+                raise InputError(f"features are {made.dtype} {made.shape}: expected float16 {expected}")
             if not np.isfinite(made).all():
                 raise DatasetError(
                     f"{target}: the backbone makes numbers of frames {at} to {at + len(made) - 1} that are not finite "

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from forearm.errors import InputError
+
 Pixels = npt.NDArray[np.uint8]
 MEASUREMENTS = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N", "I;12"})
 """Pillow's modes of one number a pixel with more than 8 bits; made RGB they would be cut off at 255."""
@@ -35,8 +37,8 @@ def decode_image(data: bytes) -> Pixels:
                 return np.asarray(image.convert("RGB"))
     # Pillow reports broken files as OSError, SyntaxError, ValueError or struct.error.
     except Exception as error:
-        raise ValueError(f"image cannot be decoded ({error})") from error
-    raise ValueError(
+        raise InputError(f"image cannot be decoded ({error})") from error
+    raise InputError(
         f"is a {kind} of the mode {mode}: grey with more than 8 bits, as depth is stored, not colours; name a colour "
         "camera with camera_key="
     )

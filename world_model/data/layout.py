@@ -12,6 +12,8 @@ Source: the LeRobotDataset v3.0 format (huggingface/lerobot, ``lerobot.datasets`
 
 from typing import Any
 
+from forearm.errors import InputError
+
 CODEBASE_VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
@@ -36,7 +38,7 @@ INDEX_FEATURES: dict[str, str] = {
 """Columns that every dataset has beside its own features, each a scalar."""
 
 
-class DatasetError(ValueError):
+class DatasetError(InputError):
     """A dataset folder cannot be written or read; the message names the file and the episode."""
 
 
@@ -85,7 +87,7 @@ def image_size(feature: dict[str, Any]) -> tuple[int, int]:
     """
     shape = [int(n) for n in feature.get("shape", [])]
     if len(shape) != 3:
-        raise ValueError(f"shape {shape} is not that of an image")
+        raise InputError(f"shape {shape} is not that of an image")
     names = feature.get("names")
     channels_first = shape[0] in (1, 3) and shape[2] not in (1, 3)
     if isinstance(names, list) and len(names) == 3:

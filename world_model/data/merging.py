@@ -11,6 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from forearm.errors import InputError
 from forearm.world_model.data import layout, tables
 from forearm.world_model.data.atomic import plain, read_json, remove_leftovers, write_json
 from forearm.world_model.data.columns import Keys, names_of, numeric
@@ -55,7 +56,7 @@ def merge(
         ValueError: fewer than two sources.
     """
     if len(sources) < 2:
-        raise ValueError(f"merging needs two data sets or more, got {len(sources)}")
+        raise InputError(f"merging needs two data sets or more, got {len(sources)}")
     keys = {"action_key": action_key, "state_key": state_key}
     chosen = of_each(episodes, len(sources), "episodes"), of_each(exclude, len(sources), "exclude")
     parts = [

@@ -15,6 +15,7 @@ from math import lcm
 
 import torch
 
+from forearm.errors import InputError
 from forearm.world_model.data.layout import ACTION_KEY, STATE_KEY, DatasetError
 from forearm.world_model.data.windows import Batch, Windows, WindowSampler, equal_part
 
@@ -37,7 +38,7 @@ class WindowMixture(Windows):
         _check_alike(samplers)
         given = [1.0] * len(samplers) if weights is None else list(weights)
         if len(given) != len(samplers) or not all(0.0 < weight < float("inf") for weight in given):
-            raise ValueError(f"weights are {given}: expected {len(samplers)} numbers above 0, one a task")
+            raise InputError(f"weights are {given}: expected {len(samplers)} numbers above 0, one a task")
         exact = [Fraction(weight) for weight in given]  # whole numbers, so that no step is counted wrongly
         scale = lcm(*(weight.denominator for weight in exact))
         self._weights = [int(weight * scale) for weight in exact]
@@ -72,7 +73,7 @@ class WindowMixture(Windows):
         wanted = equal_part(batch_size, part)
         for name, weight in zip(self.names, self._weights, strict=True):
             if weight * batch_size < self._total:
-                raise ValueError(
+                raise InputError(
                     f"a batch of {batch_size} has less than one window of '{name}', which has the weight "
                     f"{weight / self._total:.3g} of 1: raise its weight or the batch"
                 )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.errors import InputError
 from forearm.world_model.data import declared, layout, selection
 from forearm.world_model.data.columns import Keys, matrix, names_of, numeric, side_by_side, sources, width
 from forearm.world_model.data.episode import Episode, Floats
@@ -178,7 +179,7 @@ class LeRobotData:
                 if frame.shape != (*self.resolution, 3):
                     size = "x".join(map(str, frame.shape[:2]))
                     wanted = "x".join(map(str, self.resolution))
-                    raise ValueError(f"frame {count} is {size} pixels, not {wanted}")
+                    raise InputError(f"frame {count} is {size} pixels, not {wanted}")
                 yield frame
                 count += 1
         except DatasetError:
@@ -207,7 +208,7 @@ class LeRobotData:
             return
         try:
             if not entry.video.exists():
-                raise ValueError("the file is missing")
+                raise InputError("the file is missing")
             self._check_times(entry)
         except ValueError as error:
             if isinstance(error, DatasetError):
@@ -217,7 +218,7 @@ class LeRobotData:
     def _video(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         assert entry.video is not None
         if not entry.video.exists():
-            raise ValueError("the file is missing")
+            raise InputError("the file is missing")
         self._check_times(entry)
         yield from decode_video(entry.video, start=entry.video_start, length=entry.length, fps=self.fps)
 
@@ -226,7 +227,7 @@ class LeRobotData:
         assert entry.video is not None
         times = self.times(entry.video)
         if not np.isfinite(entry.video_start):
-            raise ValueError(f"from_timestamp is {entry.video_start}, expected seconds")
+            raise InputError(f"from_timestamp is {entry.video_start}, expected seconds")
         self._check_filled(entry, times)
         check_interval(times, start=entry.video_start, length=entry.length, fps=self.fps)
         table = self._numeric_table(entry)
@@ -237,7 +238,7 @@ class LeRobotData:
         off = abs(said * self.fps - np.arange(entry.length))
         if not (off < 0.5).all():  # NaN too
             row = int(np.flatnonzero(~(off < 0.5))[0])
-            raise ValueError(f"timestamp of frame {row} is {said[row]:.6g} s, expected {row / self.fps:.6g} s")
+            raise InputError(f"timestamp of frame {row} is {said[row]:.6g} s, expected {row / self.fps:.6g} s")
 
     def _check_filled(self, entry: EpisodeEntry, times: npt.NDArray[np.float64]) -> None:
         """Raise ValueError where a video has as many frames as its episodes, and this one begins at another's."""
@@ -246,7 +247,7 @@ class LeRobotData:
             return
         before = sum(other.length for other in within if other.video_start < entry.video_start)
         if abs(times[before] - entry.video_start) * self.fps >= 0.5 - 1e-6:
-            raise ValueError(
+            raise InputError(
                 f"from_timestamp is {entry.video_start:.6g} s, expected {times[before]:.6g} s: the video holds its "
                 f"episodes' {len(times)} frames and no others, {before} of them before this one's"
             )
@@ -262,14 +263,14 @@ class LeRobotData:
                     try:
                         yield decode_image(self._image_bytes(cell))
                     except (ValueError, OSError) as error:
-                        raise ValueError(f"frame {row - first}: {error}") from error
+                        raise InputError(f"frame {row - first}: {error}") from error
                 begin = end
 
     def _image_group(self, file: pq.ParquetFile, path: Path, number: int) -> pa.ChunkedArray:
         # Others' files may hold many episodes in one row group: keep the last one that was read.
         if self._group is None or self._group[:2] != (path, number):
             if self.camera_key not in file.schema_arrow.names:
-                raise ValueError(f"has no column {self.camera_key}")
+                raise InputError(f"has no column {self.camera_key}")
             self._group = (path, number, file.read_row_group(number, [self.camera_key]).column(0))
         return self._group[2]
 
@@ -278,7 +279,7 @@ class LeRobotData:
         if data is None and isinstance(cell, dict) and cell.get("path"):
             data = (self.root / cell["path"]).read_bytes()
         if not isinstance(data, bytes):
-            raise ValueError("no image is stored")
+            raise InputError("no image is stored")
         return data
 
     def _numeric_table(self, entry: EpisodeEntry) -> pa.Table:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.errors import InputError
 from forearm.world_model.data.atomic import replacing
 from forearm.world_model.data.images import Pixels, encode_png
 
@@ -110,14 +111,14 @@ def scalars(column: pa.ChunkedArray) -> npt.NDArray[Any]:
     if isinstance(array, pa.ChunkedArray):  # older pyarrow, of no rows
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
     if array.null_count:
-        raise ValueError("has empty cells")
+        raise InputError("has empty cells")
     if any(check(array.type) for check in (pa.types.is_fixed_size_list, pa.types.is_list, pa.types.is_large_list)):
         array = array.flatten()
         if len(array) != len(column) or array.null_count:
-            raise ValueError("does not hold one number a row")
+            raise InputError("does not hold one number a row")
     values = array.to_numpy(zero_copy_only=False)
     if values.dtype.kind not in "iufb":
-        raise ValueError(f"holds {array.type}, not numbers")
+        raise InputError(f"holds {array.type}, not numbers")
     return np.asarray(values)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.frame import PictureType, VideoFrame
 
+from forearm.errors import InputError
 from forearm.world_model.data.colours import ToRgb
 from forearm.world_model.data.images import Pixels
 
@@ -34,7 +35,7 @@ def pixel_format() -> str:
     try:
         formats = {entry.name for entry in av.codec.Codec("libx264", "w").video_formats or ()}
     except av.error.FFmpegError as error:
-        raise ValueError("this PyAV has no libx264 encoder; use storage=png") from error
+        raise InputError("this PyAV has no libx264 encoder; use storage=png") from error
     return "yuv444p" if "yuv444p" in formats else "yuv420p"
 
 
@@ -75,7 +76,7 @@ def timestamps(path: Path) -> npt.NDArray[np.float64]:
             stream, base = _stream(container)
             shown = [p.pts for p in container.demux(stream) if p.pts is not None and not p.is_discard and p.size]
     except (av.error.FFmpegError, OSError) as error:
-        raise ValueError(f"cannot be read ({error})") from error
+        raise InputError(f"cannot be read ({error})") from error
     return np.sort(np.array(shown, np.float64)) * float(base)
 
 
@@ -93,15 +94,15 @@ def check_interval(times: npt.NDArray[np.float64], *, start: float, length: int,
     off = (times[near] - expected) * fps
     there = np.flatnonzero(expected <= times[-1] + 0.5 / fps)
     if len(there) and abs(np.median(off[there])) >= DRIFT:
-        raise ValueError(
+        raise InputError(
             f"from_timestamp is {start:.6g} s, expected the time of a frame: the nearest is shown at "
             f"{times[near[0]]:.6g} s, {abs(off[there[0]]):.2g} frames away"
         )
     if len(there) < length:
-        raise ValueError(f"ends after {len(there)} of {length} frames")
+        raise InputError(f"ends after {len(there)} of {length} frames")
     lost = np.flatnonzero(abs(off) >= 0.5)
     if len(lost):
-        raise ValueError(f"frame {lost[0]} is not in the video")
+        raise InputError(f"frame {lost[0]} is not in the video")
 
 
 def decode_video(path: Path, *, start: float, length: int, fps: float) -> Iterator[Pixels]:
@@ -125,22 +126,22 @@ def decode_video(path: Path, *, start: float, length: int, fps: float) -> Iterat
                 if number < expected:
                     continue
                 if number > expected:
-                    raise ValueError(f"frame {expected} is not in the video")
+                    raise InputError(f"frame {expected} is not in the video")
                 if frame.is_corrupt:
-                    raise ValueError(f"frame {expected} is damaged")
+                    raise InputError(f"frame {expected} is damaged")
                 yield to_rgb(frame, transfer)
                 expected += 1
                 if expected == length:
                     return
     except (av.error.FFmpegError, OSError) as error:
-        raise ValueError(f"cannot be decoded at frame {expected} ({error})") from error
-    raise ValueError(f"ends after {expected} of {length} frames")
+        raise InputError(f"cannot be decoded at frame {expected} ({error})") from error
+    raise InputError(f"ends after {expected} of {length} frames")
 
 
 def _stream(container: av.container.InputContainer) -> tuple[Any, Fraction]:
     if not container.streams.video:
-        raise ValueError("holds no video stream")
+        raise InputError("holds no video stream")
     stream = container.streams.video[0]
     if stream.time_base is None:
-        raise ValueError("has no time base")
+        raise InputError("has no time base")
     return stream, stream.time_base

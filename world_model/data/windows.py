@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from forearm.errors import InputError
 from forearm.world_model.data.cache import FrameCache
 from forearm.world_model.data.layout import DatasetError
 
@@ -135,10 +136,10 @@ class WindowSampler(Windows):
     ) -> None:
         for name, value in {"history": history, "rollout": rollout, "frameskip": frameskip, "every": every}.items():
             if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
+                raise InputError(f"{name} is {value}; it must be at least 1")
         chosen = np.arange(cache.episodes) if episodes is None else np.unique(np.asarray(episodes, np.int64))
         if len(chosen) and (chosen[0] < 0 or chosen[-1] >= cache.episodes):
-            raise ValueError(f"episodes go from {chosen[0]} to {chosen[-1]}; the cache has 0 to {cache.episodes - 1}")
+            raise InputError(f"episodes go from {chosen[0]} to {chosen[-1]}; the cache has 0 to {cache.episodes - 1}")
         self.cache, self.history, self.rollout, self.frameskip = cache, history, rollout, frameskip
         self.every = every
         self.earliest = 0 if pad_start else -(-(history - 1) * frameskip // every) * every
@@ -222,7 +223,7 @@ class WindowSampler(Windows):
         depends on (seed, epoch) alone: nothing but the step number is needed to go on after a stop.
         """
         if batch_size < 1 or step < 0:
-            raise ValueError(f"step is {step} and batch_size {batch_size}; they must be at least 0 and 1")
+            raise InputError(f"step is {step} and batch_size {batch_size}; they must be at least 0 and 1")
         return self.stretch(step * batch_size, (step + 1) * batch_size, seed)
 
     def stretch(self, at: int, end: int, seed: int) -> Indices:
@@ -274,10 +275,10 @@ def share_of(episodes: Indices, share: float, seed: int) -> Indices:
         ValueError: the share is not in (0, 1], or not one episode is left of them.
     """
     if not 0.0 < share <= 1.0:
-        raise ValueError(f"share is {share}; it must be above 0 and at most 1")
+        raise InputError(f"share is {share}; it must be above 0 and at most 1")
     count = round(share * len(episodes))
     if count < 1:
-        raise ValueError(
+        raise InputError(
             f"share is {share}: not one of {len(episodes)} episodes; it must be at least {1 / len(episodes):.2g} here"
         )
     # Its own stream, so that it has nothing to do with what was held out.
@@ -294,11 +295,11 @@ def split_episodes(count: int, validation_fraction: float, seed: int) -> tuple[I
         ValueError: the fraction is not in [0, 1), or there are too few episodes.
     """
     if not 0.0 <= validation_fraction < 1.0:
-        raise ValueError(f"validation_fraction is {validation_fraction}; it must be in [0, 1)")
+        raise InputError(f"validation_fraction is {validation_fraction}; it must be in [0, 1)")
     held_out = round(count * validation_fraction)
     if validation_fraction > 0.0:
         held_out = min(max(held_out, 1), count - 1)
     if count - held_out < 1 or (validation_fraction > 0.0 and held_out < 1):
-        raise ValueError(f"{count} episodes are too few to split")
+        raise InputError(f"{count} episodes are too few to split")
     order = np.random.default_rng([seed, count]).permutation(count)
     return np.sort(order[held_out:]), np.sort(order[:held_out])

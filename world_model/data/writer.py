@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.errors import InputError
 from forearm.world_model.data import layout, tables
 from forearm.world_model.data.atomic import read_json, remove_leftovers, replacing, write_json
 from forearm.world_model.data.episode import Episode, checked
@@ -59,11 +60,11 @@ class DatasetWriter:
         robot_type: str = "forearm",
     ) -> None:
         if storage not in ("png", "mp4"):
-            raise ValueError(f"storage is {storage!r}; it can be png or mp4")
+            raise InputError(f"storage is {storage!r}; it can be png or mp4")
         counts = {"fps": fps, "total_episodes": total_episodes, "shard_episodes": shard_episodes}
         for name, number in counts.items():
             if number < 1:
-                raise ValueError(f"{name} is {number}; it must be at least 1")
+                raise InputError(f"{name} is {number}; it must be at least 1")
         self.root = Path(root)
         self.fps, self.task, self.camera_key, self.storage = fps, task, camera_key, storage
         self.resolution = (resolution, resolution) if isinstance(resolution, int) else resolution
@@ -112,7 +113,7 @@ class DatasetWriter:
             try:
                 recorded.append(checked(episode, resolution=self.resolution, **shape, extra=widths))
             except ValueError as error:
-                raise ValueError(f"episode {number}: {error}") from None
+                raise InputError(f"episode {number}: {error}") from None
         # Right at once if all episodes are equally long, as they mostly are; else finalise() mends it.
         first = numbers[0] * len(recorded[0])
         groups, rows, in_shard = [], [], 0

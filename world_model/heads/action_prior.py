@@ -20,6 +20,7 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor, nn
 
+from forearm.errors import InputError
 from forearm.world_model.heads.fitting import Fitting, OnStep, check_fitting, fit
 from forearm.world_model.heads.slow_features import SlowFeatures
 from forearm.world_model.heads.trajectories import Trajectories, noisy
@@ -64,15 +65,15 @@ class PriorConfig(Fitting):
         """Raise ValueError for a size that cannot be."""
         check_fitting(self, "horizon", "farthest", "width", "depth")
         if self.least_std <= 0:
-            raise ValueError(f"least_std must be positive, got {self.least_std}")
+            raise InputError(f"least_std must be positive, got {self.least_std}")
         if self.slow < 0 or not 0.0 <= self.moved < math.inf or not 0.0 <= self.noise < math.inf:
-            raise ValueError(
+            raise InputError(
                 f"slow, moved and noise must be numbers from 0 up, got {self.slow}, {self.moved} and {self.noise}"
             )
         if self.moved and not self.slow:
-            raise ValueError(f"prior.moved={self.moved} needs slow features to measure by: set prior.slow above 0")
+            raise InputError(f"prior.moved={self.moved} needs slow features to measure by: set prior.slow above 0")
         if not 0.0 <= self.advantage < math.inf:
-            raise ValueError(f"advantage must be a number from 0 up, got {self.advantage}")
+            raise InputError(f"advantage must be a number from 0 up, got {self.advantage}")
 
 
 def network(inputs: int, outputs: int, width: int, depth: int) -> nn.Sequential:
@@ -118,7 +119,7 @@ class ActionPrior(nn.Module):
         change = self.slow.moved(data.latents[rows], data.latents[rows + ahead])
         moved = torch.nonzero(change >= self.config.moved)[:count, 0]
         if not len(moved):
-            raise ValueError(
+            raise InputError(
                 f"prior.moved={self.config.moved}: of {len(rows)} pairs of moments none is that far apart in its slow "
                 f"features, up to {self.config.farthest} control steps later: lower prior.moved or raise prior.farthest"
             )
@@ -133,7 +134,7 @@ class ActionPrior(nn.Module):
         """
         expected = (len(states), self.config.horizon, self.action_dim)
         if noise.ndim != 4 or (noise.shape[0], *noise.shape[2:]) != expected:
-            raise ValueError(
+            raise InputError(
                 f"noise has shape {tuple(noise.shape)}; expected "
                 f"({expected[0]}, count, {expected[1]}, {expected[2]}): (B, count, H, A)"
             )
@@ -208,7 +209,7 @@ def train_prior(
     Raises ValueError for an advantage without a distance, and for data in which nothing moves.
     """
     if config.advantage and distance is None:
-        raise ValueError(f"prior.advantage={config.advantage} needs a distance; none was given")
+        raise InputError(f"prior.advantage={config.advantage} needs a distance; none was given")
 
     def make() -> ActionPrior:
         readings = 0 if data.readings is None else data.readings.shape[1]

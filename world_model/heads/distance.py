@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
+from forearm.errors import InputError
 from forearm.world_model.heads.action_prior import network
 from forearm.world_model.heads.fitting import Fitting, OnStep, check_fitting, fit
 from forearm.world_model.heads.slow_features import SlowFeatures
@@ -65,17 +66,17 @@ class DistanceConfig(Fitting):
         """Raise ValueError for a setting that cannot be."""
         check_fitting(self, "farthest", "width", "depth", "stride")
         if self.kind not in KINDS:
-            raise ValueError(f"kind is '{self.kind}': expected one of {', '.join(KINDS)}")
+            raise InputError(f"kind is '{self.kind}': expected one of {', '.join(KINDS)}")
         if not 0.0 < self.elsewhere < 1.0:
-            raise ValueError(f"elsewhere must be a share between 0 and 1, got {self.elsewhere}")
+            raise InputError(f"elsewhere must be a share between 0 and 1, got {self.elsewhere}")
         if self.noise < 0.0 or self.patience <= 0.0:
-            raise ValueError(f"noise must not be negative and patience positive, got {self.noise} and {self.patience}")
+            raise InputError(f"noise must not be negative and patience positive, got {self.noise} and {self.patience}")
         if not 0.5 <= self.expectile < 1.0:
-            raise ValueError(f"expectile must lie between 0.5 and 1, got {self.expectile}")
+            raise InputError(f"expectile must lie between 0.5 and 1, got {self.expectile}")
         if self.slow < 0 or not 0.0 <= self.moved < math.inf:
-            raise ValueError(f"slow and moved must be numbers from 0 up, got {self.slow} and {self.moved}")
+            raise InputError(f"slow and moved must be numbers from 0 up, got {self.slow} and {self.moved}")
         if self.slow and self.kind != "reachability":
-            raise ValueError(
+            raise InputError(
                 f"distance.slow={self.slow} is for distance.kind=reachability; '{self.kind}' sees whole goals: set "
                 "distance.slow=0"
             )

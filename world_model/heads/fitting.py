@@ -7,6 +7,8 @@ from typing import TypeVar
 import torch
 from torch import Generator, Tensor, nn
 
+from forearm.errors import InputError
+
 M = TypeVar("M", bound=nn.Module)
 OnStep = Callable[[int], None]
 """Called after each step with how many are done."""
@@ -31,9 +33,9 @@ def check_fitting(config: Fitting, *sizes: str) -> None:
     """Raise ValueError for settings of a training that cannot be, and for a field of `sizes` below 1."""
     for name in (*sizes, "steps", "batch"):
         if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
+            raise InputError(f"{name} must be at least 1, got {getattr(config, name)}")
     if config.rate <= 0:
-        raise ValueError(f"rate must be positive, got {config.rate}")
+        raise InputError(f"rate must be positive, got {config.rate}")
 
 
 def fit(

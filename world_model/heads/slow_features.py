@@ -8,6 +8,7 @@ moves at every step is the arm, and what moves seldom is what it can be used on.
 import torch
 from torch import Tensor, nn
 
+from forearm.errors import InputError
 from forearm.world_model.heads.trajectories import Trajectories
 
 FLOOR = 0.1
@@ -26,7 +27,7 @@ class SlowFeatures(nn.Module):
     def __init__(self, latent_dim: int, count: int) -> None:
         super().__init__()
         if not 1 <= count <= latent_dim:
-            raise ValueError(f"slow features: {count} of latents of {latent_dim} numbers: expected 1 to {latent_dim}")
+            raise InputError(f"slow features: {count} of latents of {latent_dim} numbers: expected 1 to {latent_dim}")
         self.register_buffer("mean", torch.zeros(latent_dim))
         self.register_buffer("directions", torch.eye(latent_dim, count))
 
@@ -48,7 +49,7 @@ class SlowFeatures(nn.Module):
         """Find them: changes are those over `stride` control steps. Raises ValueError where no episode is that long."""
         rows = torch.nonzero(data.left >= stride)[:, 0]
         if not len(rows):
-            raise ValueError(f"slow features: no episode is longer than {stride} control steps")
+            raise InputError(f"slow features: no episode is longer than {stride} control steps")
         latents = data.latents.double()
         change = latents[rows + stride] - latents[rows]
         mean = latents.mean(0)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from forearm.errors import InputError
 from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.model.jepa import JEPA
 
@@ -41,14 +42,14 @@ class Trajectories:
         """Check the shapes."""
         count = len(self.latents)
         if self.latents.ndim != 2 or self.actions.ndim != 2 or len(self.actions) != count:
-            raise ValueError(
+            raise InputError(
                 f"latents and actions must have shapes (F, D) and (F, A), got {tuple(self.latents.shape)} and "
                 f"{tuple(self.actions.shape)}"
             )
         if self.left.shape != (count,) or not bool((self.left > 0).any()):
-            raise ValueError("left must have shape (F,) and be positive somewhere: episodes need two latents or more")
+            raise InputError("left must have shape (F,) and be positive somewhere: episodes need two latents or more")
         if self.readings is not None and (self.readings.ndim != 2 or len(self.readings) != count):
-            raise ValueError(
+            raise InputError(
                 f"readings must have shape (F, P), got {tuple(self.readings.shape)} beside {count} latents"
             )
 
@@ -62,7 +63,7 @@ class Trajectories:
         """Episodes of one length: latents (N, T, D) and the commands between them, actions (N, T-1, A)."""
         episodes, length = latents.shape[:2]
         if actions.ndim != 3 or actions.shape[:2] != (episodes, length - 1):
-            raise ValueError(
+            raise InputError(
                 f"latents {tuple(latents.shape)} ask for actions ({episodes}, {length - 1}, A), "
                 f"got {tuple(actions.shape)}"
             )
@@ -79,7 +80,7 @@ class Trajectories:
             self._starts[stride] = torch.nonzero(self.left >= stride)[:, 0]
         starts = self._starts[stride]
         if not len(starts):
-            raise ValueError(f"no episode is longer than distance.stride={stride} control steps")
+            raise InputError(f"no episode is longer than distance.stride={stride} control steps")
         return starts[torch.randint(len(starts), (count,), generator=draw)]
 
     def pairs(self, count: int, farthest: int, draw: Generator) -> tuple[Tensor, Tensor]:

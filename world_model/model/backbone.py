@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
+from forearm.errors import InputError
 from forearm.world_model.config import BackboneConfig, to_mapping
 from forearm.world_model.model.timm_import import import_timm
 
@@ -21,7 +22,7 @@ NAMED = 4
 """How many tensors a message about many names."""
 
 
-class BackboneError(ValueError):
+class BackboneError(InputError):
     """A pretrained backbone that cannot be had or used; the message says what is missing or differs."""
 
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from forearm.errors import InputError
 from forearm.world_model.config import ModelConfig
 from forearm.world_model.model.backbone import Backbone
 from forearm.world_model.model.batch_norm import WholeBatchNorm
@@ -110,7 +111,7 @@ class JEPA(nn.Module):
         frames = torch.as_tensor(frames)
         side = self.config.resolution
         if frames.dtype != torch.uint8 or frames.shape[1:] != (side, side, 3):
-            raise ValueError(
+            raise InputError(
                 f"frames are {str(frames.dtype).removeprefix('torch.')} {tuple(frames.shape)}: "
                 f"this model expects uint8 (N, {side}, {side}, 3)"
             )
@@ -129,7 +130,7 @@ class JEPA(nn.Module):
             return maps.float()
         if not isinstance(self.encoder, FrozenEncoder) or maps.shape[2:] != self.encoder.backbone.shape:
             expected = None if self.backbone is None else self.backbone.shape
-            raise ValueError(f"features are {tuple(maps.shape[2:])} a frame: this model expects {expected or 'pixels'}")
+            raise InputError(f"features are {tuple(maps.shape[2:])} a frame: this model expects {expected or 'pixels'}")
         return self._latents(self.encoder.reduce(maps.flatten(0, 1))).unflatten(0, maps.shape[:2])
 
     def features(self, frames: NDArray[np.uint8]) -> NDArray[np.float16]:
@@ -143,7 +144,7 @@ class JEPA(nn.Module):
             with torch.no_grad():
                 return self.encode(frames).half().cpu().numpy()
         if self.backbone is None:
-            raise ValueError(f"encoder is '{self.config.encoder}': features are made by encoder=frozen alone")
+            raise InputError(f"encoder is '{self.config.encoder}': features are made by encoder=frozen alone")
         where = self.action_mean.device
         # Few at a time, so that what lies between two layers stays in a processor's caches: twice as fast as many.
         parts = torch.from_numpy(frames).split(8 if where.type == "cpu" else len(frames))
@@ -166,7 +167,7 @@ class JEPA(nn.Module):
             return latents
         if proprio is None or proprio.shape[-1] != self.config.proprio_dim:
             got = "none" if proprio is None else proprio.shape[-1]
-            raise ValueError(f"joint readings: got {got}, this model expects {self.config.proprio_dim} numbers")
+            raise InputError(f"joint readings: got {got}, this model expects {self.config.proprio_dim} numbers")
         return torch.cat([latents, (proprio - self.proprio_mean) / self.proprio_std], dim=-1)
 
     def blocks(self, actions: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from forearm.errors import InputError
 from forearm.world_model.config import ModelConfig, from_mapping, to_mapping
 from forearm.world_model.data.atomic import plain, replacing
 from forearm.world_model.device import choose
@@ -28,7 +29,7 @@ CALIBRATION = ".calibration"
 """Ends the name of the file with what was measured with a checkpoint, which lies beside it."""
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint is missing, damaged, foreign, or made for something else; the message says which and what to do."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.world_model.model.jepa import JEPA
 
 
@@ -30,7 +31,7 @@ class LatentDynamics:
 
     def __init__(self, model: JEPA) -> None:
         if not model.config.action_dim:
-            raise ValueError(
+            raise InputError(
                 "action_dim is 0: this model was trained on frames alone and cannot plan; expected one that was "
                 "trained with actions, for instance from this one (init=)"
             )
@@ -56,7 +57,7 @@ class LatentDynamics:
         """
         horizon = actions.shape[2]
         if horizon % self.frameskip:
-            raise ValueError(
+            raise InputError(
                 f"horizon is {horizon} control steps: this model steps {self.frameskip} at a time, "
                 f"so expected a multiple of {self.frameskip}"
             )

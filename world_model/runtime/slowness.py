@@ -10,6 +10,8 @@ the slow features of Wiskott and Sejnowski (Neural Computation 14, 2002), found 
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
+
 
 def step_covariance(latents: Tensor) -> Tensor:
     """Second moment (D, D) of the change of latents (N, T, D) from one latent step to the next."""
@@ -32,7 +34,7 @@ def slow_map(covariance: Tensor, slowness: float, floor: float = 1e-3) -> Tensor
         ValueError: the slowness is not in [0, 1].
     """
     if not 0.0 <= slowness <= 1.0:
-        raise ValueError(f"slowness is {slowness}: expected between 0 (plain distance) and 1 (Mahalanobis)")
+        raise InputError(f"slowness is {slowness}: expected between 0 (plain distance) and 1 (Mahalanobis)")
     size = len(covariance)
     values, vectors = torch.linalg.eigh(covariance.double() + floor * torch.eye(size, device=covariance.device))
     scales = values.clamp_min(floor).pow(-slowness / 2)

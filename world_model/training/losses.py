@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from forearm.errors import InputError
 from forearm.world_model.config import LossConfig
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.model.precision import full_precision
@@ -27,7 +28,7 @@ class JepaLoss(nn.Module):
         super().__init__()
         self.config, self.seed = config, seed
         if config.inverse_dynamics and not model.config.action_dim:
-            raise ValueError(
+            raise InputError(
                 f"inverse_dynamics is {config.inverse_dynamics}, but there are no actions to predict (action_dim is "
                 "0): set it to 0"
             )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from forearm.errors import InputError
 from forearm.world_model import distributed
 from forearm.world_model.config import to_mapping
 from forearm.world_model.data import (
@@ -183,7 +184,7 @@ def _samplers(training: Training, on_decoded: Callable[[int, int], None] | None)
     if not isinstance(training.data, Mapping):
         return _split(training, training.data, training.episodes, training.exclude, on_decoded)
     if len(training.data) < 2:
-        raise ValueError(f"data are of {', '.join(training.data) or 'no task'} alone: expected a folder, or several")
+        raise InputError(f"data are of {', '.join(training.data) or 'no task'} alone: expected a folder, or several")
     chosen, without = (
         of_each(value, len(training.data), name)
         for name, value in (("episodes", training.episodes), ("exclude", training.exclude))

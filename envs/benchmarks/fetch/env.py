@@ -17,6 +17,7 @@ from forearm.envs.benchmarks.fetch.experts import SKILLS, random_target
 from forearm.envs.contract import Array, Policy
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.rendering import View
+from forearm.errors import InputError
 
 with contextlib.redirect_stderr(io.StringIO()):  # it prints a notice about environments that are not used here
     importlib.import_module("gymnasium_robotics")
@@ -112,7 +113,7 @@ class Fetch(MujocoEnvironment):
             self.restore(start)
             if goal_state is not None:
                 return goal_state
-        raise ValueError(f"the expert of '{self.name}' failed from {TRIES} starts in a row: no goal to show")
+        raise InputError(f"the expert of '{self.name}' failed from {TRIES} starts in a row: no goal to show")
 
     def actuate(self, action: Array) -> None:
         """What the benchmark's own step does, without its observation."""

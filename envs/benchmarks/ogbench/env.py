@@ -20,6 +20,7 @@ from forearm.envs.benchmarks.ogbench.experts import Expert, Play
 from forearm.envs.benchmarks.ogbench.hold import Hold
 from forearm.envs.contract import Array, Policy
 from forearm.envs.mujoco_env import MujocoEnvironment
+from forearm.errors import InputError
 
 ACTIONS = ("dx", "dy", "dz", "dyaw", "gripper")
 STATES = (
@@ -89,7 +90,7 @@ class OGBench(MujocoEnvironment):
         task = options.get("task_id")
         if task is not None:
             if not 1 <= int(task) <= self.tasks:
-                raise ValueError(f"task_id is {task}: '{self.name}' has the tasks 1 to {self.tasks}")
+                raise InputError(f"task_id is {task}: '{self.name}' has the tasks 1 to {self.tasks}")
             inner_options["task_id"] = int(task)
         elif self.kind == "cube":
             inner_options["task_info"] = self._random_scene()

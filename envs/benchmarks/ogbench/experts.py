@@ -21,6 +21,7 @@ from ogbench.manipspace.oracles.plan.drawer_plan import DrawerPlanOracle
 from ogbench.manipspace.oracles.plan.window_plan import WindowPlanOracle
 
 from forearm.envs.contract import Array
+from forearm.errors import InputError
 
 MARKOV = {
     "cube": CubeMarkovOracle,
@@ -256,7 +257,7 @@ def lights_out(wrong: np.ndarray, rows: int, columns: int) -> np.ndarray:
         matrix[others] ^= matrix[len(pivots)]
         pivots.append(column)
     if matrix[len(pivots) :, -1].any():
-        raise ValueError("no presses lead from these buttons to the goal's: it is not reachable")
+        raise InputError("no presses lead from these buttons to the goal's: it is not reachable")
     presses = np.zeros(size, bool)
     presses[pivots] = matrix[: len(pivots), -1]
     return presses

@@ -16,7 +16,7 @@ from forearm.control.robots.limits import Report, Violation
 from forearm.control.robots.linkage import Linkage, Walk
 from forearm.control.robots.touching import allow, clearances, named, touch
 from forearm.control.trajectories.trajectory import Array
-from forearm.errors import did_you_mean
+from forearm.errors import InputError, did_you_mean
 
 POSES = 64
 """Random poses by which parts that always overlap are found."""
@@ -63,7 +63,7 @@ class Geometry:
         fingers = [_id(model, mujoco.mjtObj.mjOBJ_JOINT, name, "joint") for name in gripper]
         for name in (all_names := [*joints, *gripper]):
             if all_names.count(name) > 1:
-                raise ValueError(f"joint '{name}' is named twice")
+                raise InputError(f"joint '{name}' is named twice")
         self._tool = _place_of(model, tool)
         self.units = [unit(model, joint) for joint in self._arm]
         start = model.qpos0 if key is None else model.key_qpos[key]
@@ -207,7 +207,7 @@ def _keyframe(model: Any, name: str | None) -> int | None:
     names = [model.key(number).name for number in range(model.nkey)]
     if name is not None:
         if name not in names:
-            raise ValueError(f"the arm's model has no keyframe named '{name}'{did_you_mean(name, names)}")
+            raise InputError(f"the arm's model has no keyframe named '{name}'{did_you_mean(name, names)}")
         return names.index(name)
     return next((i for i, known in enumerate(names) if known.lower() == "home"), 0 if names else None)
 
@@ -227,5 +227,5 @@ def _id(model: Any, kind: Any, name: str, word: str) -> int:
         count = {"joint": model.njnt, "site": model.nsite}[word]
         names = [mujoco.mj_id2name(model, kind, number) for number in range(count)]
         near = did_you_mean(name, [known for known in names if known])
-        raise ValueError(f"the arm's model has no {word} named '{name}'{near}")
+        raise InputError(f"the arm's model has no {word} named '{name}'{near}")
     return found

@@ -8,6 +8,7 @@ import numpy as np
 
 from forearm.control.robots.ties import FREE, HINGE, SLIDE, tied_to
 from forearm.control.trajectories.trajectory import Array
+from forearm.errors import InputError
 
 
 class Gripper:
@@ -38,7 +39,7 @@ class Gripper:
         kinds = {int(model.jnt_type[joint]) for joint in self.told}
         if len(kinds) > 1 and factors is None:
             names = ", ".join(model.joint(joint).name for joint in self.told)
-            raise ValueError(
+            raise InputError(
                 f"gripper: some of {names} turn and some slide; name those that are commanded, "
                 "or give factors, gripper: {NAME: 1.0, ...}"
             )
@@ -49,7 +50,7 @@ class Gripper:
             given = dict(zip(joints, factors, strict=True))
             self.factors = np.array([given[joint] for joint in self.told]) / given[first]
             if not (np.isfinite(self.factors) & (self.factors != 0)).all():
-                raise ValueError("gripper: factors must be finite numbers other than 0")
+                raise InputError("gripper: factors must be finite numbers other than 0")
 
 
 def factors_of(gripper: Sequence[str] | Mapping[str, float]) -> list[float] | None:
@@ -63,7 +64,7 @@ def unit(model: Any, joint: int) -> str:
     kind = int(model.jnt_type[joint])
     if kind not in units:
         name, word = model.joint(joint).name, "free" if kind == FREE else "ball"
-        raise ValueError(f"joint '{name}' is a {word} joint; an axis is a hinge or slide joint")
+        raise InputError(f"joint '{name}' is a {word} joint; an axis is a hinge or slide joint")
     return units[kind]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from forearm.control.trajectories.trajectory import Array, Trajectory
+from forearm.errors import InputError
 
 SLACK = 1e-6
 """Share of a limit that rounding may use up."""
@@ -37,12 +38,12 @@ class Limits:
             object.__setattr__(self, name, value)
             usable = ~np.isnan(value) if name in ("low", "high") else np.isfinite(value)
             if value.shape != (count,) or not usable.all():
-                raise ValueError(f"{name} limits: expected {count} finite numbers for {', '.join(self.names)}")
+                raise InputError(f"{name} limits: expected {count} finite numbers for {', '.join(self.names)}")
         for i in range(count):
             if not self.low[i] < self.high[i]:
-                raise ValueError(f"{self.names[i]}: nothing is left between {self.low[i]} and {self.high[i]}")
+                raise InputError(f"{self.names[i]}: nothing is left between {self.low[i]} and {self.high[i]}")
             if min(self.velocity[i], self.acceleration[i], self.jerk[i]) <= 0:
-                raise ValueError(f"{self.names[i]}: velocity, acceleration and jerk limits must be above 0")
+                raise InputError(f"{self.names[i]}: velocity, acceleration and jerk limits must be above 0")
 
     def apart(self, one: Array, other: Array) -> Array:
         """How far two positions (…, D) are from each other, in rad or m.

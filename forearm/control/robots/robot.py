@@ -11,7 +11,7 @@ from forearm.control.robots.limits import Limits, Report, check
 from forearm.control.robots.model_file import model_spec
 from forearm.control.trajectories.shaping import Shaper
 from forearm.control.trajectories.trajectory import Array, Trajectory
-from forearm.errors import ForearmError, did_you_mean, one_line
+from forearm.errors import ForearmError, InputError, did_you_mean, one_line
 from forearm.settings.schema.robot import FOLLOWING
 
 FASTEST = 10_000.0
@@ -44,14 +44,14 @@ class Robot:
             box = _mapping(config["workspace"], "workspace", "low: [X, Y, Z], high: [X, Y, Z]")
             self.workspace = np.array(box["low"], np.float64), np.array(box["high"], np.float64)
             if not 0 < self.rate <= FASTEST:
-                raise ValueError(f"rate must be above 0 and at most {FASTEST:g} commands a second, not {self.rate}")
+                raise InputError(f"rate must be above 0 and at most {FASTEST:g} commands a second, not {self.rate}")
             if not self.joints:
-                raise ValueError("joints names none; name the arm's joints in the order of a command")
+                raise InputError("joints names none; name the arm's joints in the order of a command")
             if any(part.shape != (3,) for part in self.workspace) or not (self.workspace[0] < self.workspace[1]).all():
-                raise ValueError("workspace needs low and high of three numbers, low below high")
+                raise InputError("workspace needs low and high of three numbers, low below high")
             for name in ("position_margin", "table_clearance", "self_clearance"):
                 if not 0 <= number(config[name], name) < np.inf:
-                    raise ValueError(f"{name} must be at least 0, not {config[name]}")
+                    raise InputError(f"{name} must be at least 0, not {config[name]}")
             keyframe = config.get("keyframe")
             self.geometry = Geometry(
                 model_spec(config["model"]),
@@ -106,11 +106,11 @@ class Robot:
         shares = _mapping(shares, "shares", "velocity, acceleration and jerk")
         for name, share in shares.items():
             if not 0 < number(share, f"shares.{name}") <= 1:
-                raise ValueError(f"shares.{name} must be above 0 and at most 1, not {share}")
+                raise InputError(f"shares.{name} must be above 0 and at most 1, not {share}")
         given = _mapping(config.get("range") or {}, "range", "{NAME: [LOW, HIGH]}")
         for name in given:
             if name not in (known := [*self.joints, *self.fingers[:1]]):
-                raise ValueError(f"range names '{name}', which is none of the joints{did_you_mean(str(name), known)}")
+                raise InputError(f"range names '{name}', which is none of the joints{did_you_mean(str(name), known)}")
         ranges = np.array(
             [self._narrowed(name, self.geometry.joint_range(name), given.get(name)) for name in self.joints]
         )
@@ -118,10 +118,10 @@ class Robot:
         fastest = {}
         for name in ("velocity", "acceleration", "jerk"):
             if not isinstance(config[name], Sequence | np.ndarray):
-                raise ValueError(f"{name} needs {count} numbers, one for each joint, not {config[name]}")
+                raise InputError(f"{name} needs {count} numbers, one for each joint, not {config[name]}")
             most = np.array([number(value, name) for value in config[name]])
             if most.shape != (count,):
-                raise ValueError(f"{name} needs {count} numbers, one for each joint, but has {most.size}")
+                raise InputError(f"{name} needs {count} numbers, one for each joint, but has {most.size}")
             fastest[name] = most * float(shares[name])
         names, units = list(self.joints), self.geometry.units
         if self.fingers:
@@ -137,14 +137,14 @@ class Robot:
         count = len(self.joints)
         given = config.get("following_error") or {}
         if isinstance(given, str | bytes) or not isinstance(given, Mapping | Sequence):
-            raise ValueError(f"following_error must be {{rad: …, m: …, NAME: …}} or a list, not {given!r}")
+            raise InputError(f"following_error must be {{rad: …, m: …, NAME: …}} or a list, not {given!r}")
         if not isinstance(given, Mapping):
             if len(given) != count:
-                raise ValueError(f"following_error needs {count} numbers, one for each joint, in rad or m, not {given}")
+                raise InputError(f"following_error needs {count} numbers, one for each joint, in rad or m, not {given}")
             given = dict(zip(self.joints, given, strict=True))
         for name in given:
             if name not in (all_of := [*FOLLOWING, *self.joints]):
-                raise ValueError(f"following_error names '{name}', none of the joints{did_you_mean(str(name), all_of)}")
+                raise InputError(f"following_error names '{name}', none of the joints{did_you_mean(str(name), all_of)}")
         usual = {**FOLLOWING, **given}
         known = {
             name: usual.get(name, usual[unit])
@@ -158,7 +158,7 @@ class Robot:
                 continue
             found[axis] = number(most, f"following_error of {name}")
             if not found[axis] > 0:
-                raise ValueError(f"following_error of {name} must be above 0, or null for not watched, not {most}")
+                raise InputError(f"following_error of {name} must be above 0, or null for not watched, not {most}")
         return found
 
     def _narrowed(self, name: str, known: tuple[float, float], given: Any) -> tuple[float, float]:
@@ -167,43 +167,43 @@ class Robot:
         if given is None:
             return low, high
         if isinstance(given, str | bytes) or not isinstance(given, Sequence) or len(given) != 2:
-            raise ValueError(f"range.{name} must be two numbers, [LOW, HIGH], not {given}")
+            raise InputError(f"range.{name} must be two numbers, [LOW, HIGH], not {given}")
         ends = number(given[0], f"range.{name}"), number(given[1], f"range.{name}")
         if not ends[0] < ends[1]:
-            raise ValueError(f"range.{name} must be low and high, low below high, not {given}")
+            raise InputError(f"range.{name} must be low and high, low below high, not {given}")
         if ends[0] < low - BEYOND or ends[1] > high + BEYOND:
-            raise ValueError(f"range.{name} is {given}, but the model's joint only goes from {low:.4g} to {high:.4g}")
+            raise InputError(f"range.{name} is {given}, but the model's joint only goes from {low:.4g} to {high:.4g}")
         return max(low, ends[0]), min(high, ends[1])
 
 
 def number(value: Any, name: str) -> float:
     """A number of a config as a float, be it infinite or NaN; raises ValueError for anything else."""
     if isinstance(value, bool):
-        raise ValueError(f"{name} must be a number, not {value}")
+        raise InputError(f"{name} must be a number, not {value}")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} must be a number, not {value}") from None
+        raise InputError(f"{name} must be a number, not {value}") from None
 
 
 def _names(value: Any, key: str) -> list[str]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence | Mapping):
-        raise ValueError(f"{key} must be a list of joints, not {value!r}")
+        raise InputError(f"{key} must be a list of joints, not {value!r}")
     return [str(name) for name in value]
 
 
 def _mapping(value: Any, key: str, of: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{key} must be a mapping of {of}, not {value!r}")
+        raise InputError(f"{key} must be a mapping of {of}, not {value!r}")
     return value
 
 
 def _pairs(value: Any) -> list[list[str]]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise ValueError(f"ignore must be a list of pairs of bodies, [[ONE, OTHER], ...], not {value!r}")
+        raise InputError(f"ignore must be a list of pairs of bodies, [[ONE, OTHER], ...], not {value!r}")
     for pair in value:
         if isinstance(pair, str | bytes) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise ValueError(f"ignore holds {pair!r}, which is no pair of bodies, [ONE, OTHER]")
+            raise InputError(f"ignore holds {pair!r}, which is no pair of bodies, [ONE, OTHER]")
     return [[str(name) for name in pair] for pair in value]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from forearm.control.robots.ties import FREE
 from forearm.control.trajectories.trajectory import Array
-from forearm.errors import did_you_mean
+from forearm.errors import InputError, did_you_mean
 
 ANY = 0x7FFFFFFF
 """The contact type that meets every other."""
@@ -73,7 +73,7 @@ def touch(
         for name in map(str, pair):
             if name not in known:
                 near = did_you_mean(name, known)
-                raise ValueError(f"the arm's model has no body named '{name}', which ignore names{near}")
+                raise InputError(f"the arm's model has no body named '{name}', which ignore names{near}")
         apart.add(frozenset(known[str(name)] for name in pair))
     drawn = _drawn_but_meant(model, arm, set(moving))
     objects = [geom for geom in range(model.ngeom) if int(model.geom_bodyid[geom]) in _objects(model, set(moving))]
