@@ -29,11 +29,11 @@ class PolicyConfig:
         horizon: control steps of commands that are given at once.
     """
 
-    horizon: int = 1
+    horizon: int = checks.setting(1, checks.integer, least=1)
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
-        object.__setattr__(self, "horizon", checks.integer("horizon", self.horizon, 1))
+        checks.settings(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +44,7 @@ class HoldConfig(PolicyConfig):
         command: what to repeat, in the units of the commands; a number, or one per action dimension.
     """
 
-    command: float | tuple[float, ...] = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the settings; raises `ValueError`."""
-        super().__post_init__()
-        object.__setattr__(self, "command", checks.reals("command", self.command, least=-np.inf))
+    command: float | tuple[float, ...] = checks.setting(0.0, checks.reals, least=-np.inf)
 
 
 C = TypeVar("C", bound=PolicyConfig)

@@ -85,7 +85,7 @@ def _each(word: str) -> list[str]:
 
 
 def _numbered(outs: Sequence[str | None], usual: str | None) -> list[str]:
-    """A place for each job: FOLDER/0, FOLDER/1, ... or FOLDER/0/FILE, ... where a file is what a command usually writes."""
+    """A place for each job: FOLDER/0, FOLDER/1, ... or, of a command that has a file for `usual`, FOLDER/0/FILE, ..."""
     today = Path(FOLDER) / datetime.now().strftime("%Y-%m-%d/%H-%M-%S") / (usual or "")
     bases = [today if out in (usual, None) else place(out) for out in outs]
     numbered = [(base.parent, str(n), base.name) if usual else (base, str(n)) for n, base in enumerate(bases)]

@@ -50,7 +50,7 @@ def compose(command: str, choices: Mapping[str, str], folders: Sequence[Path]) -
             config.pop("hydra", None)
             resolved: Any = OmegaConf.to_container(config, resolve=True)
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
-            raise ForearmError(_told(command, choices, folders, error)) from None
+            raise ForearmError(_told(command, choices, error)) from None
     return {str(key): value for key, value in resolved.items()}
 
 
@@ -68,9 +68,9 @@ def _rules() -> Iterator[None]:
         base.version_base = before
 
 
-def _told(command: str, choices: Mapping[str, str], folders: Sequence[Path], error: Exception) -> str:
+def _told(command: str, choices: Mapping[str, str], error: Exception) -> str:
     """What to say of configs that make no config."""
-    for name in (*map(str, folders), *choices.values()):
+    for name in choices.values():
         if "${" in name:
             return f"Hydra takes '${{' for the beginning of a reference, so it cannot be part of '{name}': rename it"
     what = " ".join(f"{group}={name}" for group, name in choices.items())

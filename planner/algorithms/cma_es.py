@@ -47,14 +47,12 @@ class CMAESConfig(SearchConfig):
 
     samples: int = 16
     iterations: int = 32
-    initial_std: float | tuple[float, ...] = 0.5
-    diagonal: bool = False
+    initial_std: float | tuple[float, ...] = checks.setting(0.5, checks.reals, least=0.0)
+    diagonal: bool = checks.setting(False, checks.flag)
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
         super().__post_init__()
-        object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
-        checks.flag("diagonal", self.diagonal)
         drawn = self.samples - 1 - round(self.prior_share * (self.samples - 1))
         if drawn < LEAST_POPULATION:
             least = LEAST_POPULATION + 1

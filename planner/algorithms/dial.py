@@ -38,15 +38,9 @@ class DIALConfig(GaussianConfig):
 
     min_std: float | tuple[float, ...] = 0.0
     noise_beta: float = 2.0
-    temperature: float = 0.1
-    beta_iterations: float = 1.0
-    beta_horizon: float = 4.0
-
-    def __post_init__(self) -> None:
-        """Check the settings; raises `ValueError`."""
-        super().__post_init__()
-        for name in ("temperature", "beta_iterations", "beta_horizon"):
-            object.__setattr__(self, name, checks.real(name, getattr(self, name), above=0.0))
+    temperature: float = checks.setting(0.1, checks.real, above=0.0)
+    beta_iterations: float = checks.setting(1.0, checks.real, above=0.0)
+    beta_horizon: float = checks.setting(4.0, checks.real, above=0.0)
 
 
 class DIAL(Planner[Gaussian, DIALConfig]):

@@ -36,12 +36,11 @@ class ICEMConfig(CEMConfig):
     elites: int = 10
     noise_beta: float = 2.5
     keep_fraction: float = 0.3
-    decay: float = 1.25
+    decay: float = checks.setting(1.25, checks.real, least=1.0)
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
         super().__post_init__()
-        object.__setattr__(self, "decay", checks.real("decay", self.decay, least=1.0))
         if self.samples < 2 * self.elites:
             raise InputError(f"samples ({self.samples}) is smaller than twice the elites ({self.elites})")
 

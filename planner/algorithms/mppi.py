@@ -34,16 +34,9 @@ class MPPIConfig(GaussianConfig):
             the command at rest, speaks against candidates that lie further out. 0 forgets it, as most implementations.
     """
 
-    temperature: float = 0.4
-    adapt_std: bool = True
-    control_cost: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the settings; raises `ValueError`."""
-        super().__post_init__()
-        object.__setattr__(self, "temperature", checks.real("temperature", self.temperature, above=0.0))
-        checks.flag("adapt_std", self.adapt_std)
-        object.__setattr__(self, "control_cost", checks.real("control_cost", self.control_cost, least=0.0, most=1.0))
+    temperature: float = checks.setting(0.4, checks.real, above=0.0)
+    adapt_std: bool = checks.setting(True, checks.flag)
+    control_cost: float = checks.setting(0.0, checks.real, least=0.0, most=1.0)
 
 
 class MPPI(Planner[Gaussian, MPPIConfig]):

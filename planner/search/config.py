@@ -37,43 +37,26 @@ class SearchConfig:
             CEM do, is less exposed to what a learned model is wrong about.
     """
 
-    horizon: int = 10
-    samples: int = 128
-    iterations: int = 4
-    action_repeat: int = 1
-    deadline_ms: float | None = None
-    warm_start: bool = True
+    horizon: int = checks.setting(10, checks.integer, least=1)
+    samples: int = checks.setting(128, checks.integer, least=2)
+    iterations: int = checks.setting(4, checks.integer, least=1)
+    action_repeat: int = checks.setting(1, checks.integer, least=1)
+    deadline_ms: float | None = checks.setting(None, checks.real, above=0.0)
+    warm_start: bool = checks.setting(True, checks.flag)
     knots: int | tuple[float, ...] | None = None
-    interpolation: str = "linear"
-    tolerance: float | None = None
-    spread_tolerance: float = 0.1
-    prior_share: float = 0.0
-    polish: int = 0
-    polish_rate: float = 0.05
-    execute: str = BEST
+    interpolation: str = checks.setting("linear", checks.choice, known=INTERPOLATIONS)
+    tolerance: float | None = checks.setting(None, checks.real, least=0.0, below=1.0)
+    spread_tolerance: float = checks.setting(0.1, checks.real, least=0.0)
+    prior_share: float = checks.setting(0.0, checks.real, least=0.0, most=1.0)
+    polish: int = checks.setting(0, checks.integer, least=0)
+    polish_rate: float = checks.setting(0.05, checks.real, above=0.0)
+    execute: str = checks.setting(BEST, checks.choice, known=EXECUTED)
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
-        self._set("horizon", checks.integer("horizon", self.horizon, 1))
-        self._set("samples", checks.integer("samples", self.samples, 2))
-        self._set("iterations", checks.integer("iterations", self.iterations, 1))
-        self._set("action_repeat", checks.integer("action_repeat", self.action_repeat, 1))
+        checks.settings(self)
         if self.action_repeat > self.horizon:
             raise InputError(f"action_repeat ({self.action_repeat}) is larger than horizon ({self.horizon})")
-        if self.deadline_ms is not None:
-            self._set("deadline_ms", checks.real("deadline_ms", self.deadline_ms, above=0.0))
-        checks.flag("warm_start", self.warm_start)
-        self._check_knots()
-        if self.tolerance is not None:
-            self._set("tolerance", checks.real("tolerance", self.tolerance, least=0.0, below=1.0))
-        self._set("spread_tolerance", checks.real("spread_tolerance", self.spread_tolerance, least=0.0))
-        self._set("prior_share", checks.real("prior_share", self.prior_share, least=0.0, most=1.0))
-        self._set("polish", checks.integer("polish", self.polish, 0))
-        self._set("polish_rate", checks.real("polish_rate", self.polish_rate, above=0.0))
-        checks.choice("execute", self.execute, EXECUTED)
-
-    def _check_knots(self) -> None:
-        checks.choice("interpolation", self.interpolation, INTERPOLATIONS)
         if self.knots is None:
             return
         if not hasattr(self.knots, "__iter__"):
@@ -81,13 +64,10 @@ class SearchConfig:
             slots = -(-self.horizon // self.action_repeat)
             if count > slots:
                 raise InputError(f"knots ({count}) is larger than the number of commands to choose ({slots})")
-            self._set("knots", count)
+            object.__setattr__(self, "knots", count)
             return
         times = checks.reals("knots", self.knots, least=0.0)
         assert isinstance(times, tuple)
         if any(after <= before for before, after in pairwise(times)):
             raise InputError(f"knots must be times that rise, got {list(times)}")
-        self._set("knots", times)
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+        object.__setattr__(self, "knots", times)

@@ -75,7 +75,7 @@ def test_plans_go_into_a_folder_of_their_own(
     assert main(["plan", "--multirun", *words, "planner.samples=4,8"]) == 0
     found = sorted((tmp_path / "outputs" / "multirun").rglob("plan.json"))
     assert [path.parent.name for path in found] == ["0", "1"]
-    assert [json.loads(path.read_text())["evaluations"] for path in found] == [4, 8]
+    assert [json.loads(path.read_text())["model_evals"] for path in found] == [4, 8]
     assert main(["plan", "-m", *words, "planner.samples=4", "out=a.json,b/c.json"]) == 0
     assert (tmp_path / "a.json").is_file() and (tmp_path / "b" / "c.json").is_file()
     assert main(["plan", "-m", *words, "planner.samples=4,8", "out=d.json,e.json"]) == 0
