@@ -44,7 +44,7 @@ def multirun(command: str, words: Sequence[str], main: Main, say: Callable[[str]
     codes = []
     for number, (job, out) in enumerate(zip(todo, outs, strict=True)):
         say(f"#{number}: {' '.join(job)}")
-        codes.append(main([*(word for word in job if not word.startswith("out=")), f"out={out}"]))
+        codes.append(main([*(word for word in job if word.partition("=")[0].strip() != "out"), f"out={out}"]))
     return max(codes)
 
 

@@ -55,14 +55,14 @@ def test_planners_compared_seed_by_seed(
     assert "cem is not selected" in capsys.readouterr().err and not list(tmp_path.iterdir())  # all jobs are checked
     assert main(["compare", *words, "-m", "baselines=[hold]", "workers=1", *TINY, "planner.elites=2", "out=swept"]) == 2
     assert "did you mean" in capsys.readouterr().err and not list(tmp_path.iterdir())
-    words = (*words[:1], "planner=icem,random_shooting", *words[2:])
+    words = (*words[:1], "planner=predictive_sampling,random_shooting", *words[2:])
     assert main(["compare", *words, "-m", "baselines=[hold]", "workers=1", *TINY, "out=swept"]) == 0
     shown = capsys.readouterr().out
     assert [line[:3] for line in shown.splitlines() if line.startswith("#")] == ["#0:", "#1:", "#2:", "#3:"]
     done = [json.loads((tmp_path / "swept" / str(number) / "results.json").read_text()) for number in range(4)]
     assert [document["seed"] for document in done] == [3, 4, 3, 4]
     planned = [{row["planner"] for row in document["rows"]} for document in done]
-    assert planned == [{"icem", "hold"}] * 2 + [{"random_shooting", "hold"}] * 2
+    assert planned == [{"predictive_sampling", "hold"}] * 2 + [{"random_shooting", "hold"}] * 2
     overview = json.loads((tmp_path / "swept" / "multirun.json").read_text())
     assert overview["command"] == "compare" and list(overview["jobs"]) == [f"swept/{number}" for number in range(4)]
 
