@@ -20,10 +20,7 @@ def own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOREARM_CONFIGS", str(tmp_path))
 
 
-REFUSED = pytest.mark.xfail(strict=True, reason="samples=null is refused, though it has a meaning")
-
-
-@pytest.mark.parametrize("page", [pytest.param(page, marks=REFUSED if "diagnose" in page else ()) for page in LINES])
+@pytest.mark.parametrize("page", LINES)
 def test_every_command_of_a_page_is_taken(page: str) -> None:
     for words in LINES[page]:
         line = " ".join(["forearm", *words])

@@ -4,14 +4,11 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from forearm.cli.main import COMMANDS
-from forearm.settings import compose
-from tools.site.yaml_settings import keys_of
+from forearm.settings import compose, schema
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 GROUPS = {
@@ -21,7 +18,6 @@ GROUPS = {
     "protocol": "Protocols",
     "robot": "Robots",
 }
-_SCHEMA = "forearm.settings.schema"
 UNITS = {
     r"^share\b|: share of\b": "share",
     r"\b(?:control )?steps? (?:per episode|that an)|\bcontrol steps?\b": "control steps",
@@ -65,18 +61,12 @@ def pages() -> dict[str, str]:
 def keys(config: str) -> list[Key]:
     """Every setting of a command (`plan`) or of an option (`planner=cem`), but the name of an option."""
     group, _, name = config.partition("=")
-    if find_spec(_SCHEMA) is None:
-        path = CONFIGS / group / f"{name}.yaml" if name else CONFIGS / f"{config}.yaml"
-        told = [(key, "", default, meaning) for key, default, meaning in keys_of(path)]
-    else:
-        described = import_module(_SCHEMA).keys(f"{group}={_example(group, name)}" if name else config)
-        prefix = f"{group}." if name else ""
-        told = [(key.name.removeprefix(prefix), key.type, _text(key.default), key.meaning) for key in described]
     found: list[Key] = []
-    for key, kind, default, meaning in told:
-        alike = found and re.search(r"\balike$", meaning)
-        unit = found[-1].unit if alike else unit_of(kind, default, meaning)
-        found.append(Key(key, kind, default, unit, meaning))
+    for key in schema.keys(f"{group}={_example(group, name)}" if name else config):
+        default = _text(key.default)
+        alike = found and re.search(r"\balike$", key.meaning)
+        unit = found[-1].unit if alike else unit_of(key.type, default, key.meaning)
+        found.append(Key(key.name.removeprefix(f"{group}." if name else ""), key.type, default, unit, key.meaning))
     return [key for key in found if not (name and key.name == "name")]
 
 
