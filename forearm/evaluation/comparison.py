@@ -18,7 +18,7 @@ from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import Outcome
-from forearm.evaluation.contenders import Contender
+from forearm.evaluation.contenders import Contender, label_of
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.labels import told_apart
 from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256, solved_at_start
@@ -129,7 +129,8 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
 
 def films_of(comparison: Comparison, document: Mapping[str, Any]) -> list[Path]:
     """Films that a finished comparison, whose results are `document`, has written."""
-    labels = [row["label"] for row in document["rows"] if row["dynamics"] != NONE]
+    rows = [row for row in document["rows"] if row["dynamics"] != NONE]
+    labels = [row.get("label") or label_of(row["task"], row["planner"], row["dynamics"]) for row in rows]
     paths = [film_path(comparison.out, label, episode) for label in labels for episode in range(comparison.films)]
     return [path for path in paths if path.exists()]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from forearm.agent.setup import LEARNED, ORACLE, PlanningSetup
 from forearm.evaluation.env_pool import environment
+from forearm.evaluation.own_code import own_code_sha256
 from forearm.evaluation.protocol import rules_of
 
 ROOMS = ("planner", "world_model", "envs")
@@ -53,12 +54,12 @@ class Contender:
     @property
     def name(self) -> str:
         """That of its row in the table of its task."""
-        return f"{self.planner_name}{' (oracle)' if self.dynamics == ORACLE else ''}{self.apart and f' {self.apart}'}"
+        return name_of(self.planner_name, self.dynamics) + (self.apart and f" {self.apart}")
 
     @property
     def label(self) -> str:
         """A name for films and progress bars."""
-        return f"{label_of(self.task_name, self.planner_name, self.dynamics)}{self.apart and f' {self.apart}'}"
+        return label_of(self.task_name, self.planner_name, self.dynamics) + (self.apart and f" {self.apart}")
 
     @property
     def document(self) -> dict[str, Any]:
@@ -86,8 +87,8 @@ class Contender:
 
     @cached_property
     def key(self) -> str:
-        """Hash of everything in this contender and of the code: outcomes stored under it are its outcomes."""
-        parts = [code_sha256(), self.identity]
+        """Hash of everything in this contender and of all code, the user's too: outcomes stored under it are its outcomes."""
+        parts = [code_sha256(), own_code_sha256(self.use), self.identity]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def __hash__(self) -> int:
@@ -100,6 +101,11 @@ class Contender:
         """Raise `ForearmError` where its environment takes commands that its checkpoint does not know."""
         if self.dynamics == LEARNED:
             self.setup.check_commands(environment(self.task_name, self.task["camera"], self.task["resolution"]))
+
+
+def name_of(planner: str, dynamics: str) -> str:
+    """A name for rows of one task's table."""
+    return planner + (" (oracle)" if dynamics == ORACLE else "")
 
 
 def label_of(task: str, planner: str, dynamics: str) -> str:

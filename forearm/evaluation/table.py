@@ -9,6 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 
+from forearm.evaluation.contenders import name_of
+
 NOTHING = "-"
 LEAST_TEXT = 24
 """Columns that running text gets at least, before a table becomes wider than the console."""
@@ -24,7 +26,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
             table.add_column(heading, justify="right", no_wrap=True)
         for row in document["rows"]:
             if row["task"] == task:
-                table.add_row(row["name"], *_numbers(row))
+                table.add_row(row.get("name") or name_of(row["planner"], row["dynamics"]), *_numbers(row))
         yield table
         if counted := document.get("solved_at_start", {}).get(task):
             share = 100 * counted["solved"] / counted["drawn"]
