@@ -113,6 +113,8 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
         lacking = [e for e in wanted[contender.key] if not _is_done(out, contender, e, films, done)]
         for start in range(0, len(lacking), batch):
             jobs.append(ChunkJob(contender, tuple(lacking[start : start + batch]), out, films))
+    # Rows take turns: how fast a machine is changes by the minute, and shall change alike for all of them.
+    jobs.sort(key=lambda job: job.episodes[0].episode)
     for contender in contenders:
         tell(contender.label, _count(outcomes, wanted, contender), len(wanted[contender.key]))
     for contender, ended in run_jobs(run_chunk, jobs, workers):
@@ -266,6 +268,7 @@ def _results_of(contender: Contender, outcomes: Sequence[Outcome], confidence: f
         "plan_ms": {
             "p50": float(np.percentile(times, 50)) if times else None,
             "p95": float(np.percentile(times, 95)) if times else None,
+            "episodes": [[round(ms, 3) for ms in outcome.plan_ms] for outcome in outcomes] if times else [],
         },
         "model_evals_per_plan": float(np.mean(evaluations)) if evaluations else 0.0,
         "outcomes": [
