@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from forearm.common.progress import Count
 from forearm.errors import InputError
 from forearm.world_model import distributed
 from forearm.world_model.config import to_mapping
@@ -68,8 +69,8 @@ def train(
     resume: bool = True,
     device: str | None = None,
     on_progress: Callable[[TrainProgress], None] = lambda progress: None,
-    on_decoded: Callable[[int, int], None] | None = None,
-    on_features: Callable[[int, int], None] | None = None,
+    on_decoded: Count | None = None,
+    on_features: Count | None = None,
     on_notice: Callable[[str], None] = lambda notice: None,
     every: int = 20,
 ) -> dict[str, Any]:
@@ -179,7 +180,7 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
     save_checkpoint(trainer.model, training.out / "model", description)
 
 
-def _samplers(training: Training, on_decoded: Callable[[int, int], None] | None) -> tuple[Windows, Windows]:
+def _samplers(training: Training, on_decoded: Count | None) -> tuple[Windows, Windows]:
     """Windows to train on, and windows of the episodes held out: of each task its own share."""
     if not isinstance(training.data, Mapping):
         return _split(training, training.data, training.episodes, training.exclude, on_decoded)
@@ -203,7 +204,7 @@ def _split(
     folder: Path,
     episodes: Any,
     exclude: Any,
-    on_decoded: Callable[[int, int], None] | None,
+    on_decoded: Count | None,
 ) -> tuple[WindowSampler, WindowSampler]:
     config = training.train
     chosen: dict[str, Any] = {"camera_key": training.camera_key, "episodes": episodes, "exclude": exclude}
