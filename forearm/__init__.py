@@ -10,6 +10,7 @@ print(plan)
 
 from typing import TYPE_CHECKING, Any
 
+from forearm.common.version import VERSION
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from forearm.control.controller import Controller
     from forearm.envs import Environment
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["Controller", "ForearmError", "LoadedModel", "compare", "load", "make_env", "plan"]
 
 _LAZY = {

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from forearm.common.version import VERSION
 from forearm.errors import ForearmError, debugging, did_you_mean, one_line, user_message
 
 DEFECT = 1
@@ -183,9 +184,7 @@ def _dispatch(words: list[str]) -> int:
     except SystemExit as stop:  # argparse leaves this way after it has printed a help page
         return int(stop.code or 0)
     if arguments.version:
-        from forearm import __version__
-
-        _say(f"forearm {__version__}")
+        _say(f"forearm {VERSION}")
         return 0
     if arguments.command is None:
         parser.print_help()

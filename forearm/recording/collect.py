@@ -59,7 +59,7 @@ class Collection:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Filmed:
     """How far a collection is: shards, episodes and frames on disk, and frames filmed by this call."""
 
     shards_done: int
@@ -68,7 +68,7 @@ class Progress:
     frames_now: int
 
 
-def collect(collection: Collection, workers: int) -> Iterator[Progress]:
+def collect(collection: Collection, workers: int) -> Iterator[Filmed]:
     """Film what is missing of `collection`; yields at the start and after every shard, and finalises at the
     end.
 
@@ -79,10 +79,10 @@ def collect(collection: Collection, workers: int) -> Iterator[Progress]:
     missing = writer.missing_shards()
     lost = sum(len(writer.shard_range(shard)) for shard in missing)
     done, episodes, frames = writer.shards - len(missing), collection.episodes - lost, 0
-    yield Progress(done, writer.shards, episodes, frames)
+    yield Filmed(done, writer.shards, episodes, frames)
     for shard, filmed in run_jobs(film_shard, [(collection, shard) for shard in missing], workers):
         done, episodes, frames = done + 1, episodes + len(writer.shard_range(shard)), frames + filmed
-        yield Progress(done, writer.shards, episodes, frames)
+        yield Filmed(done, writer.shards, episodes, frames)
     writer.finalise()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 
+from forearm.common.version import VERSION
 from forearm.evaluation.contenders import fitted
 from forearm.serve.config import ServeConfig
 from forearm.serve.connection import Connection
@@ -69,14 +70,13 @@ class Server:
     @property
     def metadata(self) -> dict[str, Any]:
         """The first message that a client gets."""
-        from forearm import __version__
         from forearm.agent.latent import action_bounds, fingerprint
 
         document, horizon = self.loaded.document, int(self.planner["horizon"])
         low, high = action_bounds(document, self._shape.action_dim)
         return {
             "server": "forearm",
-            "version": __version__,
+            "version": VERSION,
             "protocol": PROTOCOL,
             "task": str(self.loaded.task["name"]),
             "checkpoint": fingerprint(document),
