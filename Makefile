@@ -54,7 +54,7 @@ results: setup gl ## every task under every protocol, floors and ceilings beside
 reliability: setup gl ## the controller and the server under load and faults (RELIABILITY_ARGS=--quick), write docs/reliability.md
 	@$(ONE_THREAD) $(BIN)/python -m tools.reliability $(RELIABILITY_ARGS)
 
-lint: setup ## ruff, format check and mypy: what the pre-commit hooks run
+lint: setup ## ruff, format check, mypy and import-linter: what the pre-commit hooks run
 	@scripts/lint.sh
 
 format: setup ## rewrite the code in the house format and mend what ruff can mend
