@@ -11,10 +11,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from forearm.common.files import remove_leftovers
 from forearm.common.progress import Count
 from forearm.errors import InputError
 from forearm.world_model.data import layout, tables
-from forearm.world_model.data.atomic import plain, read_json, remove_leftovers, write_json
+from forearm.world_model.data.atomic import plain, read_json, write_json
 from forearm.world_model.data.columns import Keys, names_of, numeric
 from forearm.world_model.data.declared import bounds
 from forearm.world_model.data.episodes import check_there

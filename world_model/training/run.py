@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from forearm.common.files import LEFTOVERS
 from forearm.common.progress import Count
 from forearm.errors import InputError
 from forearm.world_model import distributed
@@ -27,7 +28,7 @@ from forearm.world_model.data import (
     split_episodes,
     with_features,
 )
-from forearm.world_model.data.atomic import TEMPORARY, plain
+from forearm.world_model.data.atomic import plain
 from forearm.world_model.data.columns import advice
 from forearm.world_model.data.declared import Bounds, spread, union
 from forearm.world_model.data.repeats import REMEDY
@@ -301,7 +302,7 @@ def _log(out: Path, progress: TrainProgress) -> None:
 
 def _tidy(out: Path, step: int) -> None:
     """Removes what a kill left behind: half-written files, and rows of the log that come after `step`."""
-    for path in out.glob(f".*{TEMPORARY}"):
+    for path in out.glob(LEFTOVERS):
         path.unlink(missing_ok=True)
     path = out / LOG_FILE
     if path.exists():
