@@ -4,9 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forearm.agent.agent import Agent, PlanningModel
@@ -15,12 +12,12 @@ from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
 from forearm.agent.scripted import ExpertAgent, HoldAgent
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.closed_loop import Acting
+from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.env_pool import environment
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
 
-ROOMS = ("planner", "world_model", "envs")
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
 PACE = {"horizon": 12, "action_repeat": 2, "replan_every": 4}
 """Of tasks that say nothing."""
@@ -78,19 +75,6 @@ class KeyedContender:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, KeyedContender) and self.row.key == other.row.key
-
-
-@cache
-def code_sha256() -> str:
-    """Hash of this program's own code: what was run with other code is run again."""
-    digest = hashlib.sha256()
-    house = Path(str(files("forearm")))
-    rooms = [Path(str(files(f"forearm.{room}"))) for room in ROOMS]
-    # In a checkout the rooms lie beside the front door, in a wheel inside it.
-    folders = sorted(folder for folder in house.iterdir() if folder.is_dir() and folder.name not in (*ROOMS, "configs"))
-    for path in [*sorted(house.glob("*.py")), *(path for f in [*rooms, *folders] for path in sorted(f.rglob("*.py")))]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def imitating(row: Contender, replan_every: int | None = None) -> Contender:
