@@ -137,12 +137,12 @@ class Server:
             await socket.close(1001, "the server ends")
             return
         if self._clients >= self.config.max_clients:
-            self.metrics.count("forearm_connections_total", 'outcome="too_many"')
+            self.metrics.connections.labels("too_many").inc()
             await socket.close(1013, f"{self._clients} clients are connected already: try again later")
             return
         self._clients += 1
-        self.metrics.count("forearm_connections_total", 'outcome="accepted"')
-        self.metrics.count("forearm_clients")
+        self.metrics.connections.labels("accepted").inc()
+        self.metrics.clients.inc()
         connection = None
         try:
             execute = min(self.config.execute, int(self.planner["horizon"]))
@@ -156,7 +156,7 @@ class Server:
             if connection is not None:
                 self._connections.pop(connection, None)
             self._clients -= 1
-            self.metrics.count("forearm_clients", by=-1)
+            self.metrics.clients.dec()
 
     def _visit(self, connection: ServerConnection, request: "Handshake") -> "Response | None":
         """Health and metrics for whoever asks by plain HTTP; everybody else must show the token."""
@@ -174,14 +174,14 @@ class Server:
                 return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "ending\n")
             return connection.respond(http.HTTPStatus.OK, "OK\n")
         if not self._trusted(request):
-            self.metrics.count("forearm_connections_total", 'outcome="unauthorized"')
+            self.metrics.connections.labels("unauthorized").inc()
             answer = connection.respond(
                 http.HTTPStatus.UNAUTHORIZED, "a token is needed: Authorization: Api-Key TOKEN\n"
             )
             answer.headers["WWW-Authenticate"] = "Api-Key"
             return answer
         if path == "/metrics":
-            answer = connection.respond(http.HTTPStatus.OK, self.metrics.text())
+            answer = connection.respond(http.HTTPStatus.OK, self.metrics.text().decode())
             del answer.headers["Content-Type"]
             answer.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
             return answer
