@@ -13,6 +13,7 @@ from forearm.errors import InputError
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
     from forearm.planner.policies import Policy
+    from forearm.planner.problem import Problem
     from forearm.planner.search.planner import Planner
 
 Observation = dict[str, Any]
@@ -34,12 +35,23 @@ class PlanningModel(Protocol):
         """Show what `episode` looks like now, after `action` (A,) (None at its start)."""
         ...
 
-    def problem(self, episodes: Sequence[int]) -> tuple[Any, Any, Any]:
-        """Dynamics, objective and state for planning these episodes together.
-
-        An imagination may also have `proposals(episodes)`: where a planner's `prior_share` of the candidates for them
-        comes from, a tuple of `forearm.planner.Proposal`; an empty one leaves that to the planner.
+    def problem(self, episodes: Sequence[int]) -> "Problem":
+        """What a planner is asked for these episodes together, from what each has shown: dynamics, objective and state,
+        the commands' bounds and period, and where a planner's `prior_share` of the candidates comes from (none leaves
+        that to the planner).
         """
+        ...
+
+
+class Acting(Protocol):
+    """What can be run: an `Agent`, `forearm.agent.scripted.ExpertAgent`, or a policy of your own."""
+
+    def reset(self, goals: Sequence[np.ndarray], seeds: Sequence[int]) -> None:
+        """Begin episodes with goal frames (H, W, 3) uint8 and one seed each."""
+        ...
+
+    def act(self, observations: Sequence[Observation | None]) -> "list[Act | None]":
+        """The next action of each episode; None for one that has ended."""
         ...
 
 
@@ -68,9 +80,7 @@ class Agent:
 
     Args:
         planner: the search.
-        imagination: the model it searches in.
-        low, high: (A,) bounds of an action.
-        control_period: seconds between two actions.
+        planning_model: what it thinks with.
         replan_every: actions executed from each plan; must not exceed the planner's horizon.
 
     Raises ValueError for a `replan_every` outside [1, horizon].
@@ -78,9 +88,6 @@ class Agent:
 
     planner: "Planner[Any, Any] | Policy[Any]"
     planning_model: PlanningModel
-    low: np.ndarray
-    high: np.ndarray
-    control_period: float
     replan_every: int = 1
     _courses: list[_Course] = field(default_factory=list, repr=False)
 
@@ -122,22 +129,8 @@ class Agent:
         return acts
 
     def _plan(self, due: list[int], encode_ms: float) -> None:
-        from forearm.planner.problem import Problem
-
-        dynamics, objective, state = self.planning_model.problem(due)
-        proposals = getattr(self.planning_model, "proposals", None)
-        problem = Problem(
-            dynamics=dynamics,
-            objective=objective,
-            state=state,
-            low=torch.as_tensor(self.low, dtype=torch.float32),
-            high=torch.as_tensor(self.high, dtype=torch.float32),
-            batch=len(due),
-            control_period=self.control_period,
-            proposals=() if proposals is None else proposals(due),
-        )
         plans = self.planner.plan(
-            problem,
+            self.planning_model.problem(due),
             [self._courses[b].generator for b in due],
             previous=[self._courses[b].plan for b in due],
             elapsed_steps=self.replan_every,

@@ -30,14 +30,12 @@ def is_guided(planner: Mapping[str, Any]) -> bool:
     return bool(planner["name"] == GUIDED)
 
 
-def suited(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's config as `planner` wants it: for `guided` with its pace, its proposals and its cost, for the policy
-    `prior`, which is the same without a search, with pace and proposals, else as it is. Again, it changes nothing.
+def guided_task(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's config for `guided`, with its pace, its proposals and its cost, or for the policy `prior`, which is the
+    same without a search: with pace and proposals.
 
     Raises `ForearmError` for settings of `guided` that there are not.
     """
-    if planner["name"] not in (GUIDED, PRIOR):
-        return dict(task)
     given = dict(task.get(GUIDED) or {})
     for key in given:
         if key not in USUAL:

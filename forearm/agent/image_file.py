@@ -5,10 +5,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from forearm.common.files import place
 from forearm.errors import ForearmError
 
 CONVERTIBLE = ("L", "P", "RGBA", "LA")
 """Modes that mean an ordinary picture; others (16 bit, floating point, CMYK) are no camera frame."""
+
+
+def as_frame(frame: np.ndarray | str | Path, side: int, key: str) -> np.ndarray:
+    """A frame, or the file of one, as an array (side, side, 3) uint8; raises `ForearmError` for anything else."""
+    if isinstance(frame, (str, Path)):
+        return read_frame(place(frame), side, key)
+    array = np.asarray(frame)
+    if array.dtype != np.uint8 or array.shape != (side, side, 3):
+        raise ForearmError(f"{key} is {array.dtype} {array.shape}, but the model expects uint8 ({side}, {side}, 3)")
+    return array
 
 
 def read_frame(path: Path, side: int, key: str = "frame") -> np.ndarray:

@@ -1,27 +1,32 @@
 """The latent world model as what an agent thinks with: frames in, dynamics and goal distance out."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from forearm.common.files import place
-from forearm.errors import ForearmError, InputError, did_you_mean
+from forearm.agent.action_spec import ActionSpec
+from forearm.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from forearm.planner.problem import Objective, Proposal
+    from forearm.planner.problem import Objective, Problem, Proposal
     from forearm.world_model.heads.checkpoint import Heads
     from forearm.world_model.model.jepa import JEPA
+    from forearm.world_model.runtime.latent_dynamics import LatentState
     from forearm.world_model.runtime.tracker import LatentTracker
 
-Kept = TypeVar("Kept")
-Loaded: TypeAlias = "tuple[JEPA, dict[str, Any]]"
-"""A world model and its checkpoint's description."""
-_LOADED: dict[Path, tuple[tuple[Any, ...], Any]] = {}
 PROPOSALS = ("previous", "prior")
 """Where a planner's `prior_share` of the candidates can come from: the previous plan, the learned prior."""
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """Where a plan for one episode begins: the model's `state` (B = 1), and the command (A,) carried out before."""
+
+    state: "LatentState"
+    last_action: np.ndarray
 
 
 class LatentPlanningModel:
@@ -32,6 +37,7 @@ class LatentPlanningModel:
         objective: `weights` and `decay` of the latent distance over the horizon, its `slowness`, the weights
             `action`, `smoothness`, `terminal` and `unlikely` of the other costs, and the control steps `until` which
             all of them look, as in configs/task.
+        actions: what commands are.
         fingerprint: of the model's checkpoint, if it has one.
         heads: of the model, needed for `terminal`, `unlikely` and the proposal `prior`.
         proposals: names out of `PROPOSALS`.
@@ -45,6 +51,7 @@ class LatentPlanningModel:
         self,
         model: "JEPA",
         objective: Mapping[str, Any],
+        actions: ActionSpec,
         fingerprint: str | None = None,
         heads: "Heads | None" = None,
         proposals: Sequence[str] = PROPOSALS[:1],
@@ -57,7 +64,7 @@ class LatentPlanningModel:
         reason = reason_for_heads(objective, proposals)
         if reason is not None and heads is None:
             raise InputError(f"{reason} needs heads of the world model; none were given")
-        self.fingerprint = fingerprint
+        self.fingerprint, self.actions = fingerprint, actions
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
         self._gain = checks.real("prior_gain", gain, least=0.0)
@@ -83,6 +90,16 @@ class LatentPlanningModel:
             raise InputError("objective.features=true needs a prior with slow features: train it with prior.slow=4")
         return slow.directions
 
+    @property
+    def frameskip(self) -> int:
+        """Control steps in one latent step."""
+        return self._model.config.frameskip
+
+    @torch.inference_mode()
+    def encode(self, frames: np.ndarray) -> torch.Tensor:
+        """Latents (N, D) of frames (N, R, R, 3) uint8."""
+        return self._model.encode(np.ascontiguousarray(frames))
+
     @torch.inference_mode()
     def begin(self, goals: Sequence[np.ndarray]) -> None:
         """Encode the goal frames (H, W, 3) uint8; raises ValueError for frames of another size than the
@@ -90,7 +107,7 @@ class LatentPlanningModel:
         """
         from forearm.world_model.runtime.tracker import LatentTracker
 
-        self._goals = [self._model.encode(np.ascontiguousarray(goal)[None])[0] for goal in goals]
+        self._goals = [self.encode(goal[None])[0] for goal in goals]
         self._trackers = [LatentTracker(self._model) for _ in goals]
         self._last_actions = [self._model.action_rest.double().cpu().numpy() for _ in goals]
 
@@ -103,20 +120,19 @@ class LatentPlanningModel:
             tracker.advance(action, pixels, proprio)
             self._last_actions[episode] = action
 
-    def problem(self, episodes: Sequence[int]) -> tuple[Any, Any, Any]:
-        """Latent dynamics, distance to the goal latents plus the other costs, and the states to start from."""
+    def problem(self, episodes: Sequence[int], beliefs: Sequence[Belief] | None = None) -> "Problem":
+        """Latent dynamics, distance to the goal latents plus the other costs, and the states to start from: where the
+        episodes are now, or where they are believed to be when the plan begins.
+        """
         from forearm.world_model.runtime.latent_dynamics import LatentState
 
-        states = [self._trackers[b].state() for b in episodes]
-        state = LatentState(torch.cat([s.states for s in states]), torch.cat([s.actions for s in states]))
-        return self._dynamics, self.objective(episodes, [self._last_actions[b] for b in episodes]), state
-
-    def objective(self, episodes: Sequence[int], last_actions: Sequence[np.ndarray]) -> "Objective":
-        """Distance to the goal latents plus the other costs, after the commands (A,) that were carried out last."""
-        return self.toward(self._goals_of(episodes), last_actions)
+        where = beliefs or [Belief(self._trackers[b].state(), self._last_actions[b]) for b in episodes]
+        state = LatentState(torch.cat([at.state.states for at in where]), torch.cat([at.state.actions for at in where]))
+        objective = self.toward(self._goals_of(episodes), [at.last_action for at in where])
+        return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes))
 
     def toward(self, goals: torch.Tensor, last_actions: Sequence[np.ndarray]) -> "Objective":
-        """The same for goal latents (B, D), whatever the episodes' own goals are."""
+        """Distance to goal latents (B, D) plus the other costs, after commands (A,) that were carried out last."""
         from forearm.planner import LatentDistance, Prefix, WeightedSum
 
         wanted = self._objective
@@ -144,7 +160,7 @@ class LatentPlanningModel:
         """Mean squared distance of a latent (D,) from the goal's, under the objective's metric."""
         return float(((latent - self._goals[episode]) @ self._metric).square().mean())
 
-    def proposals(self, episodes: Sequence[int]) -> "tuple[Proposal, ...]":
+    def _proposals(self, episodes: Sequence[int]) -> "tuple[Proposal, ...]":
         """The chosen proposals, for planning these episodes together."""
         from forearm.agent.prior import LatentPrior
         from forearm.planner import PreviousPlan
@@ -199,149 +215,7 @@ def reason_for_heads(objective: Mapping[str, Any], proposals: Sequence[str]) -> 
     return "the proposal 'prior'" if "prior" in proposals else None
 
 
-def imagination_for(task: Mapping[str, Any], loaded: "Loaded | None" = None) -> LatentPlanningModel:
-    """The world model that a task's config names, or one of it that was `loaded` before, with its heads where they are
-    used.
-
-    Raises `CheckpointError` for what cannot be read, `ForearmError` for what does not fit.
-    """
-    model, document = loaded or load_for(task)
-    spread, gain = (1.0 if task.get(key) is None else task[key] for key in ("prior_spread", "prior_gain"))
-    return LatentPlanningModel(
-        model,
-        task["objective"],
-        fingerprint(document),
-        heads_for(task, (model, document)),
-        proposals_of(task),
-        spread,
-        gain,
-    )
-
-
 def proposals_of(task: Mapping[str, Any]) -> Sequence[str]:
     """The proposals that a task's config names; configs without the key mean the previous plan."""
     named = task.get("proposals", PROPOSALS[:1])
     return (named,) if isinstance(named, str) else named
-
-
-def heads_for(task: Mapping[str, Any], loaded: "Loaded | None" = None) -> "Heads | None":
-    """The heads that a task's config needs, those beside its checkpoint unless it names others; None if it needs none.
-
-    Raises `ForearmError` where there are none, `CheckpointError` for those that cannot be read or belong to another
-    world model, ValueError for a config that makes no sense.
-    """
-    from forearm.world_model.heads.checkpoint import heads_path
-
-    reason = reason_for_heads(task["objective"], proposals_of(task))
-    if reason is None:
-        return None
-    named = task.get("heads")
-    path = place(named) if named else heads_path(_place(str(task["checkpoint"])))
-    if not path.is_file():
-        raise ForearmError(
-            f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
-            f"train them with 'forearm train-heads task={task['name']}', or plan without them, planner=cem"
-        )
-    heads = _load_heads(path, str((loaded or load_for(task))[1]["weights_sha256"]))
-    # Those of a checkpoint of several tasks know the goals of one.
-    if (made_for := heads.document.get("task", task["name"])) != task["name"]:
-        raise ForearmError(
-            f"{path}: heads were trained for task {made_for}, not {task['name']}: name others, task.heads=FILE, or "
-            f"train them with 'forearm train-heads task={task['name']}'"
-        )
-    if task["objective"].get("features") and heads.prior.slow is None:
-        raise ForearmError(
-            f"objective.features=true needs a prior with slow features, but that of {path} has none: train it with "
-            f"'forearm train-heads task={task['name']} prior.slow=4'"
-        )
-    return heads
-
-
-def load_for(task: Mapping[str, Any]) -> "tuple[JEPA, dict[str, Any]]":
-    """Model and description of a task's checkpoint, after checking that it was made for this task (it may be one of
-    several) and this camera.
-
-    Raises `CheckpointError` for one that cannot be read, `ForearmError` that says what differs for a wrong
-    one, or that knows no commands.
-    """
-    from forearm.world_model.runtime.checkpoint import tasks_of
-
-    model, document = _load(str(task["checkpoint"]))
-    tasks = tasks_of(document)
-    found = {
-        "task": task["name"] if task["name"] in tasks else " and ".join(tasks) or None,
-        "camera": str(document.get("camera", "")).rpartition(".")[2],
-        "resolution": model.config.resolution,
-    }
-    wanted = {"task": task["name"], "camera": task["camera"], "resolution": task["resolution"]}
-    differing = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if wanted[key] not in (None, found[key])]
-    if differing:
-        raise ForearmError(
-            f"checkpoint '{task['checkpoint']}' was made for {'; '.join(differing)}: "
-            f"give another {task['name']}.checkpoint="
-        )
-    if not model.config.action_dim:
-        raise ForearmError(
-            f"checkpoint '{task['checkpoint']}' was trained on frames alone and knows no commands, so it cannot plan: "
-            f"train one with actions from it, 'forearm train task={task['name']} init={task['checkpoint']} "
-            "freeze_encoder=true'"
-        )
-    return model, document
-
-
-def check_horizon(task: Mapping[str, Any], horizon: int, loaded: "Loaded | None" = None) -> None:
-    """Raise `ForearmError` unless the steps of the task's model, or of one that was `loaded` before, divide `horizon`,
-    in control steps.
-    """
-    frameskip, usual = (loaded or load_for(task))[0].config.frameskip, task["frameskip"]
-    if horizon % frameskip:
-        unusual = "" if frameskip == usual else f" (task {task['name']} has {task['name']}.frameskip={usual})"
-        raise ForearmError(
-            f"horizon={horizon} is no multiple of {frameskip}, the control steps in one step of "
-            f"checkpoint '{task['checkpoint']}'{unusual}; try planner.horizon={-(-horizon // frameskip) * frameskip}"
-        )
-
-
-def fingerprint_of(task: Mapping[str, Any]) -> str:
-    """Fingerprint of a task's checkpoint and of the heads that are used; raises like `load_for` and `heads_for`."""
-    parts = [load_for(task)[1]]
-    heads = heads_for(task)
-    return "+".join(map(fingerprint, parts if heads is None else [*parts, heads.document]))
-
-
-def action_bounds(document: Mapping[str, Any], dims: int) -> tuple[np.ndarray, np.ndarray]:
-    """(A,) lowest and highest commands that a checkpoint was trained on; -1 and 1 where it says nothing."""
-    low = np.asarray(document.get("action_low", np.full(dims, -1.0)), np.float64)
-    high = np.asarray(document.get("action_high", np.full(dims, 1.0)), np.float64)
-    return low, high
-
-
-def fingerprint(document: Mapping[str, Any]) -> str:
-    """What tells one checkpoint from another: the hash of its weights, shortened."""
-    return str(document["weights_sha256"])[:16]
-
-
-def _load(name: str) -> Loaded:
-    from forearm.world_model.runtime.checkpoint import load_checkpoint, locate
-
-    path = locate(_place(name))
-    return _kept(path, lambda: load_checkpoint(path))
-
-
-def _load_heads(path: Path, world_model_sha256: str) -> "Heads":
-    from forearm.world_model.heads.checkpoint import load_heads
-
-    return _kept(path, lambda: load_heads(path, world_model_sha256), world_model_sha256)
-
-
-def _kept(path: Path, load: Callable[[], Kept], *of: str) -> Kept:
-    """What `load` made of the JSON file `path`, which names the hash of its weights, until the file is another."""
-    key, content = path.resolve(), (path.read_bytes(), *of)
-    if key not in _LOADED or _LOADED[key][0] != content:
-        _LOADED[key] = content, load()
-    return cast(Kept, _LOADED[key][1])
-
-
-def _place(name: str) -> str | Path:
-    """A checkpoint's name, or its path."""
-    return place(name) if "/" in name or name.startswith("~") else name

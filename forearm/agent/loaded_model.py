@@ -2,23 +2,22 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.agent import Agent, PlanningModel
-from forearm.agent.guided import suited
-from forearm.agent.image_file import read_frame
-from forearm.agent.latent import action_bounds, fingerprint, heads_for, imagination_for, load_for
+from forearm.agent.agent import PlanningModel
+from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.agent.image_file import as_frame
+from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
 from forearm.common.files import place
 from forearm.errors import ForearmError
-from forearm.evaluation.contenders import build_planner, fitted
 from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
+    from forearm.world_model.model.jepa import JEPA
 
 Frame = np.ndarray | str | Path
 
@@ -32,17 +31,39 @@ class LoadedModel:
 
     def __init__(self, task: Mapping[str, Any]) -> None:
         self.task = task
-        self.model, self.document = load_for(task)
-        heads_for(task)  # what is missing is told now
+        self.checkpoint = LoadedCheckpoint.read(task)
+        self.checkpoint.heads(task)  # what is missing is told now
+
+    @property
+    def model(self) -> "JEPA":
+        """The world model."""
+        return self.checkpoint.model
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The description of its checkpoint."""
+        return self.checkpoint.document
 
     @property
     def resolution(self) -> int:
         """Side of the frames it expects, in pixels."""
         return int(self.model.config.resolution)
 
+    def setup(self, planner: str | Mapping[str, Any] | None = None, **overrides: Any) -> PlanningSetup:
+        """What plans with this model, such as for a `LocalPlanSource`: a planner, with `overrides` of its settings.
+
+        `planner` is a name in configs/planner, or such a config; None: that of the task. Raises what
+        `PlanningSetup.resolve` raises, and `ForearmError` for a setting that the planner has not.
+        """
+        config = dict(chosen_planner(planner, self.task))
+        unknown = sorted(set(overrides) - set(config))
+        if unknown:
+            raise ForearmError(f"planner '{config['name']}' has no setting '{unknown[0]}'")
+        return PlanningSetup.resolve(self.task, {**config, **overrides}, self.checkpoint)
+
     def planning_model(self) -> PlanningModel:
-        """A fresh `PlanningModel` for an `Agent`."""
-        return imagination_for(self.task, (self.model, self.document))
+        """A fresh `PlanningModel` for an `Agent`, as planners want it that need no settings of the task's."""
+        return self.setup("cem").planning_model()
 
     def plan(
         self,
@@ -64,38 +85,18 @@ class LoadedModel:
             overrides: of the planner's settings, such as `deadline_ms=50`.
 
         Raises:
-            ForearmError: unknown planner, or a frame that is not what the model was trained on.
+            ForearmError: unknown planner, a horizon that is no multiple of the model's steps, or a frame that is not
+                what the model was trained on.
             ValueError: contradictory settings, or joint readings missing.
         """
-        config = dict(chosen_planner(planner, self.task))
-        unknown = sorted(set(overrides) - set(config))
-        if unknown:
-            raise ForearmError(f"planner '{config['name']}' has no setting '{unknown[0]}'")
-        start, end = self.frame(frame, "frame"), self.frame(goal, "goal")
-        task = suited(self.task, config)
-        agent = Agent(
-            build_planner(fitted({**config, **overrides}, task)),
-            imagination_for(task, (self.model, self.document)),
-            *action_bounds(self.document, self.model.config.action_dim),
-            float(self.document["control_period"]),
-        )
-        agent.reset([end], [seed])
-        act = agent.act([{"pixels": start, "proprio": proprio}])[0]
-        assert act is not None and act.plan is not None
-        names = self.document.get("action_names")
-        return replace(act.plan, checkpoint=fingerprint(self.document), action_names=names)
+        setup = self.setup(planner, **overrides)
+        return setup.plan(setup.frame(frame, "frame"), setup.frame(goal, "goal"), seed, proprio)
 
     def frame(self, frame: Frame, key: str) -> np.ndarray:
         """A frame as an array (R, R, 3) uint8; raises `ForearmError` for one that the model was not trained
         on.
         """
-        side = self.resolution
-        if isinstance(frame, (str, Path)):
-            return read_frame(place(frame), side, key)
-        array = np.asarray(frame)
-        if array.dtype != np.uint8 or array.shape != (side, side, 3):
-            raise ForearmError(f"{key} is {array.dtype} {array.shape}, but the model expects uint8 ({side}, {side}, 3)")
-        return array
+        return as_frame(frame, self.resolution, key)
 
 
 def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -> LoadedModel:
@@ -141,26 +142,6 @@ def plan(
     seed: int = 0,
     proprio: np.ndarray | None = None,
 ) -> "Plan":
-    """One plan with the checkpoint of `task`; see `Brain.plan`. To plan often, `load` once."""
+    """One plan with the checkpoint of `task`; see `LoadedModel.plan`. To plan often, `load` once."""
     overrides = {} if deadline_ms is None else {"deadline_ms": deadline_ms}
     return load(task).plan(frame, goal, planner=planner, seed=seed, proprio=proprio, **overrides)
-
-
-def chosen_planner(planner: str | Mapping[str, Any] | None, task: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A planner's config, given as such, by its name, or as None for that of the task, if the checkpoint is its own,
-    and else CEM; raises `ForearmError` for an unknown name.
-    """
-    if planner is None:
-        own = task["checkpoint"] == task_config(str(task["name"]))["checkpoint"]
-        planner = str(task.get("planner") or "cem") if own else "cem"
-    return planner_config(planner) if isinstance(planner, str) else planner
-
-
-def task_config(name: str) -> dict[str, Any]:
-    """The defaults in configs/task; raises `ForearmError` for an unknown name."""
-    return settings.load("plan", [f"task={name}"]).one("task")
-
-
-def planner_config(name: str) -> dict[str, Any]:
-    """The defaults in configs/planner; raises `ForearmError` for an unknown name."""
-    return settings.load("plan", [f"planner={name}"]).one("planner")

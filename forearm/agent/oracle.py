@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.agent.action_spec import ActionSpec
+
 if TYPE_CHECKING:
     from forearm.envs import Environment
+    from forearm.planner.problem import Problem
 
 
 class OraclePlanningModel:
@@ -21,7 +24,7 @@ class OraclePlanningModel:
     def __init__(self, envs: "Sequence[Environment]") -> None:
         from forearm.envs import ArmEnv, StepwiseDynamics, TrueDynamics
 
-        self._envs = envs
+        self._envs, self._actions = envs, ActionSpec.of_env(envs[0])
         first = envs[0]
         # The built-in arm is driven open loop, so whole rollouts can be left to MuJoCo.
         self._fast = isinstance(first, ArmEnv)
@@ -33,21 +36,24 @@ class OraclePlanningModel:
     def observe(self, episode: int, observation: dict[str, Any], action: np.ndarray | None) -> None:
         """The state is read from the environments, when planning."""
 
-    def problem(self, episodes: Sequence[int]) -> tuple[Any, Any, Any]:
+    def problem(self, episodes: Sequence[int]) -> "Problem":
         """True dynamics, geometric cost in metres, and snapshots (B, S)."""
         from forearm.envs import CostToGo, GeometricObjective
 
         envs: list[Any] = [self._envs[b] for b in episodes]
-        states = np.stack([env.snapshot() for env in envs])
-        if not self._fast:
-            return self._dynamics, CostToGo(), states
-        return self._dynamics, GeometricObjective(envs[0].task, np.stack([e.goal_position for e in envs])), states
+        objective: Any = CostToGo()
+        if self._fast:
+            objective = GeometricObjective(envs[0].task, np.stack([env.goal_position for env in envs]))
+        return self._actions.problem(self._dynamics, objective, np.stack([env.snapshot() for env in envs]), len(envs))
 
 
 class NoPlanningModel:
-    """What policies that do not plan think with."""
+    """What policies that do not plan think with: all they know is what commands are."""
 
     fingerprint: str | None = None
+
+    def __init__(self, actions: ActionSpec) -> None:
+        self._actions = actions
 
     def begin(self, goals: Sequence[np.ndarray]) -> None:
         """Nothing is remembered."""
@@ -55,6 +61,6 @@ class NoPlanningModel:
     def observe(self, episode: int, observation: dict[str, Any], action: np.ndarray | None) -> None:
         """Nothing is remembered."""
 
-    def problem(self, episodes: Sequence[int]) -> tuple[Any, Any, Any]:
+    def problem(self, episodes: Sequence[int]) -> "Problem":
         """No dynamics, no objective, no state."""
-        return None, None, None
+        return self._actions.problem(None, None, None, len(episodes))

@@ -77,7 +77,7 @@ def driven(watcher: Watcher, seed: int, episodes: int, seconds: float) -> Iterat
     from forearm.control import Controller
     from forearm.control.plan_source import LocalPlanSource
 
-    source = LocalPlanSource(watcher.loaded)  # it has no radius, so that the controller does not stop there
+    source = LocalPlanSource(watcher.loaded.setup())  # it has no radius, so that the controller does not stop there
     arm = SimulatedArm(str(watcher.loaded.task["name"]), seed, watcher.loaded.resolution)
     for _ in range(episodes):
         control = Controller(source, watcher.robot, watcher.adapter, mode="inline", clock=lambda: 0.0)

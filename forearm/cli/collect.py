@@ -8,18 +8,17 @@ import numpy as np
 from rich.console import Console
 
 from forearm import envs
-from forearm.agent.guided import suited
 from forearm.cli.progress import bars
 from forearm.common.parallel import default_workers, import_modules
 from forearm.errors import ForearmError
-from forearm.evaluation.env_pool import check_simulator
+from forearm.evaluation.env_pool import check_simulator, environment
 from forearm.recording.collect import Collection, collect
 from forearm.recording.contact_sheet import save_contact_sheet
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
 if TYPE_CHECKING:
-    from forearm.evaluation.contenders import Contender
+    from forearm.agent.setup import PlanningSetup
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -63,23 +62,21 @@ def main(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _agent(chosen: settings.Settings) -> "Contender":
+def _agent(chosen: settings.Settings) -> "PlanningSetup":
     """Who practises; raises what `forearm compare` raises for settings that contradict each other."""
-    from forearm.agent.latent import fingerprint_of
-    from forearm.evaluation.contenders import LEARNED, Contender, check_row, fitted, pace_of
+    from forearm.agent.setup import PlanningSetup
 
-    task = suited(chosen.one("task"), chosen.one("planner"))
-    every = pace_of(task)["replan_every"] if chosen["replan_every"] is None else chosen.whole("replan_every", 1)
-    row = Contender(
-        task, fitted(chosen.one("planner"), task), LEARNED, chosen.whole("seed", 0), every, fingerprint_of(task)
-    )
-    check_row(row)
-    if (deadline := row.planner.get("deadline_ms")) is not None:
+    task, every = chosen.one("task"), chosen["replan_every"]
+    if every is not None:
+        every = chosen.whole("replan_every", 1)
+    setup = PlanningSetup.resolve(task, chosen.one("planner"), replan_every=every)
+    setup.check_commands(environment(task["name"], task["camera"], task["resolution"]))
+    if (deadline := setup.planner_config.get("deadline_ms")) is not None:
         raise ForearmError(
             f"planner.deadline_ms={deadline}: what practice films would depend on how fast this machine is; "
             "set it to null"
         )
-    return row
+    return setup
 
 
 def _film(collection: Collection, workers: int, console: Console) -> None:

@@ -52,7 +52,7 @@ def run_and_show(comparison: Comparison, batch: int, workers: int) -> None:
         document = compare(comparison, batch, workers, tell)
     for table in results_tables(document):
         print_whole(console, table)
-    films = films_of(comparison)
+    films = films_of(comparison, document)
     if films:
         console.print(f"films:   {comparison.out / 'films'} ({len(films)})", soft_wrap=True, highlight=False)
     console.print(f"results: {comparison.out / 'results.json'}", soft_wrap=True, highlight=False)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from forearm.agent.setup import POLICIES
 from forearm.envs.benchmarks.catalog import SETS
-from forearm.evaluation.contenders import POLICIES
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
 

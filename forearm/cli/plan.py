@@ -1,17 +1,15 @@
 """`forearm plan`: one plan, as a table, a JSON document and a picture. Nothing moves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 
 from forearm import envs
 from forearm.agent.camera_check import Views
-from forearm.agent.guided import suited
-from forearm.agent.latent import check_horizon
-from forearm.agent.loaded_model import LoadedModel
+from forearm.agent.setup import PlanningSetup
 from forearm.common.parallel import import_modules, one_thread
 from forearm.common.seeds import evaluation_reset_seed, planning_seed
 from forearm.control.action_adapter import ActionAdapter, ToolActionAdapter
@@ -20,7 +18,6 @@ from forearm.control.robots.limits import Report
 from forearm.control.robots.robot import Robot
 from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError, did_you_mean, one_line
-from forearm.evaluation.contenders import build_planner, check_rate, fitted
 from forearm.evaluation.env_pool import environment, has_simulator
 from forearm.integrations import joint_trajectory
 from forearm.settings import compose as settings
@@ -38,8 +35,6 @@ def main(overrides: Sequence[str]) -> int:
     import_modules(chosen["use"])
     task = chosen.one("task")
     simulated = has_simulator(task["name"])
-    task = suited(task, chosen.one("planner"))
-    planner = fitted(chosen.one("planner"), task)
     seed, episode = chosen.whole("seed", 0), chosen.whole("episode", 0)
     out = output.file("out", chosen["out"])
     picture = output.file("picture", chosen["picture"] or str(out.with_suffix(".png")))
@@ -54,7 +49,6 @@ def main(overrides: Sequence[str]) -> int:
         joint_trajectory.check_rate(chosen["rate"])
     if picture == out:
         raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
-    horizon = build_planner(planner).config.horizon  # contradictory settings are told before anything is loaded
     if (chosen["start"] is None) != (chosen["goal"] is None):
         raise ForearmError("give both start= and goal=, or neither to sample them from seed=")
     given = chosen["start"] is not None
@@ -63,12 +57,11 @@ def main(overrides: Sequence[str]) -> int:
             f"task '{task['name']}' has no simulator to sample frames from: give start= and goal=, or name the module "
             "that registers its environment, use=[MODULE]"
         )
-    loaded = LoadedModel(task)
-    check_horizon(task, horizon)
+    setup = PlanningSetup.resolve(task, chosen.one("planner"))
     if given:  # read before the simulator is built: a wrong file is told at once
-        start = loaded.frame(Path(chosen["start"]), "start")
-        goal = loaded.frame(Path(chosen["goal"]), "goal")
-    env = _simulator(task) if simulated else None
+        start = setup.frame(Path(chosen["start"]), "start")
+        goal = setup.frame(Path(chosen["goal"]), "goal")
+    env = _simulator(setup) if simulated else None
     if given and env is not None:
         views = Views(env)
         for key, frame in (("start", start), ("goal", goal)):
@@ -80,7 +73,7 @@ def main(overrides: Sequence[str]) -> int:
         hand = find_hand(env, start)
         proprio = readings_at_rest(env, hand)
     elif given:
-        if loaded.model.config.proprio_dim:
+        if setup.model.config.proprio_dim:
             raise ForearmError(
                 f"start={chosen['start']}: this checkpoint also reads the arm's joints, which a picture of "
                 f"{task['name']} does not tell; "
@@ -101,7 +94,7 @@ def main(overrides: Sequence[str]) -> int:
             env.positions()["ee_position"],
         )
     with one_thread():
-        plan = loaded.plan(start, goal, planner=planner, seed=planning_seed(seed, episode), proprio=proprio)
+        plan = setup.plan(start, goal, planning_seed(seed, episode), proprio)
     path = _path_in_pixels(env, hand, plan.actions)
     from forearm.cli.picture import save_plan_picture
 
@@ -142,11 +135,11 @@ def joint_path(
     return draft.path, draft.report
 
 
-def _simulator(task: Mapping[str, Any]) -> "envs.Environment":
+def _simulator(setup: PlanningSetup) -> "envs.Environment":
     """The task's simulator, which takes commands as its checkpoint knows them; raises `ForearmError` otherwise."""
     envs.working_backend()  # before a benchmark's packages look for one themselves, and complain of what they find
-    env = environment(task["name"], task["camera"], task["resolution"])
-    check_rate(task, env)
+    env = environment(setup.task["name"], setup.task["camera"], setup.task["resolution"])
+    setup.check_commands(env)
     return env
 
 

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 
 from forearm import envs
+from forearm.agent.setup import LEARNED, ORACLE
 from forearm.cli.compare import run_and_show
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.comparison import Comparison
-from forearm.evaluation.contenders import LEARNED, ORACLE
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
 
 def main(overrides: Sequence[str]) -> int:
-    """Run the command: a comparison of one row. Raises what `forearm compare` raises."""
+    """Run the command: a comparison of one contender. Raises what `forearm compare` raises."""
     chosen = settings.load("run", overrides)
     import_modules(chosen["use"])
     task, planner, dynamics = chosen.one("task"), chosen.one("planner"), chosen["dynamics"]

@@ -32,26 +32,19 @@ def main(overrides: Sequence[str]) -> int:
     import torch
 
     from forearm.agent.camera_check import views_for
-    from forearm.agent.guided import suited
-    from forearm.agent.latent import check_horizon
-    from forearm.agent.loaded_model import LoadedModel
-    from forearm.evaluation.contenders import build_planner, fitted
+    from forearm.agent.setup import PlanningSetup
     from forearm.serve.goals import Goals
     from forearm.serve.server import Server
 
     config = config_of(chosen)
     config.tls()
-    task = suited(chosen.one("task"), chosen.one("planner"))
-    planner = fitted(chosen.one("planner"), task)
-    horizon = build_planner(planner).config.horizon  # contradictory settings are told before anything is loaded
-    loaded = LoadedModel(task)
-    check_horizon(loaded.task, horizon)
-    views = views_for(loaded) if chosen["check_goals"] else None
-    goals = Goals(None if chosen["goals"] is None else place(chosen["goals"]), loaded, views)
+    setup = PlanningSetup.resolve(chosen.one("task"), chosen.one("planner"))
+    views = views_for(setup) if chosen["check_goals"] else None
+    goals = Goals(None if chosen["goals"] is None else place(chosen["goals"]), setup, views)
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("websockets").setLevel(logging.WARNING)
-    server = Server(loaded, planner, config, goals, views)
+    server = Server(setup, config, goals, views)
     asyncio.run(_until_told(server, Console()))
     return 0
 
@@ -85,7 +78,7 @@ async def _until_told(server: "Server", console: Console) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     await server.start()
-    console.print(f"planning for {server.loaded.task['name']} at {server.url} (Ctrl-C ends it)", highlight=False)
+    console.print(f"planning for {server.setup.task['name']} at {server.url} (Ctrl-C ends it)", highlight=False)
     await told.wait()
     console.print("ending: clients are told, plans in hand are finished", highlight=False)
     await server.stop()

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from forearm import envs
-from forearm.agent.latent import load_for
+from forearm.agent.checkpoint import LoadedCheckpoint
 from forearm.cli.progress import bars
 from forearm.cli.train import keys, no_data, report_table
 from forearm.common.files import place
@@ -49,7 +49,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
     from forearm.world_model.heads.training import HeadsTraining
     from forearm.world_model.runtime.checkpoint import locate, shipped
 
-    load_for(task)
+    LoadedCheckpoint.read(task)
     name = str(task["checkpoint"])
     checkpoint = name if name in shipped() else locate(place(name))
     beside = heads_path(checkpoint)

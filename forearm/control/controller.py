@@ -107,11 +107,12 @@ class Controller(Thinking):
         arm = load_robot(robot) if isinstance(robot, str) else robot
         loaded = load(task) if checkpoint is None else load(checkpoint, task=task)
         adapter = ToolActionAdapter(str(loaded.task["name"]))
+        setup = loaded.setup(planner)
         views = views_for(loaded) if check_goals else None
-        known = calibration_of(loaded.task, loaded.document)
+        known = calibration_of(setup.task, setup.document)
         if check_frames:
             settings.setdefault("gate", Gate(arm, known.looks))
-        return cls(LocalPlanSource(loaded, planner, seed, views, known.radius), arm, adapter, **settings)
+        return cls(LocalPlanSource(setup, seed, views, known.radius), arm, adapter, **settings)
 
     # -- what the caller does ------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The cells of a diagnosis: the same planner on true or learned dynamics, led by one cost or another."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from forearm.agent.agent import Observation
     from forearm.diagnosis.probe import Probe
     from forearm.envs import Environment
+    from forearm.planner.problem import Problem
 
 Array = NDArray[np.float64]
 TRUE, LEARNED = "true", "learned"
@@ -55,7 +56,7 @@ class Moment:
 
 
 @dataclass
-class CellImagination:
+class CellModel:
     """What an agent of one cell thinks with; one episode at a time, in `env`.
 
     `moments` is filled with what each plan was asked, where `keep` says so.
@@ -72,32 +73,27 @@ class CellImagination:
     fingerprint: str | None = None
 
     def begin(self, goals: Sequence[NDArray[np.uint8]]) -> None:
-        """See `forearm.agent.agent.Imagination`."""
+        """See `forearm.agent.agent.PlanningModel`."""
         self.moments.clear()
         self.eyes.begin(list(goals))
 
     def observe(self, episode: int, observation: "Observation", action: Array | None) -> None:
-        """See `forearm.agent.agent.Imagination`."""
+        """See `forearm.agent.agent.PlanningModel`."""
         self.eyes.observe(episode, observation, action)
 
-    def proposals(self, episodes: Sequence[int]) -> tuple[Any, ...]:
-        """See `forearm.agent.agent.Imagination`."""
-        return self.eyes.proposals(list(episodes))
-
-    def problem(self, episodes: Sequence[int]) -> tuple[Any, Any, Any]:
-        """See `forearm.agent.agent.Imagination`."""
-        learned, own_cost, seen = self.eyes.problem(list(episodes))
-        snapshot = self.env.snapshot()
-        state = SeenState(seen.states, seen.actions, snapshot[None])
-        dynamics = learned
+    def problem(self, episodes: Sequence[int]) -> "Problem":
+        """See `forearm.agent.agent.PlanningModel`."""
+        seen = self.eyes.problem(list(episodes))
+        state = SeenState(seen.state.states, seen.state.actions, self.env.snapshot()[None])
+        dynamics: Any = seen.dynamics
         if self.cell.dynamics == TRUE:
             drawn = None if self.cell.cost == POSITIONS else self.eyes
             dynamics = TrueFutures(self.env, drawn, self.solved)
-        objective = self._objective(own_cost)
+        objective = self._objective(seen.objective)
         if self.keep:
             objective = Recorded(objective)
             self.moments.append(Moment(objective, state, dynamics, self.env.distance()))
-        return dynamics, objective, state
+        return replace(seen, dynamics=dynamics, objective=objective, state=state)
 
     def _objective(self, own_cost: Any) -> Any:
         if self.cell.cost == LATENT:

@@ -1,6 +1,6 @@
 """True futures as the world model would see them: stepped in the simulator, drawn, and encoded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from forearm.agent.agent import PlanningModel
 from forearm.world_model.runtime.latent_dynamics import LatentState
 
 if TYPE_CHECKING:
-    from forearm.agent.agent import Observation
     from forearm.envs import Environment
 
 Array = NDArray[np.float64]
@@ -19,39 +19,20 @@ FRAMES = 64
 """Frames that are encoded in one go."""
 
 
-class Eyes(Protocol):
-    """What a world model is to a diagnosis: an imagination whose encoder can be used by itself.
+class Eyes(PlanningModel, Protocol):
+    """What a world model is to a diagnosis: a planning model whose encoder can be used by itself."""
 
-    Attributes:
-        frameskip: control steps in one latent step.
-        fingerprint: of the model's checkpoint, if it has one.
-    """
-
-    frameskip: int
-    fingerprint: str | None
+    @property
+    def frameskip(self) -> int:
+        """Control steps in one latent step."""
+        ...
 
     def encode(self, frames: NDArray[np.uint8]) -> torch.Tensor:
         """Latents (N, D) of frames (N, R, R, 3)."""
         ...
 
-    def begin(self, goals: list[NDArray[np.uint8]]) -> None:
-        """See `forearm.agent.agent.Imagination`."""
-        ...
-
-    def observe(self, episode: int, observation: "Observation", action: NDArray[np.float64] | None) -> None:
-        """See `forearm.agent.agent.Imagination`."""
-        ...
-
-    def problem(self, episodes: list[int]) -> tuple[Any, Any, LatentState]:
-        """See `forearm.agent.agent.Imagination`."""
-        ...
-
-    def toward(self, goals: torch.Tensor, last_actions: list[Array]) -> Any:
+    def toward(self, goals: torch.Tensor, last_actions: Sequence[Array]) -> Any:
         """The task's own cost towards goal latents (B, D), after commands (A,) that were carried out last."""
-        ...
-
-    def proposals(self, episodes: list[int]) -> tuple[Any, ...]:
-        """See `forearm.agent.agent.Imagination`."""
         ...
 
 

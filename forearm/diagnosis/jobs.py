@@ -14,10 +14,10 @@ from forearm.diagnosis import probe as probes
 from forearm.diagnosis.cells import Cell
 from forearm.diagnosis.pools import PoolFigures
 from forearm.diagnosis.study import Diagnosed, Effort, diagnosed, explored, ranking
-from forearm.diagnosis.subject import LatentEyes, Subject
+from forearm.diagnosis.subject import Subject
 from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.code_hash import code_sha256
-from forearm.evaluation.contenders import Contender, KeyedContender, build_planner
+from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import Episode
 from forearm.evaluation.protocol import rules_of
@@ -30,7 +30,7 @@ class Job:
     """One piece: `kind` of work on `number`, an episode's or an explored episode's."""
 
     kind: str
-    row: Contender
+    contender: Contender
     number: int
     out: Path
     effort: Effort
@@ -40,7 +40,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """Of all pieces of this diagnosis: what was done with other settings or other code lies elsewhere."""
-        parts = [code_sha256("diagnosis"), self.row.key, asdict(self.effort)]
+        parts = [code_sha256("diagnosis"), self.contender.key, asdict(self.effort)]
         return self.out / "partial" / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
@@ -56,22 +56,22 @@ class Job:
 
 def do(job: Job) -> tuple[Job, Any]:
     """Do a piece in a worker process, and keep what it came to."""
-    import_modules(job.row.use)
+    import_modules(job.contender.use)
     with one_thread():
-        subject = _subject(KeyedContender(job.row))
+        subject = subject_of(job.contender)
         if job.kind == EXPLORE:
-            [part] = explored(subject, job.row.seed, [job.number], job.effort.explore_steps)
+            [part] = explored(subject, job.contender.seed, [job.number], job.effort.explore_steps)
             return job, part
         assert job.episode is not None
         if job.kind == RANKING:
-            answer: Any = ranking(subject, job.episode, job.row.seed, job.effort)
+            answer: Any = ranking(subject, job.episode, job.contender.seed, job.effort)
         else:
             probe = probes.load(job.probe)
             if job.kind == AS_IT_IS:
-                answer = asdict(diagnosed(subject, job.episode, job.row.seed, probe, job.effort))
+                answer = asdict(diagnosed(subject, job.episode, job.contender.seed, probe, job.effort))
             else:
                 assert job.cell is not None
-                answer = asdict(subject.run(job.cell, job.episode, job.row.seed, probe)[0])
+                answer = asdict(subject.run(job.cell, job.episode, job.contender.seed, probe)[0])
     write_json(job.path, answer)
     return job, answer
 
@@ -96,16 +96,9 @@ def diagnosed_of(answer: Mapping[str, Any]) -> Diagnosed:
 
 
 @cache
-def _subject(keyed: KeyedContender) -> Subject:
-    return subject_of(keyed.row)
-
-
-def subject_of(row: Contender) -> Subject:
-    """What a row's settings describe; raises what building a row raises."""
-    from forearm.agent.latent import imagination_for, load_for
-
-    task = row.task
+def subject_of(contender: Contender) -> Subject:
+    """What a contender's settings describe; raises what `PlanningSetup.in_env` raises."""
+    task = contender.task
     env = environment(task["name"], task["camera"], task["resolution"])
-    eyes = LatentEyes(imagination_for(task), load_for(task)[0])
-    rules = rules_of(row.protocol, task)
-    return Subject(env, eyes, build_planner(row.planner), rules, row.replan_every, task["max_steps"])
+    setup, rules = contender.setup.in_env(env), rules_of(contender.protocol, task)
+    return Subject(env, setup.latent_model(), setup.planner(), rules, setup.replan_every, task["max_steps"])

@@ -47,13 +47,13 @@ def rank_targets(eyes: "Eyes", explored: "Explored", geometry: "PositionCost") -
         explored: K ways (K, T, …) from that start.
         geometry: says which things count.
     """
-    dynamics, _, state = eyes.problem([0])
+    problem = eyes.problem([0])
     ways = len(explored.actions)
     commands = torch.as_tensor(explored.actions, dtype=torch.float32)[None]
     before = [np.zeros(commands.shape[-1])] * ways
     found: list[float | None] = []
     with torch.inference_mode():
-        predicted = dynamics.rollout(state, commands)[0]
+        predicted = problem.dynamics.rollout(problem.state, commands)[0]
         for t in range(predicted.shape[1]):
             objective = eyes.toward(explored.latents[:, t + 1].to(predicted), before)
             led = predicted[None, :, t : t + 1].expand(ways, -1, -1, -1)

@@ -16,8 +16,8 @@ from forearm.diagnosis.jobs import AS_IT_IS, CELL, EXPLORE, RANKING, Job, diagno
 from forearm.diagnosis.page import save_picture
 from forearm.diagnosis.study import Effort, fit_probe
 from forearm.diagnosis.subject import check_planner
-from forearm.evaluation.comparison import Comparison, provenance, rows_of
-from forearm.evaluation.contenders import Contender, build_planner
+from forearm.evaluation.comparison import Comparison, contenders_of, provenance
+from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256
 from forearm.evaluation.workers import ManifestJob, make_manifest
@@ -31,14 +31,14 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     `forearm.evaluation.comparison.compare` raises, and `ForearmError` for a planner that cannot be diagnosed.
     """
     tell = progress or (lambda what, done, of: None)
-    [row] = rows_of(comparison)
-    planner = build_planner(row.planner)
-    check_planner(planner, row.planner_name)
+    [contender] = contenders_of(comparison)
+    planner = contender.setup.planner()
+    check_planner(planner, contender.planner_name)
     out = comparison.out
     remove_leftovers(out)
-    episodes = _manifest(comparison, row, workers)
-    write_json(out / "manifest.json", manifest_document(row.seed, episodes))
-    base = Job(CELL, row, 0, out, effort)
+    episodes = _manifest(comparison, contender, workers)
+    write_json(out / "manifest.json", manifest_document(contender.seed, episodes))
+    base = Job(CELL, contender, 0, out, effort)
     probe_m = _probe(base, workers, tell)
     jobs = [
         replace(base, number=e.episode, cell=cell, episode=e) for cell in CELLS if cell != DIAGNOSED for e in episodes
@@ -51,17 +51,15 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
         cell: [outcome_of(answers[job.path]) for job in jobs if job.cell == cell] for cell in CELLS if cell != DIAGNOSED
     }
     outcomes[DIAGNOSED] = [episode.outcome for episode in as_it_is]
-    from forearm.agent.latent import load_for
-
-    env = environment(row.task_name, row.task["camera"], row.task["resolution"])
-    document = _about(comparison, row, episodes) | findings(
+    env = environment(contender.task_name, contender.task["camera"], contender.task["resolution"])
+    document = _about(comparison, contender, episodes) | findings(
         outcomes,
         as_it_is,
         [answers[job.path] for job in jobs if job.kind == RANKING],
         probe_m,
         position_names(env),
         planner.config.horizon,
-        load_for(row.task)[0].config.frameskip,
+        contender.setup.model.config.frameskip,
         effort,
         float(comparison.protocol["alpha"]),
         float(comparison.protocol["confidence"]),
@@ -72,19 +70,19 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     return document
 
 
-def _about(comparison: Comparison, row: Contender, episodes: Sequence[Episode]) -> dict[str, Any]:
+def _about(comparison: Comparison, contender: Contender, episodes: Sequence[Episode]) -> dict[str, Any]:
     return provenance(comparison, manifest_sha256(episodes)) | {
-        "task": row.task_name,
-        "planner": dict(row.planner),
-        "replan_every": row.replan_every,
-        "checkpoint": row.checkpoint,
+        "task": contender.task_name,
+        "planner": dict(contender.setup.planner_config),
+        "replan_every": contender.setup.replan_every,
+        "checkpoint": contender.setup.fingerprint,
     }
 
 
-def _manifest(comparison: Comparison, row: Contender, workers: int) -> list[Episode]:
+def _manifest(comparison: Comparison, contender: Contender, workers: int) -> list[Episode]:
     numbers = range(comparison.episodes)
     jobs = [
-        ManifestJob(row.task, row.seed, tuple(numbers[first::workers]), row.protocol, row.use)
+        ManifestJob(contender.task, contender.seed, tuple(numbers[first::workers]), contender.protocol, contender.use)
         for first in range(min(workers, len(numbers)))
     ]
     made = [episode for part in run_jobs(make_manifest, jobs, workers) for episode in part]

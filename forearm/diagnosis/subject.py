@@ -1,15 +1,14 @@
-"""What is diagnosed: a row's world model, planner and simulator, as one object."""
+"""What is diagnosed: a contender's world model, planner and simulator, as one object."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from forearm.agent.agent import Agent, Observation
-from forearm.diagnosis.cells import Cell, CellImagination
+from forearm.agent.agent import Agent
+from forearm.diagnosis.cells import Cell, CellModel
 from forearm.diagnosis.costs import PositionCost
 from forearm.diagnosis.futures import Eyes, positions
 from forearm.errors import ForearmError
@@ -17,48 +16,11 @@ from forearm.evaluation.closed_loop import Outcome, run_episodes
 from forearm.evaluation.protocol import Rules, meets
 
 if TYPE_CHECKING:
-    from forearm.agent.latent import LatentPlanningModel
     from forearm.diagnosis.probe import Probe
     from forearm.envs import Environment
     from forearm.evaluation.manifest import Episode
-    from forearm.world_model.model.jepa import JEPA
-    from forearm.world_model.runtime.latent_dynamics import LatentState
 
 Array = NDArray[np.float64]
-
-
-class LatentEyes:
-    """A latent imagination and the encoder it looks through."""
-
-    def __init__(self, planning_model: "LatentPlanningModel", model: "JEPA") -> None:
-        self._planning_model, self._model = planning_model, model
-        self.frameskip = model.config.frameskip
-        self.fingerprint = planning_model.fingerprint
-
-    @torch.inference_mode()
-    def encode(self, frames: NDArray[np.uint8]) -> torch.Tensor:
-        """Latents (N, D) of frames (N, R, R, 3)."""
-        return self._model.encode(np.ascontiguousarray(frames))
-
-    def begin(self, goals: list[NDArray[np.uint8]]) -> None:
-        """See `forearm.agent.agent.Imagination`."""
-        self._planning_model.begin(goals)
-
-    def observe(self, episode: int, observation: Observation, action: Array | None) -> None:
-        """See `forearm.agent.agent.Imagination`."""
-        self._planning_model.observe(episode, observation, action)
-
-    def problem(self, episodes: list[int]) -> "tuple[Any, Any, LatentState]":
-        """See `forearm.agent.agent.Imagination`."""
-        return self._planning_model.problem(episodes)
-
-    def toward(self, goals: torch.Tensor, last_actions: list[Array]) -> Any:
-        """See `Eyes`."""
-        return self._planning_model.toward(goals, last_actions)
-
-    def proposals(self, episodes: list[int]) -> tuple[Any, ...]:
-        """See `forearm.agent.agent.Imagination`."""
-        return self._planning_model.proposals(episodes)
 
 
 @dataclass
@@ -95,11 +57,10 @@ class Subject:
 
     def run(
         self, cell: Cell, episode: "Episode", seed: int, probe: "Probe | None", keep: bool = False
-    ) -> tuple[Outcome, CellImagination]:
-        """One episode in one cell; with `keep`, the imagination holds every plan's candidates."""
-        planning_model = CellImagination(cell, self.env, self.eyes, probe, self.solved, self.geometry(episode), keep)
-        low, high = self.env.action_space.low, self.env.action_space.high
-        agent = Agent(self.planner, planning_model, low, high, self.env.control_period, self.replan_every)
+    ) -> tuple[Outcome, CellModel]:
+        """One episode in one cell; with `keep`, the planning model holds every plan's candidates."""
+        planning_model = CellModel(cell, self.env, self.eyes, probe, self.solved, self.geometry(episode), keep)
+        agent = Agent(self.planner, planning_model, self.replan_every)
         [outcome] = run_episodes(agent, [self.env], [episode], seed, self.max_steps, None, self.rules)
         return outcome, planning_model
 

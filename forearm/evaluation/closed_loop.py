@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forearm.agent.agent import Act, Observation
+from forearm.agent.agent import Acting, Observation
 from forearm.common.seeds import planning_seed
 from forearm.errors import ForearmError
 from forearm.evaluation.manifest import Episode
@@ -14,18 +14,6 @@ from forearm.evaluation.protocol import Judge, Rules, begin
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
-
-
-class Acting(Protocol):
-    """What can be run: `forearm.agent.agent.Agent`, `forearm.agent.scripted.ExpertAgent`, or a policy of your own."""
-
-    def reset(self, goals: Sequence[np.ndarray], seeds: Sequence[int]) -> None:
-        """Begin episodes with goal frames (H, W, 3) uint8 and one seed each."""
-        ...
-
-    def act(self, observations: Sequence[Observation | None]) -> list[Act | None]:
-        """The next action of each episode; None for one that has ended."""
-        ...
 
 
 @dataclass

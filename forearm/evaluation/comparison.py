@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from forearm.agent.guided import is_guided, suited
+from forearm.agent.guided import is_guided
+from forearm.agent.setup import LEARNED, NONE, ORACLE, PlanningSetup
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
 from forearm.common.progress import Progress
 from forearm.common.version import VERSION
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import Outcome
-from forearm.evaluation.contenders import LEARNED, NONE, ORACLE, PRIOR, Contender, check_row, fitted, imitating, pace_of
+from forearm.evaluation.contenders import Contender, label_of
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256, solved_at_start
 from forearm.evaluation.protocol import rules_of
@@ -50,45 +51,30 @@ class Comparison:
     command: str | None = None
 
 
-def rows_of(comparison: Comparison) -> list[Contender]:
-    """The rows, task by task: planners on the learned model, the same on the simulator, then the baselines.
+def contenders_of(comparison: Comparison) -> list[Contender]:
+    """The contenders, task by task: planners on the learned model, the same on the simulator, then the baselines.
 
-    Raises `ForearmError`, ValueError, `envs.MissingExtra` or a checkpoint's own error for anything that would stop a
-    row later.
+    Raises `ForearmError`, ValueError, `envs.MissingExtra` or a checkpoint's own error for anything that would stop one
+    later.
     """
-    rows = []
+    every = comparison.replan_every
+    setups = []
     for task in comparison.tasks:
         check_simulator(task["name"], "running episodes")
-        kinds = [LEARNED] * comparison.learned + [ORACLE] * comparison.oracle
-        for dynamics in kinds:
+        for dynamics in [LEARNED] * comparison.learned + [ORACLE] * comparison.oracle:
             for planner in comparison.planners:
                 if dynamics == ORACLE and comparison.learned and is_guided(planner):
-                    continue  # it has no other row
-                rows.append(_planned(comparison, suited(task, planner), planner, dynamics))
-        for name in comparison.baselines:
-            row = Contender(
-                task, {"name": name}, NONE, comparison.seed, use=comparison.use, protocol=comparison.protocol
-            )
-            rows.append(imitating(row, comparison.replan_every) if name == PRIOR else row)
-    if not rows:
+                    continue  # it has no other contender
+                setups.append(PlanningSetup.resolve(task, planner, dynamics=dynamics, replan_every=every))
+        setups += [PlanningSetup.baseline(task, name, every) for name in comparison.baselines]
+    if not setups:
         raise ForearmError("nothing to compare: choose a planner or a baseline")
     for task in comparison.tasks:
         rules_of(comparison.protocol, task)
-    for row in rows:
-        check_row(row)
-    return rows
-
-
-def _planned(comparison: Comparison, task: Mapping[str, Any], planner: Mapping[str, Any], dynamics: str) -> Contender:
-    """The row of a planner on a task that is suited to it."""
-    checkpoint = None
-    if dynamics == LEARNED:
-        from forearm.agent.latent import fingerprint_of
-
-        checkpoint = fingerprint_of(task)
-    every = comparison.replan_every or pace_of(task)["replan_every"]
-    found = fitted(planner, task)
-    return Contender(task, found, dynamics, comparison.seed, every, checkpoint, comparison.use, comparison.protocol)
+    contenders = [Contender(setup, comparison.seed, comparison.use, comparison.protocol) for setup in setups]
+    for contender in contenders:
+        contender.check()
+    return contenders
 
 
 def compare(comparison: Comparison, batch: int, workers: int, progress: Progress | None = None) -> dict[str, Any]:
@@ -99,55 +85,56 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
     `batch` nor `workers`.
     """
     tell = progress or (lambda what, done, of: None)
-    rows = rows_of(comparison)
+    contenders = contenders_of(comparison)
     out = comparison.out
     remove_leftovers(out)
     episodes = _manifests(comparison, workers, tell)
     everything = [episode for task in episodes.values() for episode in task]
     write_json(out / "manifest.json", manifest_document(comparison.seed, everything))
-    write_json(
-        out / "settings.json",
-        {"rows": [_settings(row) for row in rows], "protocol": dict(comparison.protocol)},
-    )
+    described = [{"key": contender.key} | contender.document for contender in contenders]
+    write_json(out / "settings.json", {"rows": described, "protocol": dict(comparison.protocol)})
 
-    wanted = {row.key: _episodes_of(row, episodes[row.task_name], comparison) for row in rows}
-    outcomes = {row.key: finished(out, row, wanted[row.key]) for row in rows}
+    wanted = {one.key: _episodes_of(one, episodes[one.task_name], comparison) for one in contenders}
+    outcomes = {one.key: finished(out, one, wanted[one.key]) for one in contenders}
     jobs: list[ChunkJob] = []
-    for row in rows:
-        films = comparison.films if row.dynamics != NONE else 0
-        lacking = [e for e in wanted[row.key] if not _is_done(out, row, e, films, outcomes[row.key])]
+    for contender in contenders:
+        films = comparison.films if contender.dynamics != NONE else 0
+        done = outcomes[contender.key]
+        lacking = [e for e in wanted[contender.key] if not _is_done(out, contender, e, films, done)]
         for start in range(0, len(lacking), batch):
-            jobs.append(ChunkJob(row, tuple(lacking[start : start + batch]), out, films))
-    for row in rows:
-        tell(row.label, _count(outcomes, wanted, row), len(wanted[row.key]))
-    for row, done in run_jobs(run_chunk, jobs, workers):
-        outcomes[row.key] |= {outcome.episode: outcome for outcome in done}
-        tell(row.label, _count(outcomes, wanted, row), len(wanted[row.key]))
+            jobs.append(ChunkJob(contender, tuple(lacking[start : start + batch]), out, films))
+    for contender in contenders:
+        tell(contender.label, _count(outcomes, wanted, contender), len(wanted[contender.key]))
+    for contender, ended in run_jobs(run_chunk, jobs, workers):
+        outcomes[contender.key] |= {outcome.episode: outcome for outcome in ended}
+        tell(contender.label, _count(outcomes, wanted, contender), len(wanted[contender.key]))
 
-    ordered = [[outcomes[row.key][e.episode] for e in wanted[row.key]] for row in rows]
-    document = results_document(comparison, rows, ordered, manifest_sha256(everything))
+    ordered = [[outcomes[one.key][e.episode] for e in wanted[one.key]] for one in contenders]
+    document = results_document(comparison, contenders, ordered, manifest_sha256(everything))
     document["solved_at_start"] = {task: solved_at_start(episodes[task]) for task in episodes}
     write_json(out / "results.json", document)
     shutil.rmtree(out / "partial", ignore_errors=True)
     return document
 
 
-def films_of(comparison: Comparison) -> list[Path]:
-    """Films that a finished comparison has written."""
-    rows = [row for row in rows_of(comparison) if row.dynamics != NONE]
-    paths = [film_path(comparison.out, row, episode) for row in rows for episode in range(comparison.films)]
+def films_of(comparison: Comparison, document: Mapping[str, Any]) -> list[Path]:
+    """Films that a finished comparison, whose results are `document`, has written."""
+    labels = [
+        label_of(row["task"], row["planner"], row["dynamics"]) for row in document["rows"] if row["dynamics"] != NONE
+    ]
+    paths = [film_path(comparison.out, label, episode) for label in labels for episode in range(comparison.films)]
     return [path for path in paths if path.exists()]
 
 
 def results_document(
-    comparison: Comparison, rows: Sequence[Contender], outcomes: Sequence[Sequence[Outcome]], sha256: str
+    comparison: Comparison, contenders: Sequence[Contender], outcomes: Sequence[Sequence[Outcome]], sha256: str
 ) -> dict[str, Any]:
     """The content of results.json."""
     confidence = float(comparison.protocol["confidence"])
     solved = {
-        (row.task_name, row.planner_name): [outcome.success for outcome in done]
-        for row, done in zip(rows, outcomes, strict=True)
-        if row.dynamics == LEARNED
+        (contender.task_name, contender.planner_name): [outcome.success for outcome in done]
+        for contender, done in zip(contenders, outcomes, strict=True)
+        if contender.dynamics == LEARNED
     }
     names = [str(planner["name"]) for planner in comparison.planners]
     tested = [
@@ -157,7 +144,7 @@ def results_document(
         if solved
     ]
     return provenance(comparison, sha256) | {
-        "rows": [_row_document(row, done, confidence) for row, done in zip(rows, outcomes, strict=True)],
+        "rows": [_results_of(one, done, confidence) for one, done in zip(contenders, outcomes, strict=True)],
         "pairs": [asdict(pair) for pair in compare_pairs(tested, float(comparison.protocol["alpha"]))],
     }
 
@@ -219,38 +206,34 @@ def _manifests(comparison: Comparison, workers: int, tell: Progress) -> dict[str
     return {task: sorted(episodes, key=lambda e: e.episode) for task, episodes in found.items()}
 
 
-def _episodes_of(row: Contender, episodes: Sequence[Episode], comparison: Comparison) -> Sequence[Episode]:
-    return episodes[: comparison.oracle_episodes] if row.dynamics == ORACLE else episodes
+def _episodes_of(contender: Contender, episodes: Sequence[Episode], comparison: Comparison) -> Sequence[Episode]:
+    return episodes[: comparison.oracle_episodes] if contender.dynamics == ORACLE else episodes
 
 
-def _is_done(out: Path, row: Contender, episode: Episode, films: int, outcomes: Mapping[int, Outcome]) -> bool:
-    filmed = episode.episode >= films or film_path(out, row, episode.episode).exists()
+def _is_done(out: Path, contender: Contender, episode: Episode, films: int, outcomes: Mapping[int, Outcome]) -> bool:
+    filmed = episode.episode >= films or film_path(out, contender.label, episode.episode).exists()
     return episode.episode in outcomes and filmed
 
 
 def _count(
-    outcomes: Mapping[str, Mapping[int, Outcome]], wanted: Mapping[str, Sequence[Episode]], row: Contender
+    outcomes: Mapping[str, Mapping[int, Outcome]], wanted: Mapping[str, Sequence[Episode]], contender: Contender
 ) -> int:
-    return sum(episode.episode in outcomes[row.key] for episode in wanted[row.key])
+    return sum(episode.episode in outcomes[contender.key] for episode in wanted[contender.key])
 
 
-def _settings(row: Contender) -> dict[str, Any]:
-    return {"key": row.key} | asdict(row)
-
-
-def _row_document(row: Contender, outcomes: Sequence[Outcome], confidence: float) -> dict[str, Any]:
+def _results_of(contender: Contender, outcomes: Sequence[Outcome], confidence: float) -> dict[str, Any]:
     from forearm.planner.plan_json import or_none
 
     successes = sum(outcome.success for outcome in outcomes)
-    times = [ms for outcome in outcomes for ms in outcome.plan_ms] if row.dynamics != NONE else []
+    times = [ms for outcome in outcomes for ms in outcome.plan_ms] if contender.dynamics != NONE else []
     evaluations = [count for outcome in outcomes for count in outcome.model_evals]
     # An episode whose simulation diverged ended nowhere: as far as can be.
     distances = np.nan_to_num([o.final_distance_m for o in outcomes], nan=np.inf, posinf=np.inf)
     return {
-        "task": row.task_name,
-        "planner": row.planner_name,
-        "dynamics": row.dynamics,
-        "checkpoint": row.checkpoint,
+        "task": contender.task_name,
+        "planner": contender.planner_name,
+        "dynamics": contender.dynamics,
+        "checkpoint": contender.setup.fingerprint,
         "episodes": len(outcomes),
         "successes": successes,
         "success": successes / len(outcomes),

@@ -1,7 +1,7 @@
 """Evaluation protocols: which pairs of start and goal, how many steps, and what counts as solved.
 
-A protocol is a config in configs/protocol. The same rules give every row its episodes, and are named after whoever
-published them, so that a figure can stand beside theirs.
+A protocol is a config in configs/protocol. The same rules give every contender its episodes, and are named after
+whoever published them, so that a figure can stand beside theirs.
 """
 
 import math

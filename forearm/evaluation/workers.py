@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from forearm.agent.agent import Acting
+from forearm.agent.setup import LEARNED
 from forearm.common.files import write_json
 from forearm.common.parallel import import_modules, one_thread
-from forearm.evaluation.closed_loop import Acting, Outcome, Recording, run_episodes
-from forearm.evaluation.contenders import LEARNED, Contender, KeyedContender, build_agent
+from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
+from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import Episode, make_episode
 from forearm.evaluation.protocol import rules_of
@@ -31,9 +33,9 @@ class ManifestJob:
 
 @dataclass(frozen=True)
 class ChunkJob:
-    """Episodes of one row that are run together. Those whose number is below `films` are filmed."""
+    """Episodes of one contender that are run together. Those whose number is below `films` are filmed."""
 
-    row: Contender
+    contender: Contender
     episodes: tuple[Episode, ...]
     out: Path
     films: int
@@ -48,51 +50,48 @@ def make_manifest(job: ManifestJob) -> list[Episode]:
 
 def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
     """Run the episodes of `job`, write their films, and then, last, their outcomes."""
-    import_modules(job.row.use)
+    contender = job.contender
+    import_modules(contender.use)
     with one_thread():
-        task = job.row.task
-        agent, envs = _agent(KeyedContender(job.row), len(job.episodes))
+        task = contender.task
+        agent, envs = _agent(contender, len(job.episodes))
         nothing = np.zeros((0,), np.uint8)
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
-        rules = rules_of(job.row.protocol, task)
-        blind = job.row.dynamics != LEARNED
-        outcomes = run_episodes(agent, envs, job.episodes, job.row.seed, task["max_steps"], recordings, rules, blind)
+        rules = rules_of(contender.protocol, task)
+        blind = contender.dynamics != LEARNED
+        outcomes = run_episodes(agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind)
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.evaluation.film import write_film
 
-            write_film(
-                film_path(job.out, job.row, outcome.episode),
-                recordings[outcome.episode],
-                job.row.label,
-                outcome,
-            )
+            path = film_path(job.out, contender.label, outcome.episode)
+            write_film(path, recordings[outcome.episode], contender.label, outcome)
     from forearm.planner.plan_json import or_none
 
     # A simulation that diverged is nowhere, and JSON has no number for that.
     kept = [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes]
     write_json(partial_path(job), kept)
-    return job.row, outcomes
+    return contender, outcomes
 
 
 def partial_path(job: ChunkJob) -> Path:
     """Where the outcomes of a chunk are kept."""
     first, last = job.episodes[0].episode, job.episodes[-1].episode
-    return job.out / "partial" / job.row.key / f"{first:05d}-{last:05d}.json"
+    return job.out / "partial" / job.contender.key / f"{first:05d}-{last:05d}.json"
 
 
-def film_path(out: Path, row: Contender, episode: int) -> Path:
-    """Where the film of an episode is put."""
-    return out / "films" / f"{row.label.replace('/', '-')}-{episode:03d}.mp4"
+def film_path(out: Path, label: str, episode: int) -> Path:
+    """Where the film of an episode of the contender `label` is put."""
+    return out / "films" / f"{label.replace('/', '-')}-{episode:03d}.mp4"
 
 
-def finished(out: Path, row: Contender, episodes: Sequence[Episode]) -> dict[int, Outcome]:
-    """Outcomes by episode number that an earlier call left for this row; what cannot be read is run again."""
+def finished(out: Path, contender: Contender, episodes: Sequence[Episode]) -> dict[int, Outcome]:
+    """Outcomes by episode number that an earlier call left for this contender; what cannot be read is run again."""
     from forearm.planner.plan_json import or_infinite
 
     seeds = {episode.episode: episode.seed for episode in episodes}
     found: dict[int, Outcome] = {}
-    for path in sorted((out / "partial" / row.key).glob("*.json")):
+    for path in sorted((out / "partial" / contender.key).glob("*.json")):
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))
             far = [or_infinite(entry["final_distance_m"]) for entry in entries]
@@ -104,8 +103,8 @@ def finished(out: Path, row: Contender, episodes: Sequence[Episode]) -> dict[int
 
 
 @cache
-def _agent(keyed: KeyedContender, size: int) -> tuple[Acting, list[Any]]:
+def _agent(contender: Contender, size: int) -> tuple[Acting, list[Any]]:
     # Loading a checkpoint and building environments takes longer than an episode, so a process keeps them.
-    task = keyed.row.task
+    task = contender.task
     envs = [environment(task["name"], task["camera"], task["resolution"], b) for b in range(size)]
-    return build_agent(keyed.row, envs), envs
+    return contender.setup.agent(envs), envs

@@ -23,8 +23,8 @@ from forearm.common.seeds import collection_reset_seed, collection_rng
 from forearm.evaluation.env_pool import environment
 
 if TYPE_CHECKING:
+    from forearm.agent.setup import PlanningSetup
     from forearm.envs import Environment
-    from forearm.evaluation.contenders import Contender
     from forearm.world_model.data.episode import Episode
     from forearm.world_model.data.writer import DatasetWriter
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class Collection:
     """What is to be collected; the same settings give the same data set, however many processes film it.
 
-    `practice`: share of the episodes that `agent`, a row of a comparison, begins.
+    `practice`: share of the episodes that `agent` begins.
     """
 
     task: str
@@ -47,7 +47,7 @@ class Collection:
     shard_episodes: int = 25
     use: tuple[str, ...] = ()
     practice: float = 0.0
-    agent: "Contender | None" = None
+    agent: "PlanningSetup | None" = None
 
     def practises(self, episode: int) -> bool:
         """Whether the agent begins this episode: they are spread evenly."""
@@ -59,7 +59,7 @@ class Collection:
 
 
 @dataclass(frozen=True)
-class Filmed:
+class CollectionProgress:
     """How far a collection is: shards, episodes and frames on disk, and frames filmed by this call."""
 
     shards_done: int
@@ -68,7 +68,7 @@ class Filmed:
     frames_now: int
 
 
-def collect(collection: Collection, workers: int) -> Iterator[Filmed]:
+def collect(collection: Collection, workers: int) -> Iterator[CollectionProgress]:
     """Film what is missing of `collection`; yields at the start and after every shard, and finalises at the
     end.
 
@@ -79,10 +79,10 @@ def collect(collection: Collection, workers: int) -> Iterator[Filmed]:
     missing = writer.missing_shards()
     lost = sum(len(writer.shard_range(shard)) for shard in missing)
     done, episodes, frames = writer.shards - len(missing), collection.episodes - lost, 0
-    yield Filmed(done, writer.shards, episodes, frames)
+    yield CollectionProgress(done, writer.shards, episodes, frames)
     for shard, filmed in run_jobs(film_shard, [(collection, shard) for shard in missing], workers):
         done, episodes, frames = done + 1, episodes + len(writer.shard_range(shard)), frames + filmed
-        yield Filmed(done, writer.shards, episodes, frames)
+        yield CollectionProgress(done, writer.shards, episodes, frames)
     writer.finalise()
 
 
@@ -134,7 +134,7 @@ def film_shard(job: tuple[Collection, int]) -> tuple[int, int]:
 
 
 def film_episode(
-    env: "Environment", seed: int, episode: int, steps: int, agent: "Contender | None" = None
+    env: "Environment", seed: int, episode: int, steps: int, agent: "PlanningSetup | None" = None
 ) -> "Episode":
     """Film one episode of the task's exploratory policy, `steps` control steps long, success or not.
 
@@ -147,10 +147,8 @@ def film_episode(
     rng = collection_rng(seed, episode)
     acting, takeover = None, 0
     if agent is not None:
-        from forearm.evaluation.contenders import build_agent
-
         takeover = int(rng.integers(steps // 8, max(steps * 7 // 8, steps // 8 + 1)))
-        acting = build_agent(agent, [env])
+        acting = agent.agent([env])
         acting.reset([info["goal"]], [int(rng.integers(2**31))])
     policy = None
     seen, positions, actions = [observation], [_positions(env)], []
@@ -179,7 +177,11 @@ def _practice_of(collection: Collection) -> dict[str, object]:
     if not collection.practice or collection.agent is None:
         return {}
     agent = collection.agent
-    chosen = {"planner": dict(agent.planner), "replan_every": agent.replan_every, "checkpoint": agent.checkpoint}
+    chosen = {
+        "planner": dict(agent.planner_config),
+        "replan_every": agent.replan_every,
+        "checkpoint": agent.fingerprint,
+    }
     chosen |= {key: agent.task.get(key) for key in ("objective", "proposals", "prior_spread", "prior_gain")}
     return {"practice": collection.practice, "agent": chosen}
 

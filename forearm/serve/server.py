@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import http
 import logging
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 
 from forearm.common.version import VERSION
-from forearm.evaluation.contenders import fitted
 from forearm.serve.config import ServeConfig
 from forearm.serve.connection import Connection
 from forearm.serve.goals import Goals
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Response
 
     from forearm.agent.camera_check import Views
-    from forearm.agent.loaded_model import LoadedModel
+    from forearm.agent.setup import PlanningSetup
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +32,7 @@ class Server:
     """Plans for whoever connects, one `Session` each.
 
     Args:
-        loaded: the world model.
-        planner: the config of the search.
+        setup: what plans.
         config: where and how to listen.
         goals: goal frames that can be asked for by name.
         views: what goals should look like; None: any goal of the right size is taken.
@@ -43,17 +40,17 @@ class Server:
 
     def __init__(
         self,
-        loaded: "LoadedModel",
-        planner: Mapping[str, Any],
+        setup: "PlanningSetup",
         config: ServeConfig,
         goals: Goals,
         views: "Views | None" = None,
     ) -> None:
-        self.loaded, self.planner, self.config, self.goals = loaded, fitted(planner, loaded.task), config, goals
-        self.views = views
+        self.setup, self.config, self.goals, self.views = setup, config, goals, views
         self.metrics = Metrics()
         self.port = config.port
-        model = loaded.model.config
+        model = setup.model.config
+        self._horizon = int(setup.planner_config["horizon"])
+        self._execute = min(config.execute, self._horizon)
         self._shape = Shape(int(model.resolution), int(model.action_dim), int(model.proprio_dim))
         self._listener: Listener | None = None
         self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="forearm-plan")
@@ -70,28 +67,26 @@ class Server:
     @property
     def metadata(self) -> dict[str, Any]:
         """The first message that a client gets."""
-        from forearm.agent.latent import action_bounds, fingerprint
-
-        document, horizon = self.loaded.document, int(self.planner["horizon"])
-        low, high = action_bounds(document, self._shape.action_dim)
+        setup, model = self.setup, self.setup.model.config
+        assert setup.actions is not None
         return {
             "server": "forearm",
             "version": VERSION,
             "protocol": PROTOCOL,
-            "task": str(self.loaded.task["name"]),
-            "checkpoint": fingerprint(document),
-            "planner": str(self.planner["name"]),
-            "horizon": horizon,
-            "execute": min(self.config.execute, horizon),
-            "control_period": float(document["control_period"]),
+            "task": str(setup.task["name"]),
+            "checkpoint": setup.checkpoint.fingerprint,
+            "planner": setup.planner_name,
+            "horizon": self._horizon,
+            "execute": self._execute,
+            "control_period": setup.actions.period,
             "action_dim": self._shape.action_dim,
-            "action_names": list(document.get("action_names") or []),
-            "action_low": low.tolist(),
-            "action_high": high.tolist(),
+            "action_names": list(setup.document.get("action_names") or []),
+            "action_low": setup.actions.low.tolist(),
+            "action_high": setup.actions.high.tolist(),
             "resolution": self._shape.resolution,
             "proprio_dim": self._shape.proprio_dim,
-            "ahead_steps": int(self.loaded.model.config.frameskip),
-            "past_steps": (self.loaded.model.config.history - 1) * self.loaded.model.config.frameskip,
+            "ahead_steps": int(model.frameskip),
+            "past_steps": (model.history - 1) * model.frameskip,
             "goals": self.goals.names,
             "max_message_bytes": self.config.max_message_bytes,
         }
@@ -145,8 +140,7 @@ class Server:
         self.metrics.clients.inc()
         connection = None
         try:
-            execute = min(self.config.execute, int(self.planner["horizon"]))
-            session = Session(self.loaded, self.planner, self.goals, execute, self.config.seed, self.views)
+            session = Session(self.setup, self.goals, self._execute, self.config.seed, self.views)
             connection = Connection(socket, session, self._shape, self.config, self._executor, self.metrics)
             task = asyncio.current_task()
             assert task is not None

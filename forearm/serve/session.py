@@ -1,7 +1,6 @@
 """One client's side of the server: its goal, what it has shown, and the plan from which its next search starts."""
 
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,15 +12,14 @@ from forearm.serve.request import PROTOCOL, Request, RequestError
 
 if TYPE_CHECKING:
     from forearm.agent.camera_check import Views
-    from forearm.agent.loaded_model import LoadedModel
+    from forearm.agent.setup import PlanningSetup
 
 
 class Session:
     """Answers the requests of one client, one after the other; from one thread at a time.
 
     Args:
-        loaded: the world model, shared by all sessions.
-        planner: its config.
+        setup: what plans, shared by all sessions.
         goals: by name.
         execute: commands of a chunk that a client is taken to have carried out by its next request, unless it says.
         seed: of the search's random numbers.
@@ -30,14 +28,13 @@ class Session:
 
     def __init__(
         self,
-        loaded: "LoadedModel",
-        planner: Mapping[str, Any],
+        setup: "PlanningSetup",
         goals: Goals,
         execute: int,
         seed: int = 0,
         views: "Views | None" = None,
     ) -> None:
-        self.source = LocalPlanSource(loaded, planner, seed, views)
+        self.source = LocalPlanSource(setup, seed, views)
         self.goals, self.execute = goals, execute
         self._goal: np.ndarray | None = None
         self._time = 0.0
@@ -110,7 +107,7 @@ class Session:
             if not first and elapsed == 0:
                 raise RequestError("elapsed_steps must be at least 1 where no time is given")
             self._time += elapsed * period
-        dims = self.source.loaded_model.model.config.action_dim
+        dims = self.source.setup.model.config.action_dim
         past = request.past
         if past is None:
             past = np.zeros((0, dims)) if self._actions is None else self._actions[:elapsed]

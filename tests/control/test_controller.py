@@ -390,8 +390,8 @@ def test_a_goal_of_another_camera_upside_down_or_of_another_size_is_refused_with
 
 def test_a_checkpoint_may_be_named_beside_its_task() -> None:
     with forearm.Controller.load("push", checkpoint="push", mode="inline", clock=lambda: 0.0) as control:
-        loaded = control.source.loaded_model  # type: ignore[attr-defined]
-        assert (loaded.task["name"], loaded.task["checkpoint"]) == ("push", "push")
+        setup = control.source.setup  # type: ignore[attr-defined]
+        assert (setup.task["name"], setup.task["checkpoint"]) == ("push", "push")
     with pytest.raises(ForearmError, match="was made for task push, not reach"):
         forearm.Controller.load("reach", checkpoint="push")
 

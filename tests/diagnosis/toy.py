@@ -1,5 +1,6 @@
 """A point in the plane that must be moved to a goal, with world models whose one fault is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,8 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from forearm.planner import LatentDistance
+from forearm.agent.action_spec import ActionSpec
+from forearm.planner import LatentDistance, Problem
 from forearm.world_model.runtime.latent_dynamics import LatentState
 
 STEP, NEAR = 0.1, 0.12
@@ -156,16 +158,14 @@ class PlaneEyes:
     def observe(self, episode: int, observation: dict[str, Any], action: Any) -> None:
         self.now[episode] = seen(observation["pixels"][None])[0]
 
-    def problem(self, episodes: list[int]) -> tuple[Any, Any, LatentState]:
+    def problem(self, episodes: Sequence[int]) -> Problem:
         points = torch.stack([self.now[b] for b in episodes])
         state = LatentState(points[:, None], torch.zeros(len(episodes), 0, 2))
-        return self, self.toward(self.goals[episodes], []), state
+        actions = ActionSpec(PlaneEnv.action_space.low, PlaneEnv.action_space.high, PlaneEnv.control_period)
+        return actions.problem(self, self.toward(self.goals[list(episodes)], []), state, len(episodes))
 
     def toward(self, goals: torch.Tensor, last_actions: list[np.ndarray]) -> LatentDistance:
         return LatentDistance(goals, "exp", 0.8)
-
-    def proposals(self, episodes: list[int]) -> tuple[Any, ...]:
-        return ()
 
     def rollout(self, state: LatentState, actions: torch.Tensor) -> torch.Tensor:
         moves = torch.zeros_like(actions) if self.inert else STEP * actions.clamp(-1, 1).cumsum(2)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import Agent
 from forearm.planner import make_planner
 
@@ -39,13 +40,13 @@ class Point:
             def rollout(self, state: Any, actions: Any) -> Any:
                 return state[:, None, None] + actions.cumsum(2)
 
-        return Dynamics(), Cost(), state
+        return ActionSpec(np.full(2, -1.0), np.full(2, 1.0), PERIOD).problem(Dynamics(), Cost(), state, len(episodes))
 
 
 def agent(replan_every: int = 1, **settings: Any) -> tuple[Agent, Point]:
     point = Point()
     planner = make_planner("cem", horizon=4, samples=32, elites=4, iterations=3, **settings)
-    return Agent(planner, point, np.full(2, -1.0), np.full(2, 1.0), PERIOD, replan_every), point
+    return Agent(planner, point, replan_every), point
 
 
 def run(acting: Agent, starts: Any, goals: Any, steps: int, seeds: Any) -> np.ndarray:

@@ -1,15 +1,16 @@
 """What the shipped models and their heads plan does not depend, to the bit, on the episodes planned together."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from forearm.agent.guided import suited
-from forearm.agent.latent import LatentPlanningModel, imagination_for
-from forearm.agent.loaded_model import planner_config, task_config
-from forearm.planner import Plan, Problem, make_planner
+from forearm.agent.guided import guided_task
+from forearm.agent.latent import LatentPlanningModel
+from forearm.agent.setup import PlanningSetup, planner_config, task_config
+from forearm.planner import Plan, make_planner
 from forearm.world_model.runtime.latent_dynamics import LatentState
 
 EPISODES = 7
@@ -24,9 +25,9 @@ SEARCHES: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module", params=["push", "reach"])
 def planning_model(request: pytest.FixtureRequest) -> LatentPlanningModel:
     """With every cost and proposal that there is, after a look at noise."""
-    task = suited(task_config(request.param), planner_config("guided"))
+    task = guided_task(task_config(request.param), planner_config("guided"))
     task["objective"] = {**task["objective"], "terminal": 0.5, "unlikely": 0.3, "action": 0.1, "smoothness": 0.1}
-    found = imagination_for(task | {"proposals": ["previous", "prior"]})
+    found = PlanningSetup.resolve(task | {"proposals": ["previous", "prior"]}, "cem").latent_model()
     rng = np.random.default_rng(0)
     side, readings = found._model.config.resolution, found._model.config.proprio_dim
     frames = rng.integers(0, 256, (2, EPISODES, side, side, 3), np.uint8)
@@ -37,12 +38,8 @@ def planning_model(request: pytest.FixtureRequest) -> LatentPlanningModel:
 
 
 def plans(planning_model: LatentPlanningModel, name: str, rows: list[int]) -> list[Plan]:
-    dynamics, objective, state = planning_model.problem(rows)
-    state = LatentState(state.states.clone(), state.actions.clone())
-    dims = planning_model._model.config.action_dim
-    task = Problem(
-        dynamics, objective, state, -torch.ones(dims), torch.ones(dims), len(rows), 0.1, planning_model.proposals(rows)
-    )
+    task = planning_model.problem(rows)
+    task = replace(task, state=LatentState(task.state.states.clone(), task.state.actions.clone()))
     horizon = 2 * planning_model._model.config.frameskip
     planner = make_planner(name, horizon=horizon, iterations=2, **SEARCHES[name])
     return planner.plan(task, [torch.Generator().manual_seed(b) for b in rows])

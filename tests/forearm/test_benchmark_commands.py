@@ -12,7 +12,7 @@ from PIL import Image
 
 import forearm
 from forearm import envs
-from forearm.agent.loaded_model import task_config
+from forearm.agent.setup import task_config
 from forearm.cli.main import main
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from forearm.agent.setup import ORACLE, PlanningSetup
 from forearm.evaluation import code_hash
-from forearm.evaluation.contenders import NONE, Contender
+from forearm.evaluation.contenders import Contender
 
 FOLDERS = (*code_hash.ROOMS, "cli", "diagnosis")
 
@@ -31,9 +32,9 @@ def moved(house: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def key() -> str:
-    """Under which the outcomes of a row are kept."""
+    """Under which the outcomes of a contender are kept."""
     code_hash.code_sha256.cache_clear()
-    return Contender({"name": "reach"}, {"name": "hold"}, NONE, 0).key
+    return Contender(PlanningSetup.resolve("reach", "cem", dynamics=ORACLE), 0).key
 
 
 def change(path: Path, old: str, new: str) -> None:

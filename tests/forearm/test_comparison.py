@@ -106,7 +106,7 @@ def test_a_stopped_run_goes_on_where_it_stopped(
                 if function is engine.run_chunk:
                     if len(ran) == limit:
                         raise KeyboardInterrupt
-                    ran.append((job.row.label, job.episodes[0].episode))
+                    ran.append((job.contender.label, job.episodes[0].episode))
                 yield function(job)
 
         return run

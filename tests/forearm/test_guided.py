@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import forearm
-from forearm.agent.guided import USUAL, suited
+from forearm.agent.guided import USUAL
+from forearm.agent.setup import PlanningSetup
 from forearm.errors import ForearmError
-from forearm.evaluation.comparison import Comparison, compare, rows_of
-from forearm.evaluation.contenders import build_planner, fitted
+from forearm.evaluation.comparison import Comparison, compare, contenders_of
 from forearm.settings import compose as settings
 
 WORDS = [
@@ -32,14 +32,14 @@ def comparison(out: Path, *words: str, **changes: Any) -> Comparison:
 
 def test_other_planners_take_a_task_as_it_is() -> None:
     chosen = settings.load("plan", ["task=pick_place", "planner=cem"])
-    assert suited(chosen.one("task"), chosen.one("planner")) == chosen.one("task")
+    assert PlanningSetup.resolve(chosen.one("task"), chosen.one("planner")).task == chosen.one("task")
 
 
 def test_it_is_what_its_words_say(tmp_path: Path) -> None:
-    [short], [long] = rows_of(comparison(tmp_path, "planner=guided")), rows_of(comparison(tmp_path, *WORDS))
+    short, long = (contenders_of(comparison(tmp_path, *words))[0].setup for words in (["planner=guided"], WORDS))
     assert short.planner_name == "guided"
-    assert {**short.planner, "name": "mppi"} == dict(long.planner)
-    assert short.replan_every == long.replan_every and short.checkpoint == long.checkpoint
+    assert {**short.planner_config, "name": "mppi"} == dict(long.planner_config)
+    assert short.replan_every == long.replan_every and short.fingerprint == long.fingerprint
     same = ("objective", "proposals", "prior_spread", "prior_gain")
     assert [short.task[key] for key in same] == [long.task[key] for key in same]
 
@@ -56,28 +56,28 @@ def test_its_episodes_go_as_those_of_its_words(tmp_path: Path) -> None:
 def test_settings_of_ones_own_count() -> None:
     words = ["task=pick_place", "planner=guided", "task.guided.prior_gain=1.7", "planner.temperature=2"]
     chosen = settings.load("plan", words)
-    task = suited(chosen.one("task"), chosen.one("planner"))
-    assert task["prior_gain"] == 1.7
-    assert build_planner(fitted(chosen.one("planner"), task)).config.temperature == 2.0
+    setup = PlanningSetup.resolve(chosen.one("task"), chosen.one("planner"))
+    assert setup.task["prior_gain"] == 1.7
+    assert setup.planner().config.temperature == 2.0
 
 
 def test_a_task_that_says_nothing_gets_what_is_usual() -> None:
     chosen = settings.load("plan", ["task=reach", "planner=guided"])
     task = {key: value for key, value in chosen.one("task").items() if key != "guided"}
-    assert suited(task, chosen.one("planner"))["guided"] == USUAL
+    assert PlanningSetup.resolve(task, chosen.one("planner")).task["guided"] == USUAL
     with pytest.raises(ForearmError, match="no setting 'temprature'; did you mean 'temperature'"):
-        suited({**task, "guided": {"temprature": 1.0}}, chosen.one("planner"))
+        PlanningSetup.resolve({**task, "guided": {"temprature": 1.0}}, chosen.one("planner"))
 
 
 def test_it_has_no_oracle_and_needs_heads(tmp_path: Path) -> None:
-    rows = rows_of(comparison(tmp_path, "planner=[cem,guided]", oracle=True))
-    assert [(row.planner_name, row.dynamics) for row in rows] == [
+    contenders = contenders_of(comparison(tmp_path, "planner=[cem,guided]", oracle=True))
+    assert [(contender.planner_name, contender.dynamics) for contender in contenders] == [
         ("cem", "learned"), ("guided", "learned"), ("cem", "oracle"),
     ]  # fmt: skip
     with pytest.raises(ForearmError, match="guided has no oracle"):
-        rows_of(comparison(tmp_path, "planner=guided", oracle=True, learned=False))
+        contenders_of(comparison(tmp_path, "planner=guided", oracle=True, learned=False))
     with pytest.raises(ForearmError, match="needs heads of checkpoint 'pick_place'"):
-        rows_of(comparison(tmp_path, "planner=guided", "task.heads=nowhere.json"))
+        contenders_of(comparison(tmp_path, "planner=guided", "task.heads=nowhere.json"))
 
 
 @pytest.mark.parametrize("task", ["reach", "push", "pick_place"])

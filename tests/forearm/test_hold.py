@@ -7,7 +7,7 @@ import pytest
 
 from forearm import envs
 from forearm.agent.scripted import holding
-from forearm.evaluation.contenders import NONE, Contender, build_agent
+from forearm.agent.setup import PlanningSetup
 
 
 class Absolute:
@@ -40,7 +40,7 @@ def test_the_environments_own_way_is_asked_for_at_the_start_and_zero_is_what_oth
 
 def test_the_row_of_holding_still_asks_each_environment_at_each_start() -> None:
     rooms: list[Any] = [Absolute(0.1), Absolute(0.2)]
-    agent = build_agent(Contender({"name": "own/absolute"}, {"name": "hold"}, NONE, 0), rooms)
+    agent = PlanningSetup.baseline({"name": "own/absolute"}, "hold").agent(rooms)
     for shift in (0.0, 0.5):
         for room in rooms:
             room.place += shift

@@ -11,9 +11,9 @@ import torch
 import forearm
 from forearm import ForearmError, LoadedModel
 from forearm.agent.agent import Agent
-from forearm.agent.latent import fingerprint_of, heads_for, imagination_for
-from forearm.agent.loaded_model import task_config
+from forearm.agent.checkpoint import LoadedCheckpoint
 from forearm.agent.prior import LatentPrior
+from forearm.agent.setup import PlanningSetup, task_config
 from forearm.planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_planner, make_policy
 from forearm.planner.proposals import no_past
 from forearm.planner.sampling.action_space import ActionSpace
@@ -129,9 +129,17 @@ class Recorder:
         return make_planner("cem", horizon=4, samples=8, elites=2).plan(problem, generators)
 
 
+def planning_model_of(task):
+    return PlanningSetup.resolve(task, "cem").planning_model()
+
+
+def heads_for(task):
+    return LoadedCheckpoint.read(task).heads(task)
+
+
 def problem_of(task, episodes=2):
-    planning_model, planner = imagination_for(task), Recorder()
-    agent = Agent(planner, planning_model, np.full(4, -1.0), np.full(4, 1.0), 0.1)
+    planner = Recorder()
+    agent = Agent(planner, planning_model_of(task))
     rng = np.random.default_rng(0)
     goals, frames = rng.integers(0, 255, (2, episodes, 64, 64, 3), np.uint8)
     agent.reset(list(goals), list(range(episodes)))
@@ -199,7 +207,7 @@ def test_the_distance_may_be_that_of_slow_features_alone(checkpoints, with_heads
     mean = prior(faster.state.states[:, -1, :16], faster.proposals[0].goals)[0]
     assert torch.allclose(drawn[:, 0], (1.5 * mean).clamp(-1, 1), atol=1e-5)
     with pytest.raises(ValueError, match="prior_gain must be"):
-        imagination_for(task_with(checkpoints, prior_gain=-1.0, **settings))
+        planning_model_of(task_with(checkpoints, prior_gain=-1.0, **settings))
     with pytest.raises(ForearmError, match=r"prior with slow features, but that of .* has none: .* prior.slow=4"):
         heads_for(task_with(with_heads, {"features": True}))
     other = tmp_path / "push.heads.json"
@@ -216,7 +224,9 @@ def test_every_planner_that_needs_gradients_gets_them_through_the_heads(with_hea
 
 
 def test_a_comparison_knows_which_heads_it_used(with_heads):
-    plain, learned = (fingerprint_of(task_with(with_heads, proposals=p)) for p in (["previous"], ["prior"]))
+    plain, learned = (
+        PlanningSetup.resolve(task_with(with_heads, proposals=p), "cem").fingerprint for p in (["previous"], ["prior"])
+    )
     assert learned.startswith(f"{plain}+") and "+" not in plain
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from forearm.agent.latent import heads_for, load_for
-from forearm.agent.loaded_model import load, task_config
+from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.agent.loaded_model import load
+from forearm.agent.setup import task_config
 from forearm.cli.main import main
 from forearm.errors import ForearmError
 from forearm.recording import collect as engine
@@ -50,7 +51,7 @@ def test_training_makes_a_checkpoint_that_plans_for_its_task(data: Path, tmp_pat
     assert "copy last" in shown and "effective rank" in shown and "model.json" in shown
     document = json.loads((tmp_path / "run" / "model.json").read_text())
     assert document["task"] == "push" and document["control_period"] == pytest.approx(0.1)
-    model, _ = load_for({**task_config("push"), "checkpoint": str(tmp_path / "run")})
+    model = LoadedCheckpoint.read({**task_config("push"), "checkpoint": str(tmp_path / "run")}).model
     assert model.config.latent_dim == 8
 
 
@@ -120,7 +121,7 @@ def test_heads_are_trained_beside_their_checkpoint(data: Path, tmp_path: Path, c
     shown = capsys.readouterr().out
     assert "distance ordered" in shown and "model.heads.json" in shown
     task = {**task_config("push"), "checkpoint": str(run), "proposals": ["prior"]}
-    heads = heads_for(task)
+    heads = LoadedCheckpoint.read(task).heads(task)
     assert heads is not None and heads.document["task"] == "push" and heads.prior.config.width == 8
     assert (run / "model.safetensors").read_bytes() == before
     assert main([*train, f"out={tmp_path / 'other'}", "distance.kind=quasimetric"]) == 0
@@ -144,7 +145,7 @@ def test_an_encoder_from_video_alone_and_a_share_of_the_commands(
     document = json.loads((tmp_path / "one" / "model.json").read_text())
     assert document["train"]["share"] == 0.5 and document["dataset"]["learned_from"] == 5
     assert document["init"]["freeze_encoder"] is True
-    model, _ = load_for({**task_config("push"), "checkpoint": one})
+    model = LoadedCheckpoint.read({**task_config("push"), "checkpoint": one}).model
     assert model.config.action_dim == 4
     finish(start(*TORCHRUN, "forearm", *words(data, Path(two), *begin)))
     for row, expected in zip(rows(Path(two)), rows(Path(one)), strict=True):
@@ -183,7 +184,7 @@ def test_training_on_a_frozen_backbone(data: Path, tmp_path: Path, capsys: Any, 
     assert "the weights of backbone test_vit cannot be read" in missing and not run.exists()
     chosen.append(f"world_model.backbone.weights_file={weights}")
     assert main(words(data, run, *chosen)) == 0
-    model, _ = load_for({**task_config("push"), "checkpoint": str(run)})
+    model = LoadedCheckpoint.read({**task_config("push"), "checkpoint": str(run)}).model
     assert model.backbone is not None and model.backbone.shape[1:] == (4, 4)
     small = [f"{head}.{key}={value}" for head in ("prior", "distance") for key, value in (("width", 8), ("steps", 5))]
     assert main(["train-heads", "task=push", f"data={data}", f"task.checkpoint={run}", "validation=0.2", *small]) == 0

@@ -14,7 +14,8 @@ from PIL import Image
 pytest.importorskip("websockets")
 pytest.importorskip("msgpack")
 
-from forearm.agent.loaded_model import LoadedModel, planner_config, task_config
+from forearm.agent.loaded_model import LoadedModel
+from forearm.agent.setup import planner_config, task_config
 from forearm.serve.config import ServeConfig
 from forearm.serve.goals import Goals
 from forearm.serve.running import running
@@ -68,7 +69,7 @@ def serving(loaded: LoadedModel, goal_folder: Path) -> Iterator[Serving]:
 
         def start(search: dict[str, Any] | None = None, **settings: Any) -> Server:
             config = ServeConfig(**{"port": 0, **settings})
-            server = Server(loaded, search or planner(), config, Goals(goal_folder, loaded))
+            server = Server(loaded.setup(search or planner()), config, Goals(goal_folder, loaded))
             return stack.enter_context(running(server))
 
         yield start

@@ -78,7 +78,7 @@ def test_a_client_is_told_which_goals_there_are(loaded: LoadedModel, tmp_path: P
     with pytest.raises(RequestError, match="not known here: none; start the server with goals=FOLDER"):
         Goals(None, loaded)["up"]
     with (
-        running(Server(loaded, planner(), ServeConfig(port=0), Goals(tmp_path, loaded))) as server,
+        running(Server(loaded.setup(planner()), ServeConfig(port=0), Goals(tmp_path, loaded))) as server,
         Client(server.url) as client,
     ):
         assert client.metadata["goals"][0] == "goal00"

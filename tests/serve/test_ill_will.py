@@ -152,7 +152,7 @@ def test_a_request_that_is_refused_does_not_count_as_the_last_one(serving: Servi
 
 
 def test_a_plan_in_hand_is_answered_before_the_server_ends(loaded: Any) -> None:
-    with running(Server(loaded, planner(iterations=400), ServeConfig(port=0), Goals(None, loaded))) as server:
+    with running(Server(loaded.setup(planner(iterations=400)), ServeConfig(port=0), Goals(None, loaded))) as server:
         socket = connect(server.url, compression=None, **DIRECT).__enter__()
         socket.recv(timeout=20)
         socket.send(pack({"pixels": frame(), "goal": frame(1)}))

@@ -34,7 +34,7 @@ def stock(server: Server) -> Any:
 @pytest.mark.parametrize("connect", [lambda server: Client(server.url), stock])
 def test_a_remote_mind_plans_what_a_mind_here_plans(connect: Any, serving: Serving, loaded: Any) -> None:
     server = serving()
-    here, there = LocalPlanSource(loaded, planner()), RemotePlanSource(lambda: connect(server))
+    here, there = LocalPlanSource(loaded.setup(planner())), RemotePlanSource(lambda: connect(server))
     assert there.frame_shape == here.frame_shape
     assert (there.ahead_steps, there.past_steps) == (here.ahead_steps, here.past_steps)
     for source in (here, there):
@@ -50,7 +50,7 @@ def test_a_remote_mind_plans_what_a_mind_here_plans(connect: Any, serving: Servi
 
 def test_it_connects_again_and_tells_everything_anew(loaded: Any, goal_folder: Any) -> None:
     goals = Goals(goal_folder, loaded)
-    with running(Server(loaded, planner(), ServeConfig(port=0), goals)) as first:
+    with running(Server(loaded.setup(planner()), ServeConfig(port=0), goals)) as first:
         port = first.port
         source = RemotePlanSource(lambda: Client(f"ws://127.0.0.1:{port}"))
         source.begin("left")
@@ -60,7 +60,7 @@ def test_it_connects_again_and_tells_everything_anew(loaded: Any, goal_folder: A
     for _ in range(2):
         with pytest.raises(NoServer):
             source.plan(plan_request(1.1))
-    with running(Server(loaded, planner(), ServeConfig(port=port), goals)):
+    with running(Server(loaded.setup(planner()), ServeConfig(port=port), goals)):
         source.see(1.2, {"pixels": frame(2)})
         assert source.plan(plan_request(1.2)).actions.shape == (12, 4)
         source.close()
@@ -81,7 +81,7 @@ def test_a_server_that_dies_in_motion_leads_to_rest_and_a_new_one_to_motion(load
             now += 0.01
         return commands[-1].status
 
-    with running(Server(loaded, search, ServeConfig(port=0), goals)) as first:
+    with running(Server(loaded.setup(search), ServeConfig(port=0), goals)) as first:
         port = first.port
         source = RemotePlanSource(lambda: Client(f"ws://127.0.0.1:{port}"))
         control = Controller(source, robot, ToolActionAdapter("push"), mode="manual", clock=lambda: now)
@@ -89,7 +89,7 @@ def test_a_server_that_dies_in_motion_leads_to_rest_and_a_new_one_to_motion(load
         assert beats(60) is Status.MOVING
     assert beats(200) is Status.REFUSED
     assert not np.any(commands[-1].velocities) and "no forearm server" in commands[-1].reason
-    with running(Server(loaded, search, ServeConfig(port=port), goals)):
+    with running(Server(loaded.setup(search), ServeConfig(port=port), goals)):
         assert beats(60) is Status.MOVING
         source.close()
     velocities = np.array([command.velocities for command in commands])

@@ -3,11 +3,13 @@ import json
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import numpy as np
 import pytest
+import torch
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -17,6 +19,9 @@ from forearm.serve.client import DIRECT, Client, NoServer, ServerError
 from forearm.serve.config import ServeConfig, loopback
 from forearm.serve.server import Server
 from forearm.serve.wire import pack, unpack
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import save_checkpoint
 
 from .conftest import HORIZON, Serving, frame, planner
 
@@ -322,7 +327,7 @@ def test_a_server_that_ends_says_so_and_a_client_notices(loaded: Any, goal_folde
     from forearm.serve.goals import Goals
     from forearm.serve.running import running
 
-    with running(Server(loaded, planner(), ServeConfig(port=0), Goals(goal_folder, loaded))) as server:
+    with running(Server(loaded.setup(planner()), ServeConfig(port=0), Goals(goal_folder, loaded))) as server:
         client = Client(server.url)
         client.plan(frame(), "left")
     with pytest.raises(NoServer, match="lost"):
@@ -337,7 +342,7 @@ def test_an_address_that_is_taken_is_said(serving: Serving, loaded: Any, goal_fo
     from forearm.serve.running import running
 
     taken = serving().port
-    with pytest.raises(OSError), running(Server(loaded, planner(), ServeConfig(port=taken), Goals(None, loaded))):
+    with pytest.raises(OSError), running(Server(loaded.setup(planner()), ServeConfig(port=taken), Goals(None, loaded))):
         pass
 
 
@@ -370,7 +375,7 @@ def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes
         (side, "goal looks like camera 'side' of push, not like 'front'"),
         (np.zeros((96, 96, 3), np.uint8), r"goal is uint8 \(96, 96, 3\): expected uint8 \(64, 64, 3\)"),
     ]
-    server = Server(loaded, planner(), ServeConfig(port=0), Goals(None, loaded), views)
+    server = Server(loaded.setup(planner()), ServeConfig(port=0), Goals(None, loaded), views)
     with running(server), Client(server.url) as client:
         first = client.plan(start, goal, want_plan=True)
         for pixels, says in bad:
@@ -379,7 +384,7 @@ def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes
                     client.plan(start, pixels)
         # Neither its goal nor its warm start was lost to what was refused.
         second = client.plan(start, want_plan=True)
-    other = Server(loaded, planner(), ServeConfig(port=0), Goals(None, loaded), views)
+    other = Server(loaded.setup(planner()), ServeConfig(port=0), Goals(None, loaded), views)
     with running(other), Client(other.url) as client:
         client.plan(start, goal)
         undisturbed = client.plan(start, want_plan=True)
@@ -413,3 +418,29 @@ def test_a_horizon_that_the_model_cannot_step_is_told_before_anything_is_served(
     assert main(["serve", "task=push", *words]) == 2
     said = capsys.readouterr()
     assert "horizon=11 is no multiple of 2" in said.err and said.err.count("\n") == 1 and not said.out
+
+
+def test_clients_are_answered_by_the_model_that_the_server_was_started_with(tmp_path: Path) -> None:
+    from forearm.agent.loaded_model import load
+    from forearm.serve.goals import Goals
+    from forearm.serve.running import running
+
+    def trained(seed: int) -> Any:
+        torch.manual_seed(seed)
+        model = JEPA(ModelConfig(width=8, latent_dim=16, predictor_width=32)).eval()
+        for weights in model.predictor.parameters():
+            torch.nn.init.normal_(weights, std=0.1)
+        save_checkpoint(model, tmp_path / "model", {"task": "push", "camera": "a.front", "control_period": 0.1})
+        return load(tmp_path)
+
+    def answered(server: Server) -> Any:
+        with Client(server.url) as client:
+            return client.metadata["checkpoint"], client.plan(frame(0), frame(1)).actions.tolist()
+
+    setup = trained(0).setup(planner())
+    with running(Server(setup, ServeConfig(port=0), Goals(None, setup))) as server:
+        before = answered(server)
+        other = trained(1)
+        assert answered(server) == before
+    with running(Server(other.setup(planner()), ServeConfig(port=0), Goals(None, other))) as server:
+        assert answered(server)[0] != before[0]

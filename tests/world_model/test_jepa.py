@@ -126,6 +126,45 @@ def test_the_tracker_remembers_what_a_training_window_would_show(history, frames
     np.testing.assert_array_equal(state.actions[0].numpy(), np.array(past, np.float32).reshape(-1, 4))
 
 
+@settings(max_examples=20, deadline=None)
+@given(history=st.integers(1, 3), frameskip=st.integers(1, 3), steps=st.integers(0, 9))
+def test_frames_with_times_are_remembered_as_those_without(history, frameskip, steps):
+    model, period = model_of(history=history, frameskip=frameskip), 0.125  # which floats can say
+    seen, actions = frames(steps + 1), np.random.default_rng(1).uniform(-1, 1, (steps, 4)).astype(np.float32)
+    plain, timed = LatentTracker(model), LatentTracker(model, period)
+    plain.begin(seen[0])
+    timed.see(2.0, seen[0])
+    for t in range(steps):
+        plain.advance(actions[t], seen[t + 1])
+        timed.see(2.0 + (t + 1) * period, seen[t + 1])
+        timed.see(2.0, seen[0])  # not newer: ignored
+    expected, found = plain.state(), timed.state_at(2.0 + steps * period, actions, actions[:0])
+    assert torch.equal(found.states, expected.states) and torch.equal(found.actions, expected.actions)
+
+
+def test_a_state_with_a_time_lies_between_frames_and_goes_on_with_what_is_committed():
+    model = model_of(history=2, frameskip=2)
+    tracker, seen = LatentTracker(model, 0.1), frames(3)
+    with pytest.raises(RuntimeError, match="no episode has begun"):
+        tracker.state_at(0.0, np.zeros((0, 4)), np.zeros((0, 4)))
+    for time, pixels in zip((0.0, 0.3, 0.5), seen, strict=True):
+        tracker.see(time, pixels)
+    past, committed = np.full((5, 4), 0.5), np.full((2, 4), -0.5)
+    with torch.inference_mode():
+        latents = model.encode(seen)
+        between = torch.lerp(latents[0], latents[1], 2 / 3)
+    here = tracker.state_at(0.4, past, committed[:0])
+    assert torch.allclose(here.states[0, 0], between) and here.actions.eq(0.5).all() and here.actions.shape == (1, 2, 4)
+    assert torch.allclose(here.states[0, 1], torch.lerp(latents[1], latents[2], 0.5))
+    later = tracker.state_at(0.4, past, committed)
+    assert torch.equal(later.states[0, 0], here.states[0, 1]) and later.actions.eq(-0.5).all()
+    assert not torch.equal(later.states[0, 1], here.states[0, 1])
+    with pytest.raises(ValueError, match="1 committed commands: this model wants a multiple of 2"):
+        tracker.state_at(0.4, past, committed[:1])
+    tracker.forget()
+    assert tracker.newest is None
+
+
 def test_joint_readings_that_a_model_wants_must_be_given():
     tracker = LatentTracker(model_of(proprio_dim=2))
     with pytest.raises(ValueError, match="joint readings: got none, this model expects 2"):

@@ -6,7 +6,7 @@ has both forms of the same model and cost, with the same matrix products inside.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -242,20 +242,16 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0, p
     `prior`: whether its planners may begin with what the prior of the shipped heads proposes, twice as bold as it is,
     as suits the tuning problems best.
     """
-    from forearm.agent.latent import LatentPlanningModel
-    from forearm.agent.loaded_model import LoadedModel, task_config
+    from forearm.agent.setup import PlanningSetup, task_config
 
-    loaded = LoadedModel(task_config("push") | ({"proposals": ["prior"], "prior_gain": 2.0} if prior else {}))
+    task = task_config("push") | ({"proposals": ["prior"], "prior_gain": 2.0} if prior else {})
     env, info, observation = _push_episode(index, seed)
-    planning_model = loaded.planning_model()
-    assert isinstance(planning_model, LatentPlanningModel)
+    setup = PlanningSetup.resolve(task, "cem").in_env(env)
+    planning_model = setup.latent_model()
     planning_model.begin([info["goal"]])
     planning_model.observe(0, observation, None)
-    dynamics, objective, state = planning_model.problem([0])
-    low, high = torch.as_tensor(env.action_space.low), torch.as_tensor(env.action_space.high)  # type: ignore[attr-defined]
-    period, proposals = env.control_period, planning_model.proposals([0]) if prior else ()
-    problem = Problem(dynamics, objective, state, low, high, batch=1, control_period=period, proposals=proposals)
-    model, config = loaded.model, loaded.model.config
+    problem = planning_model.problem([0])
+    objective, state, model, config = problem.objective, problem.state, setup.model, setup.model.config
     span, size = config.history, model.state_dim
     block = config.frameskip * config.action_dim
 
@@ -272,15 +268,18 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0, p
         start = torch.cat((state.states[0].flatten(), past.flatten()))
     newest = slice((span - 1) * size, (span - 1) * size + config.latent_dim)
     # One latent step is `frameskip` control steps, and a searched command is held for just as long.
-    stepwise = repeat == config.frameskip and isinstance(objective, LatentDistance)
+    if repeat == config.frameskip and isinstance(objective, LatentDistance):
+        stage_cost = stage_cost_of(objective, variables, lambda x: x[:, newest])
+    else:
+        stage_cost = None
     return Case(
         differentiable=True,
         name=f"push-{index}",
         problem=problem,
         variables=variables,
         repeat=repeat,
-        step=step if stepwise else None,
-        stage_cost=stage_cost_of(objective, variables, lambda x: x[:, newest]) if stepwise else None,
+        step=None if stage_cost is None else step,
+        stage_cost=stage_cost,
         start=start,
     )
 
@@ -291,10 +290,7 @@ def push_oracle_case(index: int, variables: int = 10, repeat: int = 2, seed: int
     from forearm.envs import TrueDynamics
 
     env, _, _ = _push_episode(index, seed)
-    _, objective, state = OraclePlanningModel([env]).problem([0])
-    dynamics = TrueDynamics(env, threads=os.cpu_count() or 1)
-    low, high = torch.as_tensor(env.action_space.low), torch.as_tensor(env.action_space.high)  # type: ignore[attr-defined]
-    problem = Problem(dynamics, objective, state, low, high, batch=1, control_period=env.control_period)
+    problem = replace(OraclePlanningModel([env]).problem([0]), dynamics=TrueDynamics(env, threads=os.cpu_count() or 1))
     return Case(name=f"push-oracle-{index}", problem=problem, variables=variables, repeat=repeat)
 
 

@@ -48,8 +48,7 @@ def _plans(name: str, deadline_ms: float, count: int) -> tuple[np.ndarray, np.nd
     loaded = load("push")
     env: Any = environment("push", "front", 64)
     chosen = shipped_settings(name) | {"deadline_ms": deadline_ms, "iterations": ENDLESS}
-    space = env.action_space
-    agent = Agent(make_planner(name, **chosen), loaded.planning_model(), space.low, space.high, env.control_period)
+    agent = Agent(make_planner(name, **chosen), loaded.setup(name).in_env(env).planning_model())
     wall, iterations, longest = [], [], []
     observation: Any = None
     for index in range(-3, count):

@@ -14,10 +14,10 @@ def shipped_settings(name: str) -> dict[str, Any]:
     """What configs/planner says for push, or nothing where it says nothing."""
     if name not in configs.options("planner"):
         return {}
-    from forearm.agent.loaded_model import planner_config, task_config
-    from forearm.evaluation.contenders import fitted
+    from forearm.agent.setup import PlanningSetup
 
-    return {key: value for key, value in fitted(planner_config(name), task_config("push")).items() if key != "name"}
+    chosen = PlanningSetup.resolve("push", name).planner_config
+    return {key: value for key, value in chosen.items() if key != "name"}
 
 
 def at_budget(name: str, case: Case, samples: int, iterations: int, **overrides: Any) -> Planner[Any, Any]:

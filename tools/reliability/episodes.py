@@ -14,7 +14,7 @@ def episodes(count: int, task: str, seed: int = 2) -> dict[str, Any]:
     """The first `count` held-out episodes of a seed, each from rest, over at the first success or the task's limit."""
     from forearm.agent.loaded_model import load
 
-    robot, adapter, source = load_robot(), ToolActionAdapter(task), LocalPlanSource(load(task))
+    robot, adapter, source = load_robot(), ToolActionAdapter(task), LocalPlanSource(load(task).setup())
     arm = SimulatedArm(task, seed)
     solved, violations = 0, 0
     for _ in range(count):

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forearm.evaluation.contenders import NONE, PRIOR
+from forearm.agent.guided import PRIOR
+from forearm.agent.setup import NONE
 from forearm.evaluation.statistics import wilson
 from tools.render.figures import Measured
 from tools.results.cells import CELLS, HEADLINE, Cell

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.latent_dynamics import LatentState
 
@@ -14,28 +15,38 @@ from forearm.world_model.runtime.latent_dynamics import LatentState
 class LatentTracker:
     """Encodes each frame of one episode once, and keeps as many as the model's history needs.
 
-    Before the first frame the arm is taken to have been at rest there: the first frame repeated, with the model's
-    `action_rest`, mostly zero, which is also how training windows begin.
+    Frames come one a command (`begin`, `advance`), or at any rate with their times (`see`); the state is asked for
+    accordingly, by `state` or by `state_at`. Before the first frame the arm is taken to have been at rest there: the
+    first frame repeated, with the model's `action_rest`, mostly zero, which is also how training windows begin.
 
     Args:
         model: the world model.
+        period: s from one command to the next, for frames with times.
     """
 
-    def __init__(self, model: JEPA) -> None:
-        self._model = model
+    def __init__(self, model: JEPA, period: float = 1.0) -> None:
+        self._model, self._period = model, period
         self._span = (model.config.history - 1) * model.config.frameskip
-        self._states: deque[Tensor] = deque(maxlen=self._span + 1)
+        self._seen: deque[tuple[float, Tensor]] = deque()
         self._actions: deque[Tensor] = deque(maxlen=max(self._span, 1))
 
-    @torch.inference_mode()
+    @property
+    def newest(self) -> Tensor | None:
+        """The state (S,) of the newest frame, its latent first; None before there is one."""
+        return self._seen[-1][1] if self._seen else None
+
+    def forget(self) -> None:
+        """Nothing was seen."""
+        self._seen.clear()
+        self._actions.clear()
+
     def begin(self, pixels: NDArray[np.uint8], proprio: NDArray[np.floating] | None = None) -> None:
         """Starts an episode with its first frame (R, R, 3) uint8 and joint readings (P,), if the model uses them."""
-        first = self._encode(pixels, proprio)
-        self._states.extend([first] * (self._span + 1))
-        rest = self._model.action_rest.to(first.device)
+        self.forget()
+        self.see(0.0, pixels, proprio)
+        rest = self._model.action_rest.to(self._seen[0][1].device)
         self._actions.extend([rest] * max(self._span, 1))
 
-    @torch.inference_mode()
     def advance(
         self,
         action: NDArray[np.floating],
@@ -47,23 +58,80 @@ class LatentTracker:
         Raises:
             RuntimeError: no episode was begun.
         """
-        if not self._states:
-            raise RuntimeError("no episode has begun: call begin(pixels) with the first frame")
-        state = self._encode(pixels, proprio)
-        self._states.append(state)
+        self._check_begun()
+        self.see(self._seen[-1][0] + self._period, pixels, proprio)
+        state = self._seen[-1][1]
         self._actions.append(torch.as_tensor(np.asarray(action), dtype=torch.float32).to(state.device))
 
+    @torch.inference_mode()
+    def see(self, time: float, pixels: NDArray[np.uint8], proprio: NDArray[np.floating] | None = None) -> None:
+        """Takes in a frame of `time` s, as `begin` does; one that is not newer than the last is ignored."""
+        if self._seen and time <= self._seen[-1][0]:
+            return
+        self._seen.append((time, self._encode(pixels, proprio)))
+        oldest = time - (self._span + 1) * self._period
+        while len(self._seen) > 1 and self._seen[1][0] <= oldest:
+            self._seen.popleft()
+
     def state(self) -> LatentState:
-        """The present state: B = 1.
+        """The present state, after frames that came one a command: B = 1.
 
         Raises:
             RuntimeError: no episode was begun.
         """
-        if not self._states:
-            raise RuntimeError("no episode has begun: call begin(pixels) with the first frame")
-        states = torch.stack(list(self._states)[:: self._model.config.frameskip])
+        self._check_begun()
+        newest, skip = len(self._seen) - 1, self._model.config.frameskip
+        ago = range(self._span, -1, -skip)
+        states = torch.stack([self._seen[max(newest - steps, 0)][1] for steps in ago])
         actions = torch.stack(list(self._actions))[: self._span]
         return LatentState(states[None], actions[None])
+
+    @torch.inference_mode()
+    def state_at(self, time: float, past: NDArray[np.floating], committed: NDArray[np.floating]) -> LatentState:
+        """The state once `committed` commands (n, A) have been carried out from `time` s on: B = 1.
+
+        Between two frames a latent lies on the line between theirs.
+
+        Args:
+            time: s.
+            past: (m, A), the commands of the m periods before `time`, oldest first; before them the arm was at rest.
+            committed: moves the state on by the model's own prediction.
+
+        Raises:
+            RuntimeError: nothing was seen.
+            InputError: `committed` is no whole number of the model's steps.
+        """
+        self._check_begun()
+        history, skip = self._model.config.history, self._model.config.frameskip
+        if len(committed) % skip:
+            raise InputError(f"{len(committed)} committed commands: this model wants a multiple of {skip}")
+        moments = time - self._period * skip * np.arange(history - 1, -1, -1)
+        states = torch.stack([self._at(moment) for moment in moments])[None]
+        before = np.tile(self._model.action_rest.double().cpu().numpy(), (self._span, 1))
+        if known := min(len(past), self._span):
+            before[-known:] = past[-known:]
+        actions = torch.as_tensor(before, dtype=torch.float32)[None]
+        if len(committed):
+            coming = torch.as_tensor(np.asarray(committed), dtype=torch.float32)[None]
+            predicted = self._model.rollout(states, self._model.blocks(actions), self._model.blocks(coming))
+            states = torch.cat([states, predicted], dim=1)[:, -history:]
+            actions = torch.cat([actions, coming], dim=1)[:, len(committed) :]
+        return LatentState(states, actions)
+
+    def _at(self, moment: float) -> Tensor:
+        """The state at a moment: between two frames on the line between theirs, before the first like the first."""
+        earlier = self._seen[0]
+        for later in self._seen:
+            if moment <= later[0]:
+                if later is earlier:
+                    return later[1]
+                return torch.lerp(earlier[1], later[1], (moment - earlier[0]) / (later[0] - earlier[0]))
+            earlier = later
+        return earlier[1]
+
+    def _check_begun(self) -> None:
+        if not self._seen:
+            raise RuntimeError("no episode has begun: call begin(pixels) with the first frame")
 
     def _encode(self, pixels: NDArray[np.uint8], proprio: NDArray[np.floating] | None) -> Tensor:
         latent = self._model.encode(np.ascontiguousarray(pixels)[None])[0]

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.agent.action_spec import same_period
 from forearm.control.action_adapter import ActionAdapter
 from forearm.control.trajectories.trajectory import Array
 from forearm.errors import ForearmError
@@ -46,8 +47,6 @@ def check_fit(robot: "Robot", adapter: ActionAdapter) -> None:
 
 def check_pace(source: "PlanSource", adapter: ActionAdapter) -> None:
     """Raise `ForearmError` where a plan source says how often it commands, and the adapter takes another rate."""
-    from forearm.evaluation.contenders import same_period
-
     period = getattr(source, "period", None)  # a plan source of one's own, or a server that is not ours, need not say
     if period is not None and not same_period(period, adapter.period):
         raise ForearmError(

@@ -1,0 +1,154 @@
+"""World models as they were read from disk, with the heads that go with them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from forearm.agent.latent import proposals_of, reason_for_heads
+from forearm.common.files import place
+from forearm.errors import ForearmError
+
+if TYPE_CHECKING:
+    from forearm.world_model.heads.checkpoint import Heads
+    from forearm.world_model.model.jepa import JEPA
+
+Kept = TypeVar("Kept")
+_LOADED: dict[Path, tuple[tuple[Any, ...], Any]] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedCheckpoint:
+    """A world model that was read for one task: it and its heads stay what they were, whatever becomes of the files.
+
+    Attributes:
+        model: in evaluation mode.
+        document: its checkpoint's description.
+    """
+
+    model: "JEPA"
+    document: dict[str, Any]
+    _heads: "dict[Path, Heads]" = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(cls, task: Mapping[str, Any]) -> "LoadedCheckpoint":
+        """The checkpoint that a task's config names, which must be made for this task (it may be one of several) and
+        this camera.
+
+        Raises `CheckpointError` for one that cannot be read, `ForearmError` that says what differs for a wrong one, or
+        that knows no commands.
+        """
+        found = cls(*_load(str(task["checkpoint"])))
+        found._check_task(task)
+        return found
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells one world model from another."""
+        return fingerprint(self.document)
+
+    def heads(self, task: Mapping[str, Any]) -> "Heads | None":
+        """The heads that a task's config needs, those beside its checkpoint unless it names others; None if it needs
+        none. They are read once.
+
+        Raises `ForearmError` where there are none, `CheckpointError` for those that cannot be read or belong to another
+        world model, ValueError for a config that makes no sense.
+        """
+        from forearm.world_model.heads.checkpoint import heads_path
+
+        reason = reason_for_heads(task["objective"], proposals_of(task))
+        if reason is None:
+            return None
+        named = task.get("heads")
+        path = place(named) if named else heads_path(_place(str(task["checkpoint"])))
+        if path not in self._heads:
+            if not path.is_file():
+                raise ForearmError(
+                    f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
+                    f"train them with 'forearm train-heads task={task['name']}', or plan without them, planner=cem"
+                )
+            self._heads[path] = _load_heads(path, str(self.document["weights_sha256"]))
+        heads = self._heads[path]
+        _check_heads(heads, path, task)
+        return heads
+
+    def check_horizon(self, task: Mapping[str, Any], horizon: int) -> None:
+        """Raise `ForearmError` unless the steps of the model divide `horizon`, in control steps."""
+        frameskip, usual = self.model.config.frameskip, task["frameskip"]
+        if horizon % frameskip:
+            unusual = "" if frameskip == usual else f" (task {task['name']} has {task['name']}.frameskip={usual})"
+            next_one = -(-horizon // frameskip) * frameskip
+            raise ForearmError(
+                f"horizon={horizon} is no multiple of {frameskip}, the control steps in one step of "
+                f"checkpoint '{task['checkpoint']}'{unusual}; try planner.horizon={next_one}"
+            )
+
+    def _check_task(self, task: Mapping[str, Any]) -> None:
+        from forearm.world_model.runtime.checkpoint import tasks_of
+
+        tasks = tasks_of(self.document)
+        found = {
+            "task": task["name"] if task["name"] in tasks else " and ".join(tasks) or None,
+            "camera": str(self.document.get("camera", "")).rpartition(".")[2],
+            "resolution": self.model.config.resolution,
+        }
+        wanted = {"task": task["name"], "camera": task["camera"], "resolution": task["resolution"]}
+        differing = [
+            f"{key} {found[key]}, not {wanted[key]}" for key in wanted if wanted[key] not in (None, found[key])
+        ]
+        if differing:
+            raise ForearmError(
+                f"checkpoint '{task['checkpoint']}' was made for {'; '.join(differing)}: "
+                f"give another {task['name']}.checkpoint="
+            )
+        if not self.model.config.action_dim:
+            raise ForearmError(
+                f"checkpoint '{task['checkpoint']}' was trained on frames alone and knows no commands, so it cannot "
+                f"plan: train one with actions from it, 'forearm train task={task['name']} init={task['checkpoint']} "
+                "freeze_encoder=true'"
+            )
+
+
+def fingerprint(document: Mapping[str, Any]) -> str:
+    """What tells one checkpoint from another: the hash of its weights, shortened."""
+    return str(document["weights_sha256"])[:16]
+
+
+def _check_heads(heads: "Heads", path: Path, task: Mapping[str, Any]) -> None:
+    # Those of a checkpoint of several tasks know the goals of one.
+    if (made_for := heads.document.get("task", task["name"])) != task["name"]:
+        raise ForearmError(
+            f"{path}: heads were trained for task {made_for}, not {task['name']}: name others, task.heads=FILE, or "
+            f"train them with 'forearm train-heads task={task['name']}'"
+        )
+    if task["objective"].get("features") and heads.prior.slow is None:
+        raise ForearmError(
+            f"objective.features=true needs a prior with slow features, but that of {path} has none: train it with "
+            f"'forearm train-heads task={task['name']} prior.slow=4'"
+        )
+
+
+def _load(name: str) -> "tuple[JEPA, dict[str, Any]]":
+    from forearm.world_model.runtime.checkpoint import load_checkpoint, locate
+
+    path = locate(_place(name))
+    return _kept(path, lambda: load_checkpoint(path))
+
+
+def _load_heads(path: Path, world_model_sha256: str) -> "Heads":
+    from forearm.world_model.heads.checkpoint import load_heads
+
+    return _kept(path, lambda: load_heads(path, world_model_sha256), world_model_sha256)
+
+
+def _kept(path: Path, load: Callable[[], Kept], *of: str) -> Kept:
+    """What `load` made of the JSON file `path`, which names the hash of its weights, until the file is another."""
+    key, content = path.resolve(), (path.read_bytes(), *of)
+    if key not in _LOADED or _LOADED[key][0] != content:
+        _LOADED[key] = content, load()
+    return cast(Kept, _LOADED[key][1])
+
+
+def _place(name: str) -> str | Path:
+    """A checkpoint's name, or its path."""
+    return place(name) if "/" in name or name.startswith("~") else name

@@ -1,0 +1,298 @@
+"""From a task, a planner and a checkpoint to something that plans: settled and checked once, then handed on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forearm.agent.action_spec import ActionSpec, same_period
+from forearm.agent.agent import Acting, Agent, PlanningModel
+from forearm.agent.checkpoint import LoadedCheckpoint, fingerprint
+from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guided
+from forearm.agent.image_file import as_frame
+from forearm.agent.latent import LatentPlanningModel, proposals_of
+from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
+from forearm.agent.scripted import ExpertAgent, HoldAgent
+from forearm.errors import ForearmError, did_you_mean
+from forearm.settings import compose as settings
+
+if TYPE_CHECKING:
+    from forearm.envs import Environment
+    from forearm.planner.plan import Plan
+    from forearm.world_model.heads.checkpoint import Heads
+    from forearm.world_model.model.jepa import JEPA
+
+LEARNED, ORACLE, NONE = "learned", "oracle", "none"
+PACE = {"horizon": 12, "action_repeat": 2, "replan_every": 4}
+"""Of tasks that say nothing."""
+HOLD, EXPERT = "hold", "expert"
+POLICIES = ("random", HOLD, EXPERT, PRIOR)
+"""The last one looks through the world model's eyes, and follows its prior without a search."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlanningSetup:
+    """What plans a task; made by `resolve`, or by `baseline` for what acts without planning.
+
+    Whoever plans is given one of these and looks nothing up again: a checkpoint that is trained anew under the same
+    name is another setup's. One that is sent to another process leaves its model behind; there it is read once more,
+    and must be the same.
+
+    Attributes:
+        task: its config, as the planner wants it.
+        planner_config: with its name, and the task's pace wherever it was left open.
+        dynamics: `learned`, `oracle` (the simulator itself) or `none`.
+        replan_every: control steps carried out from each plan.
+        actions: what commands are: of the checkpoint, or of an environment (`in_env`); None before that without one.
+        fingerprint: of the world model and the heads that are used; None without.
+    """
+
+    task: Mapping[str, Any]
+    planner_config: Mapping[str, Any]
+    dynamics: str
+    replan_every: int = 1
+    actions: ActionSpec | None = None
+    fingerprint: str | None = None
+    _read: LoadedCheckpoint | None = field(default=None, repr=False)
+
+    @classmethod
+    def resolve(
+        cls,
+        task: str | Mapping[str, Any],
+        planner: str | Mapping[str, Any] | None = None,
+        checkpoint: str | Path | LoadedCheckpoint | None = None,
+        *,
+        dynamics: str = LEARNED,
+        replan_every: int | None = 1,
+    ) -> "PlanningSetup":
+        """Settle and check everything, and read the world model.
+
+        Args:
+            task: a name in configs/task, or such a config.
+            planner: a name in configs/planner, or such a config, which may be no more than the name of the policy
+                `prior`; None: that of the task if the checkpoint is its own, and else CEM.
+            checkpoint: another than the task's, by name or path, or one that was read before.
+            dynamics: `learned` or `oracle`, which needs no checkpoint.
+            replan_every: control steps carried out from each plan; None: the task's.
+
+        Raises:
+            CheckpointError: a checkpoint, or heads, that cannot be read.
+            ForearmError: unknown names, settings that do not fit each other or the checkpoint.
+            ValueError: a planner's settings that contradict each other.
+        """
+        config = dict(task_config(task) if isinstance(task, str) else task)
+        if isinstance(checkpoint, str | Path):
+            config["checkpoint"] = str(checkpoint)
+        chosen = chosen_planner(planner, config)
+        if dynamics == ORACLE and is_guided(chosen):
+            raise ForearmError(
+                f"planner={GUIDED} has no oracle: its prior sees the world model's latents, use another planner"
+            )
+        if chosen["name"] in (GUIDED, PRIOR):
+            config = guided_task(config, chosen)
+        pace = _pace(config)
+        every = replan_every or pace["replan_every"]
+        found = cls(config, _filled(chosen, config, pace, every), dynamics, every)
+        horizon = found.planner().config.horizon
+        if not 1 <= every <= horizon:
+            raise ForearmError(
+                f"replan_every={every} must lie between 1 and the horizon of {found.planner_name} ({horizon})"
+            )
+        if dynamics == ORACLE:
+            return found
+        read = checkpoint if isinstance(checkpoint, LoadedCheckpoint) else LoadedCheckpoint.read(config)
+        used = _fingerprint(read, config)
+        if found.planner_name != PRIOR:  # which rolls nothing out
+            read.check_horizon(config, horizon)
+        actions = ActionSpec.of_checkpoint(read.document, read.model.config.action_dim)
+        return replace(found, actions=actions, fingerprint=used, _read=read)
+
+    @classmethod
+    def baseline(cls, task: Mapping[str, Any], name: str, replan_every: int | None = 1) -> "PlanningSetup":
+        """One of `POLICIES`, on a task's config; raises `ForearmError` for another name, and `prior` like `resolve`."""
+        if name not in POLICIES:
+            raise ForearmError(f"unknown baseline '{name}'{did_you_mean(name, POLICIES)}")
+        if name == PRIOR:
+            return cls.resolve(task, {"name": name}, replan_every=replan_every)
+        return cls(task, {"name": name}, NONE)
+
+    # -- what it is made of ---------------------------------------------------------------------------------------
+
+    @property
+    def planner_name(self) -> str:
+        """The planner's or policy's name."""
+        return str(self.planner_config["name"])
+
+    @property
+    def checkpoint(self) -> LoadedCheckpoint:
+        """The world model as it was read. Raises `ForearmError` if it is another one where it was sent to."""
+        if self._read is None:
+            read = LoadedCheckpoint.read(self.task)
+            if _fingerprint(read, self.task) != self.fingerprint:
+                raise ForearmError(
+                    f"checkpoint '{self.task['checkpoint']}' was trained anew while it was being used: repeat the "
+                    "command to go on with the new one"
+                )
+            object.__setattr__(self, "_read", read)
+        assert self._read is not None
+        return self._read
+
+    @property
+    def model(self) -> "JEPA":
+        """The world model."""
+        return self.checkpoint.model
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The checkpoint's description."""
+        return self.checkpoint.document
+
+    @property
+    def heads(self) -> "Heads | None":
+        """The heads that are used."""
+        return self.checkpoint.heads(self.task)
+
+    @property
+    def resolution(self) -> int:
+        """Side of the frames that the model expects, in pixels."""
+        return int(self.model.config.resolution)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_read": None}
+
+    # -- what it makes --------------------------------------------------------------------------------------------
+
+    def planner(self, **changes: Any) -> Any:
+        """A planner, or policy, with `changes` of its settings; raises ValueError for some that contradict others."""
+        from forearm.planner import make_planner, make_policy
+
+        chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
+        make = make_policy if self.planner_name in POLICIES else make_planner
+        return make(ALGORITHM if is_guided(self.planner_config) else self.planner_name, **chosen)
+
+    def planning_model(self, envs: "Sequence[Environment]" = ()) -> PlanningModel:
+        """What that planner thinks with; for the oracle, one episode in each of `envs`.
+
+        Raises ValueError for weights and proposals in the task's config that make no sense.
+        """
+        if self.dynamics == ORACLE:
+            return OraclePlanningModel(envs)
+        assert self.actions is not None
+        return NoPlanningModel(self.actions) if self.dynamics == NONE else self.latent_model()
+
+    def latent_model(self) -> LatentPlanningModel:
+        """The same for learned dynamics: a `forearm.agent.latent.LatentPlanningModel`."""
+        assert self.actions is not None
+        spread, gain = (1.0 if self.task.get(key) is None else self.task[key] for key in ("prior_spread", "prior_gain"))
+        return LatentPlanningModel(
+            self.model,
+            self.task["objective"],
+            self.actions,
+            self.checkpoint.fingerprint,
+            self.heads,
+            proposals_of(self.task),
+            spread,
+            gain,
+        )
+
+    def agent(self, envs: "Sequence[Environment]" = ()) -> Acting:
+        """What acts, one episode in each of `envs`, whose commands then count, or in as many as it is asked for."""
+        if self.planner_name in (EXPERT, HOLD) and self.dynamics == NONE:
+            return ExpertAgent(envs) if self.planner_name == EXPERT else HoldAgent(envs)
+        here = self.in_env(envs[0]) if envs else self
+        return Agent(here.planner(), here.planning_model(envs), here.replan_every)
+
+    def in_env(self, env: "Environment") -> "PlanningSetup":
+        """The same with the commands that `env` takes; raises `ForearmError` for one whose commands the checkpoint does
+        not know.
+        """
+        self.check_commands(env)
+        return replace(self, actions=ActionSpec.of_env(env))
+
+    def check_commands(self, env: "Environment") -> None:
+        """Raise `ForearmError` unless the checkpoint, if there is one, knows commands of the kind and rate that `env`
+        takes.
+        """
+        if self.dynamics != LEARNED:
+            return
+        period, size = float(self.document["control_period"]), len(env.action_names)
+        differing = []
+        if not same_period(period, env.control_period):
+            differing.append(f"one command every {1e3 * period:.4g} ms, not every {1e3 * env.control_period:.4g} ms")
+        if self.model.config.action_dim != size:
+            differing.append(f"commands of {self.model.config.action_dim} numbers, not {size}")
+        if differing:
+            raise ForearmError(
+                f"checkpoint '{self.task['checkpoint']}' was trained on {' and '.join(differing)} as {env.name} takes "
+                f"them: give another {self.task['name']}.checkpoint= or train one"
+            )
+
+    def frame(self, frame: "np.ndarray | str | Path", key: str) -> np.ndarray:
+        """A frame, or the file of one, as an array (R, R, 3) uint8; raises `ForearmError` for one that the model was
+        not trained on.
+        """
+        return as_frame(frame, self.resolution, key)
+
+    def plan(self, start: np.ndarray, goal: np.ndarray, seed: int = 0, proprio: np.ndarray | None = None) -> "Plan":
+        """The plan from one frame (R, R, 3) uint8 to another, with the joint readings `proprio` (P,) if the model uses
+        them; raises ValueError where they are missing.
+        """
+        agent = self.agent()
+        agent.reset([goal], [seed])
+        [act] = agent.act([{"pixels": start, "proprio": proprio}])
+        assert act is not None and act.plan is not None
+        return self.signed(act.plan)
+
+    def signed(self, plan: "Plan") -> "Plan":
+        """The plan with what it was made by, and names for its numbers."""
+        return replace(plan, checkpoint=self.checkpoint.fingerprint, action_names=self.document.get("action_names"))
+
+
+def chosen_planner(planner: str | Mapping[str, Any] | None, task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A planner's config, given as such, by its name, or as None for that of the task, if the checkpoint is its own,
+    and else CEM; raises `ForearmError` for an unknown name.
+    """
+    if planner is None:
+        own = task["checkpoint"] == task_config(str(task["name"]))["checkpoint"]
+        planner = str(task.get("planner") or "cem") if own else "cem"
+    return planner_config(planner) if isinstance(planner, str) else planner
+
+
+def task_config(name: str) -> dict[str, Any]:
+    """The defaults in configs/task; raises `ForearmError` for an unknown name."""
+    return settings.load("plan", [f"task={name}"]).one("task")
+
+
+def planner_config(name: str) -> dict[str, Any]:
+    """The defaults in configs/planner; raises `ForearmError` for an unknown name."""
+    return settings.load("plan", [f"planner={name}"]).one("planner")
+
+
+def _pace(task: Mapping[str, Any]) -> dict[str, int]:
+    """The `horizon`, `action_repeat` and `replan_every` of a task in control steps; raises ValueError for none."""
+    from forearm.planner import checks
+
+    pace = PACE | dict(task.get("plan") or {})
+    return {key: checks.integer(f"{task['name']}.plan.{key}", pace[key], 1) for key in PACE}
+
+
+def _filled(
+    planner: Mapping[str, Any], task: Mapping[str, Any], pace: Mapping[str, int], replan_every: int
+) -> dict[str, Any]:
+    """A planner's config with the task's pace wherever it leaves `horizon` or `action_repeat` open, and `guided` its
+    `temperature`; the policy `prior` looks as far as it acts.
+    """
+    if planner["name"] == PRIOR:
+        return {**planner, "horizon": replan_every}
+    known: dict[str, Any] = {key: pace[key] for key in ("horizon", "action_repeat")}
+    if is_guided(planner):
+        known["temperature"] = task[GUIDED]["temperature"]
+    return {key: known[key] if value is None and key in known else value for key, value in planner.items()}
+
+
+def _fingerprint(read: LoadedCheckpoint, task: Mapping[str, Any]) -> str:
+    """Of a checkpoint, and of the heads that a task's config needs; raises like `LoadedCheckpoint.heads`."""
+    heads = read.heads(task)
+    return read.fingerprint if heads is None else f"{read.fingerprint}+{fingerprint(heads.document)}"
