@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from forearm.agent.loaded_model import load, planner_config
+from forearm.agent.loaded_model import load
+from forearm.agent.setup import planner_config
 from forearm.control import Controller
 from forearm.world_model.runtime.checkpoint import load_checkpoint, shipped
 from tests.golden.drawing import FOLDER, frame, readings
@@ -76,8 +77,9 @@ def server() -> dict[str, str]:
 
     loaded = load("reach")
     planner = {**planner_config("cem"), "samples": 32, "elites": 8, "iterations": 2}
-    whole = Server(loaded, planner, ServeConfig(port=0), Goals(FOLDER / "reach", loaded))
-    session = Session(loaded, whole.planner, whole.goals, execute=4, seed=3)
+    setup = loaded.setup(planner)
+    whole = Server(setup, ServeConfig(port=0), Goals(FOLDER / "reach", setup))
+    session = Session(setup, whole.goals, execute=4, seed=3)
     shape = Shape(64, 4, loaded.model.config.proprio_dim)
     start, goal = frame("reach", "start"), frame("reach", "goal")
     requests: dict[str, Any] = {
