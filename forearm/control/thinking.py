@@ -22,9 +22,9 @@ from forearm.control.observation_gate import ObservationGate
 from forearm.control.pausable_clock import PausableClock
 from forearm.control.plan_source import PlanRequest, PlanSource
 from forearm.control.robots.fit import check_fit, check_pace
-from forearm.control.robots.limits import Report
 from forearm.control.robots.robot import Robot
 from forearm.control.timing import Timing
+from forearm.control.trajectories.limits import Report
 from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError, InputError, one_line
 
