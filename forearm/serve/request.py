@@ -17,6 +17,9 @@ EARLIER = 16
 IMAGE = ("pixels", "observation/image", "image")
 READINGS = ("proprio", "observation/state", "state")
 GOAL = ("goal", "prompt")
+KNOWN = frozenset(
+    (*IMAGE, *READINGS, *GOAL, "protocol", "request_id", "reset", "deadline_ms", "want_plan", "time", "elapsed_steps")
+) | frozenset(("committed", "past", "earlier_pixels", "earlier_times", "earlier_proprio"))
 
 
 class RequestError(InputError):

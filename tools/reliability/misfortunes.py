@@ -13,6 +13,8 @@ from forearm.control.command import Command
 
 START, LONG = 1.0, 2.0
 """s of normal motion before a misfortune, at most, and of the time that it is watched for."""
+SOON = 0.5
+"""s within which wrong frames must lead to rest."""
 
 Wrong = Callable[[np.ndarray, np.ndarray, Any], np.ndarray]
 """From a frame, the last one before the misfortune, and the environment, to what arrives."""
