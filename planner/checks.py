@@ -2,9 +2,43 @@
 
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import field
+from functools import cache, partial
+from typing import Any, TypeVar
 
 from forearm.errors import InputError, did_you_mean
+
+T = TypeVar("T")
+
+
+def setting(default: T, check: Callable[..., object], *, none: bool = False, **limits: Any) -> T:
+    """A field of a dataclass of settings, with its default and the check that `settings` makes of it.
+
+    `check` is one of this module, such as `integer`, and `limits` what it takes. None is allowed where it is the
+    default, and with `none`.
+    """
+    described: T = field(default=default, metadata={"check": (partial(check, **limits), none or default is None)})
+    return described
+
+
+def settings(config: Any) -> None:
+    """Check every `setting` of a frozen dataclass and keep what its check returns; raises `InputError`."""
+    for name, (check, optional) in _settings(config.__class__).items():
+        value = getattr(config, name)
+        if value is not None or not optional:
+            object.__setattr__(config, name, check(name, value))
+
+
+@cache
+def _settings(kind: type) -> dict[str, tuple[Callable[[str, object], object], bool]]:
+    """The checks of a class and of those that it inherits from, which hold where a default alone is new."""
+    return {
+        item.name: item.metadata["check"]
+        for cls in reversed(kind.__mro__)
+        for item in cls.__dict__.get("__dataclass_fields__", {}).values()
+        if "check" in item.metadata
+    }
 
 
 def integer(name: str, value: object, least: int) -> int:

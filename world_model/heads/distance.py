@@ -34,15 +34,20 @@ KINDS = ("reachability", "quasimetric", "value")
 
 @dataclass(frozen=True)
 class DistanceConfig(Fitting):
-    """Sizes of a distance and of its training.
+    """Sizes of a distance, control steps from a latent to a goal latent, and of its training.
 
-    `kind`: `reachability`, `quasimetric` or `value`. `farthest`: control steps beyond which everything is far. `width`,
-    `depth`: of the network. `elsewhere`: share of goals from other episodes. `noise`: standard deviation added to
-    latents in training, for planning asks about predicted ones. `patience`: steps after which the chance of arriving
-    counts for 1/e, in `reachability`, or a step costs 1/e, in `value`; the latter goes from moment to moment in strides
-    of `stride` steps and takes the share `expectile` of what follows for the best. `slow`: how many slow features
-    `reachability` sees of a goal; 0: the whole latent. `moved`: a goal whose slow features are no further than this,
-    in standard deviations, has been reached. `steps`, `batch`, `rate`: of the training.
+    Attributes:
+        kind: `reachability`, `quasimetric` or `value`.
+        farthest: control steps beyond which everything is far.
+        width: units of a layer of the network.
+        depth: layers of the network.
+        elsewhere: share of goals from other episodes.
+        noise: added to latents in training, as a standard deviation: planning asks about predicted ones.
+        patience: control steps after which the chance of arriving (reachability) or a step (value) counts for 1/e.
+        stride: control steps from one moment to the next, in value.
+        expectile: how much the better of what followed counts, in value: 0.5 for all alike, below 1.
+        slow: slow features that reachability sees of a goal, as in the prior; 0: the whole latent.
+        moved: with slow: a goal whose features are no further than this, in standard deviations, is reached.
     """
 
     kind: str = "reachability"
