@@ -58,7 +58,7 @@ docs: setup ## build the site from docs/ into build/site; a broken link or a pag
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "docs: open build/site/index.html"
 
-lint: setup ## ruff, format check and mypy: what the pre-commit hooks run
+lint: setup ## ruff, format check, mypy, import-linter, links to lines: what the pre-commit hooks run
 	@scripts/lint.sh
 
 format: setup ## rewrite the code in the house format, mend what ruff can mend, and the lines that pages link to

@@ -4,11 +4,10 @@ import math
 import numbers
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
-from difflib import get_close_matches
 from functools import cache, partial
 from typing import Any, TypeVar
 
-from forearm.errors import InputError
+from forearm.errors import InputError, did_you_mean
 
 T = TypeVar("T")
 
@@ -85,7 +84,7 @@ def flag(name: str, value: object) -> bool:
 def choice(name: str, value: object, known: Sequence[str]) -> str:
     """Return `value` if it is one of `known`, or raise a `ValueError` that suggests the nearest."""
     if not isinstance(value, str) or value not in known:
-        raise InputError(f"unknown {name} {value!r}{suggestion(str(value), known)}")
+        raise InputError(f"unknown {name} {value!r}{did_you_mean(str(value), known)}")
     return value
 
 
@@ -102,11 +101,3 @@ def reals(name: str, value: object, *, least: float) -> float | tuple[float, ...
 def per_dimension(setting: float | tuple[float, ...]) -> tuple[float, ...]:
     """A setting as a tuple of one number for all dimensions, or of one number each."""
     return setting if isinstance(setting, tuple) else (setting,)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The tail of an unknown-name message: the nearest known name, then all of them."""
-    names = sorted(known)
-    nearest = get_close_matches(name.lower(), names, n=1, cutoff=0.0)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{hint} (known: {', '.join(names)})"

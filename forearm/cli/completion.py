@@ -6,7 +6,7 @@ from typing import Any
 
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
-from forearm.settings.schema import keys
+from forearm.settings.reference import keys
 from forearm.settings.words import PATHS
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
 
+from forearm.common.version import VERSION
 from forearm.errors import ForearmError, debugging, did_you_mean, one_line, user_message
 
 DEFECT = 1
@@ -220,9 +221,7 @@ def _dispatch(words: list[str]) -> int:
         _say(script(arguments.shell_completion.removeprefix("install=")))
         return 0
     if arguments.version:
-        from forearm import __version__
-
-        _say(f"forearm {__version__}")
+        _say(f"forearm {VERSION}")
         return 0
     if arguments.command is None:
         parser.print_help()
@@ -258,7 +257,7 @@ def _print_help(parser: argparse.ArgumentParser, name: str) -> None:
     """A sub-command's help, with every setting, its default and what it means."""
     from importlib.resources import files
 
-    from forearm.settings.schema import keys
+    from forearm.settings.reference import keys
     from forearm.settings.words import written
 
     _say(f"usage: forearm {name} [key=value ...]\n\n{COMMANDS[name].summary}\n\nexamples:")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from forearm.errors import ForearmError
+from forearm.evaluation.code_hash import without_words
 
 INSTALLED = tuple(Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib"))
 
@@ -16,7 +17,7 @@ INSTALLED = tuple(Path(sysconfig.get_path(kind)) for kind in ("purelib", "platli
 def own_code_sha256(modules: Sequence[str]) -> str:
     """Hash of the files of `modules` and of all that they import from the folder in which they were found.
 
-    Remarks and layout do not count. Of a package that is installed, what it imports of itself counts.
+    Words about it and layout do not count. Of a package that is installed, what it imports of itself counts.
 
     Raises `ForearmError` for a module that is not found.
     """
@@ -51,16 +52,16 @@ def _parts(module: str) -> Iterator[tuple[str, str]]:
         if "." in name:
             waiting.append(name.rpartition(".")[0])
         if file.is_file():
-            sha256, imported = _read(file.read_bytes(), name if package else name.rpartition(".")[0])
+            sha256, imported = _read(file.read_text(encoding="utf-8"), name if package else name.rpartition(".")[0])
             yield name, sha256
             waiting += imported
 
 
 @lru_cache(1024)
-def _read(source: bytes, package: str) -> tuple[str, tuple[str, ...]]:
+def _read(source: str, package: str) -> tuple[str, tuple[str, ...]]:
     """The hash of a module of `package`, and the names of what it may import."""
-    tree = ast.parse(source)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(_imports(tree, package))
+    code = without_words(source)
+    return hashlib.sha256(code.encode()).hexdigest(), tuple(_imports(ast.parse(code), package))
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from forearm import envs
 from forearm.envs.benchmarks.catalog import SETS
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
-from forearm.settings import schema
+from forearm.settings import reference, schema
 
 
 def test_lists_of_tasks_and_planners() -> None:
@@ -182,7 +182,7 @@ def test_a_server_and_heads_in_python_are_those_of_the_command_line() -> None:
 
 @pytest.mark.parametrize("config", [*schema.CONFIGS, "planner=guided", "world_model=frozen", "task=push"])
 def test_every_setting_says_what_it_means(config: str) -> None:
-    found = list(schema.keys(config))
+    found = list(reference.keys(config))
     assert found and len({key.name for key in found}) == len(found)
     for key in found:
         assert key.meaning and not key.meaning.endswith("."), key
@@ -190,13 +190,13 @@ def test_every_setting_says_what_it_means(config: str) -> None:
 
 
 def test_what_is_said_about_a_setting_is_what_a_command_gets() -> None:
-    told = {key.name: key.default for key in schema.keys("planner=gradient")}
+    told = {key.name: key.default for key in reference.keys("planner=gradient")}
     got = settings.load("plan", ["planner=gradient"]).one("planner")
     assert told == {f"planner.{name}": value for name, value in got.items()}
-    told = {key.name: key.default for key in schema.keys("task=push")}
+    told = {key.name: key.default for key in reference.keys("task=push")}
     assert (told["task.guided.prior_gain"], told["task.collect.steps"], told["task.plan.horizon"]) == (2.0, 50, 12)
     with pytest.raises(ForearmError, match="unknown config 'robt'; did you mean 'robot'"):
-        list(schema.keys("robt"))
+        list(reference.keys("robt"))
 
 
 @pytest.mark.parametrize(

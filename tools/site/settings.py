@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from forearm.cli.main import COMMANDS
-from forearm.settings import compose, schema
+from forearm.settings import compose, reference
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 GROUPS = {
@@ -62,7 +62,7 @@ def keys(config: str) -> list[Key]:
     """Every setting of a command (`plan`) or of an option (`planner=cem`), but the name of an option."""
     group, _, name = config.partition("=")
     found: list[Key] = []
-    for key in schema.keys(f"{group}={_example(group, name)}" if name else config):
+    for key in reference.keys(f"{group}={_example(group, name)}" if name else config):
         default = _text(key.default)
         alike = found and re.search(r"\balike$", key.meaning)
         unit = found[-1].unit if alike else unit_of(key.type, default, key.meaning)

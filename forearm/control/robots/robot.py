@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from forearm.control.robots.collision import Geometry
-from forearm.control.robots.limits import Limits, Report, check
 from forearm.control.robots.model_file import model_spec
+from forearm.control.trajectories.limits import Limits, Report, check
 from forearm.control.trajectories.shaping import Shaper
 from forearm.control.trajectories.trajectory import Array, Trajectory
 from forearm.errors import ForearmError, InputError, did_you_mean, one_line

@@ -2,24 +2,15 @@
 
 The files in configs/ hold what one task or planner has otherwise. The dataclasses fit OmegaConf's structured configs,
 which check types and unknown keys; what a range must be is checked where it is used.
-
-For a reference, with no file read and nothing composed but what is asked for:
-
-    from forearm.settings.schema import keys
-
-    for key in keys("planner=cem"):  # or "plan", "task", "protocol", "robot", "world_model=conv", ...
-        key.name, key.type, key.default, key.meaning  # "planner.samples", "int", 128, "candidates per iteration ..."
-
-`CONFIGS` names the commands and groups; `forearm.settings.compose.options(group)` the options of a group.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field, make_dataclass
 from functools import cache
 from typing import Any
 
 from forearm.settings.schema import commands
-from forearm.settings.schema.fields import Key, meanings, walk
+from forearm.settings.schema.fields import Key, meanings
 
 COMMANDS: dict[str, type[Any]] = {
     "plan": commands.PlanCommand,
@@ -74,26 +65,4 @@ def of_option(group: str, given: Mapping[str, Any]) -> type[Any] | None:
     return world_model_config(given)
 
 
-def keys(config: str) -> Iterator[Key]:
-    """Every setting of a command (`plan`), a group (`task`) or an option (`planner=cem`), in the order of its class.
-
-    A group has the defaults that its dataclass has, an option those of its file as well. Groups without options of
-    their own kind have one class; planners and world models have one an option, so `planner` alone stands for `cem`
-    and `world_model` for `conv`. Raises `ForearmError` for a config that there is not.
-    """
-    if config in COMMANDS:
-        yield from walk(of_command(config), config)
-        return
-    from forearm.errors import ForearmError, did_you_mean
-    from forearm.settings import compose
-
-    group, chosen, name = config.partition("=")
-    if group not in GROUPS:
-        raise ForearmError(f"unknown config '{config}'{did_you_mean(group, CONFIGS)}")
-    given = compose.option(group, name) if chosen else {"name": "cem"} if group == "planner" else {}
-    kind = of_option(group, given)
-    if kind is not None:
-        yield from walk(kind, config, f"{group}.", given if chosen else None)
-
-
-__all__ = ["COMMANDS", "CONFIGS", "GROUPS", "Key", "keys", "meanings", "of_command", "of_option"]
+__all__ = ["COMMANDS", "CONFIGS", "GROUPS", "Key", "meanings", "of_command", "of_option"]
