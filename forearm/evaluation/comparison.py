@@ -1,23 +1,16 @@
 """Compare planners on the same episodes, beside floors, ceilings and error bars."""
 
-import os
-import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
-from itertools import combinations
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from forearm.agent.guided import is_guided
-from forearm.agent.setup import LEARNED, NONE, ORACLE, POLICIES, PlanningSetup
+from forearm.agent.guided import PRIOR, is_guided
+from forearm.agent.setup import NONE, ORACLE, PlanningSetup
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
 from forearm.common.progress import Progress
-from forearm.common.version import VERSION
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.contenders import Contender, label_of
@@ -25,7 +18,7 @@ from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.labels import told_apart
 from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256, solved_at_start
 from forearm.evaluation.protocol import rules_of
-from forearm.evaluation.statistics import compare_pairs, wilson
+from forearm.evaluation.results import provenance, results
 from forearm.evaluation.workers import ChunkJob, ManifestJob, film_path, finished, make_manifest, run_chunk
 
 
@@ -55,35 +48,40 @@ class Comparison:
 def contenders_of(comparison: Comparison) -> list[Contender]:
     """The contenders, task by task: planners on the learned model, the same on the simulator, then the baselines.
 
-    What two configs of one task share, such as a baseline, is there once.
+    A prior that a plan draws from is a baseline, named or not, wherever there are any. What two configs of one task
+    share, such as a baseline, is there once.
 
     Raises `ForearmError`, ValueError, `envs.MissingExtra` or a checkpoint's own error for anything that would stop one
     later.
     """
     every = comparison.replan_every
-    setups = []
+    contenders: list[Contender] = []
+
+    def add(*setups: PlanningSetup) -> bool:
+        """Whether one of them draws from a prior."""
+        made = [Contender(setup, comparison.seed, comparison.use, comparison.protocol) for setup in setups]
+        contenders.extend(made)
+        return any(contender.draws_prior for contender in made)
+
     for task in comparison.tasks:
         check_simulator(task["name"], "running episodes")
-        for dynamics in [LEARNED] * comparison.learned + [ORACLE] * comparison.oracle:
-            for planner in comparison.planners:
-                if dynamics == ORACLE and comparison.learned and is_guided(planner):
-                    continue  # it has no other contender
-                setups.append(PlanningSetup.resolve(task, planner, dynamics=dynamics, replan_every=every))
-        setups += [PlanningSetup.baseline(task, name, every) for name in comparison.baselines]
-    if not setups:
+        planners = comparison.planners if comparison.learned else ()
+        prior = add(*(PlanningSetup.resolve(task, planner, replan_every=every) for planner in planners))
+        if comparison.oracle:
+            # What is guided has no oracle, and says so where it has no other contender either.
+            of = [planner for planner in comparison.planners if not (comparison.learned and is_guided(planner))]
+            add(*(PlanningSetup.resolve(task, planner, dynamics=ORACLE, replan_every=every) for planner in of))
+        names = list(comparison.baselines)
+        names += [PRIOR] if names and prior else []
+        add(*(PlanningSetup.baseline(task, name, every) for name in names))
+    if not contenders:
         raise ForearmError("nothing to compare: choose a planner or a baseline")
     _tasks(comparison)
-    contenders = [Contender(setup, comparison.seed, comparison.use, comparison.protocol) for setup in setups]
-    shared = {one.key: one for one in contenders if not _searches(one)}
-    contenders = told_apart([one for one in contenders if _searches(one) or shared.pop(one.key, None)])
+    shared = {one.key: one for one in contenders if not one.searches}
+    contenders = told_apart([one for one in contenders if one.searches or shared.pop(one.key, None)])
     for contender in contenders:
         contender.check()
     return contenders
-
-
-def _searches(contender: Contender) -> bool:
-    """Whether it is a planner on the world model, rather than a floor or a ceiling of it."""
-    return contender.dynamics == LEARNED and contender.planner_name not in POLICIES
 
 
 def compare(comparison: Comparison, batch: int, workers: int, progress: Progress | None = None) -> dict[str, Any]:
@@ -121,7 +119,8 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
         tell(contender.label, _count(outcomes, wanted, contender), len(wanted[contender.key]))
 
     ordered = [[outcomes[one.key][e.episode] for e in wanted[one.key]] for one in contenders]
-    document = results_document(comparison, contenders, ordered, manifest_sha256(everything))
+    about = provenance(comparison.command, comparison.seed, comparison.protocol, manifest_sha256(everything))
+    document = about | results(contenders, ordered, comparison.protocol)
     document["solved_at_start"] = {task: solved_at_start(episodes[task]) for task in episodes}
     write_json(out / "results.json", document)
     shutil.rmtree(out / "partial", ignore_errors=True)
@@ -134,62 +133,6 @@ def films_of(comparison: Comparison, document: Mapping[str, Any]) -> list[Path]:
     labels = [row.get("label") or label_of(row["task"], row["planner"], row["dynamics"]) for row in rows]
     paths = [film_path(comparison.out, label, episode) for label in labels for episode in range(comparison.films)]
     return [path for path in paths if path.exists()]
-
-
-def results_document(
-    comparison: Comparison, contenders: Sequence[Contender], outcomes: Sequence[Sequence[Outcome]], sha256: str
-) -> dict[str, Any]:
-    """The content of results.json."""
-    confidence = float(comparison.protocol["confidence"])
-    searching = [pair for pair in zip(contenders, outcomes, strict=True) if _searches(pair[0])]
-    tested = [
-        (one.task_name, one.name, other.name, [o.success for o in of_one], [o.success for o in of_other])
-        for (one, of_one), (other, of_other) in combinations(searching, 2)
-        if one.task_name == other.task_name
-    ]
-    return provenance(comparison, sha256) | {
-        "rows": [_results_of(one, done, confidence) for one, done in zip(contenders, outcomes, strict=True)],
-        "pairs": [asdict(pair) for pair in compare_pairs(tested, float(comparison.protocol["alpha"]))],
-    }
-
-
-def provenance(comparison: Comparison, sha256: str) -> dict[str, Any]:
-    """Where figures come from: version, time, command, machine, seed, protocol, and the hash of the manifest."""
-    return {
-        "version": VERSION,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": comparison.command,
-        "machine": machine(),
-        "seed": comparison.seed,
-        "protocol": str(comparison.protocol["name"]),
-        "manifest_sha256": sha256,
-    }
-
-
-def machine() -> dict[str, Any]:
-    """What timings depend on: processor, cores, system and library versions."""
-    from importlib.metadata import version
-
-    from forearm.envs.backend import mujoco
-
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "mujoco": mujoco.__version__,
-    }
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _tasks(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
@@ -239,43 +182,3 @@ def _count(
     outcomes: Mapping[str, Mapping[int, Outcome]], wanted: Mapping[str, Sequence[Episode]], contender: Contender
 ) -> int:
     return sum(episode.episode in outcomes[contender.key] for episode in wanted[contender.key])
-
-
-def _results_of(contender: Contender, outcomes: Sequence[Outcome], confidence: float) -> dict[str, Any]:
-    from forearm.planner.plan_json import or_none
-
-    successes = sum(outcome.success for outcome in outcomes)
-    times = [ms for outcome in outcomes for ms in outcome.plan_ms] if contender.dynamics != NONE else []
-    evaluations = [count for outcome in outcomes for count in outcome.model_evals]
-    # An episode whose simulation diverged ended nowhere: as far as can be.
-    distances = np.nan_to_num([o.final_distance_m for o in outcomes], nan=np.inf, posinf=np.inf)
-    return {
-        "task": contender.task_name,
-        "name": contender.name,
-        "label": contender.label,
-        "key": contender.key,
-        "planner": contender.planner_name,
-        "dynamics": contender.dynamics,
-        "checkpoint": contender.setup.fingerprint,
-        "episodes": len(outcomes),
-        "successes": successes,
-        "success": successes / len(outcomes),
-        "ci95": list(wilson(successes, len(outcomes), confidence)),
-        "final_distance_m": or_none(float(np.median(distances))),
-        "plan_ms": {
-            "p50": float(np.percentile(times, 50)) if times else None,
-            "p95": float(np.percentile(times, 95)) if times else None,
-            "episodes": [[round(ms, 3) for ms in outcome.plan_ms] for outcome in outcomes] if times else [],
-        },
-        "model_evals_per_plan": float(np.mean(evaluations)) if evaluations else 0.0,
-        "outcomes": [
-            {
-                "episode": outcome.episode,
-                "seed": outcome.seed,
-                "success": outcome.success,
-                "steps": outcome.steps,
-                "final_distance_m": or_none(outcome.final_distance_m),
-            }
-            for outcome in outcomes
-        ],
-    }

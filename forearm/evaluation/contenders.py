@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from forearm.agent.setup import LEARNED, ORACLE, PlanningSetup
+from forearm.agent.guided import PRIOR
+from forearm.agent.latent import proposals_of
+from forearm.agent.setup import LEARNED, ORACLE, POLICIES, PlanningSetup
 from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.own_code import own_code_sha256
@@ -57,6 +59,17 @@ class Contender:
     def label(self) -> str:
         """A name for films and progress bars."""
         return label_of(self.task_name, self.planner_name, self.dynamics) + (self.apart and f" {self.apart}")
+
+    @property
+    def searches(self) -> bool:
+        """Whether it is a planner on the world model, rather than a floor or a ceiling of it."""
+        return self.dynamics == LEARNED and self.planner_name not in POLICIES
+
+    @property
+    def draws_prior(self) -> bool:
+        """Whether plans are made of what the learned prior proposes."""
+        share = self.setup.planner_config.get("prior_share")
+        return self.searches and bool(share) and PRIOR in proposals_of(self.task)
 
     @property
     def document(self) -> dict[str, Any]:

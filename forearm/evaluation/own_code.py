@@ -60,8 +60,8 @@ def _parts(module: str) -> Iterator[tuple[str, str]]:
 @lru_cache(1024)
 def _read(source: str, package: str) -> tuple[str, tuple[str, ...]]:
     """The hash of a module of `package`, and the names of what it may import."""
-    code = without_words(source)
-    return hashlib.sha256(code.encode()).hexdigest(), tuple(_imports(ast.parse(code), package))
+    sha256 = hashlib.sha256(without_words(source).encode()).hexdigest()
+    return sha256, tuple(_imports(ast.parse(source), package))
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[str]:
