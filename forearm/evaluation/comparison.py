@@ -25,8 +25,9 @@ from forearm.evaluation.workers import ChunkJob, ManifestJob, film_path, finishe
 @dataclass(frozen=True)
 class Comparison:
     """What to compare. `tasks`, `planners` and `protocol` are configs as in configs/; paths are real ones. Where
-    `replan_every` is None, or a planner's horizon or action repeat, it is the task's. `command` is what to type for the
-    same results.
+    `replan_every` is None, or a planner's horizon or action repeat, it is the task's. With `to_end` episodes run on
+    after their first success, so that what is held at the end is counted too. `command` is what to type for the same
+    results.
     """
 
     tasks: Sequence[Mapping[str, Any]]
@@ -42,6 +43,7 @@ class Comparison:
     replan_every: int | None = 1
     films: int = 2
     use: tuple[str, ...] = ()
+    to_end: bool = True
     command: str | None = None
 
 
@@ -55,11 +57,12 @@ def contenders_of(comparison: Comparison) -> list[Contender]:
     later.
     """
     every = comparison.replan_every
+    about = comparison.seed, comparison.use, comparison.protocol, comparison.to_end
     contenders: list[Contender] = []
 
     def add(*setups: PlanningSetup) -> bool:
         """Whether one of them draws from a prior."""
-        made = [Contender(setup, comparison.seed, comparison.use, comparison.protocol) for setup in setups]
+        made = [Contender(setup, *about) for setup in setups]
         contenders.extend(made)
         return any(contender.draws_prior for contender in made)
 
@@ -78,7 +81,7 @@ def contenders_of(comparison: Comparison) -> list[Contender]:
         raise ForearmError("nothing to compare: choose a planner or a baseline")
     _tasks(comparison)
     shared = {one.key: one for one in contenders if not one.searches}
-    contenders = told_apart([one for one in contenders if one.searches or shared.pop(one.key, None)])
+    contenders = told_apart([one for one in contenders if one.searches or shared.pop(one.key, None) is not None])
     for contender in contenders:
         contender.check()
     return contenders

@@ -21,13 +21,15 @@ class Contender:
     """Everything that decides how the episodes of a contender go, apart from the episodes themselves.
 
     Two are equal whose keys are, so that one can be the key of a cache. `protocol` is a config as in configs/, `use`
-    names modules of the user's own. `apart` says what tells it from others of its name in one table.
+    names modules of the user's own; with `to_end` episodes run on after their first success. `apart` says what tells
+    it from others of its name in one table.
     """
 
     setup: PlanningSetup
     seed: int
     use: tuple[str, ...] = ()
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    to_end: bool = False
     apart: str = ""
 
     @property
@@ -84,6 +86,7 @@ class Contender:
             "checkpoint": setup.fingerprint,
             "use": list(self.use),
             "protocol": dict(self.protocol),
+            "to_end": self.to_end,
         }
 
     @property

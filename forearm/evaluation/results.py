@@ -86,6 +86,7 @@ def _row(contender: Contender, outcomes: Sequence[Outcome], confidence: float) -
     from forearm.planner.plan_json import or_none
 
     successes = sum(outcome.success for outcome in outcomes)
+    ran_on = all(outcome.held is not None for outcome in outcomes)
     times = [ms for outcome in outcomes for ms in outcome.plan_ms] if contender.dynamics != NONE else []
     evaluations = [count for outcome in outcomes for count in outcome.model_evals]
     # An episode whose simulation diverged ended nowhere: as far as can be.
@@ -102,6 +103,8 @@ def _row(contender: Contender, outcomes: Sequence[Outcome], confidence: float) -
         "successes": successes,
         "success": successes / len(outcomes),
         "ci95": list(wilson(successes, len(outcomes), confidence)),
+        "touched": _share([outcome.touched for outcome in outcomes], confidence),
+        "held": _share([bool(outcome.held) for outcome in outcomes], confidence) if ran_on else None,
         "final_distance_m": or_none(float(np.median(distances))),
         "plan_ms": {
             "p50": float(np.percentile(times, 50)) if times else None,
@@ -114,9 +117,15 @@ def _row(contender: Contender, outcomes: Sequence[Outcome], confidence: float) -
                 "episode": outcome.episode,
                 "seed": outcome.seed,
                 "success": outcome.success,
+                "touched": outcome.touched,
+                "held": outcome.held,
                 "steps": outcome.steps,
                 "final_distance_m": or_none(outcome.final_distance_m),
             }
             for outcome in outcomes
         ],
     }
+
+
+def _share(solved: Sequence[bool], confidence: float) -> dict[str, Any]:
+    return {"successes": sum(solved), "ci95": list(wilson(sum(solved), len(solved), confidence))}

@@ -22,7 +22,17 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     for task in dict.fromkeys(row["task"] for row in document["rows"]):
         table = plain_table(f"{task}: success with 95 % Wilson interval")
         table.add_column("planner", no_wrap=True, min_width=15)
-        for heading in ("success %", "n", "final\ncm", "steps", "plan ms\np50/p95", "model\nevals"):
+        headings = (
+            "success %",
+            "first\ntouch",
+            "held\nat end",
+            "n",
+            "final\ncm",
+            "steps",
+            "plan ms\np50/p95",
+            "model\nevals",
+        )
+        for heading in headings:
             table.add_column(heading, justify="right", no_wrap=True)
         for row in document["rows"]:
             if row["task"] == task:
@@ -91,9 +101,15 @@ def _numbers(row: Mapping[str, Any]) -> tuple[str, ...]:
     p50, p95 = row["plan_ms"]["p50"], row["plan_ms"]["p95"]
     return (
         f"{100 * row['success']:.0f} [{100 * low:.0f}, {100 * high:.0f}]",
+        *(_percent(row.get(key), row["episodes"]) for key in ("touched", "held")),
         str(row["episodes"]),
         NOTHING if row["final_distance_m"] is None else f"{100 * row['final_distance_m']:.1f}",
         f"{np.median(steps):.0f}" if steps else NOTHING,
         NOTHING if p50 is None else f"{p50:.0f}/{p95:.0f}",
         f"{row['model_evals_per_plan']:.0f}" if row["model_evals_per_plan"] else NOTHING,
     )
+
+
+def _percent(counted: Mapping[str, Any] | None, episodes: int) -> str:
+    """Of what was counted; results of earlier releases, and episodes that end with their success, have none."""
+    return NOTHING if counted is None else f"{100 * counted['successes'] / episodes:.0f}"

@@ -60,7 +60,9 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
-        outcomes = run_episodes(agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind)
+        outcomes = run_episodes(
+            agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind, contender.to_end
+        )
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.evaluation.film import write_film

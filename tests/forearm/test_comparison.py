@@ -22,6 +22,7 @@ from forearm.settings import compose as settings
 ROW = {
     "task", "planner", "dynamics", "episodes", "successes", "success", "ci95", "final_distance_m", "plan_ms",
     "model_evals_per_plan", "outcomes", "checkpoint", "name", "label", "key",
+    "touched", "held",
 }  # fmt: skip
 PAIR = {"task", "a", "b", "only_a", "only_b", "p", "p_holm", "verdict"}
 
@@ -68,7 +69,9 @@ def test_the_document_is_the_one_that_is_promised(checkpoints: Path, tmp_path: P
         assert row["episodes"] == len(row["outcomes"]) == (1 if dynamics == "oracle" else 3)
         assert row["ci95"][0] <= row["success"] <= row["ci95"][1]
         assert [o["episode"] for o in row["outcomes"]] == list(range(row["episodes"]))
-        assert set(row["outcomes"][0]) == {"episode", "seed", "success", "steps", "final_distance_m"}
+        assert set(row["outcomes"][0]) == {
+            "episode", "seed", "success", "touched", "held", "steps", "final_distance_m",
+        }  # fmt: skip
     assert rows["cem", "learned"]["model_evals_per_plan"] == 16
     times = rows["cem", "learned"]["plan_ms"]
     every = [ms for episode in times["episodes"] for ms in episode]

@@ -44,6 +44,8 @@ class RunCommand:
         batch: episodes that are planned together in one process.
         workers: processes.
         films: episodes to film; null: all.
+        to_end: after their first success episodes run on to their limit of steps, so that what is held there is
+            counted too; false: they end with it, which is faster.
         use: Python modules to import first.
     """
 
@@ -55,6 +57,7 @@ class RunCommand:
     batch: int = 1
     workers: int = 1
     films: int | None = None
+    to_end: bool = True
     use: list[str] = field(default_factory=list)
 
 
@@ -74,6 +77,8 @@ class CompareCommand:
         batch: episodes that are planned together in one process.
         workers: processes; null: one per core.
         films: first episodes of each task and planner to film.
+        to_end: after their first success episodes run on to their limit of steps, so that what is held there is
+            counted too; false: they end with it, which is faster.
         use: Python modules to import first.
     """
 
@@ -88,6 +93,7 @@ class CompareCommand:
     batch: int = 1
     workers: int | None = None
     films: int = 2
+    to_end: bool = True
     use: list[str] = field(default_factory=list)
 
 
