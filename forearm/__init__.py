@@ -1,11 +1,13 @@
 """A robot arm that looks before it moves. This is the public API.
 
-import forearm
+    import forearm
 
-env = forearm.make_env("push")
-observation, info = env.reset(seed=1)
-plan = forearm.plan(observation["pixels"], info["goal"], task="push", planner="cem", deadline_ms=100)
-print(plan)
+    env = forearm.make_env("push")
+    observation, info = env.reset(seed=1)
+    plan = forearm.plan(observation["pixels"], info["goal"], task="push", planner="cem", deadline_ms=100)
+    print(plan)
+
+torch and MuJoCo are loaded when something needs them.
 """
 
 from typing import TYPE_CHECKING, Any

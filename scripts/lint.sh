@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if [ $# = 0 ]; then set -- ruff format types imports; fi
+if [ $# = 0 ]; then set -- ruff format types imports links; fi
 # A hook may run without the environment being active.
 if [ -d .venv/bin ]; then PATH="$PWD/.venv/bin:$PATH"; fi
 for check in "$@"; do
@@ -12,6 +12,7 @@ for check in "$@"; do
     format) ruff format --check . ;;
     types) mypy ;;
     imports) lint-imports --no-cache ;;
-    *) echo "lint: unknown check '$check': ruff, format, types or imports" >&2; exit 2 ;;
+    links) python -m tools.site.links ;; # of the documents to lines of code: `make format` mends them
+    *) echo "lint: unknown check '$check': ruff, format, types, imports or links" >&2; exit 2 ;;
     esac
 done

@@ -104,7 +104,7 @@ def test_the_lower_end_of_every_range_is_what_the_oldest_are_tested_with():
     lines = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
     oldest = {normal(pin.name): pin for pin in map(Requirement, [x for x in lines if x and not x.startswith("#")])}
     extras = project()["optional-dependencies"]
-    untested = {normal(Requirement(line).name) for line in extras["bench"]}
+    untested = {normal(Requirement(line).name) for line in [*extras["bench"], *extras["docs"]]}
     untested |= {"ruff", "mypy", "pre-commit", "import-linter"}
     for requirement in wanted():
         name = normal(requirement.name)
@@ -163,7 +163,7 @@ def test_hooks_are_the_checks_of_lint_and_download_nothing():
     assert [repo["repo"] for repo in config["repos"]] == ["local"]
     hooks = config["repos"][0]["hooks"]
     assert {hook["language"] for hook in hooks} == {"system"}
-    checks = ("ruff", "format", "types", "imports")
+    checks = ("ruff", "format", "types", "imports", "links")
     assert [hook["entry"] for hook in hooks] == [f"scripts/lint.sh {check}" for check in checks]
 
 

@@ -22,6 +22,7 @@ from forearm.errors import ForearmError, did_you_mean
 from forearm.settings import words as texts
 from forearm.settings.schema import GROUPS, of_command, of_option
 from forearm.settings.schema.checked import complete
+from forearm.settings.schema.fields import walk
 
 OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
@@ -163,6 +164,11 @@ def _apply(
             if rest:
                 known |= {f"{name}.{leaf}" for name, target in chosen.items() for leaf in leaves(target)}
         raise ForearmError(f"'{command}' has no key '{key}'{_near_key(key, known)}")
+    if text.strip() == "null" and any(
+        item.name == key and item.type.endswith("| null") for item in walk(of_command(command), command)
+    ):
+        values[key] = None
+        return
     _assign(values, key, key, text)
 
 

@@ -243,3 +243,10 @@ def test_the_checkpoint_of_a_benchmarks_task_has_its_name(tmp_path: Path, monkey
     monkeypatch.setenv(settings.OWN_CONFIGS, str(tmp_path))
     mine = settings.load("plan", ["task=fetch/mine"]).one("task")
     assert (mine["name"], mine["checkpoint"], mine["frameskip"]) == ("fetch/mine", "fetch-mine", 4)
+
+
+def test_null_is_taken_where_it_means_something() -> None:
+    chosen = settings.load("diagnose", ["samples=null", "iterations=null"])
+    assert chosen["samples"] is None and chosen["iterations"] is None
+    with pytest.raises(ForearmError, match="episodes must be a whole number, not null"):
+        settings.load("diagnose", ["episodes=null"])
