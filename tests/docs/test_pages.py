@@ -110,7 +110,7 @@ def test_modules_have_the_names_that_pages_give_them(page: str) -> None:
     [
         ("planner/algorithms/cem.py", "CEM.update"),
         ("world_model/model/jepa.py", "JEPA.encode"),
-        ("forearm/control/robots/limits.py", "check"),
+        ("forearm/control/trajectories/limits.py", "check"),
     ],
 )
 def test_a_newcomer_is_there_in_three_clicks_from_the_readme(path: str, symbol: str) -> None:
