@@ -105,8 +105,8 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], workers: in
 
     The function must be importable by name in a fresh interpreter. The first failure cancels what has not
     started and is raised here, when the jobs in hand are finished. A worker that was killed (out of memory, by a
-    signal) raises `ForearmError`, and so does a script that calls this without `if __name__ == "__main__":`. Ctrl-C, and whoever stops asking for results, ends the workers at once: what they had
-    not finished is lost.
+    signal) raises `ForearmError`, and so does a script that calls this without `if __name__ == "__main__":`. Ctrl-C,
+    and whoever stops asking for results, ends the workers at once: what they had not finished is lost.
     """
     check_guarded()
     if not jobs:
