@@ -74,6 +74,12 @@ def test_sentences_are_short(page: str) -> None:
     assert not long, "\n".join(long)
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/command_line.md", "docs/design/rooms.md", "docs/results.md"])
+def test_what_the_oracle_does_better_is_not_called_the_models_error(page: str) -> None:
+    text = " ".join(PAGES[page].split())
+    assert "the model's error alone" in text and "diagnose.md#two-by-two" in text
+
+
 def test_sentences_are_told_apart() -> None:
     text = "# Title\n\nOne two. Three\nfour [five](x.md)!\n\n- six\n- seven: eight\n\n    code\n\n| a | b |\n"
     assert sentences(text) == ["One two.", "Three four five!", "six", "seven: eight"]

@@ -71,7 +71,7 @@ class CompareCommand:
         out: folder of results.json and films; null: outputs/compare.
         baselines: rows that do not plan: random, hold, expert; and prior, which imitates (needs heads).
         learned: rows of the planners on the world model; false: no checkpoint is needed.
-        oracle: add every planner on the simulator itself: the ceiling, slow.
+        oracle: add every planner on the simulator itself, with a cost of true positions; slow.
         oracle_episodes: with oracle: on this many of the first episodes.
         replan_every: control steps that are executed from each plan; null: the task's.
         batch: episodes that are planned together in one process.
