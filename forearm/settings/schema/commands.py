@@ -183,7 +183,7 @@ class ServeCommand:
 
 @dataclass
 class CollectCommand:
-    """Film an exploratory policy into a LeRobotDataset v3 folder.
+    """Film an explorer, for the most part a noisy scripted expert, into a LeRobotDataset v3 folder.
 
     Attributes:
         out: folder of the data set; null: data/<task>.
