@@ -29,17 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         for seed, cell in product(options.seeds, cells):
             one = replace(cell, seed=seed)
             if options.episodes:
-                _run(one, options.episodes, options)
+                _run(one, seed, options.episodes, options)
             if options.oracle_episodes and one.ceiling is not None:
-                _run(one.ceiling, options.oracle_episodes, options)
+                _run(one.ceiling, seed, options.oracle_episodes, options)
     except ForearmError as error:
         sys.stderr.write(f"results: {error}\n")
         return 2
     return 0
 
 
-def _run(cell: Cell, episodes: int, options: argparse.Namespace) -> None:
-    words = cell.words(episodes, cell.seed, options.planner)
+def _run(cell: Cell, seed: int, episodes: int, options: argparse.Namespace) -> None:
+    words = cell.words(episodes, seed, options.planner)
     run_and_show(comparison_of(settings.load("compare", words), words), 1, options.workers or default_workers())
     keep(cell, options.docs)
 

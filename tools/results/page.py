@@ -38,7 +38,7 @@ def headline(measured: Mapping[str, Measured]) -> dict[str, Any]:
 
 def _groups(cell: Cell, measured: Mapping[str, Measured]) -> dict[int, list[Measured]]:
     """The comparisons that a row is made of, by the seed of their episodes: fresh ones, or else one that chose."""
-    found = {}
+    found: dict[int, list[Measured]] = {}
     for seed in (*SEEDS, None):
         one = replace(cell, seed=seed)
         if one.name in measured and not (seed is None and found):
@@ -58,24 +58,38 @@ def figures(document: Mapping[str, Any]) -> Measured:
         "checkpoints": sorted({row["checkpoint"] for row in rows if row.get("checkpoint")}),
         "figures": {
             "successes": {_contender(row): [row["successes"], row["episodes"]] for row in rows},
+            "held": {_contender(row): [row["held"]["successes"], row["episodes"]] for row in rows if row.get("held")},
             "solved_at_start": {key: start[key] for key in ("solved", "drawn")},
         },
     }
 
 
 def _row(cell: Cell, groups: Mapping[int, list[Measured]]) -> dict[str, Any]:
-    """Texts by contender, over all seeds; of a later part, which is of one contender alone, counts what it has of it."""
-    counts: dict[str, list[int]] = {}
+    """Texts by contender, over all seeds; of a later part, which is of one contender, counts what it has of it."""
+    counts, held = _counted(groups, "successes"), _counted(groups, "held")
     start = {"solved": 0, "drawn": 0}
     for parts in groups.values():
-        successes = {name: found for part in parts for name, found in part["figures"]["successes"].items()}
-        for name, found in successes.items():
-            counts[name] = [a + b for a, b in zip(counts.get(name, [0, 0]), found, strict=True)]
         start = {key: count + parts[0]["figures"]["solved_at_start"][key] for key, count in start.items()}
     usual = counts[next(iter(next(iter(groups.values()))[0]["figures"]["successes"]))][1]
     texts = {name: _success(counts[name], usual) if name in counts else "" for name in CONTENDERS}
-    seeds = ", ".join(map(str, groups))
-    return {"title": cell.title, "protocol": cell.protocol, **texts, "start": start, "seeds": seeds}
+    return {
+        "title": cell.title,
+        "protocol": cell.protocol,
+        **texts,
+        "held": _success(held["learned"], usual) if "learned" in held else "",
+        "start": start,
+        "seeds": ", ".join(map(str, groups)),
+    }
+
+
+def _counted(groups: Mapping[int, list[Measured]], what: str) -> dict[str, list[int]]:
+    """How often, and in how many episodes of all seeds, by contender; older measurements know nothing `held`."""
+    counts: dict[str, list[int]] = {}
+    for parts in groups.values():
+        of_seed = {name: found for part in parts for name, found in part["figures"].get(what, {}).items()}
+        for name, found in of_seed.items():
+            counts[name] = [a + b for a, b in zip(counts.get(name, [0, 0]), found, strict=True)]
+    return counts
 
 
 def _contender(row: Mapping[str, Any]) -> str:
