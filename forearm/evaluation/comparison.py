@@ -101,7 +101,7 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
     episodes = _manifests(comparison, workers, tell)
     everything = [episode for task in episodes.values() for episode in task]
     write_json(out / "manifest.json", manifest_document(comparison.seed, everything))
-    described = [{"key": contender.key} | contender.document for contender in contenders]
+    described = [{"key": contender.key, "name": contender.name} | contender.document for contender in contenders]
     write_json(out / "settings.json", {"rows": described, "protocol": dict(comparison.protocol)})
 
     wanted = {one.key: _episodes_of(one, episodes[one.task_name], comparison) for one in contenders}

@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from forearm.evaluation.contenders import name_of
 
@@ -36,7 +37,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
             table.add_column(heading, justify="right", no_wrap=True)
         for row in document["rows"]:
             if row["task"] == task:
-                table.add_row(row.get("name") or name_of(row["planner"], row["dynamics"]), *_numbers(row))
+                table.add_row(Text(row.get("name") or name_of(row["planner"], row["dynamics"])), *_numbers(row))
         yield table
         if counted := document.get("solved_at_start", {}).get(task):
             share = 100 * counted["solved"] / counted["drawn"]
@@ -54,7 +55,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
         for pair in document["pairs"]:
             if pair["task"] == task:
                 counts = (str(pair["only_a"]), str(pair["only_b"]), f"{pair['p_holm']:.3g}")
-                pairs.add_row(pair["a"], pair["b"], *counts, str(pair["verdict"]))
+                pairs.add_row(Text(pair["a"]), Text(pair["b"]), *counts, str(pair["verdict"]))
         yield pairs
 
 

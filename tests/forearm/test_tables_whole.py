@@ -41,7 +41,7 @@ def inspected(count: int) -> Table:
 
 def compared() -> list[Any]:
     row = {
-        "task": "reach", "name": "a_planner_with_a_long_name (oracle)", "ci95": (0.12, 0.98),
+        "task": "reach", "name": "a_planner_with_a_long_name (oracle) proposals=[previous,prior]", "ci95": (0.12, 0.98),
         "success": 0.5, "episodes": 100, "outcomes": [{"steps": 7, "success": True}], "final_distance_m": 0.123,
         "plan_ms": {"p50": 12345.0, "p95": 67890.0}, "model_evals_per_plan": 123456,
     }  # fmt: skip
