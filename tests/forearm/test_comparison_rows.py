@@ -125,7 +125,7 @@ def test_configs_of_ones_own_under_one_name_are_rows_of_one_table(
     checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for group, name, base, setting in (
-        ("task", "reach-1", "reach", f"checkpoint: {checkpoints}/reach.json"), ("planner", "wide", "cem", "samples: 9"),
+        ("task", "reach-1", "reach", f"checkpoint: {checkpoints}/reach.json"), ("planner", "wide", "cem", "samples: 99"),
     ):  # fmt: skip
         (tmp_path / group).mkdir()
         (tmp_path / group / f"{name}.yaml").write_text(f"defaults: [/{group}/{base}@_here_, _self_]\n{setting}\n")
@@ -133,4 +133,4 @@ def test_configs_of_ones_own_under_one_name_are_rows_of_one_table(
     words = ["task=[reach,reach-1]", "planner=[cem,wide]", f"out={tmp_path / 'out'}"]
     names = [one.name for one in engine.contenders_of(comparison_of(settings.load("compare", words))) if one.searches]
     assert len(set(names)) == 4 and all(name.startswith("cem checkpoint=") for name in names)
-    assert [name.rpartition(",")[2] for name in names] == ["samples=128", "samples=9"] * 2
+    assert [name.rpartition(",")[2] for name in names] == ["samples=128", "samples=99"] * 2
