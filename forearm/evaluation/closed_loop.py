@@ -1,4 +1,4 @@
-"""Run an agent in the simulator until every episode has succeeded or used up its control steps."""
+"""Run an agent in the simulator until every episode is over: at its first success, or when its steps are used up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

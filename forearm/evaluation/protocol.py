@@ -43,7 +43,7 @@ class Rules:
         rest_tolerance_m: how far hand or object may move in a step of holding still at the start; None: any.
         criterion: `benchmark`, or `pose` (that, and every object within `position_m` and `angle_deg` of its goal pose).
         hold_steps: control steps in a row for which the criterion must be met.
-        counts: `any`: an episode ends with its first success; `last`: it runs to its end, and only that counts.
+        counts: `any`: the first success counts, and may end an episode; `last`: only the last step does.
     """
 
     name: str = "rest"

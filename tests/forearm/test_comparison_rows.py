@@ -125,7 +125,8 @@ def test_configs_of_ones_own_under_one_name_are_rows_of_one_table(
     checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for group, name, base, setting in (
-        ("task", "reach-1", "reach", f"checkpoint: {checkpoints}/reach.json"), ("planner", "wide", "cem", "samples: 99"),
+        ("task", "reach-1", "reach", f"checkpoint: {checkpoints}/reach.json"),
+        ("planner", "wide", "cem", "samples: 99"),
     ):  # fmt: skip
         (tmp_path / group).mkdir()
         (tmp_path / group / f"{name}.yaml").write_text(f"defaults: [/{group}/{base}@_here_, _self_]\n{setting}\n")
