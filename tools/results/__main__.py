@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--oracle-episodes", type=int, default=0, help="of the ceilings; 0: none")
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=SEEDS, metavar="SEED",
-        help=f"of the episodes, as many of each; settings were chosen on {', '.join(map(str, CHOSEN_ON))}",
+        help=f"of the episodes, as many of each; settings were chosen on {CHOSEN_ON[0]} to {CHOSEN_ON[-1]}",
     )  # fmt: skip
     parser.add_argument("--planner", default="cem")
     parser.add_argument("--workers", type=int, default=None, help="processes; default: one per core")

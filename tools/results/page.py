@@ -8,7 +8,7 @@ from forearm.agent.guided import PRIOR
 from forearm.agent.setup import NONE
 from forearm.evaluation.statistics import wilson
 from tools.render.figures import Measured
-from tools.results.cells import CELLS, CHOSEN_ON, HEADLINE, SEEDS, Cell, WithPrior
+from tools.results.cells import BEFORE, CELLS, CHOSEN_ON, HEADLINE, SEEDS, Cell, WithPrior
 
 CONTENDERS = ("learned", PRIOR, "oracle", "random", "hold", "expert")
 """In the order of the page's columns."""
@@ -42,7 +42,7 @@ def _groups(cell: Cell, measured: Mapping[str, Measured]) -> dict[int, list[Meas
     for seed in (*SEEDS, None):
         one = replace(cell, seed=seed)
         if one.name in measured and not (seed is None and found):
-            found[CHOSEN_ON[-1] if seed is None else seed] = [measured[name] for name in one.parts if name in measured]
+            found[BEFORE if seed is None else seed] = [measured[name] for name in one.parts if name in measured]
     return found
 
 
