@@ -154,7 +154,7 @@ class Thinking:
                     self._counts["frames_doubted"] += 1
                 if self.gate is not None and self.gate.sure:
                     self._latch(Kind.FRAMES, doubt)
-                elif job.episode.arrival.see(distance):
+                elif job.episode.arrival.see(frame.time, distance):
                     self._arrived_or_left(job.episode)
 
     def _arrived_or_left(self, episode: Episode) -> None:
