@@ -22,7 +22,7 @@ BIN := .venv/bin
 # Every process keeps to one thread: two busy ones on two cores are far slower than that.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-mujoco4 test-oldest bench results reliability lint format setup setup-run gl wheel clean distclean
+.PHONY: help demo test test-mujoco4 test-oldest bench results reliability docs lint format setup setup-run gl wheel clean distclean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -54,12 +54,17 @@ results: setup gl ## every task under every protocol, floors and ceilings beside
 reliability: setup gl ## the controller and the server under load and faults (RELIABILITY_ARGS=--quick), write docs/reliability.md
 	@$(ONE_THREAD) $(BIN)/python -m tools.reliability $(RELIABILITY_ARGS)
 
-lint: setup ## ruff, format check and mypy: what the pre-commit hooks run
+docs: setup ## build the site from docs/ into build/site; a broken link or a page that is left out is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "docs: open build/site/index.html"
+
+lint: setup ## ruff, format check, mypy, import-linter, links to lines: what the pre-commit hooks run
 	@scripts/lint.sh
 
-format: setup ## rewrite the code in the house format and mend what ruff can mend
+format: setup ## rewrite the code in the house format, mend what ruff can mend, and the lines that pages link to
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
+	@$(BIN)/python -m tools.site.links --write
 
 setup: ## make .venv with everything that test and lint need
 	@scripts/setup.sh dev

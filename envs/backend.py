@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, one_line
 
 INSTALL = "install it again: pip install --force-reinstall 'mujoco>=3.3,!=4.0.0'"
 GL = ("mujoco.gl_context", "mujoco.egl", "mujoco.osmesa", "mujoco.glfw")
@@ -56,7 +56,7 @@ def _without_gl(first: Exception) -> Any:
     except Exception as second:
         # A second try may fail for having been tried before; what GL said first is not what is wrong now.
         error = second if _is_of_gl(first) else first
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = one_line(error) or type(error).__name__
         said = said if isinstance(error, ImportError) else f"{type(error).__name__}: {said}"
         raise MuJoCoUnavailable(said, _remedy(error)) from error
 

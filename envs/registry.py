@@ -3,7 +3,6 @@
 A benchmark's package is imported only when one of its tasks is made.
 """
 
-import difflib
 import functools
 import importlib
 import importlib.metadata
@@ -21,7 +20,7 @@ from forearm.envs.arm.tasks import TASKS, Task
 from forearm.envs.backend import mujoco
 from forearm.envs.benchmarks.catalog import BENCHMARKS, EXTRAS, PACKAGES
 from forearm.envs.contract import Environment
-from forearm.errors import ForearmError, InputError
+from forearm.errors import ForearmError, InputError, nearest
 
 Factory = Callable[..., Environment]
 """Called with a name without its prefix, a camera (or None) and a resolution."""
@@ -147,12 +146,12 @@ def _install(extra: str) -> str:
 def _check(task: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
         prefix = task.partition("/")[0]
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        near = nearest(name, known, 3)
         raise InputError(f"unknown task '{task}'{_named([f'{prefix}/{one}' for one in near or known], bool(near))}")
 
 
 def _nearest(task: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(task, known, n=3, cutoff=0.5)
+    near = nearest(task, known, 3)
     return _named(near or known, bool(near))
 
 

@@ -1,15 +1,19 @@
 """A robot arm that looks before it moves. This is the public API.
 
-import forearm
+    import forearm
 
-env = forearm.make_env("push")
-observation, info = env.reset(seed=1)
-plan = forearm.plan(observation["pixels"], info["goal"], task="push", planner="cem", deadline_ms=100)
-print(plan)
+    env = forearm.make_env("push")
+    observation, info = env.reset(seed=1)
+    plan = forearm.plan(observation["pixels"], info["goal"], task="push", planner="cem", deadline_ms=100)
+    print(plan)
+
+torch and MuJoCo are loaded when something needs them.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from forearm.common.lazy import attach
+from forearm.common.version import VERSION
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
@@ -20,35 +24,14 @@ if TYPE_CHECKING:
     from forearm.control.controller import Controller
     from forearm.envs import Environment
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["Controller", "ForearmError", "LoadedModel", "compare", "load", "make_env", "plan"]
 
-_LAZY = {
-    "LoadedModel": "forearm.agent.loaded_model",
-    "Controller": "forearm.control.controller",
-    "load": "forearm.agent.loaded_model",
-    "plan": "forearm.agent.loaded_model",
-}
-
-
-_RENAMED = {"Brain": "LoadedModel"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _RENAMED:
-        import warnings
-
-        new = _RENAMED[name]
-        warnings.warn(
-            f"forearm.{name} is now forearm.{new}; the old name goes with 0.2", DeprecationWarning, stacklevel=2
-        )
-        name = new
-    # torch and MuJoCo take seconds to import: `import forearm` alone must not.
-    if name in _LAZY:
-        import importlib
-
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'forearm' has no attribute '{name}'")
+__getattr__, __dir__ = attach(
+    __name__,
+    {"agent.loaded_model": ["LoadedModel", "load", "plan"], "control.controller": ["Controller"]},
+    {"Brain": "LoadedModel"},
+)
 
 
 def make_env(task: str = "reach", camera: str | None = None, resolution: int = 64) -> "Environment":

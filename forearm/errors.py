@@ -26,6 +26,12 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def nearest(word: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Up to `most` of the known names that are near to `word`, small and capital letters alike; the nearest first."""
+    folded = {name.lower(): name for name in known}
+    return [folded[name] for name in difflib.get_close_matches(word.lower(), folded, n=most, cutoff=0.5)]
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """What to say after "unknown WORD": the nearest known name, or all of them where none is near.
 
@@ -34,10 +40,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     if not names:
         return ""
-    folded = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean '{folded[near[0]]}'?"
+    if near := nearest(word, names):
+        return f"; did you mean '{near[0]}'?"
     return f"; choose from {', '.join(names)}"
 
 

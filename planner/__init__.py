@@ -63,7 +63,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
-from forearm.errors import InputError
+from forearm.errors import InputError, did_you_mean
 from forearm.planner.algorithms.cem import CEM, CEMConfig
 from forearm.planner.algorithms.cma_es import CMAES, CMAESConfig
 from forearm.planner.algorithms.dial import DIAL, DIALConfig
@@ -74,7 +74,6 @@ from forearm.planner.algorithms.mppi import MPPI, MPPIConfig
 from forearm.planner.algorithms.polish import polished
 from forearm.planner.algorithms.predictive_sampling import PredictiveSampling, PredictiveSamplingConfig
 from forearm.planner.algorithms.random_shooting import RandomShooting, RandomShootingConfig
-from forearm.planner.checks import suggestion
 from forearm.planner.conformance import check_dynamics, check_objective
 from forearm.planner.cuda_graph import captured
 from forearm.planner.horizon import OverHorizon, Prefix
@@ -117,7 +116,7 @@ def make_planner(
     settings that contradict each other.
     """
     if name not in PLANNERS:
-        raise InputError(f"unknown planner {name!r}{suggestion(str(name), PLANNERS)}")
+        raise InputError(f"unknown planner {name!r}{did_you_mean(str(name), PLANNERS)}")
     cls, config_type = PLANNERS[name]
     return cls(_configured(f"planner {name!r}", config_type, settings), clock, proposals)
 
@@ -127,7 +126,7 @@ def make_policy(name: str, **settings: Any) -> Policy[Any]:
     `make_planner`.
     """
     if name not in POLICIES:
-        raise InputError(f"unknown policy {name!r}{suggestion(str(name), POLICIES)}")
+        raise InputError(f"unknown policy {name!r}{did_you_mean(str(name), POLICIES)}")
     cls, config_type = POLICIES[name]
     return cls(_configured(f"policy {name!r}", config_type, settings))
 
@@ -136,7 +135,7 @@ def _configured(owner: str, config_type: type[Any], settings: dict[str, Any]) ->
     known = [field.name for field in fields(config_type)]
     for setting in settings:
         if setting not in known:
-            raise InputError(f"unknown setting {setting!r} of {owner}{suggestion(setting, known)}")
+            raise InputError(f"unknown setting {setting!r} of {owner}{did_you_mean(setting, known)}")
     return config_type(**settings)
 
 

@@ -2,10 +2,43 @@
 
 import math
 import numbers
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import field
+from functools import cache, partial
+from typing import Any, TypeVar
 
-from forearm.errors import InputError
+from forearm.errors import InputError, did_you_mean
+
+T = TypeVar("T")
+
+
+def setting(default: T, check: Callable[..., object], *, none: bool = False, **limits: Any) -> T:
+    """A field of a dataclass of settings, with its default and the check that `settings` makes of it.
+
+    `check` is one of this module, such as `integer`, and `limits` what it takes. None is allowed where it is the
+    default, and with `none`.
+    """
+    described: T = field(default=default, metadata={"check": (partial(check, **limits), none or default is None)})
+    return described
+
+
+def settings(config: Any) -> None:
+    """Check every `setting` of a frozen dataclass and keep what its check returns; raises `InputError`."""
+    for name, (check, optional) in _settings(config.__class__).items():
+        value = getattr(config, name)
+        if value is not None or not optional:
+            object.__setattr__(config, name, check(name, value))
+
+
+@cache
+def _settings(kind: type) -> dict[str, tuple[Callable[[str, object], object], bool]]:
+    """The checks of a class and of those that it inherits from, which hold where a default alone is new."""
+    return {
+        item.name: item.metadata["check"]
+        for cls in reversed(kind.__mro__)
+        for item in cls.__dict__.get("__dataclass_fields__", {}).values()
+        if "check" in item.metadata
+    }
 
 
 def integer(name: str, value: object, least: int) -> int:
@@ -51,7 +84,7 @@ def flag(name: str, value: object) -> bool:
 def choice(name: str, value: object, known: Sequence[str]) -> str:
     """Return `value` if it is one of `known`, or raise a `ValueError` that suggests the nearest."""
     if not isinstance(value, str) or value not in known:
-        raise InputError(f"unknown {name} {value!r}{suggestion(str(value), known)}")
+        raise InputError(f"unknown {name} {value!r}{did_you_mean(str(value), known)}")
     return value
 
 
@@ -68,11 +101,3 @@ def reals(name: str, value: object, *, least: float) -> float | tuple[float, ...
 def per_dimension(setting: float | tuple[float, ...]) -> tuple[float, ...]:
     """A setting as a tuple of one number for all dimensions, or of one number each."""
     return setting if isinstance(setting, tuple) else (setting,)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The tail of an unknown-name message: the nearest known name, then all of them."""
-    names = sorted(known)
-    nearest = get_close_matches(name.lower(), names, n=1, cutoff=0.0)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{hint} (known: {', '.join(names)})"

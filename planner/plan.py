@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from forearm.common.files import replacing
 from forearm.planner import plan_json as check
 from forearm.planner.plan_json import PlanError
 
@@ -200,25 +200,10 @@ class Plan:
         return cls.from_dict(document)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the document to `path` whole or not at all; raises `OSError`, leaving nothing half-
-        written.
-        """
-        target = Path(path)
-        text = self.to_json()
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp makes private files; a document gets the permissions that open() would have given it.
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(temporary).chmod(0o666 & ~mask)
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        """Write the document to `path` whole or not at all; raises `OSError` where that cannot be."""
+        text = self.to_json() + "\n"
+        with replacing(Path(path), make_folder=False) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Plan":

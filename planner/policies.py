@@ -23,25 +23,28 @@ from forearm.planner.sampling.noise import Noise
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig:
-    """`horizon`: how many control steps of commands are given at once. Raises `ValueError` below 1."""
+    """Settings of every policy; raises `ValueError` when they cannot be.
 
-    horizon: int = 1
+    Attributes:
+        horizon: control steps of commands that are given at once.
+    """
+
+    horizon: int = checks.setting(1, checks.integer, least=1)
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
-        object.__setattr__(self, "horizon", checks.integer("horizon", self.horizon, 1))
+        checks.settings(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HoldConfig(PolicyConfig):
-    """`command`: what to repeat, in the units of the commands, one number or one per action dimension."""
+    """Settings of `hold`.
 
-    command: float | tuple[float, ...] = 0.0
+    Attributes:
+        command: what to repeat, in the units of the commands; a number, or one per action dimension.
+    """
 
-    def __post_init__(self) -> None:
-        """Check the settings; raises `ValueError`."""
-        super().__post_init__()
-        object.__setattr__(self, "command", checks.reals("command", self.command, least=-np.inf))
+    command: float | tuple[float, ...] = checks.setting(0.0, checks.reals, least=-np.inf)
 
 
 C = TypeVar("C", bound=PolicyConfig)

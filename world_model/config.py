@@ -24,7 +24,8 @@ class BackboneConfig:
         tokens: `patch` for a map of features, `pooled` for the one vector that the model itself makes of an image.
         layer: which map, counted as timm does: stages of a convolutional model, blocks of a ViT; None for the last.
         input_size: side in pixels to which frames are resized.
-        mean, std: of red, green and blue in [0, 1], taken off and divided by; None for those of the architecture.
+        mean: of red, green and blue in [0, 1], taken off; None for those of the architecture.
+        std: of red, green and blue in [0, 1], divided by; None for those of the architecture.
     """
 
     weights_file: str | None = None
@@ -88,7 +89,7 @@ class ModelConfig:
     resolution: int = 64
     patch: int = 4
     standardize: bool = False
-    latent_dim: int = 128
+    latent_dim: int = 64
     width: int = 32
     depth: int = 1
     history: int = 3
@@ -170,12 +171,15 @@ class TrainConfig:
         steps: optimiser steps.
         batch: windows per step; several processes share them evenly.
         learning_rate: AdamW's peak rate, after `warmup` steps, then a cosine down to a hundredth.
-        weight_decay, clip: AdamW's decay; largest gradient norm.
+        weight_decay: AdamW's.
+        warmup: steps until the peak rate is reached.
+        clip: largest gradient norm.
         validation: share of episodes held out.
         share: of the other episodes, the share that is learned from. Smaller shares are part of larger ones, and what
             is held out does not depend on it.
         every: windows have their present at every n-th frame of an episode alone, from its first on.
-        validate_every, save_every: in steps.
+        validate_every: steps from one look at the held-out episodes to the next.
+        save_every: steps from one periodic checkpoint to the next.
         seed: of initialisation and of the order of the windows.
         precision: `auto`, `float32` or `bfloat16`.
         accumulate: micro-batches per optimiser step; the regularisers are statistics of a whole batch, so only 1
@@ -183,16 +187,16 @@ class TrainConfig:
     """
 
     steps: int = 6000
-    batch: int = 128
-    learning_rate: float = 5e-4
+    batch: int = 64
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-4
-    warmup: int = 200
+    warmup: int = 100
     clip: float = 1.0
     validation: float = 0.05
     share: float = 1.0
     every: int = 1
-    validate_every: int = 500
-    save_every: int = 500
+    validate_every: int = 250
+    save_every: int = 250
     seed: int = 0
     precision: str = "auto"
     accumulate: int = 1

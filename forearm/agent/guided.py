@@ -6,22 +6,14 @@ for other planners, so a task's config says so, under `guided`.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from forearm.errors import ForearmError, did_you_mean
+from forearm.settings.schema.task import GuidedConfig
 
 GUIDED, ALGORITHM, PRIOR = "guided", "mppi", "prior"
-USUAL: dict[str, Any] = {
-    "horizon": 12,
-    "replan_every": 4,
-    "temperature": 1.0,
-    "prior_spread": 0.3,
-    "prior_gain": 1.0,
-    "terminal": 1000.0,
-    "terminal_weights": "last",
-    "until": None,
-    "features": False,
-}
+USUAL: dict[str, Any] = asdict(GuidedConfig())
 """Of tasks that say nothing."""
 
 

@@ -9,6 +9,7 @@ import torch
 
 from forearm.agent.action_spec import ActionSpec
 from forearm.errors import InputError, did_you_mean
+from forearm.settings.schema.task import ObjectiveConfig
 
 if TYPE_CHECKING:
     from forearm.planner.problem import Objective, Problem, Proposal
@@ -73,7 +74,8 @@ class LatentPlanningModel:
         self._until = self._prefix()
         self._unlikely: UnlikelyLatents | None = None
         if heads is not None and weight_of(objective, "unlikely"):
-            free = checks.real("unlikely_free", objective.get("unlikely_free", 2.0), least=0.0)
+            free = objective.get("unlikely_free", ObjectiveConfig.unlikely_free)
+            free = checks.real("unlikely_free", free, least=0.0)
             self._unlikely = UnlikelyLatents(heads.mean, heads.covariance, free)
         self._goals: list[torch.Tensor] = []
         self._trackers: list[LatentTracker] = []
@@ -186,7 +188,7 @@ class LatentPlanningModel:
             last = torch.as_tensor(np.stack(list(last_actions)), dtype=torch.float32)
             costs.append((1.0, ActionCost(wanted["action"], wanted["smoothness"], last)))
         if self._heads is not None and (weight := weight_of(wanted, "terminal")):
-            counts = str(wanted.get("terminal_weights", "last"))
+            counts = str(wanted.get("terminal_weights", ObjectiveConfig.terminal_weights))
             costs.append((weight, TerminalValue(self._heads.distance, goals, counts, wanted["decay"])))
         if self._unlikely is not None:
             costs.append((weight_of(wanted, "unlikely"), self._unlikely))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from forearm import envs
+from forearm.cli.progress import bars
 from forearm.common.parallel import default_workers, import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator, environment
@@ -80,24 +80,14 @@ def _agent(chosen: settings.Settings) -> "PlanningSetup":
 
 
 def _film(collection: Collection, workers: int, console: Console) -> None:
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} episodes"),
-        TextColumn("{task.fields[speed]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
-    )
     started = time.perf_counter()
-    with Progress(*columns, console=console) as bar:
-        line = bar.add_task(collection.task, total=collection.episodes, speed="")
+    with bars(console) as tell:
+        tell(collection.task, 0, collection.episodes)
         frames = 0
         for state in collect(collection, workers):
             frames = state.frames_now
             speed = f"{frames / (time.perf_counter() - started):.0f} frames/s" if frames else ""
-            bar.update(line, completed=state.episodes_done, speed=speed)
+            tell(collection.task, state.episodes_done, collection.episodes, speed)
     seconds = time.perf_counter() - started
     console.print(
         f"{collection.episodes} episodes in {collection.out}; "

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from forearm import envs
+from forearm.cli.progress import bars
 from forearm.common.parallel import default_workers, import_modules
-from forearm.common.progress import episode_bars
 from forearm.evaluation.comparison import Comparison, compare, films_of
 from forearm.evaluation.table import print_whole, results_tables
 from forearm.settings import compose as settings
@@ -48,7 +48,7 @@ def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> C
 def run_and_show(comparison: Comparison, batch: int, workers: int) -> None:
     """Run a comparison with progress bars, then print its tables and where films and results are."""
     console = Console()
-    with episode_bars(console) as tell:
+    with bars(console, transient=True) as tell:
         document = compare(comparison, batch, workers, tell)
     for table in results_tables(document):
         print_whole(console, table)

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from forearm.cli.progress import bars
 from forearm.cli.train import keys
-from forearm.common.progress import episode_bars
 from forearm.errors import ForearmError
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
@@ -55,7 +55,7 @@ def _merge(sources: Sequence[Path], out: Path, chosen: Mapping[str, Any]) -> int
     from forearm.world_model.data.merging import merge
 
     console = Console()
-    with episode_bars(console) as tell:
+    with bars(console, transient=True) as tell:
         info = merge(sources, out, lambda done, of: tell("merging", done, of), **chosen)
     frames = info["total_frames"]
     console.print(f"{info['total_episodes']} episodes, {frames} frames in {out}", highlight=False, soft_wrap=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from forearm import envs
+from forearm.cli.progress import bars
 from forearm.common.parallel import default_workers, import_modules
-from forearm.common.progress import episode_bars
 from forearm.diagnosis.page import tables
 from forearm.diagnosis.run import diagnose
 from forearm.diagnosis.study import HELD_OUT, Effort
@@ -57,7 +57,7 @@ def main(overrides: Sequence[str]) -> int:
     )
     envs.working_backend()  # found once here, not once in every worker
     console = Console()
-    with episode_bars(console) as tell:
+    with bars(console, transient=True) as tell:
         document = diagnose(comparison, effort, chosen.whole("workers", 1, default_workers()), tell)
     for table in tables(document):
         print_whole(console, table)

@@ -4,18 +4,26 @@ Only the sub-command that was asked for is imported, so `forearm --help` is quic
 """
 
 import argparse
+import gc
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from types import ModuleType
+from typing import Any, NoReturn
 
+from forearm.common.version import VERSION
 from forearm.errors import ForearmError, debugging, did_you_mean, one_line, user_message
 
 DEFECT = 1
 USER_ERROR = 2
 INTERRUPTED = 130
+SHELLS = ("bash", "zsh", "fish", "powershell")
+SWEPT = ("plan", "run", "compare", "diagnose", "collect", "train", "train-heads")
+"""Commands whose settings may be given several values."""
+MULTIRUN = "one job for each combination of values: seed=1,2 planner=cem,mppi"
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,13 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="'forearm COMMAND --help' shows examples and settings. FOREARM_DEBUG=1 shows tracebacks.",
     )
     parser.add_argument("--version", action="store_true", help="show the version and exit")
+    parser.add_argument(
+        "--shell-completion",
+        "-sc",
+        metavar="SHELL",
+        choices=[word for shell in SHELLS for word in (shell, f"install={shell}")],
+        help=f'print what completes words in {", ".join(SHELLS)}: eval "$(forearm -sc bash)"',
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for name, command in COMMANDS.items():
         sub = commands.add_parser(
@@ -138,8 +153,20 @@ def build_parser() -> argparse.ArgumentParser:
             epilog="examples:\n" + "\n".join(f"  {example}" for example in command.examples),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        sub.add_argument("settings", nargs="*", metavar="key=value", help="settings; defaults stand in configs/")
+        words = sub.add_argument("settings", nargs="*", metavar="key=value", help="settings; COMMAND --help shows them")
+        words.completer = _completer  # type: ignore[attr-defined]
+        if name in SWEPT:
+            sub.add_argument("--multirun", "-m", action="store_true", help=MULTIRUN)
+        if name in (*SWEPT, "serve"):
+            sub.add_argument("--cfg", "-c", choices=["job"], help="show the settings as YAML instead of running")
+            sub.add_argument("--package", "-p", metavar="KEY", help="with --cfg: only these, such as planner")
     return parser
+
+
+def _completer(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    from forearm.cli.completion import completer
+
+    return completer(prefix, parsed_args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -172,20 +199,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: list[str]) -> int:
     parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        from forearm.cli.completion import complete
+
+        complete(parser)
     first = next((word for word in words if not word.startswith("-")), None)
-    if first is not None and first not in COMMANDS:
+    if first is not None and first not in COMMANDS and words[0] not in ("--shell-completion", "-sc"):
         raise ForearmError(f"unknown command '{first}'{did_you_mean(first, COMMANDS)}")
     if first is not None and {"-h", "--help"} & set(words) and COMMANDS[first].config:
         _print_help(parser, first)
         return 0
     try:
-        arguments = parser.parse_args(words)
+        arguments, rest = parser.parse_known_args(words)
     except SystemExit as stop:  # argparse leaves this way after it has printed a help page
         return int(stop.code or 0)
-    if arguments.version:
-        from forearm import __version__
+    if not all(arguments.command and "=" in word and word[0] != "-" for word in rest):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if arguments.shell_completion:
+        from forearm.cli.completion import script
 
-        _say(f"forearm {__version__}")
+        _say(script(arguments.shell_completion.removeprefix("install=")))
+        return 0
+    if arguments.version:
+        _say(f"forearm {VERSION}")
         return 0
     if arguments.command is None:
         parser.print_help()
@@ -193,27 +229,51 @@ def _dispatch(words: list[str]) -> int:
     command = COMMANDS[arguments.command]
     if not command.config and arguments.settings:
         raise ForearmError(f"'{arguments.command}' takes no settings, but got '{arguments.settings[0]}'")
-    run = importlib.import_module(command.module).main
-    return int(run(arguments.settings))
+    settings = [*arguments.settings, *rest]  # argparse leaves those behind an option
+    if getattr(arguments, "cfg", None):
+        from forearm.cli.hydra_options import shown
+
+        _say(shown(arguments.command, settings, arguments.package))
+        return 0
+    run = _imported(command.module).main
+    if getattr(arguments, "multirun", False):
+        from forearm.cli.hydra_options import multirun
+
+        return multirun(arguments.command, settings, run, _say)
+    return int(run(settings))
+
+
+def _imported(name: str) -> ModuleType:
+    """The module; what its imports make stays, so looking through it for garbage would only cost a quarter more."""
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _print_help(parser: argparse.ArgumentParser, name: str) -> None:
-    """A sub-command's help, with every setting, its default and what it means, taken from its config file."""
+    """A sub-command's help, with every setting, its default and what it means."""
     from importlib.resources import files
+
+    from forearm.settings.reference import keys
+    from forearm.settings.words import written
 
     _say(f"usage: forearm {name} [key=value ...]\n\n{COMMANDS[name].summary}\n\nexamples:")
     for example in COMMANDS[name].examples:
         _say(f"  {example}")
-    text = (files("forearm.configs") / f"{COMMANDS[name].config}.yaml").read_text(encoding="utf-8")
-    lines = text.splitlines()
-    start = lines.index("  - _self_") + 1
-    groups = [line.strip("- ").partition(":") for line in lines[lines.index("defaults:") + 1 : start - 1]]
+    if name in SWEPT:
+        _say(
+            f"\n-m, --multirun  {MULTIRUN}\n-c, --cfg job   show the settings instead of running; --package KEY: a part"
+        )
     _say("\nsettings and their defaults:")
-    for group, _, default in groups:
-        _say(f"  {group}: {default.strip()}    # its own settings: {group}.KEY=VALUE, see configs/{group}/")
-    for line in lines[start:]:
-        if line.strip():
-            _say(f"  {line}")
+    text = (files("forearm.configs") / f"{COMMANDS[name].config}.yaml").read_text(encoding="utf-8")
+    for group, default in re.findall(r"^  - (\w+): (\S+)$", text, re.M):
+        _say(f"  {group}: {default}    # its own settings: {group}.KEY=VALUE, see configs/{group}/")
+    for key in keys(name):
+        setting = f"{key.name}: {written(key.default)}"
+        _say(f"  {setting:<24}  # {key.meaning.replace('`', '')}")
 
 
 def _say(text: str) -> None:

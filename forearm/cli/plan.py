@@ -14,8 +14,8 @@ from forearm.common.parallel import import_modules, one_thread
 from forearm.common.seeds import evaluation_reset_seed, planning_seed
 from forearm.control.action_adapter import ActionAdapter, ToolActionAdapter
 from forearm.control.robots.fit import check_fit
-from forearm.control.robots.limits import Report
 from forearm.control.robots.robot import Robot
+from forearm.control.trajectories.limits import Report
 from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError, did_you_mean, one_line
 from forearm.evaluation.env_pool import environment, has_simulator

@@ -25,9 +25,10 @@ def main(overrides: Sequence[str]) -> int:
     chosen = settings.load("serve", overrides)
     import_modules(chosen["use"])
     try:
+        import prometheus_client  # noqa: F401
         import websockets  # noqa: F401
     except ModuleNotFoundError:
-        raise ForearmError("serving needs two more packages: pip install 'forearm[serve]'") from None
+        raise ForearmError("serving needs more packages: pip install 'forearm[serve]'") from None
     import torch
 
     from forearm.agent.camera_check import views_for

@@ -1,15 +1,16 @@
 """`forearm train`: train a world model, with loss, throughput and time left, and a report at the end."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from forearm import envs
+from forearm.cli.progress import bars
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
@@ -183,51 +184,35 @@ def _action_size(data: Path, chosen: settings.Settings) -> int:
 def _train(training: Any, resume: bool, device: str | None, console: Console) -> dict[str, Any]:
     from forearm.world_model.training.run import TrainProgress, train
 
-    columns = (
-        TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        line = bar.add_task("starting", total=training.train.steps)
+    with bars(console) as tell:
+        steps = training.train.steps
+        tell("step", 0, steps, "starting")
 
         def show(progress: TrainProgress) -> None:
-            bar.update(
-                line,
-                completed=progress.step,
-                description=f"loss {progress.terms['loss']:.4f}  {progress.frames_per_s:.0f} frames/s",
-            )
+            speed = f"loss {progress.terms['loss']:.4f}  {progress.frames_per_s:.0f} frames/s"
+            tell("step", progress.step, steps, speed)
             if held_out := progress.validation:
                 each = {f"step {progress.step}": held_out} | {f"  {k}": v for k, v in held_out.get("tasks", {}).items()}
                 for name, found in each.items():
                     errors = f"{found['error'][0]:.4f} to {found['error'][-1]:.4f}"
                     copies = f"{found['copy_last'][0]:.4f} to {found['copy_last'][-1]:.4f}"
-                    bar.console.print(
+                    console.print(
                         f"{name}: held-out error {errors} (copy last: {copies}), "
                         f"effective rank {found['effective_rank']:.1f}",
                         soft_wrap=True,
                         highlight=False,
                     )
 
-        def decoded(done: int, frames: int) -> None:
-            bar.update(line, description=f"decoding the video: {done} of {frames} frames")
-
-        def seen(done: int, frames: int) -> None:
-            bar.update(line, description=f"looking at the video: {done} of {frames} frames")
-
         def notice(text: str) -> None:
-            bar.console.print(f"note: {escape(text)}", soft_wrap=True, highlight=False)
+            console.print(f"note: {escape(text)}", soft_wrap=True, highlight=False)
 
         return train(
             training,
             resume=resume,
             device=device,
             on_progress=show,
-            on_decoded=decoded,
-            on_features=seen,
+            on_decoded=partial(tell, "decoding the video"),
+            on_features=partial(tell, "looking at the video"),
             on_notice=notice,
         )
 

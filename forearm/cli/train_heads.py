@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from forearm import envs
 from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.cli.progress import bars
 from forearm.cli.train import keys, no_data, report_table
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
@@ -75,19 +75,5 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
 def _train(training: Any, console: Console) -> dict[str, Any]:
     from forearm.world_model.heads.training import train_heads
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bars:
-        lines: dict[tuple[str, int], Any] = {}
-
-        def show(what: str, done: int, of: int) -> None:
-            if (what, of) not in lines:
-                lines[what, of] = bars.add_task(what, total=of)
-            bars.update(lines[what, of], completed=done)
-
-        return train_heads(training, show)
+    with bars(console) as tell:
+        return train_heads(training, tell)

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent: written beside their place, then renamed into it."""
 
 import json
 import os
@@ -8,17 +8,33 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+LEFTOVERS = ".*.tmp*"
+"""Names of the files that `replacing` leaves behind when its process is killed."""
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, of the same suffix; on success it takes the place of `path`.
+def replacing(path: Path, *, keep_suffix: bool = True, make_folder: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes the place of `path`.
 
-    On any error the temporary file is removed and `path` is what it was.
+    On any error the temporary file is removed and `path` is what it was. Two processes may do this for the same path at
+    once: the last one wins, whole. With `keep_suffix` the temporary name ends as `path` does, for writers that go by
+    it; without, no pattern of names that finds `path` finds the temporary file.
+
+    Raises:
+        OSError: the file cannot be written, or has no folder and `make_folder` is False.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    suffix = path.suffix if keep_suffix else ""
+    temporary = path.with_name(f".{path.name.removesuffix(suffix)}.{uuid.uuid4().hex[:12]}.tmp{suffix}")
     try:
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        # Without this a power cut can leave the new name on an empty file.
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         os.replace(temporary, path)
     finally:
         with suppress(OSError):
@@ -31,18 +47,14 @@ def place(text: str | Path) -> Path:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what `replacing` left under `folder` when its process was killed; only when nobody writes
-    there.
-    """
-    for path in folder.rglob(".*.tmp*"):
+    """Remove what killed processes left under `folder`; only when nobody writes there."""
+    for path in folder.rglob(LEFTOVERS):
         with suppress(OSError):
             path.unlink()
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON, whole or not at all. Raises ValueError for numbers that JSON has not (NaN,
-    inf).
-    """
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+def write_json(path: Path, value: Any, indent: int = 1) -> None:
+    """Write `value` as JSON, whole or not at all. Raises ValueError for numbers that JSON has not (NaN, inf)."""
+    text = json.dumps(value, indent=indent, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

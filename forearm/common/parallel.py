@@ -33,11 +33,12 @@ _PATIENCE = 5.0
 
 
 def import_modules(names: Sequence[str]) -> None:
-    """Import modules of the user's own, which register tasks or planners. Raises `ForearmError` if one is
-    missing.
+    """Import modules of the user's own, which register tasks or planners. Raises `ForearmError` if one is missing.
+
+    The current folder is looked through last: what lies there takes the place of no module that is installed.
     """
     if names and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))
     for name in names:
         try:
             if not all(part.isidentifier() for part in name.split(".")):

@@ -1,31 +1,8 @@
-"""Progress bars for things that are counted in episodes."""
+"""How long work tells how far it is."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from forearm.evaluation.comparison import Progress as Tell
-
-
-@contextmanager
-def episode_bars(console: Console) -> Iterator[Tell]:
-    """Inside, call what is yielded with (what, done, of): one bar for each `what`."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bars:
-        known: dict[str, TaskID] = {}
-
-        def tell(what: str, done: int, of: int) -> None:
-            if what not in known:
-                known[what] = bars.add_task(what, total=of)
-            bars.update(known[what], completed=done, total=of)
-
-        yield tell
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+Count = Callable[[int, int], None]
+"""Called with how much is done, and how much there is, of the one thing that is being done."""

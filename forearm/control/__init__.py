@@ -1,7 +1,8 @@
 """From plans to a robot's joints: on time, within limits, and at rest when in doubt."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from forearm.common.lazy import attach
 from forearm.control.command import Command, Status
 
 if TYPE_CHECKING:
@@ -11,12 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Command", "Controller", "Robot", "Status", "Timing", "load_robot"]
 
-_LAZY = {"Controller": "controller", "Timing": "timing", "Robot": "robots.robot", "load_robot": "robots.robot"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:  # MuJoCo and Ruckig are loaded when they are needed
-        import importlib
-
-        return getattr(importlib.import_module(f"forearm.control.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'forearm.control' has no attribute '{name}'")
+__getattr__, __dir__ = attach(
+    __name__, {"controller": ["Controller"], "robots.robot": ["Robot", "load_robot"], "timing": ["Timing"]}
+)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from forearm.control.command import Command, Status
-from forearm.control.robots.limits import Report, Violation
 from forearm.control.robots.robot import Robot
+from forearm.control.trajectories.limits import Report, Violation
 
 SLACK = 1e-4
 """Share of a limit that the differences of rounded numbers may use up."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from forearm.control.action_adapter import ActionAdapter
-from forearm.control.robots.limits import Report, check
 from forearm.control.robots.robot import Robot
+from forearm.control.trajectories.limits import Report, check
 from forearm.control.trajectories.spline import spline
 from forearm.control.trajectories.trajectory import SHORTEST, Array, State, Trajectory, joined
 from forearm.errors import InputError

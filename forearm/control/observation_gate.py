@@ -9,6 +9,7 @@ import numpy as np
 
 from forearm.control.action_adapter import ActionAdapter
 from forearm.control.trajectories.trajectory import Array
+from forearm.errors import one_line
 
 FUTURE = 0.05
 """s by which two clocks may differ before a frame counts as from the future."""
@@ -78,7 +79,7 @@ class ObservationGate:
         except ValueError as error:
             raise _Refused("bad_readings", str(error)) from None
         except Exception as error:  # of an adapter of the user's own: a robot's loop must not end with it
-            raise _Refused("bad_readings", f"{type(error).__name__}: {' '.join(str(error).split())}") from None
+            raise _Refused("bad_readings", f"{type(error).__name__}: {one_line(error)}") from None
         if position.shape != (self.axes,) or not np.isfinite(position).all():
             raise _Refused("bad_readings", f"expected {self.axes} finite positions, got shape {position.shape}")
         return Seen(min(time, now), _kept(observation) if pixels is not None else None, position)

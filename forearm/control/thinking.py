@@ -22,11 +22,11 @@ from forearm.control.observation_gate import ObservationGate
 from forearm.control.pausable_clock import PausableClock
 from forearm.control.plan_source import PlanRequest, PlanSource
 from forearm.control.robots.fit import check_fit, check_pace
-from forearm.control.robots.limits import Report
 from forearm.control.robots.robot import Robot
 from forearm.control.timing import Timing
+from forearm.control.trajectories.limits import Report
 from forearm.control.trajectories.trajectory import Trajectory
-from forearm.errors import ForearmError, InputError
+from forearm.errors import ForearmError, InputError, one_line
 
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
@@ -107,7 +107,7 @@ class Thinking:
                     job.episode.last_start = job.start
                     self._take_over(plan, job)
             except Exception as error:  # whatever happens, the arm must come to rest and say why
-                why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                why = f"{type(error).__name__}: {one_line(error)}"
                 if why != job.episode.refused:  # once, not with every frame
                     expected = isinstance(error, ForearmError | OSError)
                     logger.warning("no plan: %s", why, exc_info=not expected)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from forearm.control.robots.limits import Limits
+from forearm.control.trajectories.limits import Limits
 from forearm.control.trajectories.trajectory import Array
 
 SURE = 2

@@ -16,6 +16,7 @@ from forearm.diagnosis.pools import PoolFigures
 from forearm.diagnosis.study import Diagnosed, Effort, diagnosed, explored, ranking
 from forearm.diagnosis.subject import Subject
 from forearm.evaluation.closed_loop import Outcome
+from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import Episode
@@ -39,7 +40,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """Of all pieces of this diagnosis: what was done with other settings or other code lies elsewhere."""
-        parts = [self.contender.key, asdict(self.effort)]
+        parts = [code_sha256("diagnosis"), self.contender.key, asdict(self.effort)]
         return self.out / "partial" / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property

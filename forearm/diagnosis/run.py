@@ -8,6 +8,7 @@ from typing import Any
 
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
+from forearm.common.progress import Progress
 from forearm.diagnosis.cells import CELLS, DIAGNOSED
 from forearm.diagnosis.document import findings
 from forearm.diagnosis.futures import Explored, position_names
@@ -15,7 +16,7 @@ from forearm.diagnosis.jobs import AS_IT_IS, CELL, EXPLORE, RANKING, Job, diagno
 from forearm.diagnosis.page import save_picture
 from forearm.diagnosis.study import Effort, fit_probe
 from forearm.diagnosis.subject import check_planner
-from forearm.evaluation.comparison import Comparison, Progress, contenders_of, provenance
+from forearm.evaluation.comparison import Comparison, contenders_of, provenance
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256

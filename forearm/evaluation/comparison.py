@@ -3,7 +3,7 @@
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from itertools import combinations
@@ -16,6 +16,8 @@ from forearm.agent.guided import is_guided
 from forearm.agent.setup import LEARNED, NONE, ORACLE, PlanningSetup
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
+from forearm.common.progress import Progress
+from forearm.common.version import VERSION
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.contenders import Contender, label_of
@@ -24,9 +26,6 @@ from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha
 from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.statistics import compare_pairs, wilson
 from forearm.evaluation.workers import ChunkJob, ManifestJob, film_path, finished, make_manifest, run_chunk
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many episodes of it are done, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -152,10 +151,8 @@ def results_document(
 
 def provenance(comparison: Comparison, sha256: str) -> dict[str, Any]:
     """Where figures come from: version, time, command, machine, seed, protocol, and the hash of the manifest."""
-    from forearm import __version__
-
     return {
-        "version": __version__,
+        "version": VERSION,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": comparison.command,
         "machine": machine(),

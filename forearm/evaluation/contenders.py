@@ -4,15 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from importlib.resources import files
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from forearm.agent.setup import LEARNED, ORACLE, PlanningSetup
+from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.env_pool import environment
-
-ROOMS = ("planner", "world_model", "envs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +86,3 @@ class Contender:
 def label_of(task: str, planner: str, dynamics: str) -> str:
     """A name for files and progress bars."""
     return f"{task}-{planner}{'-oracle' if dynamics == ORACLE else ''}"
-
-
-@cache
-def code_sha256() -> str:
-    """Hash of this program's own code: what was run with other code is run again."""
-    digest = hashlib.sha256()
-    house = Path(str(files("forearm")))
-    rooms = [Path(str(files(f"forearm.{room}"))) for room in ROOMS]
-    # In a checkout the rooms lie beside the front door, in a wheel inside it.
-    folders = sorted(folder for folder in house.iterdir() if folder.is_dir() and folder.name not in (*ROOMS, "configs"))
-    for path in [*sorted(house.glob("*.py")), *(path for f in [*rooms, *folders] for path in sorted(f.rglob("*.py")))]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
+from forearm.errors import one_line
+
 NANO = 1_000_000_000
 SECONDS = 2**31
 """sec is a signed number of 32 bits."""
@@ -152,7 +154,7 @@ def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
 def _shown(value: Any) -> str:
     """A value in a few words, also where Python cannot write it out."""
     try:
-        text = " ".join(repr(value).split())
+        text = one_line(repr(value))
     except (ValueError, RecursionError):  # a whole number of thousands of digits; lists in lists in lists
         return f"a value of type {type(value).__name__} that is too large to show"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import connect
 
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, one_line
 from forearm.serve.request import PROTOCOL
 from forearm.serve.wire import WireError, pack, unpack
 
@@ -165,4 +165,4 @@ class Client:
 
 
 def _short(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error) or type(error).__name__

@@ -9,6 +9,7 @@ from typing import Any
 
 from forearm.common.files import place
 from forearm.errors import ForearmError
+from forearm.settings.schema.commands import ServeCommand
 
 TOKEN_VARIABLE = "FOREARM_TOKEN"
 SHORTEST_TOKEN = 16
@@ -26,20 +27,20 @@ class ServeConfig:
     Raises ForearmError for an address other than loopback without a token, and for values that cannot be.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8000
+    host: str = ServeCommand.host
+    port: int = ServeCommand.port
     token: str | None = field(default=None, repr=False)
     tls_cert: Path | None = None
     tls_key: Path | None = None
-    max_clients: int = 16
-    workers: int = 1
-    max_message_bytes: int = 4 << 20
-    execute: int = 4
-    seed: int = 0
-    idle_timeout: float = 300.0
-    receive_timeout: float = 10.0
-    send_timeout: float = 10.0
-    deadline_ms: float | None = None
+    max_clients: int = ServeCommand.max_clients
+    workers: int = ServeCommand.workers
+    max_message_bytes: int = ServeCommand.max_message_kib << 10
+    execute: int = ServeCommand.execute
+    seed: int = ServeCommand.seed
+    idle_timeout: float = ServeCommand.idle_timeout
+    receive_timeout: float = ServeCommand.receive_timeout
+    send_timeout: float = ServeCommand.send_timeout
+    deadline_ms: float | None = ServeCommand.deadline_ms
     max_errors: int = 100
 
     def __post_init__(self) -> None:

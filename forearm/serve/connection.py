@@ -62,7 +62,7 @@ class Connection:
         except ConnectionClosed:
             pass
         except Gone as gone:
-            self._metrics.count("forearm_connections_total", 'outcome="cut_off"')
+            self._metrics.connections.labels("cut_off").inc()
             logger.info("client %s cut off: %s", self._socket.remote_address, gone.reason)
             await self._close(gone.code, gone.reason)
         finally:
@@ -82,7 +82,7 @@ class Connection:
         while True:
             data = await self._receive()
             came = clock()
-            self._metrics.count("forearm_received_bytes_total", by=len(data))
+            self._metrics.received.inc(len(data))
             name = None
             try:
                 if isinstance(data, str):
@@ -100,7 +100,7 @@ class Connection:
                 request = request.after(waiting.content)
             replaced = self._mailbox.put(Letter(request, came))
             if replaced is not None:
-                self._metrics.count("forearm_requests_total", 'outcome="superseded"')
+                self._metrics.requests.labels("superseded").inc()
                 await self._send(pack({"superseded": True, "protocol": PROTOCOL, **_named(replaced.content)}))
 
     async def _answering(self) -> None:
@@ -125,9 +125,9 @@ class Connection:
                 raise self._defect("a request could not be answered") from None
             ended = loop.time()
             self._errors = 0
-            self._metrics.count("forearm_requests_total", 'outcome="ok"')
-            self._metrics.observe("forearm_queue_seconds", began - letter.came)
-            self._metrics.observe("forearm_plan_seconds", ended - began)
+            self._metrics.requests.labels("ok").inc()
+            self._metrics.waited.observe(began - letter.came)
+            self._metrics.planned.observe(ended - began)
             timing = {"queue_ms": 1e3 * (began - letter.came), "infer_ms": 1e3 * (ended - began)}
             if self._last_total_ms is not None:
                 timing["prev_total_ms"] = self._last_total_ms
@@ -158,11 +158,11 @@ class Connection:
             await asyncio.wait_for(self._socket.send(data), self._config.send_timeout)
         except asyncio.TimeoutError:
             raise Gone(CloseCode.POLICY_VIOLATION, "replies are not read") from None
-        self._metrics.count("forearm_sent_bytes_total", by=len(data))
+        self._metrics.sent.inc(len(data))
 
     async def _complain(self, name: str | int | None, why: str) -> None:
         """Answer with an error, which is a text message."""
-        self._metrics.count("forearm_requests_total", 'outcome="error"')
+        self._metrics.requests.labels("error").inc()
         self._errors += 1
         await self._send(why if name is None else f"request {name}: {why}")
         if self._errors >= self._config.max_errors:
@@ -171,7 +171,7 @@ class Connection:
     def _defect(self, what: str) -> Gone:
         """Called while an exception is handled that should never have come up."""
         logger.exception(what)
-        self._metrics.count("forearm_requests_total", 'outcome="defect"')
+        self._metrics.requests.labels("defect").inc()
         return Gone(CloseCode.INTERNAL_ERROR, "a defect of the server's; its log says more")
 
     async def _close(self, code: int, reason: str) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +15,6 @@ logger = logging.getLogger(__name__)
 
 SAME = ("task", "resolution", "action_dim", "control_period", "ahead_steps", "past_steps")
 """What must not change when a server comes back."""
-
-
-class Infers(Protocol):
-    """What openpi's clients and policies can do."""
-
-    def infer(self, obs: dict[str, Any]) -> dict[str, Any]:
-        """Answer one observation."""
-        ...
 
 
 class RemotePlanSource:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 
+from forearm.common.version import VERSION
 from forearm.serve.config import ServeConfig
 from forearm.serve.connection import Connection
 from forearm.serve.goals import Goals
@@ -66,13 +67,11 @@ class Server:
     @property
     def metadata(self) -> dict[str, Any]:
         """The first message that a client gets."""
-        from forearm import __version__
-
         setup, model = self.setup, self.setup.model.config
         assert setup.actions is not None
         return {
             "server": "forearm",
-            "version": __version__,
+            "version": VERSION,
             "protocol": PROTOCOL,
             "task": str(setup.task["name"]),
             "checkpoint": setup.checkpoint.fingerprint,
@@ -133,12 +132,12 @@ class Server:
             await socket.close(1001, "the server ends")
             return
         if self._clients >= self.config.max_clients:
-            self.metrics.count("forearm_connections_total", 'outcome="too_many"')
+            self.metrics.connections.labels("too_many").inc()
             await socket.close(1013, f"{self._clients} clients are connected already: try again later")
             return
         self._clients += 1
-        self.metrics.count("forearm_connections_total", 'outcome="accepted"')
-        self.metrics.count("forearm_clients")
+        self.metrics.connections.labels("accepted").inc()
+        self.metrics.clients.inc()
         connection = None
         try:
             session = Session(self.setup, self.goals, self._execute, self.config.seed, self.views)
@@ -151,7 +150,7 @@ class Server:
             if connection is not None:
                 self._connections.pop(connection, None)
             self._clients -= 1
-            self.metrics.count("forearm_clients", by=-1)
+            self.metrics.clients.dec()
 
     def _visit(self, connection: ServerConnection, request: "Handshake") -> "Response | None":
         """Health and metrics for whoever asks by plain HTTP; everybody else must show the token."""
@@ -169,14 +168,14 @@ class Server:
                 return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "ending\n")
             return connection.respond(http.HTTPStatus.OK, "OK\n")
         if not self._trusted(request):
-            self.metrics.count("forearm_connections_total", 'outcome="unauthorized"')
+            self.metrics.connections.labels("unauthorized").inc()
             answer = connection.respond(
                 http.HTTPStatus.UNAUTHORIZED, "a token is needed: Authorization: Api-Key TOKEN\n"
             )
             answer.headers["WWW-Authenticate"] = "Api-Key"
             return answer
         if path == "/metrics":
-            answer = connection.respond(http.HTTPStatus.OK, self.metrics.text())
+            answer = connection.respond(http.HTTPStatus.OK, self.metrics.text().decode())
             del answer.headers["Content-Type"]
             answer.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
             return answer

@@ -11,7 +11,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from forearm.errors import InputError
+from forearm.errors import InputError, one_line
 
 NAMES = ["b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
 DTYPES = frozenset(np.dtype(name).str for name in NAMES)
@@ -127,5 +127,5 @@ def _shallow(value: Any, depth: int) -> None:
 
 
 def _short(value: object) -> str:
-    text = " ".join(str(value).split())
+    text = one_line(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -11,6 +11,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,15 +20,15 @@ from typing import Any
 from forearm.common.files import place
 from forearm.errors import ForearmError, did_you_mean
 from forearm.settings import words as texts
+from forearm.settings.schema import GROUPS, of_command, of_option
+from forearm.settings.schema.checked import complete
+from forearm.settings.schema.fields import walk
 
 OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
-GROUPS = ("task", "planner", "world_model", "protocol", "robot")
 LIST_GROUPS = ("task", "planner")
 ONE_PLANNER = ("run", "plan", "serve", "collect")
 """Commands that plan one task with one planner: that of the task's config, if none is named."""
-NEEDED = ("checkpoint", "camera", "resolution", "frameskip", "max_steps", "objective")
-"""What every task's config says."""
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
 
@@ -59,6 +60,11 @@ class Settings:
                 "'forearm compare' takes several"
             )
         return next(iter(selected.values()))
+
+    def shown(self) -> dict[str, Any]:
+        """All settings by group and key; where several options of a group were named, by their names as well."""
+        groups = {group: {**chosen} if len(chosen) > 1 else self.one(group) for group, chosen in self.groups.items()}
+        return {**groups, **self.values}
 
     def whole(self, key: str, at_least: int, none: int | None = None) -> int:
         """Value of a key that must be a whole number; `none` replaces null. Raises `ForearmError`."""
@@ -95,10 +101,10 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
     plain: list[tuple[str, str]] = []
     for key, value in map(_split, overrides):
         if key in GROUPS:
-            chosen[key] = _names(key, value.strip())
+            chosen[key] = _names(key, value)
         else:
             plain.append((key, value))
-    default = _compose(command)
+    default = _composed(command, None, "", _own_folders())
     present = [group for group in GROUPS if group in default]
     for group in chosen:
         if group not in present:
@@ -111,8 +117,8 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
             if name not in options(group):
                 raise ForearmError(f"unknown {group} '{name}'{_near_option(group, name)}")
 
-    groups = {group: {name: _option(command, group, name) for name in names} for group, names in selected.items()}
-    values = {key: value for key, value in default.items() if key not in GROUPS}
+    groups = {group: {name: option(group, name, command) for name in names} for group, names in selected.items()}
+    values = complete(of_command(command), {key: default[key] for key in default if key not in GROUPS}, command)
     for key, text in plain:
         _apply(command, key, text, values, groups)
     return Settings(command, values, groups)
@@ -125,7 +131,7 @@ def _usual_planner(command: str, tasks: Sequence[str], words: Mapping[str, str])
     if len(tasks) != 1 or tasks[0] not in options("task"):
         return []
     told = {key: words.get(f"task.{key}", words.get(f"{tasks[0]}.{key}")) for key in ("planner", "checkpoint")}
-    usual = told["planner"] or (None if told["checkpoint"] else _option(command, "task", tasks[0]).get("planner"))
+    usual = told["planner"] or (None if told["checkpoint"] else option("task", tasks[0], command).get("planner"))
     return [str(usual)] if usual else []
 
 
@@ -142,7 +148,7 @@ def _apply(
     if targets:
         having = [target for target in targets if _has(target, rest)]
         if not having:
-            known = {f"{head}.{name}" for target in targets for name in _leaves(target)}
+            known = {f"{head}.{name}" for target in targets for name in leaves(target)}
             raise ForearmError(f"unknown key '{key}'{_near_key(key, known)}")
         for target in having:
             _assign(target, rest, key, text)
@@ -152,12 +158,17 @@ def _apply(
             if head in options(group):
                 raise ForearmError(f"'{key}' was set, but {group}={head} is not selected")
     if not _has(values, key):
-        known = set(_leaves(values)) | set(groups)
+        known = set(leaves(values)) | set(groups)
         for group, chosen in groups.items():
-            known |= {f"{group}.{name}" for target in chosen.values() for name in _leaves(target)}
+            known |= {f"{group}.{name}" for target in chosen.values() for name in leaves(target)}
             if rest:
-                known |= {f"{name}.{leaf}" for name, target in chosen.items() for leaf in _leaves(target)}
+                known |= {f"{name}.{leaf}" for name, target in chosen.items() for leaf in leaves(target)}
         raise ForearmError(f"'{command}' has no key '{key}'{_near_key(key, known)}")
+    if text.strip() == "null" and any(
+        item.name == key and item.type.endswith("| null") for item in walk(of_command(command), command)
+    ):
+        values[key] = None
+        return
     _assign(values, key, key, text)
 
 
@@ -184,7 +195,7 @@ def _divided(key: str, groups: Iterable[str]) -> tuple[str, str]:
 
 def _names(group: str, value: str) -> list[str]:
     """`push`, `[reach,push]` or `reach,push` as a list without repetition; `built-in` stands for several tasks."""
-    names = [value] if value in options(group) else texts.items(value)
+    names = [value] if value in options(group) else texts.items(value.strip())
     if not names or not all(names):
         raise ForearmError(f"{group}= needs a name; choose from {', '.join(options(group))}")
     if group == "task":
@@ -192,7 +203,7 @@ def _names(group: str, value: str) -> list[str]:
 
         names = [task for name in names for task in SETS.get(name, (name,))]
     if len(set(names)) < len(names):
-        raise ForearmError(f"{group}={value} names something twice")
+        raise ForearmError(f"{group}={value.strip()} names something twice")
     if len(names) > 1 and group not in LIST_GROUPS:
         raise ForearmError(f"one {group} can be chosen, not {len(names)}")
     return names
@@ -220,10 +231,11 @@ def _has(config: Mapping[str, Any], dotted: str) -> bool:
     return dotted != "name" or "name" not in config
 
 
-def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    """Every key of a config that holds a value, with dots."""
     for key, value in config.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         elif prefix + str(key) != "name":
             yield prefix + str(key)
 
@@ -243,25 +255,39 @@ def _near_key(key: str, known: Iterable[str]) -> str:
     return f"; did you mean '{by_last[part[0]]}'?" if part else did_you_mean(key, names)
 
 
-def _option(command: str, group: str, name: str) -> dict[str, Any]:
-    if name in _files(group):
-        found = {"name": name, **_compose(command, group, name)[group]}
-        lacking = [key for key in NEEDED if key not in found] if group == "task" else []
-        if lacking:
-            raise ForearmError(
-                f"the config task={name} lacks {', '.join(lacking)}: begin it with those of another task, "
-                "'defaults: [/task/reach@_here_, _self_]'"
-            )
-        return found
-    shared = _compose(command, group, f"{name.partition('/')[0]}/{ANY}")[group]
-    return {**shared, "name": name, "checkpoint": name.replace("/", "-")}
+def option(group: str, name: str, command: str = "") -> dict[str, Any]:
+    """A fresh copy of the config `name` of `group`, complete: as its file says, and else as its dataclass does.
+
+    `command` is one that has the group; its name is in what is said about files that make no config. Raises
+    `ForearmError` for those, and for settings that there are not or that must be given and are not.
+    """
+    return deepcopy(_option(command or _COMMAND_OF.get(group, "compare"), group, name, _own_folders()))
 
 
-def _compose(command: str, group: str | None = None, name: str = "") -> dict[str, Any]:
-    """A fresh copy of a composed config, as plain containers."""
-    from copy import deepcopy
+_COMMAND_OF = {"world_model": "train", "robot": "plan"}
+"""A command for each group that `compare` has not."""
 
-    return deepcopy(_composed(command, group, name, _own_folders()))
+
+@cache
+def _option(command: str, group: str, name: str, folders: tuple[Path, ...]) -> dict[str, Any]:
+    prefix = name.partition("/")[0]
+    shared = name not in _files(group)
+    given = _composed(command, None, "", folders).get(group, {})
+    if given.get("name") != name:  # not what the command takes unless it is told
+        given = _composed(command, group, f"{prefix}/{ANY}" if shared else name, folders)[group]
+    given = {**given, "name": name} if shared else {"name": name, **given}
+    if group == "task" and "checkpoint" not in given and f"{prefix}/{ANY}" in _files(group):
+        given["checkpoint"] = name.replace("/", "-")
+    kind = of_option(group, given)
+    if kind is None:
+        return given
+    found = complete(kind, given, f"{group}={name}")
+    if group == "task" and "checkpoint" not in found:
+        raise ForearmError(
+            f"the config task={name} lacks checkpoint: begin it with the settings of another task, "
+            "'defaults: [/task/reach@_here_, _self_]'"
+        )
+    return found
 
 
 @cache

@@ -24,10 +24,12 @@ def compose(command: str, choices: Mapping[str, str], folders: Sequence[Path]) -
     do not fit together.
     """
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.config_repository import CachingConfigRepository
+    from hydra._internal.defaults_list import create_defaults_list
     from hydra._internal.utils import create_config_search_path
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import Quote, QuotedString
     from hydra.errors import HydraException
-    from hydra.types import RunMode
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -40,11 +42,15 @@ def compose(command: str, choices: Mapping[str, str], folders: Sequence[Path]) -
             search.get_path().insert(-1, type(search.get_path()[-1])("own", f"file://{folder}"))
         try:
             loader = ConfigLoaderImpl(search)
-            config = loader.load_configuration(command, overrides, RunMode.RUN, from_shell=False)
-            own: Any = {key: config[key] for key in config if key != "hydra"}
-            resolved: Any = OmegaConf.to_container(OmegaConf.create(own), resolve=True)
+            files = CachingConfigRepository(loader.repository)
+            parsed = OverridesParser.create().parse_overrides(overrides)
+            # Without Hydra's own settings, of jobs and logging, which take ten times as long as ours.
+            listed = create_defaults_list(files, command, parsed, prepend_hydra=False, skip_missing=False)
+            config = loader._compose_config_from_defaults_list(listed.defaults, files)
+            config.pop("hydra", None)
+            resolved: Any = OmegaConf.to_container(config, resolve=True)
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
-            raise ForearmError(_told(command, choices, folders, error)) from None
+            raise ForearmError(_told(command, choices, error)) from None
     return {str(key): value for key, value in resolved.items()}
 
 
@@ -62,9 +68,9 @@ def _rules() -> Iterator[None]:
         base.version_base = before
 
 
-def _told(command: str, choices: Mapping[str, str], folders: Sequence[Path], error: Exception) -> str:
+def _told(command: str, choices: Mapping[str, str], error: Exception) -> str:
     """What to say of configs that make no config."""
-    for name in (*map(str, folders), *choices.values()):
+    for name in choices.values():
         if "${" in name:
             return f"Hydra takes '${{' for the beginning of a reference, so it cannot be part of '{name}': rename it"
     what = " ".join(f"{group}={name}" for group, name in choices.items())

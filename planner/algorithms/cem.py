@@ -26,23 +26,21 @@ from forearm.planner.search.planner import Planner
 class CEMConfig(GaussianConfig):
     """Settings of CEM.
 
-    `elites`: how many of the best candidates the Gaussian is fitted to. `alpha`: momentum, the share of
-    the old mean and standard deviation that is kept in each update, in [0, 1). `keep_fraction`: share of
-    the elites that stay in the running, with their known costs, in the next iteration.
+    Attributes:
+        elites: best candidates that the Gaussian is fitted to.
+        alpha: momentum: share of the old mean and standard deviation kept in an update, in [0, 1).
+        keep_fraction: share of the elites that stay, with their known costs, for the next iteration.
     """
 
-    elites: int = 16
-    alpha: float = 0.1
-    keep_fraction: float = 0.25
+    elites: int = checks.setting(16, checks.integer, least=1)
+    alpha: float = checks.setting(0.1, checks.real, least=0.0, below=1.0)
+    keep_fraction: float = checks.setting(0.25, checks.real, least=0.0, most=1.0)
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
         super().__post_init__()
-        object.__setattr__(self, "elites", checks.integer("elites", self.elites, 1))
         if self.elites > self.samples:
             raise InputError(f"elites ({self.elites}) is larger than samples ({self.samples})")
-        object.__setattr__(self, "alpha", checks.real("alpha", self.alpha, least=0.0, below=1.0))
-        object.__setattr__(self, "keep_fraction", checks.real("keep_fraction", self.keep_fraction, least=0.0, most=1.0))
 
 
 @dataclass(frozen=True)

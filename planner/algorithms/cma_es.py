@@ -40,18 +40,19 @@ def blas() -> Any:
 class CMAESConfig(SearchConfig):
     """Settings of CMA-ES.
 
-    `initial_std`: the first spread, in halves of a command's range, one number or one per action dimension.
-    `diagonal` learns variances only, which is faster where there are many variables.
+    Attributes:
+        initial_std: first standard deviation, in halves of a command's range; a number, or one per action dimension.
+        diagonal: learn variances only, which is faster where there are many variables.
     """
 
-    initial_std: float | tuple[float, ...] = 0.5
-    diagonal: bool = False
+    samples: int = 16
+    iterations: int = 32
+    initial_std: float | tuple[float, ...] = checks.setting(0.5, checks.reals, least=0.0)
+    diagonal: bool = checks.setting(False, checks.flag)
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
         super().__post_init__()
-        object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
-        checks.flag("diagonal", self.diagonal)
         drawn = self.samples - 1 - round(self.prior_share * (self.samples - 1))
         if drawn < LEAST_POPULATION:
             least = LEAST_POPULATION + 1

@@ -28,20 +28,19 @@ class DIALConfig(GaussianConfig):
 
     In iteration i of N and variable v of V the spread is `initial_std` times
     exp(-i / (`beta_iterations` N) - (V - 1 - v) / (`beta_horizon` V)), at least `min_std`: small betas anneal
-    hard, large ones hardly. `temperature` is in standard deviations of the candidates' costs.
+    hard, large ones hardly.
+
+    Attributes:
+        temperature: in standard deviations of the candidates' costs; small follows the few best.
+        beta_iterations: how slowly the noise shrinks over the iterations.
+        beta_horizon: how slowly it shrinks from the end of the horizon to its beginning.
     """
 
     min_std: float | tuple[float, ...] = 0.0
     noise_beta: float = 2.0
-    temperature: float = 0.1
-    beta_iterations: float = 1.0
-    beta_horizon: float = 4.0
-
-    def __post_init__(self) -> None:
-        """Check the settings; raises `ValueError`."""
-        super().__post_init__()
-        for name in ("temperature", "beta_iterations", "beta_horizon"):
-            object.__setattr__(self, name, checks.real(name, getattr(self, name), above=0.0))
+    temperature: float = checks.setting(0.1, checks.real, above=0.0)
+    beta_iterations: float = checks.setting(1.0, checks.real, above=0.0)
+    beta_horizon: float = checks.setting(4.0, checks.real, above=0.0)
 
 
 class DIAL(Planner[Gaussian, DIALConfig]):

@@ -36,29 +36,29 @@ PASSES = 3
 class GaussNewtonConfig(SearchConfig):
     """Settings of Gauss-Newton.
 
-    `samples` counts the best sequence so far, a step for each of `DAMPINGS`, small changes, and random sequences
-    around the best for the rest. Small changes are `directions`, or as many as there are variables; fewer than those
-    are the smoothest along time, among which the step is then sought. `perturbation` is the size of a change, in
-    halves of a command's range. `initial_std` and `noise_beta` are of the random sequences.
+    Attributes:
+        samples: per iteration: the best sequence so far, a step for each of `DAMPINGS`, small changes, and random
+            sequences around the best for the rest.
+        directions: small changes, one per variable at most; fewer are the smoothest along time, among which the step is
+            then sought.
+        perturbation: size of a change, in halves of a command's range.
+        initial_std: of the random sequences, in halves of a command's range; a number, or one per action dimension.
+        noise_beta: exponent of their spectrum along time; 0 is white.
     """
 
     samples: int = 64
     iterations: int = 5
-    directions: int = 16
-    perturbation: float = 0.15
-    initial_std: float | tuple[float, ...] = 0.5
-    noise_beta: float = 2.0
+    directions: int = checks.setting(16, checks.integer, least=1)
+    perturbation: float = checks.setting(0.15, checks.real, above=0.0, most=1.0)
+    initial_std: float | tuple[float, ...] = checks.setting(0.5, checks.reals, least=0.0)
+    noise_beta: float = checks.setting(2.0, checks.real, least=0.0, most=10.0)
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
         super().__post_init__()
-        object.__setattr__(self, "directions", checks.integer("directions", self.directions, 1))
         least = len(DAMPINGS) + 2
         if self.samples < least:
             raise InputError(f"samples must be at least {least} for gauss_newton, got {self.samples}")
-        object.__setattr__(self, "perturbation", checks.real("perturbation", self.perturbation, above=0.0, most=1.0))
-        object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
-        object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
 
 
 @dataclass(frozen=True)

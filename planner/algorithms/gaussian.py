@@ -25,21 +25,20 @@ class Gaussian(Distribution):
 class GaussianConfig(SearchConfig):
     """Settings of a search that samples a Gaussian.
 
-    `initial_std` and `min_std` are standard deviations as fractions of half the range of a command, one
-    number or one per action dimension; between bounds of -1 and 1 they are simply standard deviations.
-    `noise_beta` is the exponent of the noise's spectrum along time (0 is white).
+    Attributes:
+        initial_std: first standard deviation, in halves of a command's range; a number, or one per action dimension.
+            Between bounds of -1 and 1 it is simply a standard deviation.
+        min_std: the least that it shrinks to, alike.
+        noise_beta: exponent of the noise's spectrum along time; 0 is white.
     """
 
-    initial_std: float | tuple[float, ...] = 0.5
-    min_std: float | tuple[float, ...] = 0.05
-    noise_beta: float = 2.0
+    initial_std: float | tuple[float, ...] = checks.setting(0.5, checks.reals, least=0.0)
+    min_std: float | tuple[float, ...] = checks.setting(0.05, checks.reals, least=0.0)
+    noise_beta: float = checks.setting(2.0, checks.real, least=0.0, most=10.0)
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
         super().__post_init__()
-        object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
-        object.__setattr__(self, "min_std", checks.reals("min_std", self.min_std, least=0.0))
-        object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
         initial, least = per_dimension(self.initial_std), per_dimension(self.min_std)
         if len(initial) > 1 and len(least) > 1 and len(initial) != len(least):
             raise InputError(f"initial_std has {len(initial)} numbers but min_std has {len(least)}")

@@ -26,41 +26,35 @@ from forearm.planner.search.planner import Planner
 class GradientConfig(SearchConfig):
     """Settings of gradient descent.
 
-    `samples` counts the best sequence so far and the starts: the proposal, and perturbations of it with noise of
-    `initial_std` and exponent `noise_beta`. After every `halve_every` iterations the worse half of them is given up
-    (None: never), down to `halve_to` of them, as in successive halving (Jamieson and Talwalkar, AISTATS 2016): many
-    starts find a good valley, few are needed in it. `iterations` rollouts leave time for one step fewer.
-    `learning_rate` is Adam's, in halves of a command's range, and goes down to `final_rate` times itself along a
-    cosine. `beta1` and `beta2` are Adam's decays, of shorter memory than in training: on a quadratic with 40
-    variables, 31 steps then leave less than a hundredth of the cost that 0.9 and 0.999 leave. `bounds`: `project` onto
-    them after each step, or `tanh` descends on what a hyperbolic tangent squashes between them.
+    The betas have a shorter memory than in training: on a quadratic with 40 variables, 31 steps then leave less than a
+    hundredth of the cost that 0.9 and 0.999 leave.
+
+    Attributes:
+        samples: the best sequence so far, and the starts: the proposal, and perturbations of it.
+        iterations: rollouts, which leave time for one step fewer.
+        halve_every: iterations after which the worse half of the starts is given up, again and again, as in successive
+            halving (Jamieson and Talwalkar, AISTATS 2016): many find a good valley, few are needed in it. None: never.
+        halve_to: starts that are never given up.
+        learning_rate: Adam's, in halves of a command's range.
+        final_rate: share of it that is left in the last step, at the end of a cosine.
+        beta1: decay of Adam's memory of gradients.
+        beta2: decay of Adam's memory of their squares.
+        bounds: `project` onto them after each step, or `tanh`: descend on what a hyperbolic tangent squashes between.
+        initial_std: of the starts, in halves of a command's range; a number, or one per action dimension.
+        noise_beta: exponent of the starts' spectrum along time; 0 is white.
     """
 
-    samples: int = 16
+    samples: int = 33
     iterations: int = 32
-    halve_every: int | None = None
-    halve_to: int = 2
-    learning_rate: float = 0.2
-    final_rate: float = 0.1
-    beta1: float = 0.7
-    beta2: float = 0.95
-    bounds: str = "project"
-    initial_std: float | tuple[float, ...] = 0.5
-    noise_beta: float = 2.0
-
-    def __post_init__(self) -> None:
-        """Check the settings; raises `ValueError`."""
-        super().__post_init__()
-        object.__setattr__(self, "learning_rate", checks.real("learning_rate", self.learning_rate, above=0.0))
-        object.__setattr__(self, "final_rate", checks.real("final_rate", self.final_rate, above=0.0, most=1.0))
-        for name in ("beta1", "beta2"):
-            object.__setattr__(self, name, checks.real(name, getattr(self, name), least=0.0, below=1.0))
-        if self.halve_every is not None:
-            object.__setattr__(self, "halve_every", checks.integer("halve_every", self.halve_every, 1))
-        object.__setattr__(self, "halve_to", checks.integer("halve_to", self.halve_to, 1))
-        checks.choice("bounds", self.bounds, ("project", "tanh"))
-        object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
-        object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
+    halve_every: int | None = checks.setting(3, checks.integer, none=True, least=1)
+    halve_to: int = checks.setting(2, checks.integer, least=1)
+    learning_rate: float = checks.setting(0.2, checks.real, above=0.0)
+    final_rate: float = checks.setting(0.1, checks.real, above=0.0, most=1.0)
+    beta1: float = checks.setting(0.7, checks.real, least=0.0, below=1.0)
+    beta2: float = checks.setting(0.95, checks.real, least=0.0, below=1.0)
+    bounds: str = checks.setting("project", checks.choice, known=("project", "tanh"))
+    initial_std: float | tuple[float, ...] = checks.setting(0.5, checks.reals, least=0.0)
+    noise_beta: float = checks.setting(2.0, checks.real, least=0.0, most=10.0)
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

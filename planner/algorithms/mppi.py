@@ -26,23 +26,17 @@ TINY = 1e-18
 class MPPIConfig(GaussianConfig):
     """Settings of MPPI.
 
-    `temperature` is in standard deviations of the candidates' costs, so that it means the same whatever the
-    costs' scale: 1 weighs mildly, 0.1 follows the few best. `adapt_std` fits the spread to the weighted
-    candidates after each iteration; without it the spread stays as it began. `control_cost`, in [0, 1], is the
-    paper's 1 - alpha: how much the mean's own distance from the middle of the bounds, the command at rest,
-    speaks against candidates that lie further out. 0 forgets it, as most implementations do.
+    Attributes:
+        temperature: in standard deviations of the candidates' costs, whatever their scale: 1 weighs mildly, 0.1 follows
+            the few best.
+        adapt_std: fit the spread to the weighted candidates after each iteration; else it stays as it began.
+        control_cost: the paper's 1 - alpha, in [0, 1]: how much the mean's own distance from the middle of the bounds,
+            the command at rest, speaks against candidates that lie further out. 0 forgets it, as most implementations.
     """
 
-    temperature: float = 0.4
-    adapt_std: bool = True
-    control_cost: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the settings; raises `ValueError`."""
-        super().__post_init__()
-        object.__setattr__(self, "temperature", checks.real("temperature", self.temperature, above=0.0))
-        checks.flag("adapt_std", self.adapt_std)
-        object.__setattr__(self, "control_cost", checks.real("control_cost", self.control_cost, least=0.0, most=1.0))
+    temperature: float = checks.setting(0.4, checks.real, above=0.0)
+    adapt_std: bool = checks.setting(True, checks.flag)
+    control_cost: float = checks.setting(0.0, checks.real, least=0.0, most=1.0)
 
 
 class MPPI(Planner[Gaussian, MPPIConfig]):

@@ -20,18 +20,13 @@ from forearm.planner.search.planner import Planner
 class PredictiveSamplingConfig(SearchConfig):
     """Settings of predictive sampling.
 
-    `std`: of the perturbation, in halves of a command's range, one number or one per action dimension.
-    `noise_beta`: exponent of its spectrum along time.
+    Attributes:
+        std: of the perturbation, in halves of a command's range; a number, or one per action dimension.
+        noise_beta: exponent of its spectrum along time; 0 is white.
     """
 
-    std: float | tuple[float, ...] = 0.25
-    noise_beta: float = 2.0
-
-    def __post_init__(self) -> None:
-        """Check the settings; raises `ValueError`."""
-        super().__post_init__()
-        object.__setattr__(self, "std", checks.reals("std", self.std, least=0.0))
-        object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
+    std: float | tuple[float, ...] = checks.setting(0.25, checks.reals, least=0.0)
+    noise_beta: float = checks.setting(2.0, checks.real, least=0.0, most=10.0)
 
 
 class PredictiveSampling(Planner[BestSeen, PredictiveSamplingConfig]):

@@ -21,21 +21,15 @@ from forearm.planner.search.planner import Planner
 class RandomShootingConfig(SearchConfig):
     """Settings of random shooting.
 
-    `distribution`: `uniform` between the bounds, or `gaussian` around their middle with `initial_std`
-    (fraction of half the range of a command, one number or one per action dimension) and noise of
-    exponent `noise_beta`.
+    Attributes:
+        distribution: `uniform` between the bounds, or `gaussian` around their middle.
+        initial_std: of `gaussian`, in halves of a command's range; a number, or one per action dimension.
+        noise_beta: exponent of its spectrum along time; 0 is white.
     """
 
-    distribution: str = "uniform"
-    initial_std: float | tuple[float, ...] = 0.5
-    noise_beta: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the settings; raises `ValueError`."""
-        super().__post_init__()
-        checks.choice("distribution", self.distribution, ("uniform", "gaussian"))
-        object.__setattr__(self, "initial_std", checks.reals("initial_std", self.initial_std, least=0.0))
-        object.__setattr__(self, "noise_beta", checks.real("noise_beta", self.noise_beta, least=0.0, most=10.0))
+    distribution: str = checks.setting("uniform", checks.choice, known=("uniform", "gaussian"))
+    initial_std: float | tuple[float, ...] = checks.setting(0.5, checks.reals, least=0.0)
+    noise_beta: float = checks.setting(0.0, checks.real, least=0.0, most=10.0)
 
 
 class RandomShooting(Planner[BestSeen, RandomShootingConfig]):

@@ -15,60 +15,48 @@ BEST, MEAN = EXECUTED = ("best", "mean")
 class SearchConfig:
     """Settings of every planner; raises `ValueError` when they contradict each other.
 
-    `horizon` is in control steps. `samples` is the number of candidates per iteration and problem,
-    candidate 0 (the current mean) included. `action_repeat` is the number of control steps that one
-    command is held. `deadline_ms`, if given, ends the search after the iteration beyond which it
-    would be missed. `warm_start` says whether the previous plan is the first proposal of the next.
-
-    `knots`: None searches every command; a number of knots, or their times in seconds from the start of
-    the plan, searches a curve of that `interpolation` (`zero`, `linear`, `cubic`) instead. `tolerance`, if
-    given, ends a search that has converged: an iteration added at most this share of all that was gained
-    since the first, and it looks no further than `spread_tolerance`: its spread is at most that, in halves of
-    a command's range, or its candidates' costs lie at most that share as far above the best as in the first
-    iteration (which dimensions without any effect do not hold up).
-    `prior_share` of the candidates come from the planner's proposals. `polish` steps of Adam through the
-    model, with steps of `polish_rate` halves of a command's range, refine the best candidate at the end.
-    `execute`: whether a plan's commands are the `best` candidate seen, or the `mean` on which the search ended, which
-    is less exposed to what a learned model is wrong about.
+    Attributes:
+        horizon: control steps looked ahead.
+        samples: candidates per iteration and problem, candidate 0 (the current mean) included.
+        iterations: rounds of candidates.
+        action_repeat: control steps that a searched command is held.
+        deadline_ms: stop after the iteration beyond which this, in ms, would be missed; None: never.
+        warm_start: begin from the previous plan, shifted in time.
+        knots: a number of knots over the horizon, or their times in seconds, whose curve is searched; None: every
+            command is.
+        interpolation: of the curve through the knots: `zero`, `linear` or `cubic`.
+        tolerance: stop when an iteration adds at most this share of the gain since the first, and the search looks no
+            further than `spread_tolerance`; None: never.
+        spread_tolerance: the spread, in halves of a command's range, or the height of the candidates' costs above the
+            best, as a share of that in the first iteration, at which a search has converged. Dimensions without any
+            effect do not hold it up.
+        prior_share: share of the candidates drawn from proposals, the previous plan if there are no others.
+        polish: steps of Adam through the model from the best candidate at the end.
+        polish_rate: their length, in halves of a command's range.
+        execute: `best` carries out the best candidate seen; `mean`, where the search ended, as most papers on MPPI and
+            CEM do, is less exposed to what a learned model is wrong about.
     """
 
-    horizon: int = 10
-    samples: int = 128
-    iterations: int = 5
-    action_repeat: int = 1
-    deadline_ms: float | None = None
-    warm_start: bool = True
+    horizon: int = checks.setting(10, checks.integer, least=1)
+    samples: int = checks.setting(128, checks.integer, least=2)
+    iterations: int = checks.setting(4, checks.integer, least=1)
+    action_repeat: int = checks.setting(1, checks.integer, least=1)
+    deadline_ms: float | None = checks.setting(None, checks.real, above=0.0)
+    warm_start: bool = checks.setting(True, checks.flag)
     knots: int | tuple[float, ...] | None = None
-    interpolation: str = "linear"
-    tolerance: float | None = None
-    spread_tolerance: float = 0.1
-    prior_share: float = 0.0
-    polish: int = 0
-    polish_rate: float = 0.05
-    execute: str = BEST
+    interpolation: str = checks.setting("linear", checks.choice, known=INTERPOLATIONS)
+    tolerance: float | None = checks.setting(None, checks.real, least=0.0, below=1.0)
+    spread_tolerance: float = checks.setting(0.1, checks.real, least=0.0)
+    prior_share: float = checks.setting(0.0, checks.real, least=0.0, most=1.0)
+    polish: int = checks.setting(0, checks.integer, least=0)
+    polish_rate: float = checks.setting(0.05, checks.real, above=0.0)
+    execute: str = checks.setting(BEST, checks.choice, known=EXECUTED)
 
     def __post_init__(self) -> None:
         """Check the settings; raises `ValueError`."""
-        self._set("horizon", checks.integer("horizon", self.horizon, 1))
-        self._set("samples", checks.integer("samples", self.samples, 2))
-        self._set("iterations", checks.integer("iterations", self.iterations, 1))
-        self._set("action_repeat", checks.integer("action_repeat", self.action_repeat, 1))
+        checks.settings(self)
         if self.action_repeat > self.horizon:
             raise InputError(f"action_repeat ({self.action_repeat}) is larger than horizon ({self.horizon})")
-        if self.deadline_ms is not None:
-            self._set("deadline_ms", checks.real("deadline_ms", self.deadline_ms, above=0.0))
-        checks.flag("warm_start", self.warm_start)
-        self._check_knots()
-        if self.tolerance is not None:
-            self._set("tolerance", checks.real("tolerance", self.tolerance, least=0.0, below=1.0))
-        self._set("spread_tolerance", checks.real("spread_tolerance", self.spread_tolerance, least=0.0))
-        self._set("prior_share", checks.real("prior_share", self.prior_share, least=0.0, most=1.0))
-        self._set("polish", checks.integer("polish", self.polish, 0))
-        self._set("polish_rate", checks.real("polish_rate", self.polish_rate, above=0.0))
-        checks.choice("execute", self.execute, EXECUTED)
-
-    def _check_knots(self) -> None:
-        checks.choice("interpolation", self.interpolation, INTERPOLATIONS)
         if self.knots is None:
             return
         if not hasattr(self.knots, "__iter__"):
@@ -76,13 +64,10 @@ class SearchConfig:
             slots = -(-self.horizon // self.action_repeat)
             if count > slots:
                 raise InputError(f"knots ({count}) is larger than the number of commands to choose ({slots})")
-            self._set("knots", count)
+            object.__setattr__(self, "knots", count)
             return
         times = checks.reals("knots", self.knots, least=0.0)
         assert isinstance(times, tuple)
         if any(after <= before for before, after in pairwise(times)):
             raise InputError(f"knots must be times that rise, got {list(times)}")
-        self._set("knots", times)
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+        object.__setattr__(self, "knots", times)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from forearm.control.robots.limits import Limits, Report, Violation, check, keeps
+from forearm.control.trajectories.limits import Limits, Report, Violation, check, keeps
 from forearm.control.trajectories.trajectory import Trajectory
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forearm.control.robots.limits import Limits, check
+from forearm.control.trajectories.limits import Limits, check
 from forearm.control.trajectories.shaping import Shaper
 from forearm.control.trajectories.spline import spline
 from forearm.control.trajectories.trajectory import State, Trajectory

@@ -44,6 +44,16 @@ def test_help_and_the_public_package_are_quick_to_import() -> None:
     assert time.monotonic() - started < 5
 
 
+def test_a_plan_needs_no_library_of_data_pictures_or_compilers() -> None:
+    code = (
+        "import sys; from forearm.cli import main, plan; import forearm.world_model.heads.checkpoint;"
+        "heavy = {'av', 'pyarrow', 'matplotlib', 'scipy', 'sympy', 'torch._dynamo', 'cma'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     shown = capsys.readouterr().out

@@ -35,6 +35,7 @@ ODD = (
     "~a",
     "*",
     "%20",
+    " two ",
 )
 
 
@@ -68,6 +69,11 @@ def test_whatever_can_be_printed_is_a_name(folder: str, task: str, tmp_path: Pat
     loads(write(Path(place) / folder, f"mine/{task}"), f"mine/{task}")
 
 
+@pytest.mark.parametrize("name", ["a${b", "a${b}"])
+def test_a_folder_of_configs_may_look_like_a_reference(name: str, tmp_path: Path) -> None:
+    loads(write(tmp_path / name), "mine/ball")
+
+
 def test_settings_of_a_task_with_dots_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(settings.OWN_CONFIGS, str(write(tmp_path, "mine/v1.2")))
     found = settings.load("compare", ["task=[reach,mine/v1.2]", "mine/v1.2.camera=side"]).all("task")
@@ -75,9 +81,9 @@ def test_settings_of_a_task_with_dots_in_its_name(tmp_path: Path, monkeypatch: p
 
 
 def test_what_hydra_cannot_take_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(settings.OWN_CONFIGS, str(write(tmp_path / "a${b")))
-    with pytest.raises(ForearmError, match=r"cannot be part of .*: rename it"):
-        settings.load("plan")
+    monkeypatch.setenv(settings.OWN_CONFIGS, str(write(tmp_path, "mine/a${b")))
+    with pytest.raises(ForearmError, match=r"cannot be part of 'mine/a\$\{b': rename it"):
+        settings.load("plan", ["task=mine/a${b"])
     monkeypatch.setenv(settings.OWN_CONFIGS, "~nobody-of-this-name/configs")
     with pytest.raises(ForearmError, match="which is no folder"):
         settings.load("plan")
@@ -106,10 +112,12 @@ def test_the_hydra_of_a_program_around_us_stays_as_it_is() -> None:
 from hydra import compose, initialize_config_module, version
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+import forearm
 from forearm.settings import compose as settings
 with initialize_config_module("forearm.configs", version_base="1.2", job_name="host"):
     before = GlobalHydra.instance().hydra, version.getbase()
     settings.load("plan", ["task=push"])
+    forearm.load("push")
     assert (GlobalHydra.instance().hydra, version.getbase()) == before
     assert compose("run", return_hydra_config=True).hydra.job.name == "host"
 assert not GlobalHydra.instance().is_initialized()

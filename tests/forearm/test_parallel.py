@@ -1,5 +1,6 @@
 """Worker processes: what they give back, how they fail, and that they end whenever they must."""
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from forearm.common.parallel import _interrupts_held, run_jobs
+from forearm.common.parallel import _interrupts_held, import_modules, run_jobs
 from forearm.errors import ForearmError
 
 ROOT = Path(__file__).parents[2]
@@ -140,3 +141,16 @@ def test_an_interrupt_of_the_whole_group_ends_everything(after: str, tmp_path: P
         os.killpg(process.pid, signal.SIGINT)
         out, said = process.communicate(timeout=60)
     assert process.returncode == 0 and out.splitlines()[-1] == "interrupted" and said == ""
+
+
+def test_modules_of_the_users_own_take_the_place_of_none_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "forearm_test_mine.py").write_text("SEEN = True\n")
+    (tmp_path / "colorsys.py").write_text("raise RuntimeError('of another project')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    import_modules(["forearm_test_mine"])
+    monkeypatch.delitem(sys.modules, "forearm_test_mine")
+    assert importlib.import_module("colorsys").rgb_to_hsv(0, 0, 0) == (0.0, 0.0, 0)

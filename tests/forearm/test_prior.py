@@ -20,7 +20,8 @@ from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
 from forearm.world_model.heads.checkpoint import Heads, heads_path, load_heads, save_heads
-from forearm.world_model.heads.distance import DistanceConfig, make_distance
+from forearm.world_model.heads.distance import DistanceConfig
+from forearm.world_model.heads.distances import make_distance
 from forearm.world_model.runtime.checkpoint import load_checkpoint
 from forearm.world_model.runtime.latent_dynamics import LatentDynamics, LatentState
 

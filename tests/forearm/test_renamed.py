@@ -14,3 +14,11 @@ def test_the_loaded_model_answers_to_its_old_name() -> None:
 def test_the_remote_plan_source_answers_to_its_old_name() -> None:
     with pytest.warns(DeprecationWarning, match=r"forearm\.serve\.RemotePlanSource"):
         assert forearm.serve.RemoteMind is forearm.serve.RemotePlanSource
+
+
+def test_a_name_that_is_a_module_too_is_what_was_promised_every_time() -> None:
+    for _ in range(2):
+        assert callable(forearm.serve.running)
+    assert {"LoadedModel", "load", "compare"} <= set(dir(forearm))
+    with pytest.raises(AttributeError, match="nowhere"):
+        forearm.nowhere  # noqa: B018

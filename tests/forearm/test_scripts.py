@@ -7,7 +7,8 @@ import torch
 
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
 from forearm.world_model.heads.checkpoint import Heads, heads_path, load_heads, save_heads
-from forearm.world_model.heads.distance import DistanceConfig, make_distance
+from forearm.world_model.heads.distance import DistanceConfig
+from forearm.world_model.heads.distances import make_distance
 from forearm.world_model.runtime.checkpoint import load_checkpoint
 from tests.forearm.scripts import script
 

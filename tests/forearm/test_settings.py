@@ -6,6 +6,7 @@ from forearm import envs
 from forearm.envs.benchmarks.catalog import SETS
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
+from forearm.settings import reference, schema
 
 
 def test_lists_of_tasks_and_planners() -> None:
@@ -127,8 +128,125 @@ def test_every_config_is_called_what_its_file_is_called(group: str) -> None:
 def test_every_planner_config_says_every_setting_with_its_default() -> None:
     from dataclasses import asdict
 
-    from forearm.planner import PLANNERS
+    from forearm.planner import PLANNERS, make_planner
 
-    for name, (_, config_type) in PLANNERS.items():
+    assert set(settings.options("planner")) == {*PLANNERS, "guided"}
+    for name in PLANNERS:
         config = settings.load("plan", [f"planner={name}"]).one("planner")
-        assert set(config) - {"name"} == set(asdict(config_type()))
+        # These two are the task's, unless a planner is told.
+        assert config == asdict(make_planner(name).config) | {"name": name, "horizon": None, "action_repeat": None}
+    # Otherwise than the planner that it is.
+    guided = {"samples": 64, "iterations": 1, "prior_share": 1.0, "execute": "mean", "warm_start": False}
+    left_open = {"name": "guided", "horizon": None, "action_repeat": None, "temperature": None}
+    config = settings.load("plan", ["planner=guided"]).one("planner")
+    assert config == asdict(PLANNERS["mppi"][1]()) | guided | left_open
+
+
+def test_a_world_model_is_what_its_classes_say_and_its_file_says_otherwise() -> None:
+    from dataclasses import asdict
+
+    from forearm.world_model import LossConfig, ModelConfig, TrainConfig
+
+    model = {key: value for key, value in asdict(ModelConfig()).items() if key not in ("resolution", "backbone")}
+    left_open = {"frameskip": None, "action_dim": None}
+    train = {key: value for key, value in asdict(TrainConfig()).items() if key not in ("seed", "share", "every")}
+    found = {name: settings.load("train", [f"world_model={name}"]).one("world_model") for name in ("conv", "vit")}
+    del model["inferred_dim"]
+    sections = {"loss": asdict(LossConfig()), "train": train}
+    assert found["conv"] == {**model, **left_open, **sections, "name": "conv"}
+    otherwise = {"batch": 128, "learning_rate": 3e-4, "warmup": 200, "validate_every": 500}
+    larger = {"name": "vit", "encoder": "vit", "width": 192, "depth": 4, "train": train | otherwise}
+    del model["patch"]
+    assert found["vit"] == {**model, **left_open, **sections, **larger}
+
+
+def test_a_server_and_heads_in_python_are_those_of_the_command_line() -> None:
+    from dataclasses import asdict
+
+    from forearm.agent.guided import USUAL
+    from forearm.control.robots.robot import FOLLOWING
+    from forearm.serve.config import ServeConfig
+    from forearm.world_model.heads.action_prior import PriorConfig
+    from forearm.world_model.heads.distance import DistanceConfig
+
+    told = settings.load("serve").values
+    told = told | {"max_message_bytes": told["max_message_kib"] * 1024}
+    made = asdict(ServeConfig())
+    assert {key: told[key] for key in made if key in told} == {key: made[key] for key in made if key in told}
+    assert {key for key in made if key not in told} == {"token", "max_errors"}
+    heads = settings.load("train-heads").values
+    assert (heads["prior"], heads["distance"]) == (asdict(PriorConfig()), asdict(DistanceConfig()))
+    assert settings.option("task", "own")["guided"] == USUAL
+    assert settings.load("plan").one("robot")["following_error"] == FOLLOWING
+
+
+@pytest.mark.parametrize("config", [*schema.CONFIGS, "planner=guided", "world_model=frozen", "task=push"])
+def test_every_setting_says_what_it_means(config: str) -> None:
+    found = list(reference.keys(config))
+    assert found and len({key.name for key in found}) == len(found)
+    for key in found:
+        assert key.meaning and not key.meaning.endswith("."), key
+        assert key.type and "None" not in key.type + key.meaning, key
+
+
+def test_what_is_said_about_a_setting_is_what_a_command_gets() -> None:
+    told = {key.name: key.default for key in reference.keys("planner=gradient")}
+    got = settings.load("plan", ["planner=gradient"]).one("planner")
+    assert told == {f"planner.{name}": value for name, value in got.items()}
+    told = {key.name: key.default for key in reference.keys("task=push")}
+    assert (told["task.guided.prior_gain"], told["task.collect.steps"], told["task.plan.horizon"]) == (2.0, 50, 12)
+    with pytest.raises(ForearmError, match="unknown config 'robt'; did you mean 'robot'"):
+        list(reference.keys("robt"))
+
+
+@pytest.mark.parametrize(
+    ("group", "text", "said"),
+    [
+        ("planner", "name: cem\nsampels: 4\n", "has 'sampels', which is no setting; did you mean 'samples'?"),
+        ("planner", "name: cem\nsamples: many\n", "'samples': Value 'many' of type 'str' could not be converted"),
+        ("task", "checkpoint: x\nobjective: {decey: 1}\n", "'objective.decey', which is no setting; did you mean"),
+        ("task", "checkpoint: x\nresolution: [1]\n", "'resolution'"),
+        ("task", "camera: top\n", "lacks checkpoint"),
+        ("protocol", "start: reset\nhold_steps: 1.5\n", "'hold_steps'"),
+    ],
+)
+def test_a_config_of_ones_own_is_checked(
+    group: str, text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / group).mkdir()
+    (tmp_path / group / "mine.yaml").write_text(text)
+    monkeypatch.setenv(settings.OWN_CONFIGS, str(tmp_path))
+    with pytest.raises(ForearmError) as error:
+        settings.load("compare", [f"{group}=mine"])
+    assert said in str(error.value) and f"{group}=mine" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_config_of_ones_own_needs_only_what_it_has_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for group, text in (("planner", "name: cem\nsamples: 32\n"), ("task", "checkpoint: x\nplan: {horizon: 8}\n")):
+        (tmp_path / group).mkdir()
+        (tmp_path / group / "mine.yaml").write_text(text)
+    monkeypatch.setenv(settings.OWN_CONFIGS, str(tmp_path))
+    chosen = settings.load("compare", ["planner=mine", "task=mine"])
+    cem, reach = (settings.load("compare").one(group) for group in ("planner", "task"))
+    assert chosen.one("planner") == cem | {"samples": 32}
+    assert chosen.one("task")["plan"] == reach["plan"] | {"horizon": 8} and "collect" not in chosen.one("task")
+
+
+def test_the_checkpoint_of_a_benchmarks_task_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fetch/push", "metaworld/push-v3", "ogbench/cube-single"):
+        assert settings.load("plan", [f"task={name}"]).one("task")["checkpoint"] == name.replace("/", "-")
+    (tmp_path / "task" / "fetch").mkdir(parents=True)
+    (tmp_path / "task" / "fetch" / "mine.yaml").write_text(
+        "defaults: [/task/fetch/_any@_here_, _self_]\nresolution: 32\n"
+    )
+    monkeypatch.setenv(settings.OWN_CONFIGS, str(tmp_path))
+    mine = settings.load("plan", ["task=fetch/mine"]).one("task")
+    assert (mine["name"], mine["checkpoint"], mine["frameskip"]) == ("fetch/mine", "fetch-mine", 4)
+
+
+def test_null_is_taken_where_it_means_something() -> None:
+    chosen = settings.load("diagnose", ["samples=null", "iterations=null"])
+    assert chosen["samples"] is None and chosen["iterations"] is None
+    with pytest.raises(ForearmError, match="episodes must be a whole number, not null"):
+        settings.load("diagnose", ["episodes=null"])

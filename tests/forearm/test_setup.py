@@ -21,7 +21,8 @@ from forearm.planner import Plan
 from forearm.world_model.config import ModelConfig
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
 from forearm.world_model.heads.checkpoint import Heads, heads_path, save_heads
-from forearm.world_model.heads.distance import DistanceConfig, make_distance
+from forearm.world_model.heads.distance import DistanceConfig
+from forearm.world_model.heads.distances import make_distance
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.checkpoint import load_checkpoint, save_checkpoint
 

@@ -23,11 +23,13 @@ def watched(target, seen):
 
 
 def test_icem_shrinks_its_population_to_twice_the_elites():
-    config = ICEMConfig(samples=173, iterations=4)
+    config = ICEMConfig(samples=173, iterations=4, elites=16)
     assert [config.population(i) for i in range(4)] == [173, 139, 111, 89]
     assert sum(config.population(i) for i in range(4)) == 512
     assert config.population(30) == 32
-    [plan] = make_planner("icem", samples=173, iterations=4).plan(problem(Nearness(torch.zeros(1, 10, 2))), streams(1))
+    [plan] = make_planner("icem", samples=173, iterations=4, elites=16).plan(
+        problem(Nearness(torch.zeros(1, 10, 2))), streams(1)
+    )
     assert plan.model_evals == 512
 
 
@@ -109,7 +111,7 @@ class Car:
 def test_gradient_descends_through_a_model(bounds):
     goal = torch.tensor([[0.5, 0.9], [-0.6, 0.2]])
     task = problem(LatentDistance(goal), 2, dynamics=Car(), state=torch.zeros(2, 1))
-    planner = make_planner("gradient", horizon=6, samples=8, iterations=40, bounds=bounds)
+    planner = make_planner("gradient", horizon=6, samples=8, iterations=40, bounds=bounds, halve_every=None)
     for plan in planner.plan(task, streams(2)):
         assert plan.cost < 1e-3 and plan.model_evals == 320
         assert plan.predicted_cost_curve[-1] == pytest.approx(plan.cost)
@@ -142,9 +144,9 @@ def test_gradient_steps_are_adams():
     """The second rollout lies where torch's own Adam goes from the first."""
     seen = []
     target = torch.full((1, 3, 2), 0.4)
-    make_planner("gradient", horizon=3, samples=5, iterations=4, learning_rate=0.07, final_rate=1.0, beta2=0.9).plan(
-        watched(target, seen), streams(1)
-    )
+    make_planner(
+        "gradient", horizon=3, samples=5, iterations=4, halve_every=None, learning_rate=0.07, final_rate=1.0, beta2=0.9
+    ).plan(watched(target, seen), streams(1))
     points = seen[0][0, 1:].clone().requires_grad_()
     adam = torch.optim.Adam([points], lr=0.07, betas=(0.7, 0.9))
     for rolled in seen[1:]:

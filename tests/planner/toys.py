@@ -94,5 +94,11 @@ def spread_of(name: str, std: Any) -> dict[str, Any]:
 
 def small(name: str, **more: Any) -> Planner:
     """A planner that is quick rather than good."""
-    few = {"cem": {"elites": 4}, "icem": {"elites": 4, "decay": 1.0}, "gauss_newton": {"directions": 4}}.get(name, {})
+    settings: dict[str, dict[str, Any]] = {
+        "cem": {"elites": 4},
+        "icem": {"elites": 4, "decay": 1.0},
+        "gauss_newton": {"directions": 4},
+        "gradient": {"halve_every": None},
+    }
+    few = settings.get(name, {})
     return make_planner(name, **({"horizon": 5, "samples": 16, "iterations": 3} | few | more))

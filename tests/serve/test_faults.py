@@ -43,7 +43,7 @@ def test_a_thousand_malformed_messages(serving: Serving) -> None:
             break
         threading.Event().wait(0.05)
     assert server.metrics.value("forearm_clients") == 0 and threading.active_count() <= threads
-    assert server.metrics.value("forearm_requests_total", 'outcome="defect"') == 0
+    assert server.metrics.value("forearm_requests_total", outcome="defect") == 0
 
 
 def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, goal_folder: Path) -> None:

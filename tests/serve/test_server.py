@@ -190,7 +190,7 @@ def test_many_clients_at_once(serving: Serving) -> None:
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         assert list(pool.map(use, range(16))) == [3 * HORIZON] * 16
-    assert server.metrics.value("forearm_requests_total", 'outcome="ok"') == 48
+    assert server.metrics.value("forearm_requests_total", outcome="ok") == 48
 
 
 def test_no_more_clients_than_there_is_room_for(serving: Serving) -> None:
@@ -261,9 +261,11 @@ def test_health_and_metrics_by_plain_http(serving: Serving) -> None:
         status, text = http(server, "/metrics")
     assert status == 200
     lines = text.splitlines()
-    assert "forearm_clients 1" in lines
-    assert 'forearm_requests_total{outcome="ok"} 1' in lines and 'forearm_requests_total{outcome="error"} 1' in lines
-    assert "forearm_plan_seconds_count 1" in lines and 'forearm_plan_seconds_bucket{le="+Inf"} 1' in lines
+    assert "forearm_clients 1.0" in lines
+    assert (
+        'forearm_requests_total{outcome="ok"} 1.0' in lines and 'forearm_requests_total{outcome="error"} 1.0' in lines
+    )
+    assert "forearm_plan_seconds_count 1.0" in lines and 'forearm_plan_seconds_bucket{le="+Inf"} 1.0' in lines
     assert all(line.startswith("#") or len(line.split(" ")) == 2 for line in lines)
     assert http(server, "/elsewhere")[0] == 404
 

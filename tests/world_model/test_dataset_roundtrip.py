@@ -276,7 +276,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("forearm.world_model.data.atomic.os.fsync", full)
+    monkeypatch.setattr("forearm.common.files.os.fsync", full)
     with pytest.raises(DatasetError, match=r"file-000\.parquet: cannot be written \(No space left"):
         w.write_shard(0, [record(i, 4) for i in range(3)])
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["collection.json"]

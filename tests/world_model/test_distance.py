@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from forearm.world_model.heads.distance import DistanceConfig, QuasimetricDistance, make_distance, train_distance
+from forearm.world_model.heads.distance import DistanceConfig, QuasimetricDistance
+from forearm.world_model.heads.distances import make_distance, train_distance
 from forearm.world_model.heads.training import ordered
 from forearm.world_model.heads.trajectories import Trajectories
 

@@ -11,7 +11,8 @@ from forearm.world_model.config import ModelConfig
 from forearm.world_model.data import DatasetError, open_cache
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
 from forearm.world_model.heads.checkpoint import Heads, heads_path, load_heads, save_heads
-from forearm.world_model.heads.distance import DistanceConfig, make_distance
+from forearm.world_model.heads.distance import DistanceConfig
+from forearm.world_model.heads.distances import make_distance
 from forearm.world_model.heads.training import HeadsTraining, train_heads
 from forearm.world_model.heads.trajectories import encode_episodes
 from forearm.world_model.model.jepa import JEPA

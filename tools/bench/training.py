@@ -11,8 +11,8 @@ import torch
 
 from forearm.world_model.data import FrameCache, WindowSampler, split_episodes
 from forearm.world_model.model.jepa import JEPA
-from forearm.world_model.model.precision import autocast
 from forearm.world_model.training.losses import unrolled
+from forearm.world_model.training.mixed_precision import autocast
 from forearm.world_model.training.report import report
 from forearm.world_model.training.run import export
 from forearm.world_model.training.trainer import Trainer, Training

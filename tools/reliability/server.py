@@ -63,7 +63,7 @@ class Served:
         plain = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with plain.open(self.url.replace("ws", "http", 1) + "/metrics", timeout=60) as answer:
             found = [text.split() for text in answer.read().decode().splitlines()]
-        return next((int(words[1]) for words in found if words[0] == line), 0)
+        return next((int(float(words[1])) for words in found if words[0] == line), 0)
 
     def kill(self) -> None:
         """End it at once, as a crash would."""

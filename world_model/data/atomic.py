@@ -1,47 +1,27 @@
-"""Files that are either whole or absent: written beside their place, then renamed into it."""
+"""Files of a data set, either whole or absent; what cannot be written or read is a `DatasetError`."""
 
-import contextlib
 import json
 import math
-import os
-import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from forearm.common import files
 from forearm.world_model.data.layout import DatasetError
 
-TEMPORARY = ".tmp"
 
-
-@contextlib.contextmanager
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of ``path``; on success it takes the name ``path``.
-
-    On any error the temporary file is removed and ``path`` is what it was before. Two processes may
-    do this for the same path at once: the last one wins, whole.
-
-    Raises:
-        DatasetError: the file cannot be written (full disk, no permission).
-    """
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    """As `files.replacing`, but raises ``DatasetError`` if the file cannot be written (full disk, no permission)."""
+    with _told(path), files.replacing(path, keep_suffix=False) as temporary:
         yield temporary
-        # Without this a power cut can leave the new name on an empty file.
-        descriptor = os.open(temporary, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DatasetError(
-            f"{path}: cannot be written ({error.strerror or error}); make room and run the same command again"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """As `files.write_json`, but raises ``DatasetError`` if the file cannot be written."""
+    with _told(path):
+        files.write_json(path, value, indent=2)
 
 
 def plain(value: Any) -> Any:
@@ -51,12 +31,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as JSON at ``path``, whole or not at all; raises ValueError for a number that JSON has not."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -76,12 +50,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def remove_leftovers(folder: Path) -> int:
-    """Remove the temporary files that killed processes left under ``folder``; how many there were.
-
-    Only to be called when nobody writes there.
-    """
-    leftovers = [path for path in folder.rglob(f".*{TEMPORARY}") if path.is_file()]
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"{path}: cannot be written ({error.strerror or error}); make room and run the same command again"
+        ) from error

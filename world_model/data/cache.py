@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from forearm.common.progress import Count
 from forearm.errors import InputError
 from forearm.world_model.data import declared, layout
 from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.columns import Keys
 from forearm.world_model.data.episode import Floats
+from forearm.world_model.data.episodes import check_there
 from forearm.world_model.data.fingerprint import dataset_fingerprint
 from forearm.world_model.data.images import Pixels, resize_frame
 from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.reader import LeRobotData, read_dataset
 from forearm.world_model.data.repeats import RepeatCounter, Repeats, repeats_from
-from forearm.world_model.data.selection import Episodes, check_there
+from forearm.world_model.data.selection import Episodes
 
 try:
     import fcntl
@@ -41,9 +43,6 @@ except ImportError:  # not on Windows, where two processes may then build the sa
     fcntl = None  # type: ignore[assignment]
 
 VERSION = 2
-
-Progress = Callable[[int, int], None]
-"""Called with (frames done, frames in all)."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def open_cache(
     state_key: Keys = None,
     episodes: Episodes = None,
     exclude: Episodes = None,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> FrameCache:
     """The decoded dataset of ``root``, decoding it now if that was not done before.
 
@@ -162,7 +161,7 @@ def _described(cache: FrameCache, data: LeRobotData) -> FrameCache:
     return replace(cache, positions=known, action_bounds=data.action_bounds)
 
 
-def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: str, progress: Progress | None) -> None:
+def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: str, progress: Count | None) -> None:
     """Decode ``data`` into a folder beside ``target``, then rename it."""
     for leftover in target.parent.glob(f"{target.name}.*.tmp"):  # of killed processes: we hold the lock
         shutil.rmtree(leftover, ignore_errors=True)

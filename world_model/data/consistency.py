@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.errors import one_line
 from forearm.world_model.data import layout
 from forearm.world_model.data.episodes import EpisodeEntry
 from forearm.world_model.data.reader import LeRobotData
@@ -57,7 +58,7 @@ def row_problems(data: LeRobotData, entry: EpisodeEntry, tasks: dict[int, str]) 
     try:
         columns = _columns(entry.data)
     except (OSError, pa.ArrowException) as error:
-        return [f"{where}: time stamps cannot be read ({' '.join(str(error).split())[:120]})"]
+        return [f"{where}: time stamps cannot be read ({one_line(error)[:120]})"]
     found = [f"{where}: {entry.data.name} has no column {key}" for key in COUNTED if key not in columns]
     found += [f"{where}: {key} {value}" for key, value in columns.items() if isinstance(value, str)]
     index = columns.get("episode_index")
@@ -87,7 +88,7 @@ def read_tasks(root: Path) -> tuple[dict[int, str], list[str]]:
     except FileNotFoundError:
         return {}, [f"{path}: missing; LeRobot needs it: write it anew, a row a task with task_index and task"]
     except (OSError, pa.ArrowException, KeyError, ValueError, StopIteration) as error:
-        said = " ".join(str(error).split())[:120]
+        said = one_line(error)[:120]
         return {}, [f"{path}: tasks cannot be read ({said}): write it anew, a row a task with task_index and task"]
     return {number: str(task) for number, task in zip(numbers, texts, strict=True)}, []
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from forearm.world_model.data import layout
 from forearm.world_model.data.info import video_template
 from forearm.world_model.data.layout import DatasetError
-from forearm.world_model.data.selection import Episodes, select
+from forearm.world_model.data.selection import Episodes, ranges, select
 from forearm.world_model.data.tables import read_episodes, scalars
 
 TOLERANCE = 0.5
@@ -128,6 +128,27 @@ def located(root: Path, entries: Sequence[EpisodeEntry]) -> list[EpisodeEntry]:
         if len(homes) == 1 and counts[homes[0]][entry.index] == entry.length:
             found[entry.index] = replace(entry, data=homes[0], named=entry.data)
     return [found.get(entry.index, entry) for entry in entries]
+
+
+def check_there(root: Path, entries: Sequence[EpisodeEntry]) -> None:
+    """Raise ``DatasetError`` that says which episodes can be read, unless the files of all ``entries`` are there."""
+    seen: dict[Path, bool] = {}
+    lacking, missing = [], None
+    for entry in entries:
+        for path in (entry.data, entry.video):
+            if path is not None and not seen.setdefault(path, path.exists()):
+                lacking.append(entry.index)
+                missing = missing or path
+                break
+    if missing is None:
+        return
+    gone = set(lacking)
+    left = [entry.index for entry in entries if entry.index not in gone]
+    remedy = f", or choose the others, episodes={ranges(left)}" if left else ""
+    raise DatasetError(
+        f"{missing}: episode {lacking[0]}: the file is missing; {len(lacking)} of {len(entries)} episodes of {root} "
+        f"cannot be read: fetch their files{remedy}"
+    )
 
 
 def _count(path: Path) -> dict[int, int]:

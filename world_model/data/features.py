@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from forearm.common.progress import Count
 from forearm.errors import InputError
 from forearm.world_model.data.atomic import read_json, write_json
-from forearm.world_model.data.cache import FrameCache, Progress, locked
+from forearm.world_model.data.cache import FrameCache, locked
 from forearm.world_model.data.images import Pixels
 from forearm.world_model.data.layout import DatasetError
 
@@ -39,7 +40,7 @@ def with_features(
     identity: dict[str, Any],
     shape: tuple[int, ...],
     encode: Callable[[Pixels], Halves],
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> FrameCache:
     """``cache`` with ``features`` (N, *shape), computed now as far as that was not done before.
 
@@ -76,7 +77,7 @@ def _build(
     identity: dict[str, Any],
     whole: tuple[int, ...],
     encode: Callable[[Pixels], Halves],
-    progress: Progress | None,
+    progress: Count | None,
 ) -> None:
     part = target.with_name(f"{target.name}.part")
     part.mkdir(parents=True, exist_ok=True)

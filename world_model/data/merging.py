@@ -4,22 +4,25 @@ Numbers, texts, stored images and video files are taken over as they stand, of e
 own types. What counts episodes and frames is counted anew.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from forearm.common.files import remove_leftovers
+from forearm.common.progress import Count
 from forearm.errors import InputError
 from forearm.world_model.data import layout, tables
-from forearm.world_model.data.atomic import plain, read_json, remove_leftovers, write_json
+from forearm.world_model.data.atomic import plain, read_json, write_json
 from forearm.world_model.data.columns import Keys, names_of, numeric
 from forearm.world_model.data.declared import bounds
+from forearm.world_model.data.episodes import check_there
 from forearm.world_model.data.fingerprint import dataset_fingerprint
 from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.reader import LeRobotData, read_dataset
-from forearm.world_model.data.selection import Episodes, check_there, of_each
+from forearm.world_model.data.selection import Episodes, of_each
 from forearm.world_model.data.statistics import combine
 from forearm.world_model.data.takeover import Shape, Source, take_over
 from forearm.world_model.data.writer import begin
@@ -27,14 +30,12 @@ from forearm.world_model.data.writer import begin
 SHARD = 25
 """Episodes in one data file."""
 STATISTICS = ("min", "max", "mean", "std", "count")
-Progress = Callable[[int, int], None]
-"""Called with episodes done and episodes in all."""
 
 
 def merge(
     sources: Sequence[str | Path],
     out: str | Path,
-    progress: Progress = lambda done, of: None,
+    progress: Count = lambda done, of: None,
     *,
     action_key: Keys = None,
     state_key: Keys = None,

@@ -1,13 +1,9 @@
-"""Which episodes of a data set are meant: some of them, all but some, and which of them are on disk at all."""
+"""Which episodes of a data set are meant: some of them, or all but some."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from forearm.world_model.data.layout import DatasetError
-
-if TYPE_CHECKING:
-    from forearm.world_model.data.episodes import EpisodeEntry
 
 Episodes = int | str | Sequence[int | str] | None
 """Numbers of episodes, and ranges of them such as "0:40", whose end does not belong to them; None for no choice."""
@@ -63,27 +59,6 @@ def of_each(value: Any, sets: int, setting: str) -> list[Any]:
             )
         return list(value)
     return [value] * sets
-
-
-def check_there(root: Path, entries: Sequence["EpisodeEntry"]) -> None:
-    """Raise ``DatasetError`` that says which episodes can be read, unless the files of all ``entries`` are there."""
-    seen: dict[Path, bool] = {}
-    lacking, missing = [], None
-    for entry in entries:
-        for path in (entry.data, entry.video):
-            if path is not None and not seen.setdefault(path, path.exists()):
-                lacking.append(entry.index)
-                missing = missing or path
-                break
-    if missing is None:
-        return
-    gone = set(lacking)
-    left = [entry.index for entry in entries if entry.index not in gone]
-    remedy = f", or choose the others, episodes={ranges(left)}" if left else ""
-    raise DatasetError(
-        f"{missing}: episode {lacking[0]}: the file is missing; {len(lacking)} of {len(entries)} episodes of {root} "
-        f"cannot be read: fetch their files{remedy}"
-    )
 
 
 def _numbers(setting: str, given: Episodes, known: Sequence[int], where: object) -> list[int]:

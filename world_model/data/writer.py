@@ -14,9 +14,10 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.common.files import remove_leftovers
 from forearm.errors import InputError
 from forearm.world_model.data import layout, tables
-from forearm.world_model.data.atomic import read_json, remove_leftovers, replacing, write_json
+from forearm.world_model.data.atomic import read_json, replacing, write_json
 from forearm.world_model.data.episode import Episode, checked
 from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.statistics import combine, image_statistics, vector_statistics

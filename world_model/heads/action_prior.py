@@ -35,15 +35,20 @@ OVERDRAWN = 5
 
 @dataclass(frozen=True)
 class PriorConfig(Fitting):
-    """Sizes of the prior and of its training.
+    """Sizes of the prior, p(actions | latent, goal latent), and of its training.
 
-    `horizon`: H, control steps of commands that it proposes. `farthest`: control steps to the goals that it is
-    trained for. `slow`: how many slow features it sees of a goal; 0: the whole latent. `moved`: it is trained for goals
-    whose slow features are at least this far from the present ones, in standard deviations. `noise`: added to states
-    in training, as a standard deviation. `width`, `depth`: of the network. `least_std`: no command is ever predicted
-    more surely than this, in command units. `advantage`: commands after which the goal is one control step nearer than
-    usual, by the learned distance, weigh e to the power of this more; 0: all alike. `steps`, `batch`, `rate`: of the
-    training.
+    Attributes:
+        horizon: H, control steps of commands that it proposes.
+        farthest: control steps to the goals that it is trained for.
+        slow: slow features that it sees of a goal: 4 is where an object is; 0: the whole latent, the arm's place too.
+        moved: it is trained for goals whose slow features are at least this far from the present ones, in standard
+            deviations.
+        noise: added to latents in training, as a standard deviation.
+        width: units of a layer of the network.
+        depth: layers of the network.
+        least_std: no command is ever predicted more surely than this, in command units.
+        advantage: commands after which the goal is one control step nearer than usual, by the learned distance, weigh e
+            to the power of this more; 0: all alike.
     """
 
     horizon: int = 20

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from forearm.world_model.config import from_mapping, to_mapping
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
-from forearm.world_model.heads.distance import Distance, DistanceConfig, make_distance
+from forearm.world_model.heads.distance import Distance, DistanceConfig
+from forearm.world_model.heads.distances import make_distance
 from forearm.world_model.runtime.checkpoint import (
     HEADS,
     CheckpointError,

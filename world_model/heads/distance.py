@@ -10,11 +10,11 @@ way leads round something, as round a puck to its far side. Three heads that ans
 - `QuasimetricDistance` is the largest quasimetric in which no single step is longer than 1: Wang et al., "Optimal
   Goal-Reaching Reinforcement Learning via Quasimetric Learning", ICML 2023, on the embedding of Wang and Isola,
   "Interval Quasimetric Embeddings", 2022.
-- `ValueDistance`, in `world_model/value.py`, is the value of the best ways that parts of episodes make together.
+- `ValueDistance`, in `value.py`, is the value of the best ways that parts of episodes make together.
 
 Shown the whole of a goal, they learn above all how soon the arm can be where the arm is in it, which is what most
 moments of a recording differ by; a search then takes the arm there and leaves the object alone. `ReachabilityDistance`
-can be shown only what is slow, the object's place, see `world_model/slow_features.py`.
+can be shown only what is slow, the object's place, see `slow_features.py`.
 """
 
 import math
@@ -25,7 +25,7 @@ from torch import Generator, Tensor, nn
 
 from forearm.errors import InputError
 from forearm.world_model.heads.action_prior import network
-from forearm.world_model.heads.fitting import Fitting, OnStep, check_fitting, fit
+from forearm.world_model.heads.fitting import Fitting, check_fitting
 from forearm.world_model.heads.slow_features import SlowFeatures
 from forearm.world_model.heads.trajectories import Trajectories, noisy
 
@@ -34,15 +34,20 @@ KINDS = ("reachability", "quasimetric", "value")
 
 @dataclass(frozen=True)
 class DistanceConfig(Fitting):
-    """Sizes of a distance and of its training.
+    """Sizes of a distance, control steps from a latent to a goal latent, and of its training.
 
-    `kind`: `reachability`, `quasimetric` or `value`. `farthest`: control steps beyond which everything is far. `width`,
-    `depth`: of the network. `elsewhere`: share of goals from other episodes. `noise`: standard deviation added to
-    latents in training, for planning asks about predicted ones. `patience`: steps after which the chance of arriving
-    counts for 1/e, in `reachability`, or a step costs 1/e, in `value`; the latter goes from moment to moment in strides
-    of `stride` steps and takes the share `expectile` of what follows for the best. `slow`: how many slow features
-    `reachability` sees of a goal; 0: the whole latent. `moved`: a goal whose slow features are no further than this,
-    in standard deviations, has been reached. `steps`, `batch`, `rate`: of the training.
+    Attributes:
+        kind: `reachability`, `quasimetric` or `value`.
+        farthest: control steps beyond which everything is far.
+        width: units of a layer of the network.
+        depth: layers of the network.
+        elsewhere: share of goals from other episodes.
+        noise: added to latents in training, as a standard deviation: planning asks about predicted ones.
+        patience: control steps after which the chance of arriving (reachability) or a step (value) counts for 1/e.
+        stride: control steps from one moment to the next, in value.
+        expectile: how much the better of what followed counts, in value: 0.5 for all alike, below 1.
+        slow: slow features that reachability sees of a goal, as in the prior; 0: the whole latent.
+        moved: with slow: a goal whose features are no further than this, in standard deviations, is reached.
     """
 
     kind: str = "reachability"
@@ -187,31 +192,3 @@ class QuasimetricDistance(Distance):
         too_long = (self.between(here, following) - 1.0).clamp(min=0.0).square().mean() - 0.25**2
         weight = nn.functional.softplus(self.multiplier)
         return apart + weight.detach() * too_long - weight * too_long.detach()
-
-
-def make_distance(latent_dim: int, config: DistanceConfig) -> Distance:
-    """The untrained distance of a config."""
-    from forearm.world_model.heads.value import ValueDistance
-
-    kinds = {"reachability": ReachabilityDistance, "quasimetric": QuasimetricDistance, "value": ValueDistance}
-    return kinds[config.kind](latent_dim, config)
-
-
-def train_distance(
-    data: Trajectories,
-    config: DistanceConfig,
-    seed: int = 0,
-    on_step: OnStep = lambda step: None,
-    stride: int = 1,
-) -> tuple[Distance, list[float]]:
-    """A distance fitted to encoded episodes, in evaluation mode, and the loss of each step.
-
-    `stride`: control steps in which slow features change little. Raises ValueError where no episode is that long.
-    """
-
-    def make() -> Distance:
-        distance = make_distance(data.latents.shape[1], config)
-        distance.prepare(data, stride)
-        return distance
-
-    return fit(make, lambda head, draw: head.loss(data, draw), config, seed, on_step)

@@ -16,7 +16,13 @@ OnStep = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Fitting:
-    """`steps`, `batch` and peak `rate` of AdamW."""
+    """Settings of AdamW.
+
+    Attributes:
+        steps: of the training.
+        batch: examples per step.
+        rate: the peak of the learning rate.
+    """
 
     steps: int = 4000
     batch: int = 256

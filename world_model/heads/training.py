@@ -8,21 +8,20 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from forearm.common.progress import Progress
 from forearm.world_model.data import ACTION_KEY, DatasetError, open_cache, read_dataset, split_episodes, with_features
 from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.columns import Keys, advice
 from forearm.world_model.data.layout import INFO_PATH
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, prior_loss, train_prior
 from forearm.world_model.heads.checkpoint import Heads, save_heads
-from forearm.world_model.heads.distance import Distance, DistanceConfig, train_distance
+from forearm.world_model.heads.distance import Distance, DistanceConfig
+from forearm.world_model.heads.distances import train_distance
 from forearm.world_model.heads.fitting import OnStep
 from forearm.world_model.heads.trajectories import Trajectories, encode_episodes
 from forearm.world_model.runtime.checkpoint import load_checkpoint
 
 HELD_OUT_PAIRS = 8192
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from forearm.errors import InputError
-from forearm.world_model.data import DatasetError, FrameCache
+from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.model.jepa import JEPA
+
+if TYPE_CHECKING:
+    from forearm.world_model.data.cache import FrameCache
 
 CHUNK = 512
 """Frames that are encoded together."""
@@ -97,7 +101,7 @@ def noisy(latents: Tensor, std: float, draw: Generator) -> Tensor:
 
 @torch.inference_mode()
 def encode_episodes(
-    model: JEPA, cache: FrameCache, episodes: np.ndarray, progress: Callable[[int, int], None] | None = None
+    model: JEPA, cache: "FrameCache", episodes: np.ndarray, progress: Callable[[int, int], None] | None = None
 ) -> Trajectories:
     """The latents of `episodes` (E,) of a cache; `progress` is called with frames done and frames in all.
 

@@ -63,7 +63,7 @@ class JEPA(nn.Module):
         self.register_buffer("action_rest", torch.zeros(config.action_dim), persistent=False)
         self.register_buffer("proprio_mean", torch.zeros(config.proprio_dim))
         self.register_buffer("proprio_std", torch.ones(config.proprio_dim))
-        # Of the latents' changes in one step, set when training exports the model; see metric.py.
+        # Of the latents' changes in one step, set when training exports the model; see runtime/slowness.py.
         self.register_buffer("step_covariance", torch.eye(config.latent_dim))
 
     @property

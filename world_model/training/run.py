@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from forearm.common.files import LEFTOVERS
+from forearm.common.progress import Count
 from forearm.errors import InputError
 from forearm.world_model import distributed
 from forearm.world_model.config import to_mapping
@@ -26,7 +28,7 @@ from forearm.world_model.data import (
     split_episodes,
     with_features,
 )
-from forearm.world_model.data.atomic import TEMPORARY, plain
+from forearm.world_model.data.atomic import plain
 from forearm.world_model.data.columns import advice
 from forearm.world_model.data.declared import Bounds, spread, union
 from forearm.world_model.data.repeats import REMEDY
@@ -68,8 +70,8 @@ def train(
     resume: bool = True,
     device: str | None = None,
     on_progress: Callable[[TrainProgress], None] = lambda progress: None,
-    on_decoded: Callable[[int, int], None] | None = None,
-    on_features: Callable[[int, int], None] | None = None,
+    on_decoded: Count | None = None,
+    on_features: Count | None = None,
     on_notice: Callable[[str], None] = lambda notice: None,
     every: int = 20,
 ) -> dict[str, Any]:
@@ -179,7 +181,7 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
     save_checkpoint(trainer.model, training.out / "model", description)
 
 
-def _samplers(training: Training, on_decoded: Callable[[int, int], None] | None) -> tuple[Windows, Windows]:
+def _samplers(training: Training, on_decoded: Count | None) -> tuple[Windows, Windows]:
     """Windows to train on, and windows of the episodes held out: of each task its own share."""
     if not isinstance(training.data, Mapping):
         return _split(training, training.data, training.episodes, training.exclude, on_decoded)
@@ -203,7 +205,7 @@ def _split(
     folder: Path,
     episodes: Any,
     exclude: Any,
-    on_decoded: Callable[[int, int], None] | None,
+    on_decoded: Count | None,
 ) -> tuple[WindowSampler, WindowSampler]:
     config = training.train
     chosen: dict[str, Any] = {"camera_key": training.camera_key, "episodes": episodes, "exclude": exclude}
@@ -300,7 +302,7 @@ def _log(out: Path, progress: TrainProgress) -> None:
 
 def _tidy(out: Path, step: int) -> None:
     """Removes what a kill left behind: half-written files, and rows of the log that come after `step`."""
-    for path in out.glob(f".*{TEMPORARY}"):
+    for path in out.glob(LEFTOVERS):
         path.unlink(missing_ok=True)
     path = out / LOG_FILE
     if path.exists():

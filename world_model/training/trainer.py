@@ -27,9 +27,9 @@ from forearm.world_model.data.columns import Keys
 from forearm.world_model.data.statistics import Statistics, combine, vector_statistics
 from forearm.world_model.model.encoders import Stem
 from forearm.world_model.model.jepa import JEPA
-from forearm.world_model.model.precision import autocast, faster_precision
 from forearm.world_model.runtime.checkpoint import write_whole
 from forearm.world_model.training.losses import JepaLoss
+from forearm.world_model.training.mixed_precision import autocast, faster_precision
 from forearm.world_model.training.warm_start import Init, start_from
 
 STATE_FILE = "training.safetensors"

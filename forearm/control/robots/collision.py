@@ -12,9 +12,9 @@ import mujoco
 import numpy as np
 
 from forearm.control.robots.gripper import Gripper, factors_of, joint_range, unit
-from forearm.control.robots.limits import Report, Violation
 from forearm.control.robots.linkage import Linkage, Walk
 from forearm.control.robots.touching import allow, clearances, named, touch
+from forearm.control.trajectories.limits import Report, Violation
 from forearm.control.trajectories.trajectory import Array
 from forearm.errors import InputError, did_you_mean
 

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 
 from forearm.control.robots.collision import Geometry
-from forearm.control.robots.limits import Limits, Report, check
 from forearm.control.robots.model_file import model_spec
+from forearm.control.trajectories.limits import Limits, Report, check
 from forearm.control.trajectories.shaping import Shaper
 from forearm.control.trajectories.trajectory import Array, Trajectory
 from forearm.errors import ForearmError, InputError, did_you_mean, one_line
+from forearm.settings.schema.robot import FOLLOWING
 
 FASTEST = 10_000.0
 """Commands a second, at most."""
-FOLLOWING = {"rad": 0.15, "m": 0.03}
-"""How far a joint may be off where it was told to be, where a config says nothing."""
 BEYOND = 1e-3
 """rad or m by which a range of a config may go beyond the model's: it was rounded."""
 

@@ -8,7 +8,7 @@ over stretches of the curve that no arm could follow, and to a stop.
 import numpy as np
 import ruckig
 
-from forearm.control.robots.limits import Limits, check, keeps
+from forearm.control.trajectories.limits import Limits, check, keeps
 from forearm.control.trajectories.trajectory import SHORTEST, Array, State, Trajectory, joined
 
 INSIDE = 1.0 - 1e-6

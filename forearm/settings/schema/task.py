@@ -1,0 +1,129 @@
+"""What a task's config says."""
+
+from dataclasses import dataclass, field
+
+from forearm.settings.schema.fields import REQUIRED
+
+
+@dataclass
+class PaceConfig:
+    """How far planners look and how often they plan, where planner and command leave it null.
+
+    Attributes:
+        horizon: control steps looked ahead.
+        action_repeat: control steps that a searched action is held.
+        replan_every: control steps carried out from each plan.
+    """
+
+    horizon: int = 12
+    action_repeat: int = 2
+    replan_every: int = 4
+
+
+@dataclass
+class ObjectiveConfig:
+    """The cost of an imagined future.
+
+    Attributes:
+        weights: of the latent distance over the horizon: last, sum, exp or min.
+        decay: with exp: how much more each step counts than the one before, as a ratio.
+        slowness: 0: plain latent distance; 1: what changes rarely, such as an object, counts for more.
+        features: true: distance of the slow features alone, where objects are; needs heads with prior.slow.
+        action: weight of the squared actions.
+        smoothness: weight of the squared change between actions.
+        terminal: weight of the learned distance (control steps), at the end of the horizon unless terminal_weights
+            says otherwise; needs heads.
+        terminal_weights: of the learned distance over the horizon: last, sum, exp or min.
+        until: control steps of the horizon that count, such as those carried out; null: all.
+        unlikely: weight of the penalty for latents unlike the training data; needs heads.
+        unlikely_free: squared distance from the training data, per dimension, that costs nothing; 1 is usual.
+    """
+
+    weights: str = "exp"
+    decay: float = 0.8
+    slowness: float = 1.0
+    features: bool = False
+    action: float = 0.0
+    smoothness: float = 0.0
+    terminal: float = 0.0
+    terminal_weights: str = "last"
+    until: int | None = None
+    unlikely: float = 0.0
+    unlikely_free: float = 2.0
+
+
+@dataclass
+class GuidedConfig:
+    """Of planner=guided, which plans out of what the learned prior of the task's heads proposes.
+
+    Attributes:
+        horizon: control steps looked ahead, at most those that the prior proposes.
+        replan_every: control steps carried out from each plan.
+        temperature: of the weights of its average, in standard deviations of the candidates' costs.
+        prior_spread: of the candidates, as a share of the prior's standard deviation.
+        prior_gain: what the prior's commands are multiplied by.
+        terminal: weight of the learned distance; it counts alone, as the latent one is small beside it.
+        terminal_weights: of the learned distance over the horizon: last, sum, exp or min.
+        until: control steps of the horizon that count, such as those carried out; null: all.
+        features: true: distance of the slow features, where there is no learned one to trust.
+    """
+
+    horizon: int = 12
+    replan_every: int = 4
+    temperature: float = 1.0
+    prior_spread: float = 0.3
+    prior_gain: float = 1.0
+    terminal: float = 1000.0
+    terminal_weights: str = "last"
+    until: int | None = None
+    features: bool = False
+
+
+@dataclass
+class RecordingConfig:
+    """How much forearm collect records.
+
+    Attributes:
+        episodes: how many.
+        steps: control steps per episode, not cut short by success.
+    """
+
+    episodes: int = 4000
+    steps: int = 50
+
+
+@dataclass
+class TaskConfig:
+    """A task: what is seen, how far it is looked ahead, what a future costs, and which checkpoint predicts it.
+
+    Attributes:
+        name: that of its file below configs/task.
+        planner: where none is named (forearm compare, and other checkpoints: cem).
+        checkpoint: a shipped checkpoint by name, or the path of one. A task of a benchmark whose file names none takes
+            the checkpoint with the task's name, with - for /.
+        heads: JSON file of the heads for the checkpoint; null: the one beside it.
+        camera: whose frames are seen; null: whatever the checkpoint was trained with.
+        resolution: of the frames, in pixels, square; recorded ones are resized to it in training.
+        frameskip: control steps in one step of a world model trained on it.
+        max_steps: control steps that an evaluation episode may take; null: the limit of protocol or task.
+        proposals: where a planner's prior_share comes from: previous (plan), prior (learned; needs heads).
+        prior_spread: of the candidates from the prior, as a share of its standard deviation; null: guided's, else 1.
+        prior_gain: what the prior's commands are multiplied by, above 1 where recordings are slow; null: guided's,
+            else 1.
+    """
+
+    name: str = REQUIRED
+    planner: str = "cem"
+    checkpoint: str = REQUIRED
+    heads: str | None = None
+    camera: str | None = "front"
+    resolution: int = 64
+    frameskip: int = 2
+    max_steps: int | None = None
+    plan: PaceConfig = field(default_factory=PaceConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    proposals: list[str] = field(default_factory=lambda: ["previous"])
+    prior_spread: float | None = None
+    prior_gain: float | None = None
+    guided: GuidedConfig = field(default_factory=GuidedConfig)
+    collect: RecordingConfig | None = None

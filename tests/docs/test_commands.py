@@ -1,0 +1,49 @@
+"""Every `forearm` line of a page is one that the command line takes."""
+
+from pathlib import Path
+
+import pytest
+
+from forearm.cli.main import COMMANDS
+from forearm.settings import compose
+from tests.docs.markdown import PAGES, blocks, commands
+
+LINES = {name: commands(text) for name, text in PAGES.items() if commands(text)}
+
+
+@pytest.fixture(autouse=True)
+def own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task that docs/own_environment.md describes, where its reader would put it."""
+    [text] = blocks(PAGES["docs/own_environment.md"], "yaml")
+    (tmp_path / "task" / "mine").mkdir(parents=True)
+    (tmp_path / "task" / "mine" / "ball.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("FOREARM_CONFIGS", str(tmp_path))
+
+
+@pytest.mark.parametrize("page", LINES)
+def test_every_command_of_a_page_is_taken(page: str) -> None:
+    for words in LINES[page]:
+        line = " ".join(["forearm", *words])
+        if not words or words[0].startswith("-"):
+            assert words in ([], ["--help"], ["--version"]), line
+            continue
+        name, settings = words[0], [word for word in words[1:] if word != "--help"]
+        if name == "COMMAND":  # stands for any
+            continue
+        assert name in COMMANDS, line
+        if name == "data" and settings:
+            assert settings.pop(0) in ("inspect", "merge"), line
+        if COMMANDS[name].config is None:
+            assert not settings, line
+            continue
+        try:
+            compose.load(COMMANDS[name].config, settings)
+        except Exception as error:
+            pytest.fail(f"{line}: {error}")
+
+
+def test_commands_are_found() -> None:
+    assert len(LINES["README.md"]) >= 5 and len(LINES["docs/command_line.md"]) >= 15
+    text = "    forearm run a=1 \\\n        b='c d'  # said\n\n    torchrun -n 2 -m forearm train\n"
+    text += '\n    R="c=2 d=3"\n    forearm run $R …\n\nSay `forearm list`.\n'
+    assert commands(text) == [["run", "a=1", "b=c d"], ["train"], ["run", "c=2", "d=3"], ["list"]]
