@@ -94,7 +94,7 @@ class PausableClock:
             return Tick(Pace.STANDING if self._stood > STANDING else Pace.SAME, number=number)
         if gap < 0:
             self._anchor(now, own + (self._usual if passed is None else passed), now)
-            return Tick(Pace.BACK, -gap)
+            return Tick(Pace.BACK, -gap if passed is None else -jump)
         if passed is not None and jump > self.max_gap / 2:
             self._anchor(now, own + passed, now)
             return Tick(Pace.AHEAD, jump)

@@ -73,7 +73,7 @@ def test_beside_a_steady_clock_a_jump_either_way_is_told_from_a_pause(
     loop.shift += jump
     loop.true += pause
     command = loop.beats(1)
-    assert command.status is (Status.STALE if pause else Status.STOPPING)
+    assert command.status is (Status.FAULT if pause else Status.STOPPING)
     assert np.any(command.velocities) == (not pause)
     command = loop.beats(150)
     why = "and the clock jumped" if pause else f"the clock went {'ahead' if jump > 0 else 'back'} by {abs(jump):.4g} s"

@@ -95,6 +95,7 @@ class World:
             steady=(lambda: self.true) if steady else None, gate=Doubting(robot),
             timing=Timing(replan_every=replan_every),
         )  # fmt: skip
+        self.push = np.zeros(8)
         self.parts: list[list[Command]] = [[]]
         self.wrong: list[str] = []
         self.faulty = 0
@@ -114,10 +115,10 @@ class World:
         self._judge(command)
         self.parts[-1].append(Command(**{**vars(command), "time": self.true}))
         self.control.think()
-        if command.positions is not None and self.during != "held":
-            self.position = np.append(command.positions, command.gripper)
         if self.during == "pushed":
-            self.position = self.position + np.array([0.01, *[0.0] * 7])
+            self.position = self.position + self.push
+        elif command.positions is not None and self.during != "held":
+            self.position = np.append(command.positions, command.gripper)
         return command
 
     def _observation(self, now: float) -> Any:
@@ -215,6 +216,8 @@ class World:
         elif event == "uneven" and self.steady:
             for _ in range(count):
                 self.beat(clock=self.true + BEAT + self.shift + 0.004 * self.rng.uniform(-1, 1))
+        elif event == "pushed":  # through the middle
+            self.push[0] = -0.01 if self.position[0] > 0 else 0.01
         elif event == "stop":
             self.control.stop()
         elif event in ("reset", "moved"):
