@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forearm.calibrate.simulated_arm import SimulatedArm
 from forearm.control import Controller, Status
 from forearm.control.action_adapter import ToolActionAdapter
-from forearm.control.arrival import ENTER, LEAVE, Arrival
+from forearm.control.arrival import CLOSE, ENTER, LEAVE, Arrival
 from forearm.control.frame_gate import Gate
 from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
@@ -58,7 +60,7 @@ def test_an_arm_that_has_arrived_holds_still_until_the_goal_is_left(robot: Robot
     loop.control.reset(GOAL)
     assert loop.beats(60).status is Status.MOVING
     source.apart = 0.9
-    command = loop.beats(100)
+    command = loop.beats(200)
     assert command.status is Status.REACHED and command.reason == "the goal is reached"
     place = command.positions
     source.apart = 2.0  # not clearly left
@@ -70,9 +72,28 @@ def test_an_arm_that_has_arrived_holds_still_until_the_goal_is_left(robot: Robot
 
 def test_one_frame_alone_is_no_arrival() -> None:
     arrival = Arrival()
-    assert not any(arrival.see(d) for d in [0.5, None, 0.5, 2.0] * 10) and not arrival.here
-    assert [arrival.see(0.5) for _ in range(ENTER)] == [False] * (ENTER - 1) + [True]
-    assert [arrival.see(9.0) for _ in range(LEAVE)] == [False] * (LEAVE - 1) + [True]
+    seen = [0.05, None, 0.05, 2.0] * 10
+    assert not any(arrival.see(0.1 * k, d) for k, d in enumerate(seen)) and not arrival.here
+    assert [arrival.see(5.0 + k, 0.05) for k in range(ENTER)] == [False] * (ENTER - 1) + [True]
+    assert [arrival.see(9.0 + k, 9.0) for k in range(LEAVE)] == [False] * (LEAVE - 1) + [True]
+
+
+@given(
+    period=st.sampled_from([0.02, 0.05, 0.1]),
+    start=st.floats(0.5, 1.0),
+    share=st.floats(0.2, 0.7),
+    rest=st.floats(0.15, 0.95),
+)
+def test_an_arm_that_gets_nearer_is_not_stopped_at_the_edge(
+    period: float, start: float, share: float, rest: float
+) -> None:
+    """It falls to `share` of its distance every second, down to `rest` of where it was first near."""
+    arrival, times = Arrival(), np.arange(0.0, 20.0, period)
+    distances = np.maximum(start * share**times, rest * start)
+    for time, distance in zip(times, distances, strict=True):
+        if arrival.see(float(time), float(distance)):
+            break
+    assert arrival.here and distance <= max(rest * start, CLOSE) + 1e-9
 
 
 def test_a_calibration_of_other_weights_or_damaged_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
