@@ -409,7 +409,9 @@ class Controller(Thinking):
         if episode.doubt:
             return Status.STALE, episode.doubt
         if episode.arrival.here:
-            return Status.REACHED, "the goal is reached"
+            if episode.arrival.sure:
+                return Status.REACHED, "the goal is reached"
+            return Status.PLANNING, "the goal is near: one more look at it from rest"
         if episode.refused:
             return Status.REFUSED, episode.refused
         if episode.paused:

@@ -1,6 +1,6 @@
 """How often frames of normal motion stop an arm: held-out motion of explorers and of a controller, gone through."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,8 +97,8 @@ def driving(task: str, seed: int, episodes: int) -> Iterable[Seen]:
     arm.close()
 
 
-def pooled(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """All models together."""
-    rows = list(rows)
-    stops, hours = sum(row["stops"] for row in rows), sum(row["hours"] for row in rows)
-    return {"stops": stops, "hours": hours, "per_hour_at_most": rate_bound(stops, hours)}
+def of_tasks(hours: float, tasks: Sequence[str]) -> dict[str, Any]:
+    """`hours` of each of the tasks, and all of them together."""
+    rows = [false_stops(hours, task) for task in tasks]
+    stops, moved = sum(row["stops"] for row in rows), sum(row["hours"] for row in rows)
+    return {"tasks": rows, "stops": stops, "hours": moved, "per_hour_at_most": rate_bound(stops, moved)}
