@@ -12,20 +12,21 @@ from hypothesis import strategies as st
 from forearm.calibrate.simulated_arm import SimulatedArm
 from forearm.control import Controller, Status
 from forearm.control.action_adapter import ToolActionAdapter
-from forearm.control.arrival import CLOSE, ENTER, LEAVE, Arrival
+from forearm.control.arrival import ENTER, LEAVE, Arrival
 from forearm.control.frame_gate import Gate
 from forearm.control.robots.robot import Robot
 from forearm.errors import ForearmError
-from tools.reliability.misfortunes import FRAMES, SOON, misfortune
+from tools.reliability.misfortunes import FRAMES, SOON, TASKS, misfortune
 
 from .conftest import Script, observed
 from .test_controller import FORWARD, GOAL, Loop
 
 
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", FRAMES)
-def test_wrong_frames_bring_the_arm_to_rest_within_half_a_second(name: str) -> None:
-    arm = SimulatedArm("push", seed=3)
-    with Controller.load("push", mode="inline", clock=lambda: 0.0, check_goals=False) as control:
+def test_wrong_frames_bring_the_arm_to_rest_within_half_a_second(name: str, task: str) -> None:
+    arm = SimulatedArm(task, seed=3)
+    with Controller.load(task, mode="inline", clock=lambda: 0.0, check_goals=False) as control:
         found = misfortune(name, control, arm)
     arm.close()
     assert found["rest_after_s"] <= SOON and found["fault"] and found["again"] and found["violations"] == 0
@@ -106,7 +107,7 @@ def test_an_arm_that_gets_nearer_is_not_stopped_at_the_edge(
     for time, distance in zip(times, distances, strict=True):
         if arrival.see(float(time), float(distance), False):
             break
-    assert arrival.here and distance <= max(rest * start, CLOSE) + 1e-9
+    assert arrival.here and distance <= max(rest * start, 0.6)
 
 
 def test_a_calibration_of_other_weights_or_damaged_is_refused(tmp_path: Path, monkeypatch: Any) -> None:

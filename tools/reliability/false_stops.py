@@ -81,9 +81,7 @@ def gone_through(gate: Gate, seen: Seen, latents: np.ndarray, adapter: ToolActio
 def driving(task: str, seed: int, episodes: int) -> Iterable[Seen]:
     """What is seen of held-out episodes that a controller drives, as it is shipped but for its gate."""
     arm = SimulatedArm(task, seed, load(task).resolution)
-    with Controller.load(
-        task, mode="inline", clock=lambda: 0.0, check_goals=False, check_frames=False
-    ) as control:
+    with Controller.load(task, mode="inline", clock=lambda: 0.0, check_goals=False, check_frames=False) as control:
         for number in range(episodes):
             control.reset(arm.goal, moved=True)
             seen: Seen = []

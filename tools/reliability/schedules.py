@@ -51,7 +51,8 @@ class Doubting(Gate):
 class Source:
     """Plans anything, from gentle to what no arm could follow; `apart` is how far the goal is."""
 
-    frame_shape, ahead_steps, past_steps = (8, 8, 3), 2, 4
+    frame_shape: tuple[int, ...] = (8, 8, 3)
+    ahead_steps, past_steps = 2, 4
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng, self.apart, self.meanwhile = rng, 9.0, list[Callable[[], None]]()
@@ -117,8 +118,8 @@ class World:
         self.control.think()
         if self.during == "pushed":
             self.position = self.position + self.push
-        elif command.positions is not None and self.during != "held":
-            self.position = np.append(command.positions, command.gripper)
+        elif (place := _place(command)) is not None and self.during != "held":
+            self.position = place
         return command
 
     def _observation(self, now: float) -> Any:
@@ -151,8 +152,8 @@ class World:
             self.wrong.append(f"{self.during}: {command.status.value} for no reason")
         calm = command.status is Status.FAULT and self.during in ("beats", "held", "drops", "wrong")
         self.faulty = self.faulty + 1 if calm else 0
-        if self.faulty > SETTLED and command.positions is not None and self.during != "drops":
-            off = abs(np.append(command.positions, command.gripper) - self.position)
+        if self.faulty > SETTLED and (place := _place(command)) is not None and self.during != "drops":
+            off = abs(place - self.position)
             if (off > STILL * self.control.robot.following_error + 1e-6).any():
                 self.wrong.append(f"{self.during}: in a fault, the command is {off.max():.3f} from where the arm is")
 
@@ -230,6 +231,13 @@ class World:
     def violations(self) -> list[str]:
         """Limits that were broken, as sent and timed."""
         return [str(report) for part in self.parts if not (report := audit(part, self.control.robot)).ok]
+
+
+def _place(command: Command) -> np.ndarray | None:
+    """(8,) positions of a command, the gripper's last."""
+    if command.positions is None or command.gripper is None:
+        return None
+    return np.append(command.positions, command.gripper)
 
 
 def schedules(count: int, seed: int = SEED) -> dict[str, Any]:
