@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forearm.agent.loaded_model import load
 from forearm.calibrate.simulated_arm import SimulatedArm
 from forearm.control import Controller, Status
 from forearm.control.action_adapter import ToolActionAdapter
@@ -25,7 +26,7 @@ from .test_controller import FORWARD, GOAL, Loop
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", FRAMES)
 def test_wrong_frames_bring_the_arm_to_rest_within_half_a_second(name: str, task: str) -> None:
-    arm = SimulatedArm(task, seed=3)
+    arm = SimulatedArm(task, 3, load(task).resolution)
     with Controller.load(task, mode="inline", clock=lambda: 0.0, check_goals=False) as control:
         found = misfortune(name, control, arm)
     arm.close()
@@ -111,7 +112,6 @@ def test_an_arm_that_gets_nearer_is_not_stopped_at_the_edge(
 
 
 def test_a_calibration_of_other_weights_or_damaged_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
-    from forearm.agent.loaded_model import load
     from forearm.control import calibration
 
     loaded = load("push")

@@ -23,6 +23,8 @@ SEED = 518644
 BEAT, FRAME_EVERY, HORIZON = 0.01, 5, 12
 SETTLED = 80
 """Beats of one fault, after which the command must be where the arm is."""
+SEEN = 3 * FRAME_EVERY
+"""Beats after which two readings have come."""
 HANGS = 20.0
 """s of real time after which a reset is said to hang; none waits so long."""
 RESETS = ("reset", "moved", "two resets", "resets in a thought")
@@ -185,6 +187,8 @@ class World:
             for _ in range(count):
                 self.beat()
         self.during = "beats"
+        for _ in range(SEEN):  # what happened last is noticed
+            self.beat()
         self.reset(moved=False)
         statuses = {self.beat().status for _ in range(150)}
         if not statuses & {Status.MOVING, Status.REFUSED}:
