@@ -1,6 +1,8 @@
 """An explorer for any environment: segments of skill, straight moves, coloured noise and rest, drawn at random.
 
 Each has its own noise and speed, so that data cover contact from all sides, misses and recoveries as well as success.
+It is an expert for the most part: 72 % of the segments, and some 94 % of the control steps, are a scripted skill with
+noise, which looks inside the simulator (of the built-in arm's, 60 and 70 %). Whoever imitates it imitates that.
 """
 
 from collections.abc import Callable

@@ -59,9 +59,12 @@ def compare(
     """Planners on the same episodes; returns the content of results.json, which is also written to `out`.
 
     `settings` are those of `forearm compare`, such as `episodes=50`, `seed=0` or `oracle=True`.
-    Raises `ForearmError` for unknown names and settings. With several workers, call it from a script that
-    is guarded by `if __name__ == "__main__":`, as every program that spawns processes must be.
+    Raises `ForearmError` for unknown names and settings, and where a script calls it without
+    `if __name__ == "__main__":`, which every program needs that starts processes.
     """
+    from forearm.common.parallel import check_guarded
+
+    check_guarded()
     from forearm.cli.compare import comparison_of
     from forearm.evaluation.comparison import compare as run
     from forearm.settings.compose import load as load_settings

@@ -74,11 +74,11 @@ from forearm.planner.algorithms.mppi import MPPI, MPPIConfig
 from forearm.planner.algorithms.polish import polished
 from forearm.planner.algorithms.predictive_sampling import PredictiveSampling, PredictiveSamplingConfig
 from forearm.planner.algorithms.random_shooting import RandomShooting, RandomShootingConfig
-from forearm.planner.conformance import check_dynamics, check_objective
+from forearm.planner.conformance.contract import check_dynamics, check_objective
 from forearm.planner.cuda_graph import captured
-from forearm.planner.horizon import OverHorizon, Prefix
-from forearm.planner.objectives import ActionCost, LatentDistance, WeightedSum
-from forearm.planner.off_distribution import TerminalValue, UnlikelyLatents
+from forearm.planner.objectives.costs import ActionCost, LatentDistance, WeightedSum
+from forearm.planner.objectives.horizon import OverHorizon, Prefix
+from forearm.planner.objectives.off_distribution import TerminalValue, UnlikelyLatents
 from forearm.planner.plan import Plan, PlanError
 from forearm.planner.policies import HoldConfig, HoldPolicy, Policy, PolicyConfig, PriorPolicy, RandomPolicy
 from forearm.planner.problem import Dynamics, Objective, Past, Problem, Proposal

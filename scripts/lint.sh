@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# lint.sh [ruff|format|types|imports]...: the checks of `make lint`, of the pre-commit hooks and of CI, said once.
+# lint.sh [ruff|format|types|imports|links]...: the checks of `make lint`, of the pre-commit hooks and of CI, said once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,8 @@
-"""The oracle: planning in the simulator itself, with the task's own distance as its cost.
+"""The oracle: planning in the simulator itself, with a cost of true positions.
 
-The same planner on true dynamics is the ceiling; what is lost below it is the model's error, not the
-planner's.
+It shows what the same planner can do. Its dynamics are others than the world model's and so is its cost, which leads
+the hand to the object as well: what is lost below it is not the model's error alone. `forearm diagnose` tells how much
+is the dynamics' and how much the cost's.
 """
 
 from collections.abc import Sequence

@@ -41,6 +41,7 @@ def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> C
         replan_every=None if chosen["replan_every"] is None else chosen.whole("replan_every", 1),
         films=chosen.whole("films", 0),
         use=tuple(chosen["use"]),
+        to_end=chosen["to_end"],
         command=shlex.join(["forearm", "compare", *overrides]),
     )
 

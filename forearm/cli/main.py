@@ -86,7 +86,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "collect": Command(
         "forearm.cli.collect",
-        "film an exploratory policy into a LeRobotDataset folder",
+        "film an explorer, mostly a noisy scripted expert, into a LeRobotDataset folder",
         ("forearm collect task=push episodes=2500 out=data/push",),
         "collect",
     ),

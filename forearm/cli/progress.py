@@ -28,7 +28,7 @@ class Bars:
 def bars(console: Console, transient: bool = False) -> Iterator[Bars]:
     """Show bars inside; `transient` ones are gone afterwards."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a label may have brackets
         BarColumn(bar_width=24),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[note]}"),

@@ -34,6 +34,7 @@ def main(overrides: Sequence[str]) -> int:
         replan_every=None if chosen["replan_every"] is None else chosen.whole("replan_every", 1),
         films=chosen.whole("films", 0, episodes),
         use=tuple(chosen["use"]),
+        to_end=chosen["to_end"],
     )
     batch, workers = chosen.whole("batch", 1), chosen.whole("workers", 1)
     envs.working_backend()

@@ -30,6 +30,10 @@ Result = TypeVar("Result")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PATIENCE = 5.0
 """s that a worker that was told to end may take before it is killed."""
+_WORKER = "forearm-worker"
+"""Name of the processes."""
+_UNGUARDED = 113
+"""Exit status of a worker that, on its way to its first job, came upon the call that had started it."""
 
 
 def import_modules(names: Sequence[str]) -> None:
@@ -71,6 +75,16 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def check_guarded() -> None:
+    """End this process if it is a worker that is only about to begin, and runs the script that started it.
+
+    A new process imports the script of its parent. One without `if __name__ == "__main__":` does everything again.
+    """
+    process = multiprocessing.current_process()
+    if process.name == _WORKER and getattr(process, "_inheriting", False):
+        os._exit(_UNGUARDED)
+
+
 @contextmanager
 def _single_threaded_children() -> Iterator[None]:
     """The numeric libraries read their thread count once, when a child imports them."""
@@ -91,9 +105,10 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], workers: in
 
     The function must be importable by name in a fresh interpreter. The first failure cancels what has not
     started and is raised here, when the jobs in hand are finished. A worker that was killed (out of memory, by a
-    signal) raises `ForearmError`. Ctrl-C, and whoever stops asking for results, ends the workers at once: what they had
-    not finished is lost.
+    signal) raises `ForearmError`, and so does a script that calls this without `if __name__ == "__main__":`. Ctrl-C,
+    and whoever stops asking for results, ends the workers at once: what they had not finished is lost.
     """
+    check_guarded()
     if not jobs:
         return
     waiting, crew = deque(jobs), list[_Worker]()
@@ -138,7 +153,7 @@ class _Worker:
         self.results, results = context.Pipe(duplex=False)
         self.in_hand = 0
         # A daemon: should a second Ctrl-C come at the worst moment, the interpreter ends it on its way out.
-        self.process = context.Process(target=_work, args=(function, jobs, results), daemon=True)
+        self.process = context.Process(target=_work, name=_WORKER, args=(function, jobs, results), daemon=True)
         try:
             self.process.start()
         finally:  # a pipe has an end where nobody else could write to it
@@ -156,6 +171,12 @@ class _Worker:
         try:
             done, answer, said = self.results.recv()
         except (EOFError, ConnectionResetError):
+            self.process.join(_PATIENCE)
+            if self.process.exitcode == _UNGUARDED:
+                raise ForearmError(
+                    "a worker process imports the script that starts it, and came upon this very call: put the call "
+                    "under 'if __name__ == \"__main__\":'"
+                ) from None
             raise ForearmError(
                 "a worker process was killed (often for want of memory): repeat the command to go on "
                 "where it stopped, with fewer workers= if it happens again"

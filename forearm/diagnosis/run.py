@@ -16,10 +16,11 @@ from forearm.diagnosis.jobs import AS_IT_IS, CELL, EXPLORE, RANKING, Job, diagno
 from forearm.diagnosis.page import save_picture
 from forearm.diagnosis.study import Effort, fit_probe
 from forearm.diagnosis.subject import check_planner
-from forearm.evaluation.comparison import Comparison, contenders_of, provenance
+from forearm.evaluation.comparison import Comparison, contenders_of
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256
+from forearm.evaluation.results import provenance
 from forearm.evaluation.workers import ManifestJob, make_manifest
 
 
@@ -71,7 +72,8 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
 
 
 def _about(comparison: Comparison, contender: Contender, episodes: Sequence[Episode]) -> dict[str, Any]:
-    return provenance(comparison, manifest_sha256(episodes)) | {
+    sha256 = manifest_sha256(episodes)
+    return provenance(comparison.command, comparison.seed, comparison.protocol, sha256) | {
         "task": contender.task_name,
         "planner": dict(contender.setup.planner_config),
         "replan_every": contender.setup.replan_every,

@@ -1,4 +1,4 @@
-"""Run an agent in the simulator until every episode has succeeded or used up its control steps."""
+"""Run an agent in the simulator until every episode is over: at its first success, or when its steps are used up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from forearm.agent.agent import Acting, Observation
 from forearm.common.seeds import planning_seed
 from forearm.errors import ForearmError
 from forearm.evaluation.manifest import Episode
-from forearm.evaluation.protocol import Judge, Rules, begin
+from forearm.evaluation.protocol import ANY_STEP, Judge, Rules, begin
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outcome:
-    """How one episode went. `plan_ms` and `model_evals` have one entry per plan that was made."""
+    """How one episode went.
+
+    Attributes:
+        episode: its number.
+        seed: of its reset.
+        success: as the rules count it.
+        steps: control steps up to the first success, where that is what counts; else all of them.
+        final_distance_m: at the last step that was carried out.
+        plan_ms: of each plan that was made.
+        model_evals: of each plan that was made.
+        touched: whether the criterion was met, for as long as the rules say, at any step.
+        held: whether it was met at the end (`Judge.held`); None where the episode was cut short by its success.
+    """
 
     episode: int
     seed: int
@@ -27,6 +39,8 @@ class Outcome:
     final_distance_m: float
     plan_ms: list[float] = field(default_factory=list)
     model_evals: list[int] = field(default_factory=list)
+    touched: bool = False
+    held: bool | None = None
 
 
 @dataclass
@@ -49,9 +63,10 @@ def run_episodes(
     recordings: dict[int, Recording] | None = None,
     rules: Rules | None = None,
     blind: bool = False,
+    to_end: bool = False,
 ) -> list[Outcome]:
     """Run `episodes` together, each in its own environment, up to its first success or `max_steps` control
-    steps; where the rules count the last step alone, up to that.
+    steps; with `to_end`, and where the rules count the last step alone, up to that.
 
     `max_steps` defaults to that of the rules, then to the task's own limit; rules to the task's own starts and
     criterion. `recordings` is filled for the episode numbers that are
@@ -75,6 +90,7 @@ def run_episodes(
     agent.reset(goals, [planning_seed(seed, episode.episode) for episode in episodes])
     outcomes = [Outcome(e.episode, e.seed, False, 0, e.start_distance_m) for e in episodes]
     judges = [Judge(rules) for _ in episodes]
+    taken = [0] * len(outcomes)
     limits = [max_steps or rules.max_steps or env.max_episode_steps for env in envs]
     while any(observation is not None for observation in observations):
         for b, act in enumerate(agent.act(observations)):
@@ -94,11 +110,17 @@ def run_episodes(
                 observation = seen
             else:
                 observation = envs[b].step(act.action)[0]
-            success = judges[b].solved(envs[b])
-            outcome.steps += 1
-            outcome.success = success
+            judge = judges[b]
+            solved = judge.solved(envs[b])
+            taken[b] += 1
+            if not (outcome.success and rules.counts == ANY_STEP):
+                outcome.success, outcome.steps = solved, taken[b]
+            outcome.touched = outcome.touched or solved
             outcome.final_distance_m = envs[b].distance()
-            over = judges[b].over(success) or outcome.steps >= limits[b]
+            at_limit = taken[b] >= limits[b]
+            over = at_limit or (judge.over(solved) and not to_end)
+            if over:
+                outcome.held = judge.held if at_limit else None
             if over and recording is not None:
                 recording.frames.append(observation["pixels"])
                 recording.curves.append(recording.curves[-1])

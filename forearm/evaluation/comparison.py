@@ -1,38 +1,33 @@
 """Compare planners on the same episodes, beside floors, ceilings and error bars."""
 
-import os
-import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
-from itertools import combinations
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from forearm.agent.guided import is_guided
-from forearm.agent.setup import LEARNED, NONE, ORACLE, PlanningSetup
+from forearm.agent.guided import PRIOR, is_guided
+from forearm.agent.setup import NONE, ORACLE, PlanningSetup
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
 from forearm.common.progress import Progress
-from forearm.common.version import VERSION
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.contenders import Contender, label_of
 from forearm.evaluation.env_pool import check_simulator
+from forearm.evaluation.labels import told_apart
 from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256, solved_at_start
 from forearm.evaluation.protocol import rules_of
-from forearm.evaluation.statistics import compare_pairs, wilson
+from forearm.evaluation.results import provenance, results
 from forearm.evaluation.workers import ChunkJob, ManifestJob, film_path, finished, make_manifest, run_chunk
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What to compare. `tasks`, `planners` and `protocol` are configs as in configs/; paths are real ones. Where
-    `replan_every` is None, or a planner's horizon or action repeat, it is the task's. `command` is what to type for the
-    same results.
+    `replan_every` is None, or a planner's horizon or action repeat, it is the task's. With `to_end` episodes run on
+    after their first success, so that what is held at the end is counted too. `command` is what to type for the same
+    results.
     """
 
     tasks: Sequence[Mapping[str, Any]]
@@ -48,30 +43,45 @@ class Comparison:
     replan_every: int | None = 1
     films: int = 2
     use: tuple[str, ...] = ()
+    to_end: bool = True
     command: str | None = None
 
 
 def contenders_of(comparison: Comparison) -> list[Contender]:
     """The contenders, task by task: planners on the learned model, the same on the simulator, then the baselines.
 
+    A prior that a plan draws from is a baseline, named or not, wherever there are any. What two configs of one task
+    share, such as a baseline, is there once.
+
     Raises `ForearmError`, ValueError, `envs.MissingExtra` or a checkpoint's own error for anything that would stop one
     later.
     """
     every = comparison.replan_every
-    setups = []
+    about = comparison.seed, comparison.use, comparison.protocol, comparison.to_end
+    contenders: list[Contender] = []
+
+    def add(*setups: PlanningSetup) -> bool:
+        """Whether one of them draws from a prior."""
+        made = [Contender(setup, *about) for setup in setups]
+        contenders.extend(made)
+        return any(contender.draws_prior for contender in made)
+
     for task in comparison.tasks:
         check_simulator(task["name"], "running episodes")
-        for dynamics in [LEARNED] * comparison.learned + [ORACLE] * comparison.oracle:
-            for planner in comparison.planners:
-                if dynamics == ORACLE and comparison.learned and is_guided(planner):
-                    continue  # it has no other contender
-                setups.append(PlanningSetup.resolve(task, planner, dynamics=dynamics, replan_every=every))
-        setups += [PlanningSetup.baseline(task, name, every) for name in comparison.baselines]
-    if not setups:
+        planners = comparison.planners if comparison.learned else ()
+        prior = add(*(PlanningSetup.resolve(task, planner, replan_every=every) for planner in planners))
+        if comparison.oracle:
+            # What is guided has no oracle, and says so where it has no other contender either.
+            of = [planner for planner in comparison.planners if not (comparison.learned and is_guided(planner))]
+            add(*(PlanningSetup.resolve(task, planner, dynamics=ORACLE, replan_every=every) for planner in of))
+        names = list(comparison.baselines)
+        names += [PRIOR] if names and prior else []
+        add(*(PlanningSetup.baseline(task, name, every) for name in names))
+    if not contenders:
         raise ForearmError("nothing to compare: choose a planner or a baseline")
-    for task in comparison.tasks:
-        rules_of(comparison.protocol, task)
-    contenders = [Contender(setup, comparison.seed, comparison.use, comparison.protocol) for setup in setups]
+    _tasks(comparison)
+    shared = {one.key: one for one in contenders if not one.searches}
+    contenders = told_apart([one for one in contenders if one.searches or shared.pop(one.key, None) is not None])
     for contender in contenders:
         contender.check()
     return contenders
@@ -91,7 +101,7 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
     episodes = _manifests(comparison, workers, tell)
     everything = [episode for task in episodes.values() for episode in task]
     write_json(out / "manifest.json", manifest_document(comparison.seed, everything))
-    described = [{"key": contender.key} | contender.document for contender in contenders]
+    described = [{"key": contender.key, "name": contender.name} | contender.document for contender in contenders]
     write_json(out / "settings.json", {"rows": described, "protocol": dict(comparison.protocol)})
 
     wanted = {one.key: _episodes_of(one, episodes[one.task_name], comparison) for one in contenders}
@@ -103,6 +113,8 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
         lacking = [e for e in wanted[contender.key] if not _is_done(out, contender, e, films, done)]
         for start in range(0, len(lacking), batch):
             jobs.append(ChunkJob(contender, tuple(lacking[start : start + batch]), out, films))
+    # Rows take turns: how fast a machine is changes by the minute, and shall change alike for all of them.
+    jobs.sort(key=lambda job: job.episodes[0].episode)
     for contender in contenders:
         tell(contender.label, _count(outcomes, wanted, contender), len(wanted[contender.key]))
     for contender, ended in run_jobs(run_chunk, jobs, workers):
@@ -110,7 +122,8 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
         tell(contender.label, _count(outcomes, wanted, contender), len(wanted[contender.key]))
 
     ordered = [[outcomes[one.key][e.episode] for e in wanted[one.key]] for one in contenders]
-    document = results_document(comparison, contenders, ordered, manifest_sha256(everything))
+    about = provenance(comparison.command, comparison.seed, comparison.protocol, manifest_sha256(everything))
+    document = about | results(contenders, ordered, comparison.protocol)
     document["solved_at_start"] = {task: solved_at_start(episodes[task]) for task in episodes}
     write_json(out / "results.json", document)
     shutil.rmtree(out / "partial", ignore_errors=True)
@@ -119,85 +132,38 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
 
 def films_of(comparison: Comparison, document: Mapping[str, Any]) -> list[Path]:
     """Films that a finished comparison, whose results are `document`, has written."""
-    labels = [
-        label_of(row["task"], row["planner"], row["dynamics"]) for row in document["rows"] if row["dynamics"] != NONE
-    ]
+    rows = [row for row in document["rows"] if row["dynamics"] != NONE]
+    labels = [row.get("label") or label_of(row["task"], row["planner"], row["dynamics"]) for row in rows]
     paths = [film_path(comparison.out, label, episode) for label in labels for episode in range(comparison.films)]
     return [path for path in paths if path.exists()]
 
 
-def results_document(
-    comparison: Comparison, contenders: Sequence[Contender], outcomes: Sequence[Sequence[Outcome]], sha256: str
-) -> dict[str, Any]:
-    """The content of results.json."""
-    confidence = float(comparison.protocol["confidence"])
-    solved = {
-        (contender.task_name, contender.planner_name): [outcome.success for outcome in done]
-        for contender, done in zip(contenders, outcomes, strict=True)
-        if contender.dynamics == LEARNED
-    }
-    names = [str(planner["name"]) for planner in comparison.planners]
-    tested = [
-        (str(task["name"]), a, b, solved[task["name"], a], solved[task["name"], b])
-        for task in comparison.tasks
-        for a, b in combinations(names, 2)
-        if solved
-    ]
-    return provenance(comparison, sha256) | {
-        "rows": [_results_of(one, done, confidence) for one, done in zip(contenders, outcomes, strict=True)],
-        "pairs": [asdict(pair) for pair in compare_pairs(tested, float(comparison.protocol["alpha"]))],
-    }
+def _tasks(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
+    """A config of every task, by name: those that differ in their checkpoint, say, have the same episodes.
 
-
-def provenance(comparison: Comparison, sha256: str) -> dict[str, Any]:
-    """Where figures come from: version, time, command, machine, seed, protocol, and the hash of the manifest."""
-    return {
-        "version": VERSION,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": comparison.command,
-        "machine": machine(),
-        "seed": comparison.seed,
-        "protocol": str(comparison.protocol["name"]),
-        "manifest_sha256": sha256,
-    }
-
-
-def machine() -> dict[str, Any]:
-    """What timings depend on: processor, cores, system and library versions."""
-    from importlib.metadata import version
-
-    from forearm.envs.backend import mujoco
-
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "mujoco": mujoco.__version__,
-    }
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    Raises `ForearmError` for rules that make no sense, or that give two configs of one task other episodes.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for task in comparison.tasks:
+        name = str(task["name"])
+        if rules_of(comparison.protocol, found.setdefault(name, task)) != rules_of(comparison.protocol, task):
+            raise ForearmError(
+                f"two configs of task {name} have episodes of their own (collect.steps), which cannot be paired: "
+                "set protocol.trajectory_steps="
+            )
+    return found
 
 
 def _manifests(comparison: Comparison, workers: int, tell: Progress) -> dict[str, list[Episode]]:
     """The episodes of every task, made in pieces by the workers."""
     size = 25
-    jobs = []
-    for task in comparison.tasks:
+    jobs, tasks = [], _tasks(comparison)
+    for task in tasks.values():
         for start in range(0, comparison.episodes, size):
             numbers = tuple(range(start, min(start + size, comparison.episodes)))
             jobs.append(ManifestJob(task, comparison.seed, numbers, comparison.protocol, comparison.use))
-    found: dict[str, list[Episode]] = {str(task["name"]): [] for task in comparison.tasks}
-    total, done = comparison.episodes * len(comparison.tasks), 0
+    found: dict[str, list[Episode]] = {name: [] for name in tasks}
+    total, done = comparison.episodes * len(tasks), 0
     tell("manifest", 0, total)
     for episodes in run_jobs(make_manifest, jobs, workers):
         found[episodes[0].task] += episodes
@@ -219,39 +185,3 @@ def _count(
     outcomes: Mapping[str, Mapping[int, Outcome]], wanted: Mapping[str, Sequence[Episode]], contender: Contender
 ) -> int:
     return sum(episode.episode in outcomes[contender.key] for episode in wanted[contender.key])
-
-
-def _results_of(contender: Contender, outcomes: Sequence[Outcome], confidence: float) -> dict[str, Any]:
-    from forearm.planner.plan_json import or_none
-
-    successes = sum(outcome.success for outcome in outcomes)
-    times = [ms for outcome in outcomes for ms in outcome.plan_ms] if contender.dynamics != NONE else []
-    evaluations = [count for outcome in outcomes for count in outcome.model_evals]
-    # An episode whose simulation diverged ended nowhere: as far as can be.
-    distances = np.nan_to_num([o.final_distance_m for o in outcomes], nan=np.inf, posinf=np.inf)
-    return {
-        "task": contender.task_name,
-        "planner": contender.planner_name,
-        "dynamics": contender.dynamics,
-        "checkpoint": contender.setup.fingerprint,
-        "episodes": len(outcomes),
-        "successes": successes,
-        "success": successes / len(outcomes),
-        "ci95": list(wilson(successes, len(outcomes), confidence)),
-        "final_distance_m": or_none(float(np.median(distances))),
-        "plan_ms": {
-            "p50": float(np.percentile(times, 50)) if times else None,
-            "p95": float(np.percentile(times, 95)) if times else None,
-        },
-        "model_evals_per_plan": float(np.mean(evaluations)) if evaluations else 0.0,
-        "outcomes": [
-            {
-                "episode": outcome.episode,
-                "seed": outcome.seed,
-                "success": outcome.success,
-                "steps": outcome.steps,
-                "final_distance_m": or_none(outcome.final_distance_m),
-            }
-            for outcome in outcomes
-        ],
-    }

@@ -3,13 +3,17 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from forearm.agent.setup import LEARNED, ORACLE, PlanningSetup
+from forearm.agent.guided import PRIOR
+from forearm.agent.latent import proposals_of
+from forearm.agent.setup import LEARNED, ORACLE, POLICIES, PlanningSetup
 from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.env_pool import environment
+from forearm.evaluation.own_code import own_code_sha256
+from forearm.evaluation.protocol import rules_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,13 +21,16 @@ class Contender:
     """Everything that decides how the episodes of a contender go, apart from the episodes themselves.
 
     Two are equal whose keys are, so that one can be the key of a cache. `protocol` is a config as in configs/, `use`
-    names modules of the user's own.
+    names modules of the user's own; with `to_end` episodes run on after their first success. `apart` says what tells
+    it from others of its name in one table.
     """
 
     setup: PlanningSetup
     seed: int
     use: tuple[str, ...] = ()
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    to_end: bool = False
+    apart: str = ""
 
     @property
     def task(self) -> Mapping[str, Any]:
@@ -46,9 +53,25 @@ class Contender:
         return self.setup.planner_name
 
     @property
+    def name(self) -> str:
+        """That of its row in the table of its task."""
+        return name_of(self.planner_name, self.dynamics) + (self.apart and f" {self.apart}")
+
+    @property
     def label(self) -> str:
-        """A name for files and progress bars."""
-        return label_of(self.task_name, self.planner_name, self.dynamics)
+        """A name for films and progress bars."""
+        return label_of(self.task_name, self.planner_name, self.dynamics) + (self.apart and f" {self.apart}")
+
+    @property
+    def searches(self) -> bool:
+        """Whether it is a planner on the world model, rather than a floor or a ceiling of it."""
+        return self.dynamics == LEARNED and self.planner_name not in POLICIES
+
+    @property
+    def draws_prior(self) -> bool:
+        """Whether plans are made of what the learned prior proposes."""
+        share = self.setup.planner_config.get("prior_share")
+        return self.searches and bool(share) and PRIOR in proposals_of(self.task)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -63,12 +86,22 @@ class Contender:
             "checkpoint": setup.fingerprint,
             "use": list(self.use),
             "protocol": dict(self.protocol),
+            "to_end": self.to_end,
         }
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What outcomes depend on: all of the document, but of a task's config what is read without a world model."""
+        if self.dynamics == LEARNED:
+            return self.document
+        rules = asdict(rules_of(self.protocol, self.task))
+        read = {"name": self.task_name, "max_steps": self.task.get("max_steps")}
+        return {**self.document, "task": read, "protocol": rules}
 
     @cached_property
     def key(self) -> str:
-        """Hash of everything in this contender and of the code: outcomes stored under it are its outcomes."""
-        parts = [code_sha256(), self.document]
+        """Hash of everything in this contender and of all code, the user's too: what is stored under it is its own."""
+        parts = [code_sha256(), own_code_sha256(self.use), self.identity]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def __hash__(self) -> int:
@@ -81,6 +114,11 @@ class Contender:
         """Raise `ForearmError` where its environment takes commands that its checkpoint does not know."""
         if self.dynamics == LEARNED:
             self.setup.check_commands(environment(self.task_name, self.task["camera"], self.task["resolution"]))
+
+
+def name_of(planner: str, dynamics: str) -> str:
+    """A name for rows of one task's table."""
+    return planner + (" (oracle)" if dynamics == ORACLE else "")
 
 
 def label_of(task: str, planner: str, dynamics: str) -> str:

@@ -73,7 +73,8 @@ def film_frames(recording: Recording, title: str, outcome: Outcome) -> Iterator[
         draw = ImageDraw.Draw(page)
         _text(draw, (8, 9), f"{title}  step {step}/{last}")
         if step == last:
-            verdict, colour = ("reached", GOOD) if outcome.success else ("not reached", LINE)
+            lost = " and left" if outcome.held is False else ""
+            verdict, colour = (f"reached{lost}", GOOD) if outcome.success or outcome.touched else ("not reached", LINE)
             # On the frame itself: a benchmark's task has a name that fills the bar.
             _text(draw, (8, BAR + PANEL - 20), verdict, colour)
         _text(draw, (PANEL + 8, 9), "goal")

@@ -23,6 +23,8 @@ BENCHMARK, POSE = "benchmark", "pose"
 CRITERIA = (BENCHMARK, POSE)
 ANY_STEP, LAST_STEP = "any", "last"
 COUNTING = (ANY_STEP, LAST_STEP)
+HELD_STEPS = 3
+"""Control steps in a row, up to the last one of an episode, for which what is held there meets the criterion."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Rules:
         rest_tolerance_m: how far hand or object may move in a step of holding still at the start; None: any.
         criterion: `benchmark`, or `pose` (that, and every object within `position_m` and `angle_deg` of its goal pose).
         hold_steps: control steps in a row for which the criterion must be met.
-        counts: `any`: an episode ends with its first success; `last`: it runs to its end, and only that counts.
+        counts: `any`: the first success counts, and may end an episode; `last`: only the last step does.
     """
 
     name: str = "rest"
@@ -152,6 +154,14 @@ class Judge:
 
     def __init__(self, rules: Rules) -> None:
         self._rules, self._met = rules, 0
+
+    @property
+    def held(self) -> bool:
+        """Whether the criterion is met now, and has been for `HELD_STEPS`; where the last step alone counts, as it
+        counts there.
+        """
+        needed = self._rules.hold_steps
+        return self._met >= (needed if self._rules.counts == LAST_STEP else max(needed, HELD_STEPS))
 
     def solved(self, env: "Environment") -> bool:
         """Call once per control step; whether the criterion has been met for long enough."""

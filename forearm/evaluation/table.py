@@ -8,6 +8,9 @@ from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
+
+from forearm.evaluation.contenders import name_of
 
 NOTHING = "-"
 LEAST_TEXT = 24
@@ -20,12 +23,21 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     for task in dict.fromkeys(row["task"] for row in document["rows"]):
         table = plain_table(f"{task}: success with 95 % Wilson interval")
         table.add_column("planner", no_wrap=True, min_width=15)
-        for heading in ("success %", "n", "final\ncm", "steps", "plan ms\np50/p95", "model\nevals"):
+        headings = (
+            "success %",
+            "first\ntouch",
+            "held\nat end",
+            "n",
+            "final\ncm",
+            "steps",
+            "plan ms\np50/p95",
+            "model\nevals",
+        )
+        for heading in headings:
             table.add_column(heading, justify="right", no_wrap=True)
         for row in document["rows"]:
             if row["task"] == task:
-                oracle = " (oracle)" if row["dynamics"] == "oracle" else ""
-                table.add_row(row["planner"] + oracle, *_numbers(row))
+                table.add_row(Text(row.get("name") or name_of(row["planner"], row["dynamics"])), *_numbers(row))
         yield table
         if counted := document.get("solved_at_start", {}).get(task):
             share = 100 * counted["solved"] / counted["drawn"]
@@ -43,7 +55,7 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
         for pair in document["pairs"]:
             if pair["task"] == task:
                 counts = (str(pair["only_a"]), str(pair["only_b"]), f"{pair['p_holm']:.3g}")
-                pairs.add_row(pair["a"], pair["b"], *counts, str(pair["verdict"]))
+                pairs.add_row(Text(pair["a"]), Text(pair["b"]), *counts, str(pair["verdict"]))
         yield pairs
 
 
@@ -90,9 +102,15 @@ def _numbers(row: Mapping[str, Any]) -> tuple[str, ...]:
     p50, p95 = row["plan_ms"]["p50"], row["plan_ms"]["p95"]
     return (
         f"{100 * row['success']:.0f} [{100 * low:.0f}, {100 * high:.0f}]",
+        *(_percent(row.get(key), row["episodes"]) for key in ("touched", "held")),
         str(row["episodes"]),
         NOTHING if row["final_distance_m"] is None else f"{100 * row['final_distance_m']:.1f}",
         f"{np.median(steps):.0f}" if steps else NOTHING,
         NOTHING if p50 is None else f"{p50:.0f}/{p95:.0f}",
         f"{row['model_evals_per_plan']:.0f}" if row["model_evals_per_plan"] else NOTHING,
     )
+
+
+def _percent(counted: Mapping[str, Any] | None, episodes: int) -> str:
+    """Of what was counted; results of earlier releases, and episodes that end with their success, have none."""
+    return NOTHING if counted is None else f"{100 * counted['successes'] / episodes:.0f}"

@@ -16,6 +16,7 @@ from forearm.common.parallel import import_modules, one_thread
 from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
+from forearm.evaluation.labels import file_stem
 from forearm.evaluation.manifest import Episode, make_episode
 from forearm.evaluation.protocol import rules_of
 
@@ -59,7 +60,9 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
-        outcomes = run_episodes(agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind)
+        outcomes = run_episodes(
+            agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind, contender.to_end
+        )
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.evaluation.film import write_film
@@ -82,7 +85,7 @@ def partial_path(job: ChunkJob) -> Path:
 
 def film_path(out: Path, label: str, episode: int) -> Path:
     """Where the film of an episode of the contender `label` is put."""
-    return out / "films" / f"{label.replace('/', '-')}-{episode:03d}.mp4"
+    return out / "films" / f"{file_stem(label)}-{episode:03d}.mp4"
 
 
 def finished(out: Path, contender: Contender, episodes: Sequence[Episode]) -> dict[int, Outcome]:

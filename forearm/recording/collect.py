@@ -1,9 +1,10 @@
 """Collect video of a behaviour policy into a LeRobotDataset v3 folder.
 
-An exploratory policy acts; in a share of the episodes, `practice`, a planner begins, on a goal of the task's own, and
-the policy takes over somewhere on the way. Those episodes show where plans lead, misses above all, and how to go on
-from there: what an explorer would not come upon, and a model that has never seen it gets wrong (Ross et al., "A
-Reduction of Imitation Learning and Structured Prediction to No-Regret Online Learning", AISTATS 2011).
+An explorer acts, for the most part a noisy scripted expert that looks inside the simulator; in a share of the
+episodes, `practice`, a planner begins, on a goal of the task's own, and the policy takes over somewhere on the way.
+Those episodes show where plans lead, misses above all, and how to go on from there: what an explorer would not come
+upon, and a model that has never seen it gets wrong (Ross et al., "A Reduction of Imitation Learning and Structured
+Prediction to No-Regret Online Learning", AISTATS 2011).
 
 The episodes are split into shards of fixed size. A worker process films one shard at a time and hands it to
 the writer in one go; a shard is on disk as a whole or not at all. What an episode shows depends on (seed,

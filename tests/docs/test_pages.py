@@ -74,6 +74,21 @@ def test_sentences_are_short(page: str) -> None:
     assert not long, "\n".join(long)
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/command_line.md", "docs/design/rooms.md", "docs/results.md"])
+def test_what_the_oracle_does_better_is_not_called_the_models_error(page: str) -> None:
+    text = " ".join(PAGES[page].split())
+    assert "the model's error alone" in text and "diagnose.md#two-by-two" in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_figures_of_others_stand_with_their_source_or_not_at_all(page: str) -> None:
+    for line in PAGES[page].splitlines():
+        assert not re.search(r"\b(LeWM|LeWorldModel|DINO-WM|HIQL|PLDM|JEPA-WMs?) (about )?\d{1,3}\b(?! *s)", line), line
+        if "reports" in line and re.search(r"\breports \d", line):
+            assert "arXiv" in line, line
+        assert "| published |" not in line
+
+
 def test_sentences_are_told_apart() -> None:
     text = "# Title\n\nOne two. Three\nfour [five](x.md)!\n\n- six\n- seven: eight\n\n    code\n\n| a | b |\n"
     assert sentences(text) == ["One two.", "Three four five!", "six", "seven: eight"]
@@ -110,7 +125,7 @@ def test_modules_have_the_names_that_pages_give_them(page: str) -> None:
     [
         ("planner/algorithms/cem.py", "CEM.update"),
         ("world_model/model/jepa.py", "JEPA.encode"),
-        ("forearm/control/robots/limits.py", "check"),
+        ("forearm/control/trajectories/limits.py", "check"),
     ],
 )
 def test_a_newcomer_is_there_in_three_clicks_from_the_readme(path: str, symbol: str) -> None:

@@ -21,7 +21,8 @@ from forearm.settings import compose as settings
 
 ROW = {
     "task", "planner", "dynamics", "episodes", "successes", "success", "ci95", "final_distance_m", "plan_ms",
-    "model_evals_per_plan", "outcomes", "checkpoint",
+    "model_evals_per_plan", "outcomes", "checkpoint", "name", "label", "key",
+    "touched", "held",
 }  # fmt: skip
 PAIR = {"task", "a", "b", "only_a", "only_b", "p", "p_holm", "verdict"}
 
@@ -68,10 +69,14 @@ def test_the_document_is_the_one_that_is_promised(checkpoints: Path, tmp_path: P
         assert row["episodes"] == len(row["outcomes"]) == (1 if dynamics == "oracle" else 3)
         assert row["ci95"][0] <= row["success"] <= row["ci95"][1]
         assert [o["episode"] for o in row["outcomes"]] == list(range(row["episodes"]))
-        assert set(row["outcomes"][0]) == {"episode", "seed", "success", "steps", "final_distance_m"}
+        assert set(row["outcomes"][0]) == {
+            "episode", "seed", "success", "touched", "held", "steps", "final_distance_m",
+        }  # fmt: skip
     assert rows["cem", "learned"]["model_evals_per_plan"] == 16
-    assert rows["cem", "learned"]["plan_ms"]["p50"] > 0
-    assert rows["hold", "none"]["plan_ms"] == {"p50": None, "p95": None}
+    times = rows["cem", "learned"]["plan_ms"]
+    every = [ms for episode in times["episodes"] for ms in episode]
+    assert len(times["episodes"]) == 3 and len(every) >= 3 and min(every) <= times["p50"] <= times["p95"] <= max(every)
+    assert rows["hold", "none"]["plan_ms"] == {"p50": None, "p95": None, "episodes": []}
     seeds = [[o["seed"] for o in row["outcomes"]] for row in rows.values()]
     assert all(seed == seeds[0][: len(seed)] for seed in seeds)  # the same episodes for every row
     assert [set(pair) for pair in document["pairs"]] == [PAIR]
@@ -114,6 +119,7 @@ def test_a_stopped_run_goes_on_where_it_stopped(
     monkeypatch.setattr(engine, "run_jobs", stopping_after(1000))
     whole = compare(words(checkpoints, tmp_path / "whole"))
     everything = list(ran)
+    assert [episode for _, episode in ran] == sorted(episode for _, episode in ran)  # rows take turns
     ran.clear()
     monkeypatch.setattr(engine, "run_jobs", stopping_after(7))
     with pytest.raises(KeyboardInterrupt):

@@ -1,5 +1,6 @@
 """The planner config `guided`: a task's own settings for plans out of what its prior proposes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,26 @@ def test_so_does_python() -> None:
     assert loaded.plan(*frames, proprio=proprio, planner="cem").config["prior_share"] == 0.0
     path = Path(forearm.__file__).parents[1] / "world_model" / "pretrained" / "pick_place.json"
     assert forearm.load(str(path)).plan(*frames, proprio=proprio).config["prior_share"] == 0.0
+
+
+def test_the_prior_that_plans_are_drawn_from_is_beside_them_with_a_test(tmp_path: Path) -> None:
+    chosen = comparison(tmp_path, "planner=[guided,cem]", "planner.samples=8", "cem.elites=2", episodes=2)
+    document = compare(replace(chosen, baselines=("hold",)), 2, 1)
+    assert [row["name"] for row in document["rows"]] == ["guided", "cem", "hold", "prior"]
+    assert [(pair["a"], pair["b"]) for pair in document["pairs"]] == [("guided", "cem"), ("guided", "prior")]
+
+
+def test_a_prior_is_beside_whatever_draws_from_it_and_nothing_else(tmp_path: Path) -> None:
+    def names(*words: str) -> list[str]:
+        chosen = replace(comparison(tmp_path, *words), baselines=("hold",))
+        return [one.planner_name for one in contenders_of(chosen)]
+
+    assert names("planner=cem") == ["cem", "hold"]
+    assert names("planner=cem", "task.proposals=[previous,prior]") == ["cem", "hold"]
+    assert names("planner=cem", "task.proposals=[previous,prior]", "planner.prior_share=0.5") == [
+        "cem",
+        "hold",
+        "prior",
+    ]
+    assert names("planner=cem", "planner.prior_share=0.5") == ["cem", "hold"]
+    assert [one.planner_name for one in contenders_of(comparison(tmp_path, "planner=guided"))] == ["guided"]

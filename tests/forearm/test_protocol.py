@@ -1,3 +1,4 @@
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,38 @@ def test_the_goal_is_where_the_expert_is_by_then_and_the_target_stays(env: Any) 
     assert np.array_equal(env.snapshot(), info["goal_state"]) and np.array_equal(env.render(), info["goal"])
     env.reset(seed=4, options={"goal": False})
     assert np.array_equal(env.snapshot(), start) and np.array_equal(env.goal_position, target)
+
+
+def test_first_touch_and_what_is_held_at_the_end_are_both_counted() -> None:
+    reach: Any = envs.make("reach")
+    episode = make_episode(reach, 0, 0, Rules())
+    first = {}
+    for agent, counts, to_end in product((_Leaving, ExpertAgent), ("any", "last"), (False, True)):
+        rules = Rules("counting", counts=counts, max_steps=30)
+        [outcome] = run_episodes(agent([reach]), [reach], [episode], seed=0, rules=rules, to_end=to_end)
+        stays = agent is ExpertAgent
+        assert outcome.touched and outcome.success is (stays or counts == "any")
+        assert outcome.held is (None if counts == "any" and not to_end else stays)
+        if counts == "any":  # what counts does not depend on whether the episode runs on
+            assert first.setdefault(agent, outcome.steps) == outcome.steps < 30
+        else:
+            assert outcome.steps == 30
+        if to_end:
+            assert (outcome.final_distance_m < 0.03) is stays
+    reach.close()
+
+
+def test_what_is_held_has_been_for_a_while(env: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def held(met: list[bool], **rules: Any) -> bool:
+        said = iter(met)
+        monkeypatch.setattr("forearm.evaluation.protocol.meets", lambda env, rules: next(said))
+        judge = Judge(Rules(**rules))
+        for _ in met:
+            judge.solved(env)
+        return judge.held
+
+    assert held([False, True, True, True]) and not held([True, True, False, True]) and not held([True, True])
+    assert held([True], counts="last") and not held([True] * 4, hold_steps=5) and held([True] * 5, hold_steps=5)
 
 
 class _Leaving(ExpertAgent):

@@ -41,13 +41,28 @@ def inspected(count: int) -> Table:
 
 def compared() -> list[Any]:
     row = {
-        "task": "reach", "planner": "a_planner_with_a_long_name", "dynamics": "oracle", "ci95": (0.12, 0.98),
+        "task": "reach", "name": "a_planner_with_a_long_name (oracle) proposals=[previous,prior]", "ci95": (0.12, 0.98),
         "success": 0.5, "episodes": 100, "outcomes": [{"steps": 7, "success": True}], "final_distance_m": 0.123,
         "plan_ms": {"p50": 12345.0, "p95": 67890.0}, "model_evals_per_plan": 123456,
     }  # fmt: skip
     pair = {"task": "reach", "a": "one_planner", "b": "another_planner", "only_a": 1, "only_b": 2, "p_holm": 0.0123,
             "verdict": "not told apart by the test"}  # fmt: skip
     return list(results_tables({"rows": [row], "pairs": [pair], "protocol": "default"}))
+
+
+def test_results_of_earlier_releases_are_read() -> None:
+    row = {
+        "task": "reach", "planner": "cem", "dynamics": "oracle", "episodes": 2, "successes": 1, "success": 0.5,
+        "ci95": [0.1, 0.9], "final_distance_m": 0.02, "plan_ms": {"p50": 30.0, "p95": 40.0},
+        "model_evals_per_plan": 512.0, "checkpoint": None,
+        "outcomes": [{"episode": 0, "seed": 5, "success": True, "steps": 7, "final_distance_m": 0.02}],
+    }  # fmt: skip
+    pair = {"task": "reach", "a": "cem", "b": "mppi", "only_a": 1, "only_b": 0, "p": 1.0, "p_holm": 1.0,
+            "verdict": "no difference shown"}  # fmt: skip
+    shown = [printed(table, 80) for table in results_tables({"rows": [row], "pairs": [pair], "protocol": "rest"})]
+    [line] = [line for line in shown[0].splitlines() if "cem" in line]
+    assert line.split() == ["cem", "(oracle)", "50", "[10,", "90]", "-", "-", "2", "2.0", "7", "30/40", "512"]
+    assert "no difference shown" in shown[1]
 
 
 TABLES: dict[str, Callable[[], list[Any]]] = {

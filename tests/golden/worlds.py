@@ -44,7 +44,7 @@ def compared(task: str) -> dict[str, str]:
     found["solved at start"] = sha256(document["solved_at_start"])
     for row, told in zip(document["rows"], settings["rows"], strict=True):
         label = f"{row['planner']}, {row['dynamics']}"
-        found[label] = sha256({key: value for key, value in row.items() if key != "plan_ms"})
+        found[label] = sha256({key: value for key, value in row.items() if key not in ("plan_ms", "key")})
         found[f"{label}: settings"] = sha256({key: value for key, value in told.items() if key != "key"})
     return found | {"protocol": sha256(settings["protocol"])}
 

@@ -32,7 +32,7 @@ def about(target: str, words: Sequence[str]) -> Measured:
     """
     import torch
 
-    from forearm.evaluation.comparison import machine
+    from forearm.evaluation.results import machine
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     _, asked = PLACE.parse_known_args(words)  # where the page goes is no part of what was measured

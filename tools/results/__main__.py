@@ -4,6 +4,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from forearm import envs
@@ -13,7 +15,7 @@ from forearm.errors import ForearmError
 from forearm.settings import compose as settings
 from tools.render.figures import save
 from tools.render.pages import write
-from tools.results.cells import CELLS, Cell
+from tools.results.cells import CELLS, CHOSEN_ON, SEEDS, Cell
 from tools.results.page import figures
 
 
@@ -24,19 +26,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         envs.working_backend()
         write(options.docs, "results")
-        for cell in cells:
+        for seed, cell in product(options.seeds, cells):
+            one = replace(cell, seed=seed)
             if options.episodes:
-                _run(cell, options.episodes, options)
-            if options.oracle_episodes and cell.ceiling is not None:
-                _run(cell.ceiling, options.oracle_episodes, options)
+                _run(one, seed, options.episodes, options)
+            if options.oracle_episodes and one.ceiling is not None:
+                _run(one.ceiling, seed, options.oracle_episodes, options)
     except ForearmError as error:
         sys.stderr.write(f"results: {error}\n")
         return 2
     return 0
 
 
-def _run(cell: Cell, episodes: int, options: argparse.Namespace) -> None:
-    words = cell.words(episodes, options.seed, options.planner)
+def _run(cell: Cell, seed: int, episodes: int, options: argparse.Namespace) -> None:
+    words = cell.words(episodes, seed, options.planner)
     run_and_show(comparison_of(settings.load("compare", words), words), 1, options.workers or default_workers())
     keep(cell, options.docs)
 
@@ -56,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--episodes", type=int, default=100, help="of each cell; 0: none")
     parser.add_argument("--oracle-episodes", type=int, default=0, help="of the ceilings; 0: none")
-    parser.add_argument("--seed", type=int, default=2, help="of the episodes; settings were chosen on 0 and 1")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=SEEDS, metavar="SEED",
+        help=f"of the episodes, as many of each; settings were chosen on {', '.join(map(str, CHOSEN_ON))}",
+    )  # fmt: skip
     parser.add_argument("--planner", default="cem")
     parser.add_argument("--workers", type=int, default=None, help="processes; default: one per core")
     parser.add_argument("--docs", type=Path, default=Path("docs"), metavar="FOLDER", help="with data/ and the pages")

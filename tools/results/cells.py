@@ -10,16 +10,21 @@ DRAWER = "metaworld/drawer-open-v3"
 BUTTON_AND_DRAWER = ("metaworld/button-press-v3", DRAWER)
 FETCH = ("fetch/reach", "fetch/push")
 FETCH_PICK = "fetch/pick-and-place"
+CHOSEN_ON = (0, 1, 2)
+"""Seeds of episodes that were looked at while settings were chosen; figures of before seed 3 are of the last one."""
+SEEDS = (3, 4, 5)
+"""Seeds of episodes that report: nothing is chosen after they have been looked at."""
 FOLDER = Path("outputs/results")
 """Where the comparisons' results lie."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A task under a protocol, both by the names of their configs."""
+    """A task under a protocol, both by the names of their configs; with a seed, on its episodes alone."""
 
     task: str
     protocol: str
+    seed: int | None = None
 
     @property
     def title(self) -> str:
@@ -29,7 +34,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Of its comparison."""
-        return f"{self.task.replace('/', '-')}-{self.protocol}"
+        return f"{self.task.replace('/', '-')}-{self.protocol}" + ("" if self.seed is None else f"-seed{self.seed}")
 
     @property
     def folder(self) -> Path:
@@ -56,7 +61,7 @@ class Cell:
     @property
     def ceiling(self) -> "Ceiling | None":
         """The same planner on the simulator itself; None where there is none."""
-        return Ceiling(self.task, self.protocol)
+        return Ceiling(self.task, self.protocol, self.seed)
 
 
 @dataclass(frozen=True)

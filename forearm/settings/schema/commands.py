@@ -44,6 +44,8 @@ class RunCommand:
         batch: episodes that are planned together in one process.
         workers: processes.
         films: episodes to film; null: all.
+        to_end: after their first success episodes run on to their limit of steps, so that what is held there is
+            counted too; false: they end with it, which is faster.
         use: Python modules to import first.
     """
 
@@ -55,6 +57,7 @@ class RunCommand:
     batch: int = 1
     workers: int = 1
     films: int | None = None
+    to_end: bool = True
     use: list[str] = field(default_factory=list)
 
 
@@ -68,12 +71,14 @@ class CompareCommand:
         out: folder of results.json and films; null: outputs/compare.
         baselines: rows that do not plan: random, hold, expert; and prior, which imitates (needs heads).
         learned: rows of the planners on the world model; false: no checkpoint is needed.
-        oracle: add every planner on the simulator itself: the ceiling, slow.
+        oracle: add every planner on the simulator itself, with a cost of true positions; slow.
         oracle_episodes: with oracle: on this many of the first episodes.
         replan_every: control steps that are executed from each plan; null: the task's.
         batch: episodes that are planned together in one process.
         workers: processes; null: one per core.
         films: first episodes of each task and planner to film.
+        to_end: after their first success episodes run on to their limit of steps, so that what is held there is
+            counted too; false: they end with it, which is faster.
         use: Python modules to import first.
     """
 
@@ -88,6 +93,7 @@ class CompareCommand:
     batch: int = 1
     workers: int | None = None
     films: int = 2
+    to_end: bool = True
     use: list[str] = field(default_factory=list)
 
 
@@ -177,7 +183,7 @@ class ServeCommand:
 
 @dataclass
 class CollectCommand:
-    """Film an exploratory policy into a LeRobotDataset v3 folder.
+    """Film an explorer, for the most part a noisy scripted expert, into a LeRobotDataset v3 folder.
 
     Attributes:
         out: folder of the data set; null: data/<task>.

@@ -22,7 +22,7 @@ class ProtocolConfig:
         position_m: of criterion=pose, in m.
         angle_deg: of criterion=pose, in degrees, modulo the object's symmetries.
         hold_steps: control steps in a row for which the criterion must be met.
-        counts: any: the first success ends an episode; last: it runs on, and only its last step counts.
+        counts: any: the first success is one; last: only the last step counts.
         alpha: level of the paired tests, after Holm's correction.
         confidence: of the Wilson intervals.
     """

@@ -18,15 +18,29 @@ def test_a_cell_is_measured_and_told(checkpoints: Path, tmp_path: Path, monkeypa
     own = cells.Cell.words
     small = [f"reach.checkpoint={checkpoints}/reach.json", "planner.horizon=4", "task.max_steps=4", "cem.elites=2"]
     monkeypatch.setattr(cells.Cell, "words", lambda self, *a: [*own(self, *a), *small, "planner.samples=8"])
-    arguments = ["--only", "reach", "rest", "--episodes", "3", "--oracle-episodes", "1", "--workers", "1"]
+    arguments = [
+        "--only",
+        "reach",
+        "rest",
+        "--episodes",
+        "3",
+        "--oracle-episodes",
+        "1",
+        "--workers",
+        "1",
+        "--seeds",
+        "3",
+        "5",
+    ]
     monkeypatch.setattr(command, "CELLS", (cells.Cell("reach", "rest"),))
     assert command.main([*arguments, "--docs", "docs"]) == 0
     written = (tmp_path / "docs" / "results.md").read_text()
     [row] = [line for line in written.splitlines() if line.startswith("| `reach`")]
-    assert row.count("[") == 5 and "n = 1" in row and " of " in row
+    assert row.count("[") == 6 and "n = 2" in row and " of 6 | 0 [0, 39] | 3, 5 |" in row  # of both seeds together
     told = [line for line in written.splitlines() if line.startswith("| `forearm compare")]
-    assert len(told) == 2 and "oracle=true" in told[1]
-    assert "task=reach protocol=rest planner=cem episodes=3 seed=2" in told[0]
+    assert len(told) == 4 and "oracle=true" in told[1] and "oracle=true" in told[3]
+    for line, seed in ((told[0], 3), (told[2], 5)):
+        assert f"task=reach protocol=rest planner=cem episodes=3 seed={seed} " in line
     hashes = [line.split(" | ")[3] for line in told]
     assert len(hashes[0]) == 8 and hashes[1] == ""  # the oracle has no checkpoint
 
@@ -61,6 +75,7 @@ def test_rows_that_were_measured_elsewhere_stay(tmp_path: Path, monkeypatch: pyt
             ("cem", "learned", "0123456789abcdef", 7), ("random", "none", None, 1), ("hold", "none", None, 2),
         )
     ]  # fmt: skip
+    rows[0]["held"] = {"successes": 1}
     document = {
         "command": "forearm compare task=new", "created": "2027-01-02T03:04:05+00:00", "rows": rows,
         "manifest_sha256": "fedcba9876543210", "solved_at_start": {cells.CUBE: {"solved": 3, "drawn": 10}},
@@ -71,7 +86,9 @@ def test_rows_that_were_measured_elsewhere_stay(tmp_path: Path, monkeypatch: pyt
     after = render(docs, "results").splitlines()
     [row] = [line for line in after if line not in before and not line.startswith("| `forearm")]
     ceiling = "80 [58, 92, n = 20]"  # the simulator is the same
-    assert row == (f"| `{cells.CUBE}` | **70 [40, 89]** |  | {ceiling} | 10 [2, 40] | 20 [6, 51] |  | 3 of 10 |")
+    assert row == (
+        f"| `{cells.CUBE}` | **70 [40, 89]** |  | {ceiling} | 10 [2, 40] | 20 [6, 51] |  | 3 of 10 | 10 [2, 40] | 2 |"
+    )
     [told] = [line for line in after if line not in before and line.startswith("| `forearm")]
     assert (
         told
@@ -80,6 +97,25 @@ def test_rows_that_were_measured_elsewhere_stay(tmp_path: Path, monkeypatch: pyt
     gone = [line for line in before if line not in after]
     assert len(gone) == 3 and sum(f"out={cell.folder}-hold`" in line for line in gone) == 1
     assert (docs / "results.md").read_text(encoding="utf-8").splitlines() == after
+
+
+def test_fresh_seeds_take_the_place_of_the_one_that_chose(tmp_path: Path) -> None:
+    shutil.copytree(DOCS / "data" / "results", tmp_path / "data" / "results")
+    old = json.loads((tmp_path / "data" / "results" / "push-rest.json").read_text())
+    figures = {"successes": {"learned": [80, 100], "hold": [1, 100]}, "solved_at_start": {"solved": 2, "drawn": 102}}
+    for seed in (3, 5):
+        name = cells.Cell("push", "rest", seed).name
+        (tmp_path / "data" / "results" / f"{name}.json").write_text(json.dumps(old | {"figures": figures}))
+    [row] = [line for line in render(tmp_path, "results").splitlines() if line.startswith("| `push`")]
+    # The simulator was not measured anew, and the old figure is of other episodes.
+    assert row == "| `push` | **80 [74, 85]** |  |  |  | 1 [0, 4] |  | 4 of 204 |  | 3, 5 |"
+    assert "| `push` | `rest` | 80 [74, 85] |" in headline(tmp_path)
+
+
+def test_seeds_that_report_did_not_choose() -> None:
+    assert not set(cells.SEEDS) & set(cells.CHOSEN_ON) and len(cells.SEEDS) == 3
+    page = render(DOCS, "results")
+    assert "Settings were chosen while seeds 0, 1, 2 were looked at" in page and "on seeds 3, 4, 5" in page
 
 
 def test_the_table_of_the_readme_is_of_the_same_figures() -> None:

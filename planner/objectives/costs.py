@@ -10,7 +10,7 @@ from torch import Tensor
 
 from forearm.errors import InputError
 from forearm.planner import checks
-from forearm.planner.horizon import OverHorizon
+from forearm.planner.objectives.horizon import OverHorizon
 from forearm.planner.problem import Objective, as_tensor, residuals_of
 from forearm.planner.sampling.apart import products
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from forearm.errors import InputError
 from forearm.planner import checks
-from forearm.planner.horizon import OverHorizon
+from forearm.planner.objectives.horizon import OverHorizon
 from forearm.planner.problem import as_tensor
 from forearm.planner.sampling.apart import alone, products, together
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from forearm.planner.conformance_time import check_time, steps_of
+from forearm.planner.conformance.steps import check_time, steps_of
 from forearm.planner.problem import as_tensor, residuals_of
 from forearm.planner.pytree import CPU, kind_of, near, same, shape_of, tensors_in, tree_map
 
