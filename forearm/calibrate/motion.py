@@ -57,17 +57,23 @@ class Watcher:
 
 def explored(watcher: Watcher, seed: int, episodes: int) -> Iterator[Shown]:
     """Episodes of the task's explorer, from resets that data collections are drawn from."""
+    for observations in exploring(str(watcher.loaded.task["name"]), watcher.loaded.resolution, seed, episodes):
+        yield watcher.shown(observations)
+
+
+def exploring(task: str, resolution: int, seed: int, episodes: int) -> Iterator[list[dict[str, Any]]]:
+    """Observations of such episodes, (STEPS + 1) each, one control period apart."""
     from forearm import envs
     from forearm.common.seeds import collection_reset_seed, collection_rng
 
-    env = envs.make(str(watcher.loaded.task["name"]), None, watcher.loaded.resolution)
+    env = envs.make(task, None, resolution)
     for episode in range(episodes):
         seen, _ = env.reset(seed=collection_reset_seed(seed, episode), options={"goal": False})
         policy, observations = env.explorer(collection_rng(seed, episode)), [seen]
         for _ in range(STEPS):
             env.advance(policy.act())
             observations.append(env.observe())
-        yield watcher.shown(observations)
+        yield observations
     env.close()
 
 

@@ -62,7 +62,8 @@ class SimulatedArm:
         mujoco.mj_camlight(self.env.model, data)
 
     def hold(self) -> None:
-        """One beat in which the arm stands, whatever it was told."""
+        """One beat in which brakes hold the arm, whatever it was told."""
+        self.env.data.qvel[:] = 0.0
 
     def close(self) -> None:
         """Free the renderer."""

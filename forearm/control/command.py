@@ -14,7 +14,7 @@ class Status(str, Enum):
     IDLE = "idle"
     """At rest, no goal."""
     PLANNING = "planning"
-    """At rest, the first plan towards the goal is being made."""
+    """At rest, the first plan towards the goal is being made, or a near goal is looked at once more."""
     MOVING = "moving"
     """Following a plan."""
     STOPPING = "stopping"

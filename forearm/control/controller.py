@@ -45,6 +45,8 @@ class Controller(Thinking):
             calls `think()`.
         clock: s; what `act` takes for now when it is not told, and what a plan's take-over is timed by in `thread`
             mode. `now` must be of the same clock.
+        steady: s; a clock that nobody sets, such as `time.monotonic`, where `clock` is one that may be set (of ROS, of
+            the day). What is sent then goes by it. None: `clock` is such a clock, or time is simulated.
         gate: what frames must look like to be believed; None: any of the right shape.
 
     Raises ValueError for an unknown mode, `ForearmError` for a source that plans at another rate than the
@@ -64,8 +66,10 @@ class Controller(Thinking):
         timing: Timing | None = None,
         mode: Mode = "thread",
         clock: Callable[[], float] = time.monotonic,
+        steady: Callable[[], float] | None = None,
         gate: Gate | None = None,
     ) -> None:
+        self.steady = steady
         self._sent = Sent()
         self._new = True  # whether this is the first beat since a reset: whatever the clock did before it is forgiven
         self._kept: np.ndarray | None = None  # what a fault left the axes at that are not watched
@@ -87,7 +91,8 @@ class Controller(Thinking):
         check_frames: bool = True,
         **settings: Any,
     ) -> "Controller":
-        """A controller with the checkpoint of a task of the built-in arm; `settings` are `mode`, `clock` and `timing`.
+        """A controller with the checkpoint of a task of the built-in arm; `settings` are `mode`, `clock`,
+        `steady` and `timing`.
 
         `checkpoint`: another than the task's own, by name or path, such as one of several tasks. `planner`: that of
         the task's config, if none is given.
@@ -157,7 +162,8 @@ class Controller(Thinking):
             now: of the caller's clock. Where that goes back, stands still or stays away for long, it is a fault.
         """
         with self._lock:
-            self._keep_time(self._time.beat(self.clock() if now is None else float(now)))
+            steady = None if self.steady is None else self.steady()
+            self._keep_time(self._time.beat(self.clock() if now is None else float(now), steady))
             if self._time.now is None:
                 return Command(0.0, None, None, None, Status.WAITING, reason="the clock has not said a number yet")
             now = self._time.now
@@ -225,13 +231,14 @@ class Controller(Thinking):
             return
         new, self._new = self._new, False
         at_stake = self._motion is not None and (self._moving_before(tick) or self._episode.goal is not None)
-        if tick.pace is Pace.BACK:
+        if tick.pace in (Pace.BACK, Pace.AHEAD):
             self._break_off()
             self._observation_gate.reset()
+            which = "back" if tick.pace is Pace.BACK else "ahead"
             if at_stake and not new:
-                self._latch(Kind.CLOCK, f"the clock went back by {tick.seconds:.4g} s")
+                self._latch(Kind.CLOCK, f"the clock went {which} by {tick.seconds:.4g} s")
             elif self._motion is not None:
-                self._stop(self._time.last, "the clock went back")
+                self._stop(self._time.last, f"the clock went {which}")
         elif tick.pace is Pace.LATE:
             why = f"no beat came for {tick.seconds:.4g} s"
             if self._motion is not None and self._moving_before(tick):
@@ -239,11 +246,15 @@ class Controller(Thinking):
                 self._counts["stops"] += 1
                 self._unseen, self._episode.paused, self._episode.begun = True, why, False
             self._break_off()
-            if at_stake and not new and tick.seconds > self.timing.max_pause:
-                self._latch(Kind.CLOCK, f"{why}, or the clock went ahead")
+            if tick.jumped:
+                self._observation_gate.reset()
+            if at_stake and not new and (tick.jumped or tick.seconds > self.timing.max_pause):
+                told = "and the clock jumped" if tick.jumped else "or the clock went ahead"
+                self._latch(Kind.CLOCK, f"{why}, {told}")
         elif tick.pace is Pace.STANDING and self._moving():
             assert self._motion is not None
-            self._rest(self._motion.at(self._time.last).position)
+            if self.steady is None:  # nobody knows for how long the arm has stood
+                self._rest(self._motion.at(self._time.last).position)
             self._latch(Kind.CLOCK, "the clock stands still, or says no number")
 
     def _moving_before(self, tick: Tick) -> bool:
@@ -398,7 +409,9 @@ class Controller(Thinking):
         if episode.doubt:
             return Status.STALE, episode.doubt
         if episode.arrival.here:
-            return Status.REACHED, "the goal is reached"
+            if episode.arrival.sure:
+                return Status.REACHED, "the goal is reached"
+            return Status.PLANNING, "the goal is near: one more look at it from rest"
         if episode.refused:
             return Status.REFUSED, episode.refused
         if episode.paused:

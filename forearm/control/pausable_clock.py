@@ -24,17 +24,20 @@ class Pace(Enum):
     SAME = "same_moment"
     STANDING = "clock_stands_still"
     BACK = "clock_went_back"
+    AHEAD = "clock_went_ahead"
     LATE = "missed_beats"
 
 
 @dataclass(frozen=True)
 class Tick:
-    """How a beat came, and by how many s it was late or went back."""
+    """How a beat came, and by how many s it was late, or the clock went back or ahead."""
 
     pace: Pace
     seconds: float = 0.0
     number: bool = True
     """Whether the clock said a finite number."""
+    jumped: bool = False
+    """Whether the clock jumped as well, while a late beat was waited for."""
 
 
 class PausableClock:
@@ -42,6 +45,9 @@ class PausableClock:
 
     The arm's time begins at 0 with the first beat, whatever the caller's zero is: in seconds since 1970, neighbouring
     floats are a quarter of a microsecond apart, and trajectories are cut finer than that.
+
+    Where beats are told with a second clock that nobody sets, the arm's time is that clock's. Only then is a caller's
+    clock that jumps or stands told from a loop that paused.
 
     Args:
         max_gap: s between two beats, beyond which the second is late, and by which the arm's time then goes on.
@@ -53,35 +59,57 @@ class PausableClock:
         self.now: float | None = None
         """The caller's, of the last beat; None before the first."""
         self._usual = min(usual, max_gap)
+        self._steady: float | None = None
         self._behind = 0.0
         self._known_from = -np.inf
         self._stood = 0
 
-    def beat(self, now: float) -> Tick:
-        """The caller's time is `now`. Where it went back, the arm's time goes on by one usual beat; where it stands
-        or is no number, by nothing.
+    def beat(self, now: float, steady: float | None = None) -> Tick:
+        """The caller's time is `now`, that of a clock which nobody sets `steady`, if there is one.
+
+        Without it: where the caller's time went back, the arm's goes on by one usual beat; where it stands or is no
+        number, by nothing.
         """
-        before = self.now
-        if not np.isfinite(now) or (before is not None and before - SAME <= now <= before):
-            self._stood += 1
-            stands = self._stood > STANDING and before is not None
-            return Tick(Pace.STANDING if stands else Pace.SAME, number=bool(np.isfinite(now)))
-        self._stood, self.now = 0, now
+        before, earlier = self.now, self._steady
+        self._steady = steady
+        passed = None if steady is None or earlier is None else max(0.0, steady - earlier)
+        number = bool(np.isfinite(now))
         if before is None:
-            self._behind = now
+            if not number:
+                return Tick(Pace.SAME, number=False)
+            self.now, self._behind = now, now
             return Tick(Pace.ON_TIME)
-        gap, own = now - before, before - self._behind
+        own = before - self._behind
+        now = now if number else before
+        gap = now - before
+        jump = 0.0 if passed is None else gap - passed
+        if passed is not None and passed > self.max_gap + ROUNDING:
+            jumped = abs(jump) > self.max_gap / 2
+            self._anchor(now, own + self.max_gap, now if jumped else now - self.max_gap)
+            return Tick(Pace.LATE, passed, number, jumped)
+        if -SAME <= gap <= 0:
+            if passed is not None:
+                self._behind = before - (own + passed)
+            self._stood += passed is None or passed > SAME
+            return Tick(Pace.STANDING if self._stood > STANDING else Pace.SAME, number=number)
         if gap < 0:
-            self._anchor(now, own + self._usual, now)
-            return Tick(Pace.BACK, -gap)
+            self._anchor(now, own + (self._usual if passed is None else passed), now)
+            return Tick(Pace.BACK, -gap if passed is None else -jump)
+        if passed is not None and jump > self.max_gap / 2:
+            self._anchor(now, own + passed, now)
+            return Tick(Pace.AHEAD, jump)
         if gap <= self.max_gap + ROUNDING:
-            self._usual = gap
+            self._stood, self.now = 0, now
+            self._behind += jump  # a caller's clock need not be as even as the arm must be
+            if passed is None:
+                self._usual = gap
             return Tick(Pace.ON_TIME, gap)
         self._anchor(now, own + self.max_gap, now - self.max_gap)
         return Tick(Pace.LATE, gap)
 
     def _anchor(self, now: float, own: float, known_from: float) -> None:
         """From now on, the caller's `now` is the arm's `own`."""
+        self._stood, self.now = 0, now
         self._behind, self._known_from = now - own, known_from
 
     def own(self, moment: float) -> float:

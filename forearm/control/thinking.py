@@ -37,6 +37,8 @@ Mode = Literal["thread", "inline", "manual"]
 
 TRIES = 4
 """Take-over moments that are tried for one plan."""
+STANDS = 0.1
+"""s after the end of a motion, from which on an arm counts as standing still."""
 AGAIN = 0.05
 """s after which a stop that would have broken a limit is tried again."""
 
@@ -154,16 +156,22 @@ class Thinking:
                     self._counts["frames_doubted"] += 1
                 if self.gate is not None and self.gate.sure:
                     self._latch(Kind.FRAMES, doubt)
-                elif job.episode.arrival.see(distance):
-                    self._arrived_or_left(job.episode)
+                    continue
+                self._approach(job.episode, frame.time, distance)
 
-    def _arrived_or_left(self, episode: Episode) -> None:
+    def _approach(self, episode: Episode, time: float, distance: float | None) -> None:
+        """A frame of the arm's time `time` s shows how far the goal is; come to rest where it is near."""
+        arrival, still = episode.arrival, self._motion is not None and time >= self._motion.end + STANDS
+        was_sure = arrival.sure
+        changed = arrival.see(time, distance, still)
+        self._counts["reached"] += arrival.sure and not was_sure
+        if not changed:
+            return
         episode.asked, episode.refused = None, ""
-        if episode.arrival.here:
-            self._counts["reached"] += 1
-            self._stop(self._time.last, "the goal is reached")
+        if arrival.here:
+            self._stop(self._time.last, "the goal is near")
         else:
-            self._counts["left"] += 1
+            self._counts["left" if was_sure else "missed"] += 1
 
     def _wanted(self, job: Job) -> Trajectory | None:
         """What the arm is committed to do, if a plan is to be made now."""

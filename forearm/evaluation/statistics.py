@@ -85,3 +85,13 @@ def compare_pairs(
             verdict = "a better" if only_a > only_b else "b better"
         pairs.append(Pair(task, a, b, only_a, only_b, p, p_holm, verdict))
     return pairs
+
+
+def rate_bound(events: int, time: float, confidence: float = 0.95) -> float:
+    """The greatest rate at which so few `events` of a Poisson process in `time` are no surprise: exact, one-sided.
+
+    Where there were none, that is about 3 / `time`.
+    """
+    from scipy.stats import chi2
+
+    return float(chi2.ppf(confidence, 2 * events + 2)) / 2.0 / time

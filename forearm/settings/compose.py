@@ -282,6 +282,8 @@ def _option(command: str, group: str, name: str, folders: tuple[Path, ...]) -> d
     if kind is None:
         return given
     found = complete(kind, given, f"{group}={name}")
+    if group == "robot" and found["model"] is not None:
+        found["model"] = str(_beside(group, name, place(str(found["model"]))))
     if group == "task" and "checkpoint" not in found:
         raise ForearmError(
             f"the config task={name} lacks checkpoint: begin it with the settings of another task, "
@@ -320,6 +322,12 @@ def _files(group: str) -> frozenset[str]:
 
 def _below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*.yaml") if path.is_file()] if folder.is_dir() else []
+
+
+def _beside(group: str, name: str, path: Path) -> Path:
+    """A path that a config names: relative to the folder of the config's own file."""
+    files = [folder / group / f"{name}.yaml" for folder in _folders()]
+    return next((file.parent for file in files if file.is_file()), Path()) / path
 
 
 def _near_option(group: str, name: str) -> str:

@@ -16,8 +16,25 @@ from .conftest import START, Script, observed
 from .test_controller import BEAT, FORWARD, GOAL, Loop
 
 
-def moving(robot: Robot, adapter: ToolActionAdapter) -> Loop:
-    loop = Loop(Script(FORWARD), robot, adapter)
+class TwoClocks(Loop):
+    """A loop whose clock may be set, beside one that nobody sets."""
+
+    def __init__(self, *args: Any) -> None:
+        self.true, self.shift, self.stands, self.timed = 100.0, 5.0, None, list[Command]()
+        super().__init__(*args)
+        self.control.steady = lambda: self.true
+
+    def beats(self, count: int, *args: Any, **settings: Any) -> Command:
+        for _ in range(count):
+            self.now = self.true + self.shift if self.stands is None else self.stands
+            command = super().beats(1, *args, **settings)
+            self.timed.append(Command(**{**vars(command), "time": self.true}))
+            self.true += BEAT
+        return command
+
+
+def moving(robot: Robot, adapter: ToolActionAdapter, steady: bool = False) -> Any:
+    loop = (TwoClocks if steady else Loop)(Script(FORWARD), robot, adapter)
     loop.control.reset(GOAL)
     assert loop.beats(60).status is Status.MOVING
     return loop
@@ -45,6 +62,51 @@ def test_a_clock_that_goes_back_stops_the_arm_until_a_reset(
     loop.control.reset(GOAL)
     assert loop.beats(60).status is Status.MOVING
     assert audit(as_sent(loop.commands), robot).ok
+
+
+@pytest.mark.parametrize("jump", [-1e6, -0.5, 0.09, 0.3, 1e6])
+@pytest.mark.parametrize("pause", [0.0, 0.3])
+def test_beside_a_steady_clock_a_jump_either_way_is_told_from_a_pause(
+    jump: float, pause: float, robot: Robot, adapter: ToolActionAdapter
+) -> None:
+    loop = moving(robot, adapter, steady=True)
+    loop.shift += jump
+    loop.true += pause
+    command = loop.beats(1)
+    assert command.status is (Status.FAULT if pause else Status.STOPPING)
+    assert np.any(command.velocities) == (not pause)
+    command = loop.beats(150)
+    why = "and the clock jumped" if pause else f"the clock went {'ahead' if jump > 0 else 'back'} by {abs(jump):.4g} s"
+    assert command.status is Status.FAULT and why in command.reason
+    report = audit(loop.timed, robot)
+    assert report.ok, str(report)
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING
+
+
+@pytest.mark.parametrize("said", [None, np.nan])
+def test_beside_a_steady_clock_one_that_stands_still_ends_in_a_smooth_stop(
+    said: Any, robot: Robot, adapter: ToolActionAdapter
+) -> None:
+    loop = moving(robot, adapter, steady=True)
+    loop.stands = loop.now if said is None else said
+    command = loop.beats(STANDING + 60)
+    assert command.status is Status.FAULT and "stands still" in command.reason
+    report = audit(loop.timed, robot)
+    assert report.ok, str(report)
+    loop.stands = None
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING
+
+
+def test_beside_a_steady_clock_an_uneven_one_moves_nothing(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop, rng = moving(robot, adapter, steady=True), np.random.default_rng(0)
+    for _ in range(100):
+        loop.shift = 5.0 + 0.004 * rng.uniform(-1, 1)
+        command = loop.beats(1)
+    assert command.status is Status.MOVING
+    report = audit(loop.timed, robot)
+    assert report.ok, str(report)
 
 
 def test_a_reset_accepts_the_clock_as_it_is(robot: Robot, adapter: ToolActionAdapter) -> None:

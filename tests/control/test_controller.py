@@ -37,7 +37,7 @@ class Loop:
     def beats(self, count: int, frames: bool = True, think: bool = True, readings: Any = None) -> Command:
         for _ in range(count):
             observation = None
-            if frames and round(self.now / BEAT) % 10 == 0:
+            if frames and np.isfinite(self.now) and round(self.now / BEAT) % 10 == 0:
                 observation = observed(self.position) if readings is None else readings(self.position)
             command = self.control.act(observation, self.now)
             if think:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -71,8 +72,9 @@ def test_the_sketch_publishes_what_a_controller_takes(
     for name, stand_in in stand_ins.items():
         monkeypatch.setitem(sys.modules, name, stand_in)
 
-    def load(task: str, clock: Any) -> Controller:
-        return Controller(Script(ACTIONS), robot, adapter, mode="inline", clock=clock)
+    def load(task: str, clock: Any, steady: Any) -> Controller:
+        assert steady is time.monotonic
+        return Controller(Script(ACTIONS), robot, adapter, mode="inline", clock=clock, steady=clock)
 
     monkeypatch.setattr(forearm, "Controller", SimpleNamespace(load=load))
     code = next(block for block in re.findall(r"```python\n(.*?)```", PAGE, re.S) if "rclpy" in block)

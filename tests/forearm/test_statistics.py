@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forearm.evaluation.statistics import compare_pairs, exact_paired_p, holm, wilson
+from forearm.evaluation.statistics import compare_pairs, exact_paired_p, holm, rate_bound, wilson
 
 
 def test_wilson_against_published_values() -> None:
@@ -65,3 +65,13 @@ def test_better_is_said_only_when_the_corrected_test_says_so() -> None:
 def test_different_episodes_cannot_be_paired() -> None:
     with pytest.raises(ValueError, match="paired"):
         compare_pairs([("t", "x", "y", [True], [True, False])])
+
+
+@pytest.mark.parametrize(
+    "events, time, bound", [(0, 1.0, 2.9957), (0, 3.2, 0.9362), (1, 1.0, 4.7439), (3, 2.0, 3.8768)]
+)
+def test_a_rate_is_bounded_by_few_events(events: int, time: float, bound: float) -> None:
+    from scipy.stats import poisson
+
+    found = rate_bound(events, time)
+    assert found == pytest.approx(bound, abs=1e-3) and poisson.cdf(events, found * time) == pytest.approx(0.05)

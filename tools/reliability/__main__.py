@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from forearm.errors import ForearmError
+from tools.reliability.misfortunes import PAUSE, SOON
 from tools.reliability.page import PARTS
 from tools.render.figures import PLACE, about, save
 from tools.render.pages import write
@@ -16,6 +17,8 @@ DAY = 432_000
 """Plans of an arm in 24 hours, one each 0.2 s."""
 GROWTH = 20.0
 """MB by which a process may grow before it is said to; allocators keep some."""
+FREED = 0.02
+"""rad by which an arm may sag when its brakes are opened."""
 TASKS = ("reach", "push")
 
 
@@ -26,7 +29,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="of the run in real time; 0: none")
     parser.add_argument("--fault-seconds", type=float, default=60.0, help="of each fault, in simulated time; 0: none")
     parser.add_argument("--episodes", type=int, default=100, help="of each task, in simulated time; 0: none")
-    parser.add_argument("--misfortunes", type=int, default=20, help="episodes of each, in simulated time; 0: none")
+    parser.add_argument("--misfortunes", type=int, default=10, help="episodes of each and each task; 0: none")
+    parser.add_argument("--schedules", type=int, default=1000, help="random ones, in simulated time; 0: none")
+    parser.add_argument("--false-stop-hours", type=float, default=3.2, help="of each task, simulated; 0: none")
     parser.add_argument("--arrivals", type=int, default=100, help="episodes of each task, in simulated time; 0: none")
     parser.add_argument("--malformed", type=int, default=1000, help="malformed messages; 0: none")
     parser.add_argument("--clients", type=int, default=16, help="at once; 0: none")
@@ -40,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.quick:
         options.seconds, options.fault_seconds, options.requests = 20.0, 6.0, 2000
         options.client_requests, options.episodes = 5, 10
-        options.misfortunes, options.arrivals = 2, 5
+        options.misfortunes, options.arrivals, options.schedules, options.false_stop_hours = 1, 5, 20, 0.02
     import torch
 
     torch.set_num_threads(1)
@@ -76,10 +81,20 @@ def problems(found: Mapping[str, Any]) -> list[str]:
     wrong += [f"{name}: {row['violations']} violations" for name, row in moved.items() if row and row["violations"]]
     wrong += [f"{name}: the arm does not move again" for name, row in faults.items() if not row["moved_after"]]
     for name, row in found.get("misfortunes", {}).get("misfortunes", {}).items():
-        slow = row["rest_after_s"] is None or row["rest_after_s"] > 0.5 + 1e-6
-        if row["violations"] or slow or row["again"] < row["episodes"]:
-            wrong.append(f"{name}: violations, no rest within 0.5 s, or no motion after a reset")
+        slow = row["rest_after_s"] is None or row["rest_after_s"] > SOON + 1e-6
+        unseen = row["faults"] < row["episodes"] and name != PAUSE
+        if row["violations"] or slow or unseen or row["again"] < row["episodes"] or row["moved_when_freed"] > FREED:
+            wrong.append(f"{name}: violations, no rest within {SOON} s, no fault, or no motion after a reset alone")
+    if (schedules := found.get("schedules")) and (schedules["violations"] or schedules["promises_broken"]):
+        wrong.append(f"schedules: {schedules['violations']} violations, {schedules['promises_broken']} promises broken")
+    wrong += [
+        f"false stops of {row['task']}: {row['stops']} in {row['hours']:.2f} h"
+        for row in _tasks(found, "false-stops")
+        if row["stops"] > max(1.0, row["hours"])
+    ]
     for row in _tasks(found, "arrival"):
+        if row["violations"]:
+            wrong.append(f"arrival of {row['task']}: {row['violations']} violations")
         if row["stayed"] < row["reached"]:
             wrong.append(f"arrival of {row['task']}: {row['reached'] - row['stayed']} did not stay")
     grown = {"real time": found.get("real-time"), "malformed messages": found.get("malformed")}
@@ -103,7 +118,7 @@ def _tasks(found: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
 
 def parts(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
     """What is measured of each part that `options` leaves in, in turn; each returns its figures."""
-    from tools.reliability import episodes, faults, misfortunes, server, soak
+    from tools.reliability import episodes, false_stops, faults, misfortunes, schedules, server, soak
 
     def clients() -> dict[str, Any]:
         many = server.many_clients(options.clients, options.client_requests)
@@ -122,6 +137,11 @@ def parts(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]
         "misfortunes": (
             options.misfortunes,
             lambda: {"misfortunes": misfortunes.all_misfortunes(options.misfortunes)},
+        ),
+        "schedules": (options.schedules, lambda: schedules.schedules(options.schedules)),
+        "false-stops": (
+            options.false_stop_hours,
+            lambda: false_stops.of_tasks(options.false_stop_hours, misfortunes.TASKS),
         ),
         "arrival": (
             options.arrivals,

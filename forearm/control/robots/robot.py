@@ -1,6 +1,7 @@
 """A robot as its config describes it: which joints, how far, how fast, where, and what must not touch."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +13,7 @@ from forearm.control.trajectories.limits import Limits, Report, check
 from forearm.control.trajectories.shaping import Shaper
 from forearm.control.trajectories.trajectory import Array, Trajectory
 from forearm.errors import ForearmError, InputError, did_you_mean, one_line
-from forearm.settings.schema.robot import FOLLOWING
+from forearm.settings.schema.robot import FOLLOWING, RobotConfig, SharesConfig, WorkspaceConfig
 
 FASTEST = 10_000.0
 """Commands a second, at most."""
@@ -37,10 +38,12 @@ class Robot:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.name = str(config.get("name", "without a name"))
         try:
+            _known(config, RobotConfig, "")
             self.rate = number(config["rate"], "rate")
             self.joints = _names(config["joints"], "joints")
             gripper = config["gripper"] or []
             self.fingers = _names(gripper, "gripper")
+            _once([*self.joints, *self.fingers])
             box = _mapping(config["workspace"], "workspace", "low: [X, Y, Z], high: [X, Y, Z]")
             self.workspace = np.array(box["low"], np.float64), np.array(box["high"], np.float64)
             if not 0 < self.rate <= FASTEST:
@@ -184,6 +187,24 @@ def number(value: Any, name: str) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} must be a number, not {value}") from None
+
+
+def _known(given: Mapping[str, Any], kind: type[Any], within: str) -> None:
+    """Raises ValueError for a setting that a robot has not."""
+    sections = {"shares": SharesConfig, "workspace": WorkspaceConfig}
+    known = [field.name for field in fields(kind)]
+    for key, value in given.items():
+        if key not in known:
+            raise InputError(f"'{within}{key}' is no setting of a robot{did_you_mean(str(key), known)}")
+        if not within and key in sections and isinstance(value, Mapping):
+            _known(value, sections[key], f"{key}.")
+
+
+def _once(names: Sequence[str]) -> None:
+    """Raises ValueError for a joint that is named twice, be it once as a finger."""
+    twice = [name for number, name in enumerate(names) if name in names[:number]]
+    if twice:
+        raise InputError(f"joints and gripper name '{twice[0]}' twice; each joint moves once")
 
 
 def _names(value: Any, key: str) -> list[str]:

@@ -43,7 +43,8 @@ class RobotConfig:
 
     Attributes:
         name: that of its file below configs/robot.
-        model: MJCF or URDF file of the arm and what it may hit; null: the built-in arm and table.
+        model: MJCF or URDF file of the arm and what it may hit, relative to this config; null: the built-in arm and
+            table.
         keyframe: key of the model in which all other joints stand; null: home, else the first, else none.
         joints: names, in the order of a command.
         gripper: joints that open together; []: none; {NAME: 1.0, NAME: -0.5}: by how much each.

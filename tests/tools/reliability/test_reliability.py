@@ -8,10 +8,12 @@ import pytest
 
 pytest.importorskip("websockets")
 
-from tools.reliability import misfortunes
+from tools.reliability import false_stops, misfortunes
 from tools.reliability.__main__ import main, problems
 from tools.reliability.faults import FAULTS, all_faults
+from tools.reliability.misfortunes import FRAMES
 from tools.reliability.page import PARTS
+from tools.reliability.schedules import schedules
 from tools.render.figures import save, stored
 from tools.render.pages import render
 
@@ -31,19 +33,62 @@ def test_no_fault_breaks_a_limit_and_the_arm_moves_again_after_each() -> None:
 
 @pytest.mark.slow
 def test_a_misfortune_stops_the_arm_until_a_reset(monkeypatch: Any) -> None:
-    monkeypatch.setattr(misfortunes, "CLOCKS", dict([next(iter(misfortunes.CLOCKS.items()))]))
-    monkeypatch.setattr(misfortunes, "FRAMES", dict([next(iter(misfortunes.FRAMES.items()))]))
-    found = misfortunes.all_misfortunes(1)
-    assert len(found) == 3
+    chosen = [*misfortunes.JUMPS, *misfortunes.STEADY, misfortunes.PAUSE, misfortunes.HELD, next(iter(FRAMES))]
+    monkeypatch.setattr(misfortunes, "MISFORTUNES", chosen)
+    found = misfortunes.all_misfortunes(1, ["push"])
+    assert list(found) == chosen
     for name, row in found.items():
-        assert (row["violations"], row["faults"], row["again"]) == (0, 1, 1), (name, row)
-        assert row["rest_after_s"] is not None and row["rest_after_s"] <= 1.0, (name, row)
+        assert (row["violations"], row["again"]) == (0, 1), (name, row)
+        assert row["faults"] == (name != misfortunes.PAUSE), (name, row)
+        assert row["rest_after_s"] is not None and row["rest_after_s"] <= misfortunes.SOON, (name, row)
+    assert problems({"misfortunes": {"misfortunes": found}}) == []
+
+
+@pytest.mark.slow
+def test_arms_that_arrive_stay() -> None:
+    found = misfortunes.arrivals(2, "reach", seconds=2.0, seed=6)
+    assert (found["reached"], found["stayed"], found["violations"]) == (2, 2, 0) and found["worst_m"] < 0.03
+
+
+def test_random_schedules_break_nothing_and_are_counted() -> None:
+    found = schedules(5, seed=1)
+    assert found["schedules"] == 5 and found["commands"] > 500 and found["resets"] >= 5
+    assert (found["violations"], found["promises_broken"], found["said"]) == (0, 0, [])
+
+
+@pytest.mark.slow
+def test_false_stops_are_counted_with_a_bound() -> None:
+    found = false_stops.of_tasks(0.005, ["push"])
+    [row] = found["tasks"]
+    assert (
+        row["stops"] == 0 and row["frames"] > 150 and row["per_hour_at_most"] == pytest.approx(3.0 / row["hours"], 0.01)
+    )
+
+
+def test_a_gate_that_doubts_is_counted_as_often_as_it_stops() -> None:
+    class Doubting:
+        doubts, sure = [False, True, True, True, False, True, True], False
+
+        def begin(self) -> None:
+            self.left, self.run = list(self.doubts), 0
+
+        def see(self, *_: Any) -> str:
+            self.run = self.run + 1 if self.left.pop(0) else 0
+            self.sure = self.run >= 2
+            return "no" if self.run else ""
+
+    class Body:
+        period, read = 0.1, staticmethod(lambda seen: None)
+
+    found = false_stops.gone_through(Doubting(), [{}] * 7, [None] * 7, Body())  # type: ignore[arg-type]
+    assert found.doubted == 5 and found.stops == ["no", "no"]
 
 
 @pytest.mark.slow
 def test_the_page_says_what_was_run(tmp_path: Path, capsys: Any) -> None:
     load = ["--malformed", "50", "--clients", "2", "--client-requests", "2", "--requests", "30"]
     none = ["--fault-seconds", "0", "--misfortunes", "0", "--arrivals", "0"]
+    none += ["--schedules", "0", "--false-stop-hours", "0"]
     words = ["--seconds", "3", "--episodes", "1", *none, *load]
     assert main([*words, "--docs", str(tmp_path)]) == 0
     text = (tmp_path / "reliability.md").read_text(encoding="utf-8")
@@ -73,6 +118,8 @@ def test_what_is_not_as_it_should_be_is_said() -> None:
         "malformed": {"defects": 0, "grown_mb": 0.1}, "clients": {"answered": 4, "asked": 4, "slow_cut_off": True},
         "requests": {"mb_at_a_tenth": 300.0, "mb_at_the_end": 301.0},
     }  # fmt: skip
+    stopped = {"violations": 0, "rest_after_s": 0.2, "again": 1, "faults": 1, "episodes": 1, "moved_when_freed": 0.0}
+    good["misfortunes"] = {"misfortunes": {"x": stopped}}
     assert problems(good) == [] and problems({}) == []
     for part, wrong in (
         ("faults", {"faults": {"NaN": {**row, "violations": 1}}}),
@@ -84,8 +131,21 @@ def test_what_is_not_as_it_should_be_is_said() -> None:
         ("clients", {**good["clients"], "answered": 3}),
         ("real-time", {"violations": 1, "grown_mb": 0.0}),
         ("episodes", {"tasks": [{"task": "reach", "violations": 1}]}),
-        ("arrival", {"tasks": [{"task": "reach", "reached": 2, "stayed": 1}]}),
-        ("misfortunes", {"misfortunes": {"x": {"violations": 0, "rest_after_s": None, "again": 1, "episodes": 1}}}),
+        ("arrival", {"tasks": [{"task": "reach", "reached": 2, "stayed": 1, "violations": 0}]}),
+        ("arrival", {"tasks": [{"task": "reach", "reached": 2, "stayed": 2, "violations": 1}]}),
+        ("schedules", {"violations": 0, "promises_broken": 1}),
+        ("false-stops", {"tasks": [{"task": "reach", "stops": 3, "hours": 2.0}]}),
+        *(
+            ("misfortunes", {"misfortunes": {"x": {**stopped, **wrong}}})
+            for wrong in (
+                {"rest_after_s": None},
+                {"rest_after_s": 0.6},
+                {"again": 0},
+                {"faults": 0},
+                {"violations": 1},
+                {"moved_when_freed": 0.1},
+            )
+        ),
     ):
         assert len(problems({**good, part: wrong})) == 1
 
@@ -95,8 +155,13 @@ def test_every_part_is_on_the_page(tmp_path: Path) -> None:
     measured = stored(DOCS, "reliability")
     measured["real-time"]["figures"]["grown_mb"] = float("nan")
     about = {key: measured["faults"][key] for key in ("command", "date", "load", "machine")}
-    row = {"episodes": 20, "violations": 0, "rest_after_s": None, "faults": 20, "again": 19}
+    row = {"episodes": 20, "violations": 0, "rest_after_s": None, "faults": 20, "again": 19, "moved_when_freed": 0.001}
     arrival = {"task": "push", "episodes": 100, "solved": 98, "reached": 97, "stayed": 96, "worst_m": 0.0123}
+    arrival |= {"violations": 0, "reached_after_s": 4.5}
+    random = {"schedules": 9, "commands": 99, "resets": 8, "faults": 7, "violations": 0, "promises_broken": 0}
+    still = {"task": "push", "hours": 3.2, "frames": 115200, "doubted": 2, "stops": 0, "per_hour_at_most": 0.936}
+    measured["schedules"] = {**about, "figures": random}
+    measured["false-stops"] = {**about, "figures": {**still, "tasks": [still]}}
     measured["misfortunes"] = {**about, "figures": {"misfortunes": {"black frames": row}}}
     measured["arrival"] = {**about, "load": None, "figures": {"tasks": [arrival]}}
     for name, part in measured.items():
@@ -104,5 +169,6 @@ def test_every_part_is_on_the_page(tmp_path: Path) -> None:
     text = render(tmp_path, "reliability")
     assert set(measured) == set(PARTS) and all(f"\n| {part} | `" in text for part in PARTS)
     assert "| black frames | 20 | 0 | never | 20 | 19 |" in text
-    assert "| push | 98 of 100 | 97 | 96 | 12 mm |" in text
+    assert "| push | 98 of 100 | 97 | 4.50 s | 96 | 12 mm | 0 |" in text
+    assert "| 9 | 99 | 8 | 7 | 0 | 0 |" in text and "| push | 3.20 | 115200 | 2 | 0 | 0.94 |" in text
     assert "| memory grown after the first 10 s | not known MB |" in text
