@@ -36,7 +36,7 @@ def test_a_cell_is_measured_and_told(checkpoints: Path, tmp_path: Path, monkeypa
     assert command.main([*arguments, "--docs", "docs"]) == 0
     written = (tmp_path / "docs" / "results.md").read_text()
     [row] = [line for line in written.splitlines() if line.startswith("| `reach`")]
-    assert row.count("[") == 6 and "n = 2" in row and " of 6 | 0 [0, 39] | 3165, 6316 |" in row  # of both seeds together
+    assert row.count("[") == 6 and "n = 2" in row and " of 6 | 0 [0, 39] | 3165, 6316 |" in row  # of both together
     told = [line for line in written.splitlines() if line.startswith("| `forearm compare")]
     assert len(told) == 4 and "oracle=true" in told[1] and "oracle=true" in told[3]
     for line, seed in ((told[0], 3165), (told[2], 6316)):
