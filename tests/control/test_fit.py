@@ -121,7 +121,7 @@ def test_the_command_says_so_before_it_plans(tmp_path: Path, capsys: Any, monkey
             (["panda.tool=tol"], "no site named 'tol'; did you mean 'tool'"),
             (["panda.model=/nowhere/arm.xml"], "no such file"),
             (["panda.joints=[joint1,joint2]"], "velocity needs 2 numbers"),
-            (["panda.joints=[joint1,joint1,joint3,joint4,joint5,joint6,joint7]"], "joint 'joint1' is named twice"),
+            (["panda.joints=[joint1,joint1,joint3,joint4,joint5,joint6,joint7]"], "name 'joint1' twice"),
             (["panda.gripper=[]"], "has 7 axes"),
         ):
             assert main([*begun, *words]) == 2, words
