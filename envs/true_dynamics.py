@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from forearm.envs.arm import kinematics
 from forearm.envs.arm.env import ArmEnv
-from forearm.envs.arm.joints import Command, next_command, servo_path
+from forearm.envs.arm.joints import ServoCommand, next_command, servo_path
 from forearm.envs.arm.tasks import Task
 from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Environment
@@ -67,10 +67,10 @@ class TrueDynamics:
         thing = qpos[..., 9:12] if self._task.has_object else np.full_like(tool, np.nan)
         return np.concatenate([tool, thing], -1).reshape(candidates, horizon, 6)
 
-    def _controls(self, command: Command, actions: Array) -> Array:
+    def _controls(self, command: ServoCommand, actions: Array) -> Array:
         """Servo targets (K, H * substeps, 9) for actions (K, H, 4)."""
         candidates, horizon = actions.shape[:2]
-        before = Command(
+        before = ServoCommand(
             np.repeat(command.tool[None], candidates, 0),
             np.repeat(command.opening[None], candidates, 0),
             np.repeat(command.joints[None], candidates, 0),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forearm.envs.arm import kinematics
-from forearm.envs.arm.joints import CONTROL_PERIOD, Command, build_model, next_command, servo_path
+from forearm.envs.arm.joints import CONTROL_PERIOD, ServoCommand, build_model, next_command, servo_path
 from forearm.envs.arm.skills import segment, solution
 from forearm.envs.arm.tasks import TASKS, Scene, Task
 from forearm.envs.backend import mujoco
@@ -75,7 +75,7 @@ class ArmEnv(MujocoEnvironment):
         self.task = task
         self.render_mode, self._count = render_mode, "four"
         self.substeps = round(CONTROL_PERIOD / model.opt.timestep)
-        self.command = Command(np.array(task.low), np.array(0.0), kinematics.HOME.copy())
+        self.command = ServoCommand(np.array(task.low), np.array(0.0), kinematics.HOME.copy())
         self.goal_position = np.zeros(3)
 
     # -- episodes ---------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class ArmEnv(MujocoEnvironment):
         """Puts the arm and the object into `scene`, at rest."""
         mujoco.mj_resetData(self.model, self.data)
         joints = kinematics.inverse(scene.tool, kinematics.HOME, iterations=40)
-        self.command = Command(np.array(scene.tool, dtype=np.float64), np.array(float(scene.opening)), joints)
+        self.command = ServoCommand(np.array(scene.tool, dtype=np.float64), np.array(float(scene.opening)), joints)
         self.data.qpos[:9] = self.data.ctrl[:] = self.command.servo_targets()
         if scene.object_position is not None:
             half = scene.object_yaw / 2
@@ -173,7 +173,7 @@ class ArmEnv(MujocoEnvironment):
         """Take back what `memory` gave."""
         self.command, self.goal_position = _command(memory), memory[11:].copy()
 
-    def split(self, snapshot: Array) -> tuple[Array, Command]:
+    def split(self, snapshot: Array) -> tuple[Array, ServoCommand]:
         """Physics state and last command of a snapshot; raises ValueError like `restore`."""
         physics, _, memory, _ = self.parts(snapshot)
         return physics, _command(memory)
@@ -189,5 +189,5 @@ class ArmEnv(MujocoEnvironment):
         return Explorer(len(ACTIONS), partial(segment, self), rng)
 
 
-def _command(memory: Array) -> Command:
-    return Command(memory[:3].copy(), np.array(memory[3]), memory[4:11].copy())
+def _command(memory: Array) -> ServoCommand:
+    return ServoCommand(memory[:3].copy(), np.array(memory[3]), memory[4:11].copy())

@@ -24,7 +24,7 @@ OPENING_STEP = 0.01  # m that a gripper command of 1 opens each finger
 
 
 @dataclass(frozen=True)
-class Command:
+class ServoCommand:
     """What the servos were last told: tool position (…, 3) m, finger opening (…) m, joint targets (…, 7) rad."""
 
     tool: Array
@@ -43,7 +43,7 @@ def build_model(task: Task) -> mujoco.MjModel:
     return mujoco.MjModel.from_xml_string(xml.replace("<!--OBJECTS-->", task.objects_xml()))
 
 
-def next_command(task: Task, command: Command, action: NDArray[np.floating]) -> Command:
+def next_command(task: Task, command: ServoCommand, action: NDArray[np.floating]) -> ServoCommand:
     """The command after `action` (…, 4) in [-1, 1], kept inside the task's workspace and the joint speed limits."""
     action = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0)
     tool = np.clip(command.tool + DISPLACEMENT * action[..., :3], task.low, task.high)
@@ -53,10 +53,10 @@ def next_command(task: Task, command: Command, action: NDArray[np.floating]) -> 
     largest = kinematics.VELOCITY_LIMIT * CONTROL_PERIOD
     joints = kinematics.inverse(tool, command.joints)
     joints = command.joints + np.clip(joints - command.joints, -largest, largest)
-    return Command(tool, opening, joints)
+    return ServoCommand(tool, opening, joints)
 
 
-def servo_path(before: Command, after: Command, substeps: int) -> Array:
+def servo_path(before: ServoCommand, after: ServoCommand, substeps: int) -> Array:
     """Servo targets (…, substeps, 9) on the straight line from `before` to `after`, the end included."""
     fraction = (np.arange(1, substeps + 1) / substeps)[:, None]
     start, end = before.servo_targets()[..., None, :], after.servo_targets()[..., None, :]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from forearm.envs.arm.joints import DISPLACEMENT, OPENING_STEP, Command
+from forearm.envs.arm.joints import DISPLACEMENT, OPENING_STEP, ServoCommand
 from forearm.envs.arm.tasks import CUBE_HALF, CUBE_HIGH, CUBE_LOW, GRIPPER_OPEN, PUCK_HIGH, PUCK_LOW, PUCK_RADIUS, Task
 from forearm.envs.contract import Array
 from forearm.envs.exploration import KINDS, STEADY, WANDERING, Segment
@@ -25,7 +25,7 @@ class Arm(Protocol):
 
     task: Task
     data: Any
-    command: Command
+    command: ServoCommand
     goal_position: Array
 
     def ee_position(self) -> Array:

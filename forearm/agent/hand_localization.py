@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from forearm.envs.arm import kinematics
-from forearm.envs.arm.joints import Command, next_command
+from forearm.envs.arm.joints import ServoCommand, next_command
 
 if TYPE_CHECKING:
     from forearm.envs import ArmEnv
@@ -104,7 +104,7 @@ def commanded_path(task: Any, hand: np.ndarray, actions: np.ndarray) -> np.ndarr
     This is what the plan asks for, workspace and joint speeds respected; what the arm does on contact may
     differ.
     """
-    command = Command(np.asarray(hand, np.float64), np.array(0.0), _joints(np.asarray(hand)[None])[0])
+    command = ServoCommand(np.asarray(hand, np.float64), np.array(0.0), _joints(np.asarray(hand)[None])[0])
     path = [command.tool]
     for action in actions:
         command = next_command(task, command, action)

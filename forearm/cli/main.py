@@ -27,7 +27,7 @@ MULTIRUN = "one job for each combination of values: seed=1,2 planner=cem,mppi"
 
 
 @dataclass(frozen=True)
-class Command:
+class Subcommand:
     """One sub-command: where its `main(overrides) -> int` lives, and its help."""
 
     module: str
@@ -36,9 +36,9 @@ class Command:
     config: str | None = None
 
 
-COMMANDS: dict[str, Command] = {
-    "list": Command("forearm.cli.list", "tasks, planners, checkpoints and protocols", ("forearm list",)),
-    "plan": Command(
+COMMANDS: dict[str, Subcommand] = {
+    "list": Subcommand("forearm.cli.list", "tasks, planners, checkpoints and protocols", ("forearm list",)),
+    "plan": Subcommand(
         "forearm.cli.plan",
         "one plan from a start frame and a goal frame; nothing moves",
         (
@@ -48,7 +48,7 @@ COMMANDS: dict[str, Command] = {
         ),
         "plan",
     ),
-    "run": Command(
+    "run": Subcommand(
         "forearm.cli.run",
         "closed loop in the simulator, with a film of every episode",
         (
@@ -57,7 +57,7 @@ COMMANDS: dict[str, Command] = {
         ),
         "run",
     ),
-    "compare": Command(
+    "compare": Subcommand(
         "forearm.cli.compare",
         "planners on the same episodes, with floors, ceilings and error bars",
         (
@@ -66,7 +66,7 @@ COMMANDS: dict[str, Command] = {
         ),
         "compare",
     ),
-    "diagnose": Command(
+    "diagnose": Subcommand(
         "forearm.cli.diagnose",
         "why a planner fails: latents, cost, dynamics, candidates or distance",
         (
@@ -75,7 +75,7 @@ COMMANDS: dict[str, Command] = {
         ),
         "diagnose",
     ),
-    "serve": Command(
+    "serve": Subcommand(
         "forearm.cli.serve",
         "plans over a websocket, for forearm's client or openpi's",
         (
@@ -84,19 +84,19 @@ COMMANDS: dict[str, Command] = {
         ),
         "serve",
     ),
-    "collect": Command(
+    "collect": Subcommand(
         "forearm.cli.collect",
         "film an explorer, mostly a noisy scripted expert, into a LeRobotDataset folder",
         ("forearm collect task=push episodes=2500 out=data/push",),
         "collect",
     ),
-    "data": Command(
+    "data": Subcommand(
         "forearm.cli.data",
         "what is in a data set, its rates, ranges and gaps",
         ("forearm data inspect data=FOLDER", "forearm data inspect data=FOLDER frames=true"),
         "data",
     ),
-    "train": Command(
+    "train": Subcommand(
         "forearm.cli.train",
         "train a world model on such a folder",
         (
@@ -107,7 +107,7 @@ COMMANDS: dict[str, Command] = {
         ),
         "train",
     ),
-    "train-heads": Command(
+    "train-heads": Subcommand(
         "forearm.cli.train_heads",
         "train what planning can use beside a world model: an action prior and a distance",
         (
@@ -116,7 +116,7 @@ COMMANDS: dict[str, Command] = {
         ),
         "train-heads",
     ),
-    "doctor": Command(
+    "doctor": Subcommand(
         "forearm.cli.doctor", "what this machine has, and what to do about what it has not", ("forearm doctor",)
     ),
 }

@@ -15,7 +15,7 @@ from forearm.common.seeds import evaluation_reset_seed, planning_seed
 from forearm.control.action_adapter import ActionAdapter, ToolActionAdapter
 from forearm.control.robots.fit import check_fit
 from forearm.control.robots.robot import Robot
-from forearm.control.trajectories.limits import Report
+from forearm.control.trajectories.limits import LimitReport
 from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError, did_you_mean, one_line
 from forearm.evaluation.env_pool import environment, has_simulator
@@ -116,7 +116,7 @@ def main(overrides: Sequence[str]) -> int:
 
 def joint_path(
     robot: Robot, adapter: ActionAdapter, proprio: np.ndarray | None, plan: "Plan"
-) -> tuple[Trajectory, Report]:
+) -> tuple[Trajectory, LimitReport]:
     """What the joints do for a plan, within the robot's limits, from rest at the readings `proprio` (15,) on; and what
     the plan's own curve would have broken. Raises `ForearmError` where nothing of the plan can be followed.
     """

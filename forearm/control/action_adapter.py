@@ -83,10 +83,10 @@ class ToolActionAdapter:
     def targets(self, start: Array, actions: Array) -> Array:
         """See `ActionAdapter`; the tool stays in the task's workspace, the joints within their speeds."""
         from forearm.envs.arm import kinematics
-        from forearm.envs.arm.joints import Command, next_command
+        from forearm.envs.arm.joints import ServoCommand, next_command
 
         tool = kinematics.forward(start[:7])[0]
-        command = Command(tool, np.array(start[7]), np.array(start[:7]))
+        command = ServoCommand(tool, np.array(start[7]), np.array(start[:7]))
         found = np.empty((len(actions), 8))
         for i, action in enumerate(actions):
             command = next_command(self.task, command, action)

@@ -6,7 +6,7 @@ import numpy as np
 
 from forearm.control.command import Command, Status
 from forearm.control.robots.robot import Robot
-from forearm.control.trajectories.limits import Report, Violation
+from forearm.control.trajectories.limits import LimitReport, Violation
 
 SLACK = 1e-4
 """Share of a limit that the differences of rounded numbers may use up."""
@@ -16,7 +16,7 @@ GAP = 0.1
 """s without a command, beyond which an arm has been left alone: the next command must find it at rest."""
 
 
-def audit(sent: Sequence[Command], robot: Robot, gap: float = GAP) -> Report:
+def audit(sent: Sequence[Command], robot: Robot, gap: float = GAP) -> LimitReport:
     """What commands broke, judged by the times at which they were sent: position, velocity and acceleration as they
     say and as their differences say, jerk by differences, velocities that are not those of the positions, workspace
     and clearances. The worst of each axis and kind; commands without positions are left out.
@@ -27,7 +27,7 @@ def audit(sent: Sequence[Command], robot: Robot, gap: float = GAP) -> Report:
     """
     known = [command for command in sent if command.positions is not None]
     if not known:
-        return Report()
+        return LimitReport()
     times, position, velocity, acceleration = _stacked(known, robot)
     fault = np.array([command.status is Status.FAULT for command in known])
     limits, names, units = robot.limits, robot.limits.names, robot.limits.units
@@ -75,7 +75,7 @@ def audit(sent: Sequence[Command], robot: Robot, gap: float = GAP) -> Report:
     over("step after a pause", steps[moved], watched, "", times[1:][moved])
     again = np.flatnonzero(gaps == 0)
     over("step at one moment", steps[again[~placed[again]]], np.zeros(robot.axes), "", times[1:][again[~placed[again]]])
-    return Report(tuple(found)) + robot.geometry.check(times[~fault], position[~fault], *robot.workspace)
+    return LimitReport(tuple(found)) + robot.geometry.check(times[~fault], position[~fault], *robot.workspace)
 
 
 def _stacked(known: Sequence[Command], robot: Robot) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

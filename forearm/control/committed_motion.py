@@ -11,7 +11,7 @@ import numpy as np
 
 from forearm.control.action_adapter import ActionAdapter
 from forearm.control.robots.robot import Robot
-from forearm.control.trajectories.limits import Report, check
+from forearm.control.trajectories.limits import LimitReport, check
 from forearm.control.trajectories.spline import spline
 from forearm.control.trajectories.trajectory import SHORTEST, Array, State, Trajectory, joined
 from forearm.errors import InputError
@@ -78,8 +78,8 @@ class Draft:
     """
 
     path: Trajectory | None
-    report: Report
-    cause: Report
+    report: LimitReport
+    cause: LimitReport
     why: str = ""
 
 
@@ -91,7 +91,7 @@ class PlanFollower:
 
     def draft(
         self, committed: Trajectory, actions: Array, start: float, takeover: float
-    ) -> tuple[Trajectory | None, Report]:
+    ) -> tuple[Trajectory | None, LimitReport]:
         """`path` and `report` of `attempt`."""
         found = self.attempt(committed, actions, start, takeover)
         return found.path, found.report
@@ -110,13 +110,13 @@ class PlanFollower:
         targets = np.clip(raw, limits.low, limits.high)
         report = check(self._curve(here, raw, start), limits)
         state = committed.at(takeover)
-        cause, why, keep = Report(), "the plan came too late", len(targets)
+        cause, why, keep = LimitReport(), "the plan came too late", len(targets)
         while keep > 0:
             curve = self._curve(here, targets[:keep], start)
             if takeover >= curve.end - period:
                 break  # too late: only the end of it is left
             path = self.robot.shaper.follow(state, takeover, curve)
-            space = Report() if path is None else self.robot.check_space(path)
+            space = LimitReport() if path is None else self.robot.check_space(path)
             bad = space
             if path is not None and space.ok:
                 bad = check(path, limits)

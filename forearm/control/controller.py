@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from forearm.control.action_adapter import ActionAdapter
+from forearm.control.attempt import Attempt, Frame, Sent
 from forearm.control.command import MOVING, Command, Status
 from forearm.control.committed_motion import Motion
-from forearm.control.episode import Episode, Frame, Sent
 from forearm.control.fault import Kind
 from forearm.control.frame_gate import Gate
 from forearm.control.observation_gate import Seen, drives_off
@@ -140,7 +140,7 @@ class Controller(Thinking):
                 self._motion, self._stopping = None, ""
                 self._forget_where()
             self._fault.clear()
-            self._episode, self._new = Episode(goal), True
+            self._attempt, self._new = Attempt(goal), True
             self._epoch += 1
             self.plan = None
             self._observation_gate.reset()
@@ -158,7 +158,7 @@ class Controller(Thinking):
         """What the arm shall do at `now` s (the clock's time if not given). Raises nothing, whatever the observation.
 
         Args:
-            observation: what is new since the last call, or None: see `Intake`.
+            observation: what is new since the last call, or None: see `ObservationGate`.
             now: of the caller's clock. Where that goes back, stands still or stays away for long, it is a fault.
         """
         with self._lock:
@@ -230,7 +230,7 @@ class Controller(Thinking):
         if tick.pace is Pace.SAME:
             return
         new, self._new = self._new, False
-        at_stake = self._motion is not None and (self._moving_before(tick) or self._episode.goal is not None)
+        at_stake = self._motion is not None and (self._moving_before(tick) or self._attempt.goal is not None)
         if tick.pace in (Pace.BACK, Pace.AHEAD):
             self._break_off()
             self._observation_gate.reset()
@@ -244,7 +244,7 @@ class Controller(Thinking):
             if self._motion is not None and self._moving_before(tick):
                 self._rest(self._motion.at(self._time.last - self._time.max_gap).position)
                 self._counts["stops"] += 1
-                self._unseen, self._episode.paused, self._episode.begun = True, why, False
+                self._unseen, self._attempt.paused, self._attempt.begun = True, why, False
             self._break_off()
             if tick.jumped:
                 self._observation_gate.reset()
@@ -267,20 +267,20 @@ class Controller(Thinking):
         self._motion = Motion(self.robot, position, self._time.last)
         self._stopping, self._stop_again = "", np.inf
         self._epoch += 1
-        self._episode.asked = None
+        self._attempt.asked = None
 
     def _break_off(self) -> None:
         """What was sent and seen until now is of another time."""
         self._sent.forget()
         self._whereabouts.forget()
-        self._episode.frames.clear()
-        self._episode.stale = False
+        self._attempt.frames.clear()
+        self._attempt.stale = False
         self._epoch += 1
-        self._episode.asked = None
+        self._attempt.asked = None
 
     def _believe(self, seen: Seen) -> None:
         """Take a reading, and a frame if there is one, for true."""
-        episode = self._episode
+        attempt = self._attempt
         if not self._time.knows(seen.time):
             self._counts["frames_of_a_pause"] += seen.frame is not None  # what the arm did then was not on its path
             return
@@ -292,11 +292,11 @@ class Controller(Thinking):
             self._begin_again()
         else:
             self._compare(seen.time)
-        if seen.frame is None or episode.goal is None:
+        if seen.frame is None or attempt.goal is None:
             return
-        if len(episode.frames) == episode.frames.maxlen:
+        if len(attempt.frames) == attempt.frames.maxlen:
             self._counts["frames_skipped"] += 1
-        episode.frames.append(Frame(own, seen.frame, seen.position))
+        attempt.frames.append(Frame(own, seen.frame, seen.position))
         self._wake.notify_all()
 
     def _settle(self, seen: np.ndarray) -> None:
@@ -356,16 +356,16 @@ class Controller(Thinking):
         """Stop when it is time to."""
         if self._motion is None:
             return
-        own, episode = self._time.own(now), self._episode
+        own, attempt = self._time.own(now), self._attempt
         if self._stopping and own >= self._stop_again:
             self._try_to_stop(own)
-        if episode.goal is None:
+        if attempt.goal is None:
             return
         age = now - self._observation_gate.newest_frame
         if age <= self.timing.max_frame_age:
-            episode.stale = False
-        elif np.isfinite(age) and not episode.stale:
-            episode.stale = True
+            attempt.stale = False
+        elif np.isfinite(age) and not attempt.stale:
+            attempt.stale = True
             self._counts["stale"] += 1
             self._stop(own, f"the newest frame is {age:.2f} s old")
 
@@ -393,30 +393,30 @@ class Controller(Thinking):
 
     def _status(self, own: float) -> tuple[Status, str]:
         assert self._motion is not None
-        episode = self._episode
+        attempt = self._attempt
         if own < self._motion.end:
             why = self._fault.why or self._stopping
             return (Status.STOPPING, why) if why else (Status.MOVING, "")
         self._stopping = ""
         if self._fault:
             return Status.FAULT, self._fault.why
-        if episode.goal is None:
+        if attempt.goal is None:
             return Status.IDLE, "no goal"
         if self._unseen:
-            return Status.STALE, f"{episode.paused}, and no reading since"
-        if episode.stale:
+            return Status.STALE, f"{attempt.paused}, and no reading since"
+        if attempt.stale:
             return Status.STALE, self._observation_gate.why or "the newest frame is too old"
-        if episode.doubt:
-            return Status.STALE, episode.doubt
-        if episode.arrival.here:
-            if episode.arrival.sure:
+        if attempt.doubt:
+            return Status.STALE, attempt.doubt
+        if attempt.arrival.here:
+            if attempt.arrival.sure:
                 return Status.REACHED, "the goal is reached"
             return Status.PLANNING, "the goal is near: one more look at it from rest"
-        if episode.refused:
-            return Status.REFUSED, episode.refused
-        if episode.paused:
-            return Status.PLANNING, f"{episode.paused}: the arm begins again from rest"
-        if episode.planned:
+        if attempt.refused:
+            return Status.REFUSED, attempt.refused
+        if attempt.paused:
+            return Status.PLANNING, f"{attempt.paused}: the arm begins again from rest"
+        if attempt.planned:
             return Status.ENDED, "the last plan is used up"
         waiting = not np.isfinite(self._observation_gate.newest_frame)
         return Status.PLANNING, (self._observation_gate.why or "no frame has come yet") if waiting else ""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from forearm.control.action_adapter import ActionAdapter
+from forearm.control.attempt import Attempt, PlanningJob
 from forearm.control.committed_motion import Motion, PlanFollower
-from forearm.control.episode import Episode, Job
 from forearm.control.fault import Kind, Latch
 from forearm.control.frame_gate import Gate
 from forearm.control.observation_gate import ObservationGate
@@ -24,7 +24,7 @@ from forearm.control.plan_source import PlanRequest, PlanSource
 from forearm.control.robots.fit import check_fit, check_pace
 from forearm.control.robots.robot import Robot
 from forearm.control.timing import Timing
-from forearm.control.trajectories.limits import Report
+from forearm.control.trajectories.limits import LimitReport
 from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError, InputError, one_line
 
@@ -65,7 +65,7 @@ class Thinking:
         self.timing = timing or Timing()
         self.mode, self.clock = mode, clock
         self.plan: Plan | None = None
-        self.report = Report()
+        self.report = LimitReport()
         steps = max(1, source.ahead_steps)
         self._ahead = -(-self.timing.ahead // steps) * steps
         self._lock = threading.RLock()
@@ -74,7 +74,7 @@ class Thinking:
         self._drafts = PlanFollower(robot, adapter)
         self._observation_gate = ObservationGate(adapter, source.frame_shape, robot.axes)
         self._counts: Counter[str] = Counter()
-        self._episode = Episode()
+        self._attempt = Attempt()
         self._epoch = 0
         self._motion: Motion | None = None
         self._time = PausableClock(self.timing.max_gap, 1.0 / robot.rate)
@@ -98,7 +98,7 @@ class Thinking:
             begun = not job.begin
             try:
                 if job.begin:
-                    self.source.begin(job.episode.goal)
+                    self.source.begin(job.attempt.goal)
                     begun = True
                     if self.gate is not None:
                         self.gate.begin()
@@ -106,11 +106,11 @@ class Thinking:
                 committed = self._wanted(job)
                 if committed is not None:
                     plan = self.source.plan(self._request(job, committed))
-                    job.episode.last_start = job.start
+                    job.attempt.last_start = job.start
                     self._take_over(plan, job)
             except Exception as error:  # whatever happens, the arm must come to rest and say why
                 why = f"{type(error).__name__}: {one_line(error)}"
-                if why != job.episode.refused:  # once, not with every frame
+                if why != job.attempt.refused:  # once, not with every frame
                     expected = isinstance(error, ForearmError | OSError)
                     logger.warning("no plan: %s", why, exc_info=not expected)
                 self._failed(why, job, begun)
@@ -119,25 +119,25 @@ class Thinking:
     def _run(self) -> None:
         while True:
             with self._lock:
-                while not self._closed and (self._motion is None or not self._episode.frames):
+                while not self._closed and (self._motion is None or not self._attempt.frames):
                     self._wake.wait()
                 if self._closed:
                     return
             self.think()
 
-    def _job(self) -> Job | None:
+    def _job(self) -> PlanningJob | None:
         """What there is to see and to plan."""
         with self._lock:
-            episode = self._episode
-            if self._motion is None or not episode.frames:
+            attempt = self._attempt
+            if self._motion is None or not attempt.frames:
                 return None
-            frames = list(episode.frames)
-            episode.frames.clear()
-            begin, episode.begun = not episode.begun, True
+            frames = list(attempt.frames)
+            attempt.frames.clear()
+            begin, attempt.begun = not attempt.begun, True
             start = frames[-1].time + self._ahead * self.adapter.period
-            return Job(episode, self._epoch, begin, frames, start)
+            return PlanningJob(attempt, self._epoch, begin, frames, start)
 
-    def _see(self, job: Job) -> None:
+    def _see(self, job: PlanningJob) -> None:
         """Show the frames to the plan source, and ask whether they can be believed and whether they show the goal."""
         for frame in job.frames:
             self.source.see(frame.time, frame.observation)
@@ -149,56 +149,56 @@ class Thinking:
             nearness = getattr(self.source, "nearness", None)
             distance = None if nearness is None or doubt else nearness()
             with self._lock:
-                if job.episode is not self._episode:
+                if job.attempt is not self._attempt:
                     continue
-                job.episode.doubt = doubt
+                job.attempt.doubt = doubt
                 if doubt:
                     self._counts["frames_doubted"] += 1
                 if self.gate is not None and self.gate.sure:
                     self._latch(Kind.FRAMES, doubt)
                     continue
-                self._approach(job.episode, frame.time, distance)
+                self._approach(job.attempt, frame.time, distance)
 
-    def _approach(self, episode: Episode, time: float, distance: float | None) -> None:
+    def _approach(self, attempt: Attempt, time: float, distance: float | None) -> None:
         """A frame of the arm's time `time` s shows how far the goal is; come to rest where it is near."""
-        arrival, still = episode.arrival, self._motion is not None and time >= self._motion.end + STANDS
+        arrival, still = attempt.arrival, self._motion is not None and time >= self._motion.end + STANDS
         was_sure = arrival.sure
         changed = arrival.see(time, distance, still)
         self._counts["reached"] += arrival.sure and not was_sure
         if not changed:
             return
-        episode.asked, episode.refused = None, ""
+        attempt.asked, attempt.refused = None, ""
         if arrival.here:
             self._stop(self._time.last, "the goal is near")
         else:
             self._counts["left" if was_sure else "missed"] += 1
 
-    def _wanted(self, job: Job) -> Trajectory | None:
+    def _wanted(self, job: PlanningJob) -> Trajectory | None:
         """What the arm is committed to do, if a plan is to be made now."""
         with self._lock:
-            episode, moment = job.episode, job.frames[-1].time
+            attempt, moment = job.attempt, job.frames[-1].time
             due = (
-                episode.asked is None
-                or moment - episode.asked >= (self.timing.replan_every - 0.5) * self.adapter.period
+                attempt.asked is None
+                or moment - attempt.asked >= (self.timing.replan_every - 0.5) * self.adapter.period
             )
-            idle = episode.stale or self._fault or self._unseen or episode.doubt or episode.arrival.here
+            idle = attempt.stale or self._fault or self._unseen or attempt.doubt or attempt.arrival.here
             if not due or idle or self._motion is None or not self._current(job):
                 return None
-            episode.asked = moment
+            attempt.asked = moment
             return self._motion.path
 
-    def _request(self, job: Job, committed: Trajectory) -> PlanRequest:
+    def _request(self, job: PlanningJob, committed: Trajectory) -> PlanRequest:
         period, past, moment = self.adapter.period, self.source.past_steps, job.frames[-1].time
         steps = np.arange(-past, self._ahead + 1, dtype=np.float64)
         done = self.adapter.actions(committed.sample(moment + period * steps).position)
-        last = job.episode.last_start
+        last = job.attempt.last_start
         elapsed = 0 if last is None else round((job.start - last) / period)
         return PlanRequest(moment, done[past:], done[:past], elapsed, self.timing.deadline_ms)
 
-    def _current(self, job: Job) -> bool:
-        return job.episode is self._episode and job.epoch == self._epoch
+    def _current(self, job: PlanningJob) -> bool:
+        return job.attempt is self._attempt and job.epoch == self._epoch
 
-    def _take_over(self, plan: "Plan", job: Job) -> None:
+    def _take_over(self, plan: "Plan", job: PlanningJob) -> None:
         """Turn a plan into a trajectory and commit to it, unless the world has moved on."""
         actions = np.asarray(plan.actions, dtype=np.float64)
         self._count("plans")
@@ -234,26 +234,26 @@ class Thinking:
                 self._plans += 1
                 motion.replace(draft.path, self._plans)
                 self.plan, self.report = plan, draft.report
-                job.episode.planned, job.episode.refused, job.episode.paused = True, "", ""
+                job.attempt.planned, job.attempt.refused, job.attempt.paused = True, "", ""
                 self._stopping = ""
                 return
         self._count("plans_dropped")
 
-    def _refuse(self, why: str, job: Job) -> None:
+    def _refuse(self, why: str, job: PlanningJob) -> None:
         with self._lock:
             self._counts["plans_refused"] += 1
             self._retry(job, why)
 
-    def _failed(self, why: str, job: Job, begun: bool) -> None:
+    def _failed(self, why: str, job: PlanningJob, begun: bool) -> None:
         with self._lock:
             self._counts["mind_failures"] += 1
             self._retry(job, why)
-            job.episode.begun = begun
+            job.attempt.begun = begun
 
-    def _retry(self, job: Job, why: str) -> None:
+    def _retry(self, job: PlanningJob, why: str) -> None:
         """Plan again from the next frame."""
         if self._current(job):
-            job.episode.refused, job.episode.asked = why, None
+            job.attempt.refused, job.attempt.asked = why, None
 
     def _count(self, name: str) -> None:
         with self._lock:
@@ -274,7 +274,7 @@ class Thinking:
         """Smoothly to rest, whatever was planned; where that would break a limit, along the plan until it would not."""
         assert self._motion is not None
         self._epoch += 1
-        self._episode.asked = None
+        self._attempt.asked = None
         if self._motion.end <= own or self._stopping:
             return
         self._stopping = why

@@ -19,7 +19,7 @@ from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
-from forearm.evaluation.manifest import Episode
+from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import rules_of
 
 CELL, AS_IT_IS, RANKING, EXPLORE = "cell", "as-it-is", "ranking", "explore"
@@ -35,7 +35,7 @@ class Job:
     out: Path
     effort: Effort
     cell: Cell | None = None
-    episode: Episode | None = None
+    episode: HeldOutEpisode | None = None
 
     @property
     def folder(self) -> Path:

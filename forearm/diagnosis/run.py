@@ -19,7 +19,7 @@ from forearm.diagnosis.subject import check_planner
 from forearm.evaluation.comparison import Comparison, contenders_of
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
-from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256
+from forearm.evaluation.manifest import HeldOutEpisode, manifest_document, manifest_sha256
 from forearm.evaluation.results import provenance
 from forearm.evaluation.workers import ManifestJob, make_manifest
 
@@ -71,7 +71,7 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     return document
 
 
-def _about(comparison: Comparison, contender: Contender, episodes: Sequence[Episode]) -> dict[str, Any]:
+def _about(comparison: Comparison, contender: Contender, episodes: Sequence[HeldOutEpisode]) -> dict[str, Any]:
     sha256 = manifest_sha256(episodes)
     return provenance(comparison.command, comparison.seed, comparison.protocol, sha256) | {
         "task": contender.task_name,
@@ -81,7 +81,7 @@ def _about(comparison: Comparison, contender: Contender, episodes: Sequence[Epis
     }
 
 
-def _manifest(comparison: Comparison, contender: Contender, workers: int) -> list[Episode]:
+def _manifest(comparison: Comparison, contender: Contender, workers: int) -> list[HeldOutEpisode]:
     numbers = range(comparison.episodes)
     jobs = [
         ManifestJob(contender.task, contender.seed, tuple(numbers[first::workers]), contender.protocol, contender.use)

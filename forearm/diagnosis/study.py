@@ -16,7 +16,7 @@ from forearm.diagnosis.subject import Subject
 from forearm.evaluation.closed_loop import Outcome
 
 if TYPE_CHECKING:
-    from forearm.evaluation.manifest import Episode
+    from forearm.evaluation.manifest import HeldOutEpisode
 
 HELD_OUT = 5
 """Every fifth explored episode tests the probe."""
@@ -80,7 +80,7 @@ def fit_probe(parts: Sequence[Explored]) -> tuple[Probe, list[float]]:
     return probe, probe.errors(*_flat(unseen))
 
 
-def diagnosed(subject: Subject, episode: "Episode", seed: int, probe: Probe, effort: Effort) -> Diagnosed:
+def diagnosed(subject: Subject, episode: "HeldOutEpisode", seed: int, probe: Probe, effort: Effort) -> Diagnosed:
     """One episode of the planner as it is, with the candidates of some of its plans carried out afterwards."""
     outcome, planning_model = subject.run(DIAGNOSED, episode, seed, probe, keep=True)
     moments = planning_model.moments
@@ -96,7 +96,7 @@ def diagnosed(subject: Subject, episode: "Episode", seed: int, probe: Probe, eff
     return Diagnosed(outcome, figures, [float(x) for x in np.mean(errors, axis=0)], steps)
 
 
-def ranking(subject: Subject, episode: "Episode", seed: int, effort: Effort) -> list[float | None]:
+def ranking(subject: Subject, episode: "HeldOutEpisode", seed: int, effort: Effort) -> list[float | None]:
     """How well the model ranks 1, 2, … latent steps ahead, from the start of an episode."""
     geometry = subject.geometry(episode)
     observation = subject.env.observe()

@@ -18,7 +18,7 @@ from forearm.evaluation.protocol import Rules, meets
 if TYPE_CHECKING:
     from forearm.diagnosis.probe import Probe
     from forearm.envs import Environment
-    from forearm.evaluation.manifest import Episode
+    from forearm.evaluation.manifest import HeldOutEpisode
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class Subject:
         """The rules' criterion, now."""
         return lambda env: meets(env, self.rules)
 
-    def geometry(self, episode: "Episode") -> PositionCost:
+    def geometry(self, episode: "HeldOutEpisode") -> PositionCost:
         """Where things are at an episode's start, and where in its goal."""
         self.env.restore(np.asarray(episode.goal_state))
         goal = positions(self.env)
@@ -56,7 +56,7 @@ class Subject:
         return PositionCost(positions(self.env), goal)
 
     def run(
-        self, cell: Cell, episode: "Episode", seed: int, probe: "Probe | None", keep: bool = False
+        self, cell: Cell, episode: "HeldOutEpisode", seed: int, probe: "Probe | None", keep: bool = False
     ) -> tuple[Outcome, CellModel]:
         """One episode in one cell; with `keep`, the planning model holds every plan's candidates."""
         planning_model = CellModel(cell, self.env, self.eyes, probe, self.solved, self.geometry(episode), keep)
@@ -64,7 +64,7 @@ class Subject:
         [outcome] = run_episodes(agent, [self.env], [episode], seed, self.max_steps, None, self.rules)
         return outcome, planning_model
 
-    def expert_steps(self, episode: "Episode", rng: np.random.Generator) -> int | None:
+    def expert_steps(self, episode: "HeldOutEpisode", rng: np.random.Generator) -> int | None:
         """Control steps in which the task's expert solves an episode; None where it does not, or there is none."""
         self.env.restore(np.asarray(episode.start_state))
         try:

@@ -9,7 +9,7 @@ import numpy as np
 from forearm.agent.agent import Acting, Observation
 from forearm.common.seeds import planning_seed
 from forearm.errors import ForearmError
-from forearm.evaluation.manifest import Episode
+from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import ANY_STEP, Judge, Rules, begin
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Recording:
 def run_episodes(
     agent: Acting,
     envs: "Sequence[Environment]",
-    episodes: Sequence[Episode],
+    episodes: Sequence[HeldOutEpisode],
     seed: int,
     max_steps: int | None = None,
     recordings: dict[int, Recording] | None = None,
@@ -128,7 +128,7 @@ def run_episodes(
     return outcomes
 
 
-def check_start(env: "Environment", episode: Episode) -> None:
+def check_start(env: "Environment", episode: HeldOutEpisode) -> None:
     """Raise `ForearmError` if `env`, just reset, is not where `episode` starts."""
     here, wanted = np.asarray(env.snapshot()), np.asarray(episode.start_state)
     if here.shape != wanted.shape or not np.allclose(here, wanted, rtol=0, atol=1e-5):

@@ -16,7 +16,7 @@ from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.contenders import Contender, label_of
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.labels import told_apart
-from forearm.evaluation.manifest import Episode, manifest_document, manifest_sha256, solved_at_start
+from forearm.evaluation.manifest import HeldOutEpisode, manifest_document, manifest_sha256, solved_at_start
 from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.results import provenance, results
 from forearm.evaluation.workers import ChunkJob, ManifestJob, film_path, finished, make_manifest, run_chunk
@@ -154,7 +154,7 @@ def _tasks(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def _manifests(comparison: Comparison, workers: int, tell: Progress) -> dict[str, list[Episode]]:
+def _manifests(comparison: Comparison, workers: int, tell: Progress) -> dict[str, list[HeldOutEpisode]]:
     """The episodes of every task, made in pieces by the workers."""
     size = 25
     jobs, tasks = [], _tasks(comparison)
@@ -162,7 +162,7 @@ def _manifests(comparison: Comparison, workers: int, tell: Progress) -> dict[str
         for start in range(0, comparison.episodes, size):
             numbers = tuple(range(start, min(start + size, comparison.episodes)))
             jobs.append(ManifestJob(task, comparison.seed, numbers, comparison.protocol, comparison.use))
-    found: dict[str, list[Episode]] = {name: [] for name in tasks}
+    found: dict[str, list[HeldOutEpisode]] = {name: [] for name in tasks}
     total, done = comparison.episodes * len(tasks), 0
     tell("manifest", 0, total)
     for episodes in run_jobs(make_manifest, jobs, workers):
@@ -172,16 +172,20 @@ def _manifests(comparison: Comparison, workers: int, tell: Progress) -> dict[str
     return {task: sorted(episodes, key=lambda e: e.episode) for task, episodes in found.items()}
 
 
-def _episodes_of(contender: Contender, episodes: Sequence[Episode], comparison: Comparison) -> Sequence[Episode]:
+def _episodes_of(
+    contender: Contender, episodes: Sequence[HeldOutEpisode], comparison: Comparison
+) -> Sequence[HeldOutEpisode]:
     return episodes[: comparison.oracle_episodes] if contender.dynamics == ORACLE else episodes
 
 
-def _is_done(out: Path, contender: Contender, episode: Episode, films: int, outcomes: Mapping[int, Outcome]) -> bool:
+def _is_done(
+    out: Path, contender: Contender, episode: HeldOutEpisode, films: int, outcomes: Mapping[int, Outcome]
+) -> bool:
     filmed = episode.episode >= films or film_path(out, contender.label, episode.episode).exists()
     return episode.episode in outcomes and filmed
 
 
 def _count(
-    outcomes: Mapping[str, Mapping[int, Outcome]], wanted: Mapping[str, Sequence[Episode]], contender: Contender
+    outcomes: Mapping[str, Mapping[int, Outcome]], wanted: Mapping[str, Sequence[HeldOutEpisode]], contender: Contender
 ) -> int:
     return sum(episode.episode in outcomes[contender.key] for episode in wanted[contender.key])

@@ -21,7 +21,7 @@ TRIES = 200
 
 
 @dataclass(frozen=True)
-class Episode:
+class HeldOutEpisode:
     """One episode: where it starts and what it must reach.
 
     `start_state` and `goal_state` are simulator snapshots, rounded to a micrometre or microradian, for the
@@ -41,7 +41,7 @@ class Episode:
     dropped: int = 0
 
 
-def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> Episode:
+def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> HeldOutEpisode:
     """The `episode`-th held-out episode of `env`'s task for `seed`, drawn as `rules` say.
 
     A start that already meets the criterion is drawn again where the rules say so.
@@ -78,15 +78,15 @@ def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> E
     env.restore(info["goal_state"])
     places = [np.round(positions * 1e4).astype(int).tolist() for positions in (before, _positions(env))]
     digest = hashlib.sha256(json.dumps([env.name, episode, reset_seed, places]).encode()).hexdigest()
-    return Episode(env.name, episode, reset_seed, start, goal, distance, digest, solved, dropped)
+    return HeldOutEpisode(env.name, episode, reset_seed, start, goal, distance, digest, solved, dropped)
 
 
-def manifest_sha256(episodes: Sequence[Episode]) -> str:
+def manifest_sha256(episodes: Sequence[HeldOutEpisode]) -> str:
     """One hash for a whole list of episodes, in order."""
     return hashlib.sha256("\n".join(episode.sha256 for episode in episodes).encode()).hexdigest()
 
 
-def manifest_document(seed: int, episodes: Sequence[Episode]) -> dict[str, Any]:
+def manifest_document(seed: int, episodes: Sequence[HeldOutEpisode]) -> dict[str, Any]:
     """The manifest as JSON."""
     return {
         "seed": seed,
@@ -95,7 +95,7 @@ def manifest_document(seed: int, episodes: Sequence[Episode]) -> dict[str, Any]:
     }
 
 
-def solved_at_start(episodes: Sequence[Episode]) -> dict[str, int]:
+def solved_at_start(episodes: Sequence[HeldOutEpisode]) -> dict[str, int]:
     """How many pairs of start and goal were `drawn`, and how many of them were `solved` before anything moved."""
     dropped = sum(episode.dropped for episode in episodes)
     return {"drawn": len(episodes) + dropped, "solved": sum(episode.solved for episode in episodes) + dropped}

@@ -17,7 +17,7 @@ from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.labels import file_stem
-from forearm.evaluation.manifest import Episode, make_episode
+from forearm.evaluation.manifest import HeldOutEpisode, make_episode
 from forearm.evaluation.protocol import rules_of
 
 
@@ -37,12 +37,12 @@ class ChunkJob:
     """Episodes of one contender that are run together. Those whose number is below `films` are filmed."""
 
     contender: Contender
-    episodes: tuple[Episode, ...]
+    episodes: tuple[HeldOutEpisode, ...]
     out: Path
     films: int
 
 
-def make_manifest(job: ManifestJob) -> list[Episode]:
+def make_manifest(job: ManifestJob) -> list[HeldOutEpisode]:
     """Make and check the episodes of `job`."""
     import_modules(job.use)
     env = environment(job.task["name"], job.task["camera"], job.task["resolution"])
@@ -88,7 +88,7 @@ def film_path(out: Path, label: str, episode: int) -> Path:
     return out / "films" / f"{file_stem(label)}-{episode:03d}.mp4"
 
 
-def finished(out: Path, contender: Contender, episodes: Sequence[Episode]) -> dict[int, Outcome]:
+def finished(out: Path, contender: Contender, episodes: Sequence[HeldOutEpisode]) -> dict[int, Outcome]:
     """Outcomes by episode number that an earlier call left for this contender; what cannot be read is run again."""
     from forearm.planner.plan_json import or_infinite
 

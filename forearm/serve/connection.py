@@ -11,7 +11,7 @@ from websockets.frames import CloseCode
 from forearm.serve.config import ServeConfig
 from forearm.serve.mailbox import Letter, Mailbox
 from forearm.serve.metrics import Metrics
-from forearm.serve.request import PROTOCOL, Request, RequestError, Shape, identity, read
+from forearm.serve.request import PROTOCOL, Request, RequestError, RequestShape, identity, read
 from forearm.serve.session import Session
 from forearm.serve.wire import WireError, pack, unpack
 
@@ -36,7 +36,7 @@ class Connection:
         self,
         socket: "ServerConnection",
         session: Session,
-        shape: Shape,
+        shape: RequestShape,
         config: ServeConfig,
         executor: Executor,
         metrics: Metrics,

@@ -27,7 +27,7 @@ class RequestError(InputError):
 
 
 @dataclass(frozen=True, eq=False)
-class Shape:
+class RequestShape:
     """What the model behind a server takes: side of frames in px, A, and P joint readings (0: none are used)."""
 
     resolution: int
@@ -62,7 +62,7 @@ class Request:
         return replace(self, reset=reset, goal=goal)
 
 
-def read(message: Any, shape: Shape) -> Request:
+def read(message: Any, shape: RequestShape) -> Request:
     """The request in a message; raises RequestError naming the field that is wrong."""
     if not isinstance(message, Mapping):
         raise RequestError(f"a request is a map, not {type(message).__name__}")
@@ -111,7 +111,7 @@ def _first(message: Mapping[Any, Any], names: tuple[str, ...]) -> Any:
     return given[0] if given else None
 
 
-def _frame(value: Any, shape: Shape, name: str = "frame") -> np.ndarray:
+def _frame(value: Any, shape: RequestShape, name: str = "frame") -> np.ndarray:
     side = shape.resolution
     if not isinstance(value, np.ndarray):
         raise RequestError(f"{name} is {type(value).__name__}: expected an array uint8 ({side}, {side}, 3)")
@@ -120,7 +120,7 @@ def _frame(value: Any, shape: Shape, name: str = "frame") -> np.ndarray:
     return value
 
 
-def _readings(value: Any, shape: Shape, name: str = "proprio") -> np.ndarray | None:
+def _readings(value: Any, shape: RequestShape, name: str = "proprio") -> np.ndarray | None:
     if value is None:
         if shape.proprio_dim:
             raise RequestError(f"no joint readings: this model expects {shape.proprio_dim} numbers as `proprio`")
@@ -141,7 +141,7 @@ def _numbers(value: Any, name: str) -> np.ndarray:
     return found
 
 
-def _commands(message: Mapping[Any, Any], name: str, shape: Shape) -> np.ndarray | None:
+def _commands(message: Mapping[Any, Any], name: str, shape: RequestShape) -> np.ndarray | None:
     if message.get(name) is None:
         return None
     found = _numbers(message[name], name)
@@ -150,7 +150,9 @@ def _commands(message: Mapping[Any, Any], name: str, shape: Shape) -> np.ndarray
     return found
 
 
-def _earlier(message: Mapping[Any, Any], shape: Shape) -> tuple[tuple[float, np.ndarray, np.ndarray | None], ...]:
+def _earlier(
+    message: Mapping[Any, Any], shape: RequestShape
+) -> tuple[tuple[float, np.ndarray, np.ndarray | None], ...]:
     frames, times = message.get("earlier_pixels"), message.get("earlier_times")
     if frames is None and times is None:
         return ()

@@ -15,7 +15,7 @@ from forearm.serve.config import ServeConfig
 from forearm.serve.connection import Connection
 from forearm.serve.goals import Goals
 from forearm.serve.metrics import Metrics
-from forearm.serve.request import PROTOCOL, Shape
+from forearm.serve.request import PROTOCOL, RequestShape
 from forearm.serve.session import Session
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Server:
         model = setup.model.config
         self._horizon = int(setup.planner_config["horizon"])
         self._execute = min(config.execute, self._horizon)
-        self._shape = Shape(int(model.resolution), int(model.action_dim), int(model.proprio_dim))
+        self._shape = RequestShape(int(model.resolution), int(model.action_dim), int(model.proprio_dim))
         self._listener: Listener | None = None
         self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="forearm-plan")
         self._clients = 0

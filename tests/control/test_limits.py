@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from forearm.control.trajectories.limits import Limits, Report, Violation, check, keeps
+from forearm.control.trajectories.limits import LimitReport, Limits, Violation, check, keeps
 from forearm.control.trajectories.trajectory import Trajectory
 
 
@@ -48,7 +48,7 @@ def test_what_keeps_the_limits_is_said_to() -> None:
 def test_reports_add_up_and_move_in_time() -> None:
     one = Violation("velocity", "elbow", 3.0, 2.0, 1.0, "rad/s")
     two = Violation("clearance", "hand and world", 1.0, -0.01, 0.005, "m")
-    report = (Report((one,)) + Report((two,))).shifted(0.5)
+    report = (LimitReport((one,)) + LimitReport((two,))).shifted(0.5)
     assert report.first == 1.5
     assert str(report).splitlines()[0] == "hand and world: clearance -0.01 m is below 0.005 m at 1.500 s"
 

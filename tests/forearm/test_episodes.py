@@ -6,7 +6,7 @@ import pytest
 from forearm import envs
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import check_start
-from forearm.evaluation.manifest import Episode, make_episode, manifest_document, manifest_sha256
+from forearm.evaluation.manifest import HeldOutEpisode, make_episode, manifest_document, manifest_sha256
 from forearm.evaluation.protocol import Rules
 
 
@@ -17,7 +17,7 @@ def env() -> Any:
     made.close()
 
 
-def episodes(env: Any, numbers: Any, seed: int = 0) -> list[Episode]:
+def episodes(env: Any, numbers: Any, seed: int = 0) -> list[HeldOutEpisode]:
     return [make_episode(env, seed, n, rules=Rules()) for n in numbers]
 
 

@@ -70,7 +70,7 @@ def server() -> dict[str, str]:
     """A server's metadata, and what it answers to requests as they come over the wire, times aside."""
     from forearm.serve.config import ServeConfig
     from forearm.serve.goals import Goals
-    from forearm.serve.request import RequestError, Shape, read
+    from forearm.serve.request import RequestError, RequestShape, read
     from forearm.serve.server import Server
     from forearm.serve.session import Session
     from forearm.serve.wire import pack, unpack
@@ -80,7 +80,7 @@ def server() -> dict[str, str]:
     setup = loaded.setup(planner)
     whole = Server(setup, ServeConfig(port=0), Goals(FOLDER / "reach", setup))
     session = Session(setup, whole.goals, execute=4, seed=3)
-    shape = Shape(64, 4, loaded.model.config.proprio_dim)
+    shape = RequestShape(64, 4, loaded.model.config.proprio_dim)
     start, goal = frame("reach", "start"), frame("reach", "goal")
     requests: dict[str, Any] = {
         "no goal": {"pixels": start},

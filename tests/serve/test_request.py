@@ -3,9 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forearm.serve.request import Request, RequestError, Shape, read
+from forearm.serve.request import Request, RequestError, RequestShape, read
 
-SHAPE = Shape(resolution=8, action_dim=4, proprio_dim=0)
+SHAPE = RequestShape(resolution=8, action_dim=4, proprio_dim=0)
 FRAME = np.zeros((8, 8, 3), np.uint8)
 
 
@@ -73,7 +73,7 @@ def test_a_wrong_field_is_named(message: Any, said: str) -> None:
 
 
 def test_joint_readings_are_asked_for_where_the_model_uses_them() -> None:
-    shape = Shape(8, 4, 3)
+    shape = RequestShape(8, 4, 3)
     assert read({"pixels": FRAME, "observation/state": [1, 2, 3]}, shape).proprio is not None
     for wrong in (None, [1, 2], [1, 2, np.nan]):
         with pytest.raises(RequestError, match=r"joint readings|proprio"):

@@ -18,7 +18,7 @@ import torch
 from forearm.agent.agent import Act, Observation
 from forearm.evaluation.closed_loop import run_episodes
 from forearm.evaluation.env_pool import environment
-from forearm.evaluation.manifest import Episode, make_episode
+from forearm.evaluation.manifest import HeldOutEpisode, make_episode
 from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.statistics import wilson
 from forearm.settings import compose as settings
@@ -130,7 +130,7 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _goal(env: Any, episode: Episode) -> np.ndarray:
+def _goal(env: Any, episode: HeldOutEpisode) -> np.ndarray:
     env.restore(np.array(episode.goal_state))
     return env.positions()[OBJECT].copy()
 

@@ -14,7 +14,7 @@ import numpy as np
 from forearm.control.robots.gripper import Gripper, factors_of, joint_range, unit
 from forearm.control.robots.linkage import Linkage, Walk
 from forearm.control.robots.touching import allow, clearances, named, touch
-from forearm.control.trajectories.limits import Report, Violation
+from forearm.control.trajectories.limits import LimitReport, Violation
 from forearm.control.trajectories.trajectory import Array
 from forearm.errors import InputError, did_you_mean
 
@@ -124,7 +124,7 @@ class Geometry:
             found[i] = self._tool(self._place(walk, row))
         return found
 
-    def check(self, times: Array, positions: Array, low: Array, high: Array) -> Report:
+    def check(self, times: Array, positions: Array, low: Array, high: Array) -> LimitReport:
         """The worst of each kind along positions (N, D) at `times` (N,): the tool outside the box from `low` (3,) to
         `high` (3,) m, and bodies nearer to each other than they may be.
         """
@@ -147,7 +147,7 @@ class Geometry:
             for first, second, distance, least in self._too_near(data):
                 names = " and ".join(sorted(self.model.body(body).name for body in (first, second)))
                 note("clearance", names, time, distance, least, -1)
-        return Report(tuple(worst.values()))
+        return LimitReport(tuple(worst.values()))
 
     def _too_near(self, data: Any) -> list[tuple[int, int, float, float]]:
         """Bodies that move against each other and are nearer than they may be: both, how near, how near they may be."""

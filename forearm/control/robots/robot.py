@@ -9,7 +9,7 @@ import numpy as np
 
 from forearm.control.robots.collision import Geometry
 from forearm.control.robots.model_file import model_spec
-from forearm.control.trajectories.limits import Limits, Report, check
+from forearm.control.trajectories.limits import LimitReport, Limits, check
 from forearm.control.trajectories.shaping import Shaper
 from forearm.control.trajectories.trajectory import Array, Trajectory
 from forearm.errors import ForearmError, InputError, did_you_mean, one_line
@@ -88,19 +88,19 @@ class Robot:
         """Makes motions within this robot's limits, on a grid of its command rate."""
         return Shaper(self.limits, grid=max(0.01, 1.0 / self.rate))
 
-    def check(self, path: Trajectory) -> Report:
+    def check(self, path: Trajectory) -> LimitReport:
         """Everything wrong with a path: exactly for position, velocity, acceleration and jerk, at the command rate for
         workspace and clearances.
         """
         return check(path, self.limits) + self.check_space(path)
 
-    def check_space(self, path: Trajectory) -> Report:
+    def check_space(self, path: Trajectory) -> LimitReport:
         """Workspace and clearances along a path, at the command rate, both ends included."""
         count = max(2, int(np.ceil((path.end - path.start) * self.rate)) + 1)
         times = np.linspace(path.start, path.end, count)
         return self.geometry.check(times, path.sample(times).position, *self.workspace)
 
-    def check_pose(self, position: Array, time: float = 0.0) -> Report:
+    def check_pose(self, position: Array, time: float = 0.0) -> LimitReport:
         """The same for standing still at `position` (D,)."""
         return self.check(Trajectory.resting(position, time, 1.0 / self.rate))
 

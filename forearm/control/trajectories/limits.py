@@ -83,7 +83,7 @@ class Violation:
 
 
 @dataclass(frozen=True)
-class Report:
+class LimitReport:
     """What was found wrong with a path; empty for one that keeps every limit."""
 
     violations: tuple[Violation, ...] = ()
@@ -98,16 +98,16 @@ class Report:
         """Time of the earliest violation, s; infinite where there is none."""
         return min((v.time for v in self.violations), default=np.inf)
 
-    def of(self, *kinds: str) -> "Report":
+    def of(self, *kinds: str) -> "LimitReport":
         """Only those whose kind begins with one of `kinds`."""
-        return Report(tuple(v for v in self.violations if v.kind.startswith(kinds)))
+        return LimitReport(tuple(v for v in self.violations if v.kind.startswith(kinds)))
 
-    def shifted(self, seconds: float) -> "Report":
+    def shifted(self, seconds: float) -> "LimitReport":
         """The same with all times moved by `seconds`."""
-        return Report(tuple(Violation(**{**vars(v), "time": v.time + seconds}) for v in self.violations))
+        return LimitReport(tuple(Violation(**{**vars(v), "time": v.time + seconds}) for v in self.violations))
 
-    def __add__(self, other: "Report") -> "Report":
-        return Report(self.violations + other.violations)
+    def __add__(self, other: "LimitReport") -> "LimitReport":
+        return LimitReport(self.violations + other.violations)
 
     def __str__(self) -> str:
         """One line each, in the order of time."""
@@ -116,7 +116,7 @@ class Report:
         return "\n".join(str(v) for v in sorted(self.violations, key=lambda v: v.time))
 
 
-def check(path: Trajectory, limits: Limits) -> Report:
+def check(path: Trajectory, limits: Limits) -> LimitReport:
     """The worst violation of each axis and kind along a trajectory, found exactly, not by sampling."""
     seen = path.extremes()
     found: list[Violation] = []
@@ -142,7 +142,7 @@ def check(path: Trajectory, limits: Limits) -> Report:
                     unit.format(limits.units[axis]),
                 )
             )
-    return Report(tuple(found))
+    return LimitReport(tuple(found))
 
 
 def keeps(path: Trajectory, limits: Limits) -> np.ndarray:

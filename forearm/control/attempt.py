@@ -22,7 +22,7 @@ class Frame:
 
 
 @dataclass(eq=False)
-class Episode:
+class Attempt:
     """The way to one goal.
 
     begun: whether the plan source knows the goal. frames: what it has not seen yet. asked: when the frame was taken
@@ -47,14 +47,14 @@ class Episode:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
-    """What there is to see and to plan, taken from an episode so that it can be worked on without a lock.
+class PlanningJob:
+    """What there is to see and to plan, taken from an attempt so that it can be worked on without a lock.
 
     epoch: changes with every stop and goal; what was begun before is of no use after. begin: whether the plan source
     must be told the goal. start: when a plan would begin.
     """
 
-    episode: Episode
+    attempt: Attempt
     epoch: int
     begin: bool
     frames: list[Frame]
