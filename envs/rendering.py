@@ -70,7 +70,6 @@ def probe(backend: str) -> bool:
     return run.returncode == 0
 
 
-@functools.lru_cache(maxsize=1)
 def working_backend() -> str:
     """Name of a back end that draws: `MUJOCO_GL` if set, else the first of egl, osmesa, glfw that works.
 
@@ -84,9 +83,14 @@ def working_backend() -> str:
         if chosen not in BACKENDS:
             raise RenderingUnavailable(f"MUJOCO_GL={chosen} is no back end here: unset it or use one of {BACKENDS}")
         return chosen
+    os.environ["MUJOCO_GL"] = found = _first_that_draws()
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def _first_that_draws() -> str:
     for backend in BACKENDS:
         if probe(backend):
-            os.environ["MUJOCO_GL"] = backend
             return backend
     raise RenderingUnavailable(REMEDY)
 

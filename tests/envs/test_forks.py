@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from forearm import envs
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 START = """
@@ -36,6 +38,7 @@ def told_by_a_worker(how, env=None):
 
 def said_by(code: str) -> str:
     """What a program prints that must end within its time; the text of a hanging one is no excuse."""
+    envs.working_backend()  # which is left in the environment, also for a program that draws without forearm
     run = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, timeout=150, check=False)
     assert run.returncode == 0, run.stderr
     return run.stdout

@@ -12,26 +12,29 @@ def test_a_back_end_works_here_and_is_left_for_children():
     assert backend in rendering.BACKENDS and os.environ["MUJOCO_GL"] == backend
 
 
+def test_a_back_end_that_was_found_is_left_for_children_again(monkeypatch):
+    found = rendering.working_backend()
+    monkeypatch.delenv("MUJOCO_GL")
+    assert rendering.working_backend() in rendering.BACKENDS and os.environ["MUJOCO_GL"] == rendering.working_backend()
+    monkeypatch.setenv("MUJOCO_GL", found)
+
+
 def test_a_back_end_that_is_none_is_refused(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "crayon")
-    rendering.working_backend.cache_clear()
-    try:
-        with pytest.raises(rendering.RenderingUnavailable, match="crayon"):
-            rendering.working_backend()
-    finally:
-        rendering.working_backend.cache_clear()
+    with pytest.raises(rendering.RenderingUnavailable, match="crayon"):
+        rendering.working_backend()
 
 
 def test_without_any_the_remedy_is_named(monkeypatch):
-    monkeypatch.delenv("MUJOCO_GL")
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr(rendering, "probe", lambda backend: False)
-    rendering.working_backend.cache_clear()
+    rendering._first_that_draws.cache_clear()
     try:
         with pytest.raises(rendering.RenderingUnavailable, match="apt-get install libosmesa6"):
             rendering.working_backend()
     finally:
         monkeypatch.undo()
-        rendering.working_backend.cache_clear()
+        rendering._first_that_draws.cache_clear()
 
 
 def test_a_process_that_renders_ends_without_complaint():

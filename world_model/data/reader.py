@@ -20,6 +20,8 @@ from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.tables import scalars
 from forearm.world_model.data.video import check_interval, decode_video, timestamps
 
+MISSING = "the file is missing, to which the table of episodes and video_path in meta/info.json lead"
+
 
 def read_dataset(
     root: str | Path,
@@ -208,7 +210,7 @@ class LeRobotData:
             return
         try:
             if not entry.video.exists():
-                raise InputError("the file is missing")
+                raise InputError(MISSING)
             self._check_times(entry)
         except ValueError as error:
             if isinstance(error, DatasetError):
@@ -218,7 +220,7 @@ class LeRobotData:
     def _video(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         assert entry.video is not None
         if not entry.video.exists():
-            raise InputError("the file is missing")
+            raise InputError(MISSING)
         self._check_times(entry)
         yield from decode_video(entry.video, start=entry.video_start, length=entry.length, fps=self.fps)
 
