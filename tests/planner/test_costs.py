@@ -29,12 +29,13 @@ def test_bad_costs_are_reported_once_per_plan(name, caplog):
 
     with caplog.at_level(logging.WARNING):
         plans = small(name).plan(problem(Scored(function), 2), streams(2))
-    [record] = caplog.records
+    ours = [record for record in caplog.records if record.name.startswith("forearm")]
+    [record] = ours  # older libraries of a planner may have something to say as well
     assert f"{3 * 17} of {3 * 32} costs" in record.message and "1 of 2 problems" in record.message
     assert plans[0].cost == float("inf") and np.isfinite(plans[1].cost)
     caplog.clear()
     small(name).plan(problem(Nearness(torch.zeros(1, 5, 2))), streams(1))
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name.startswith("forearm")]
 
 
 @each_sampler

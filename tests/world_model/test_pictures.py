@@ -112,9 +112,9 @@ def test_depth_that_is_not_marked_is_refused_with_its_frame(tmp_path: Path) -> N
     with_column(root / DATA_FILE, DEPTH, pa.array([{"bytes": depth, "path": None}] * sum(LENGTHS)))
     with_depth(root, "image", {}, first=False)
     for ask in (lambda: list(read_dataset(root, DEPTH).frames(0)), lambda: open_cache(root, camera_key=DEPTH)):
-        with pytest.raises(DatasetError, match=r"file-000\.parquet: episode 0: frame 0: is a PNG of the mode I;16"):
+        with pytest.raises(DatasetError, match=r"file-000\.parquet: episode 0: frame 0: is a PNG of the mode I[;:]"):
             ask()
-    assert any("mode I;16" in problem for problem in inspect(root, frames=True).problems)
+    assert any("of the mode I" in problem for problem in inspect(root, frames=True).problems)
     assert inspect(root).problems == []
 
 
