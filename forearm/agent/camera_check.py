@@ -12,8 +12,7 @@ import numpy as np
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
-    from forearm.agent.loaded_model import LoadedModel
-    from forearm.agent.setup import PlanningSetup
+    from forearm.agent.checkpoint import OfCheckpoint
     from forearm.envs import Environment
 
 logger = logging.getLogger(__name__)
@@ -80,7 +79,7 @@ class Views:
         return float(np.mean(np.abs(frame - self._typical[camera]) / self._spread[camera]))
 
 
-def views_for(loaded: "LoadedModel | PlanningSetup") -> Views | None:
+def views_for(loaded: "OfCheckpoint") -> Views | None:
     """What the cameras of the task show that a world model was made for, in the frames that it takes.
 
     None where that cannot be said here: a task without a simulator, a camera that it does not have, a benchmark that is

@@ -1,10 +1,14 @@
 """World models as they were read from disk, with the heads that go with them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import numpy as np
+
+from forearm.agent.image_file import as_frame
 from forearm.agent.latent import proposals_of, reason_for_heads
 from forearm.common.files import place
 from forearm.errors import ForearmError
@@ -107,6 +111,38 @@ class LoadedCheckpoint:
                 f"plan: train one with actions from it, 'forearm train task={task['name']} init={task['checkpoint']} "
                 "freeze_encoder=true'"
             )
+
+
+class OfCheckpoint(ABC):
+    """What stands on a world model that was read for a task, and gives its parts as its own."""
+
+    task: Mapping[str, Any]
+
+    @property
+    @abstractmethod
+    def checkpoint(self) -> LoadedCheckpoint:
+        """The world model as it was read."""
+
+    @property
+    def model(self) -> "JEPA":
+        """The world model."""
+        return self.checkpoint.model
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The description of its checkpoint."""
+        return self.checkpoint.document
+
+    @property
+    def resolution(self) -> int:
+        """Side of the frames that the model expects, in pixels."""
+        return int(self.model.config.resolution)
+
+    def frame(self, frame: np.ndarray | str | Path, key: str) -> np.ndarray:
+        """A frame, or the file of one, as an array (R, R, 3) uint8; raises `ForearmError` for one that the model was
+        not trained on.
+        """
+        return as_frame(frame, self.resolution, key)
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:

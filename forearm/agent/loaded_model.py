@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forearm.agent.agent import PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint
-from forearm.agent.image_file import as_frame
+from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
 from forearm.common.files import place
 from forearm.errors import ForearmError
@@ -17,12 +16,11 @@ from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
-    from forearm.world_model.model.jepa import JEPA
 
 Frame = np.ndarray | str | Path
 
 
-class LoadedModel:
+class LoadedModel(OfCheckpoint):
     """A loaded world model, ready to plan; made by `forearm.load`.
 
     `task` is a config as in configs/task, `model` a `forearm.world_model.JEPA`, `document` its checkpoint's
@@ -31,23 +29,13 @@ class LoadedModel:
 
     def __init__(self, task: Mapping[str, Any]) -> None:
         self.task = task
-        self.checkpoint = LoadedCheckpoint.read(task)
-        self.checkpoint.heads(task)  # what is missing is told now
+        self._read = LoadedCheckpoint.read(task)
+        self._read.heads(task)  # what is missing is told now
 
     @property
-    def model(self) -> "JEPA":
-        """The world model."""
-        return self.checkpoint.model
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The description of its checkpoint."""
-        return self.checkpoint.document
-
-    @property
-    def resolution(self) -> int:
-        """Side of the frames it expects, in pixels."""
-        return int(self.model.config.resolution)
+    def checkpoint(self) -> LoadedCheckpoint:
+        """The world model as it was read."""
+        return self._read
 
     def setup(self, planner: str | Mapping[str, Any] | None = None, **overrides: Any) -> PlanningSetup:
         """What plans with this model, such as for a `LocalPlanSource`: a planner, with `overrides` of its settings.
@@ -91,12 +79,6 @@ class LoadedModel:
         """
         setup = self.setup(planner, **overrides)
         return setup.plan(setup.frame(frame, "frame"), setup.frame(goal, "goal"), seed, proprio)
-
-    def frame(self, frame: Frame, key: str) -> np.ndarray:
-        """A frame as an array (R, R, 3) uint8; raises `ForearmError` for one that the model was not trained
-        on.
-        """
-        return as_frame(frame, self.resolution, key)
 
 
 def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -> LoadedModel:

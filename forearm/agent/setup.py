@@ -1,7 +1,7 @@
 """From a task, a planner and a checkpoint to something that plans: settled and checked once, then handed on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,23 +9,22 @@ import numpy as np
 
 from forearm.agent.action_spec import ActionSpec, same_period
 from forearm.agent.agent import Acting, Agent, PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint, fingerprint
+from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, fingerprint
 from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guided
-from forearm.agent.image_file import as_frame
 from forearm.agent.latent import LatentPlanningModel, proposals_of
 from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
 from forearm.agent.scripted import ExpertAgent, HoldAgent
 from forearm.errors import ForearmError, did_you_mean
 from forearm.settings import compose as settings
+from forearm.settings.schema.task import PaceConfig
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
     from forearm.planner.plan import Plan
     from forearm.world_model.heads.checkpoint import Heads
-    from forearm.world_model.model.jepa import JEPA
 
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
-PACE = {"horizon": 12, "action_repeat": 2, "replan_every": 4}
+PACE: dict[str, int] = asdict(PaceConfig())
 """Of tasks that say nothing."""
 HOLD, EXPERT = "hold", "expert"
 POLICIES = ("random", HOLD, EXPERT, PRIOR)
@@ -33,7 +32,7 @@ POLICIES = ("random", HOLD, EXPERT, PRIOR)
 
 
 @dataclass(frozen=True, eq=False)
-class PlanningSetup:
+class PlanningSetup(OfCheckpoint):
     """What plans a task; made by `resolve`, or by `baseline` for what acts without planning.
 
     Whoever plans is given one of these and looks nothing up again: a checkpoint that is trained anew under the same
@@ -140,24 +139,9 @@ class PlanningSetup:
         return self._read
 
     @property
-    def model(self) -> "JEPA":
-        """The world model."""
-        return self.checkpoint.model
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The checkpoint's description."""
-        return self.checkpoint.document
-
-    @property
     def heads(self) -> "Heads | None":
         """The heads that are used."""
         return self.checkpoint.heads(self.task)
-
-    @property
-    def resolution(self) -> int:
-        """Side of the frames that the model expects, in pixels."""
-        return int(self.model.config.resolution)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_read": None}
@@ -228,12 +212,6 @@ class PlanningSetup:
                 f"checkpoint '{self.task['checkpoint']}' was trained on {' and '.join(differing)} as {env.name} takes "
                 f"them: give another {self.task['name']}.checkpoint= or train one"
             )
-
-    def frame(self, frame: "np.ndarray | str | Path", key: str) -> np.ndarray:
-        """A frame, or the file of one, as an array (R, R, 3) uint8; raises `ForearmError` for one that the model was
-        not trained on.
-        """
-        return as_frame(frame, self.resolution, key)
 
     def plan(self, start: np.ndarray, goal: np.ndarray, seed: int = 0, proprio: np.ndarray | None = None) -> "Plan":
         """The plan from one frame (R, R, 3) uint8 to another, with the joint readings `proprio` (P,) if the model uses

@@ -13,6 +13,7 @@ import numpy as np
 
 from forearm.common.seeds import policy_rng
 from forearm.errors import ForearmError, did_you_mean
+from forearm.settings.schema.protocol import ProtocolConfig
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
@@ -47,17 +48,17 @@ class Rules:
     """
 
     name: str = "rest"
-    start: str = RESET
-    goal_offset: int = 25
+    start: str = ProtocolConfig.start
+    goal_offset: int = ProtocolConfig.goal_offset
     trajectory_steps: int | None = 150
-    max_steps: int | None = None
-    drop_solved: bool = True
-    rest_tolerance_m: float | None = 0.005
-    criterion: str = BENCHMARK
-    position_m: float = 0.03
-    angle_deg: float = 15.0
-    hold_steps: int = 1
-    counts: str = ANY_STEP
+    max_steps: int | None = ProtocolConfig.max_steps
+    drop_solved: bool = ProtocolConfig.drop_solved
+    rest_tolerance_m: float | None = ProtocolConfig.rest_tolerance_m
+    criterion: str = ProtocolConfig.criterion
+    position_m: float = ProtocolConfig.position_m
+    angle_deg: float = ProtocolConfig.angle_deg
+    hold_steps: int = ProtocolConfig.hold_steps
+    counts: str = ProtocolConfig.counts
 
     def __post_init__(self) -> None:
         """Check the settings."""

@@ -10,8 +10,7 @@ from forearm.serve.request import RequestError
 
 if TYPE_CHECKING:
     from forearm.agent.camera_check import Views
-    from forearm.agent.loaded_model import LoadedModel
-    from forearm.agent.setup import PlanningSetup
+    from forearm.agent.checkpoint import OfCheckpoint
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """Of the files that are taken for pictures, in any case."""
@@ -28,9 +27,7 @@ class Goals:
     cannot be read, does not fit the model, or does not look as `views` say.
     """
 
-    def __init__(
-        self, folder: Path | None, loaded: "LoadedModel | PlanningSetup", views: "Views | None" = None
-    ) -> None:
+    def __init__(self, folder: Path | None, loaded: "OfCheckpoint", views: "Views | None" = None) -> None:
         self._frames: dict[str, np.ndarray] = {}
         if folder is None:
             return

@@ -5,8 +5,9 @@ DatasetWriter ──▶ folder ──▶ read_dataset ──▶ open_cache (─�
 Several WindowSamplers, one a task, are drawn from together by a WindowMixture.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from forearm.common.lazy import attach
 
 if TYPE_CHECKING:
     from forearm.world_model.data.cache import FrameCache, open_cache
@@ -45,33 +46,20 @@ __all__ = [
     "with_features",
 ]
 
-_PLACES = {
-    "FrameCache": "cache",
-    "open_cache": "cache",
-    "Episode": "episode",
-    "Floats": "episode",
-    "EpisodeEntry": "episodes",
-    "with_features": "features",
-    "dataset_fingerprint": "fingerprint",
-    "resize_frame": "images",
-    "ACTION_KEY": "layout",
-    "CAMERA_KEY": "layout",
-    "STATE_KEY": "layout",
-    "DatasetError": "layout",
-    "WindowMixture": "mixture",
-    "LeRobotData": "reader",
-    "read_dataset": "reader",
-    "Batch": "windows",
-    "Windows": "windows",
-    "WindowSampler": "windows",
-    "share_of": "windows",
-    "split_episodes": "windows",
-    "DatasetWriter": "writer",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Planning needs none of the libraries that read video and tables.
-    if name not in _PLACES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+# Planning needs none of the libraries that read video and tables.
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "cache": ["FrameCache", "open_cache"],
+        "episode": ["Episode", "Floats"],
+        "episodes": ["EpisodeEntry"],
+        "features": ["with_features"],
+        "fingerprint": ["dataset_fingerprint"],
+        "images": ["resize_frame"],
+        "layout": ["ACTION_KEY", "CAMERA_KEY", "STATE_KEY", "DatasetError"],
+        "mixture": ["WindowMixture"],
+        "reader": ["LeRobotData", "read_dataset"],
+        "windows": ["Batch", "WindowSampler", "Windows", "share_of", "split_episodes"],
+        "writer": ["DatasetWriter"],
+    },
+)

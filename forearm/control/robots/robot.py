@@ -1,9 +1,8 @@
 """A robot as its config describes it: which joints, how far, how fast, where, and what must not touch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from functools import cached_property
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
@@ -13,7 +12,8 @@ from forearm.control.trajectories.limits import LimitReport, Limits, check
 from forearm.control.trajectories.shaping import Shaper
 from forearm.control.trajectories.trajectory import Array, Trajectory
 from forearm.errors import ForearmError, InputError, did_you_mean, one_line
-from forearm.settings.schema.robot import FOLLOWING, RobotConfig, SharesConfig, WorkspaceConfig
+from forearm.settings.schema.fields import section_of
+from forearm.settings.schema.robot import FOLLOWING, RobotConfig
 
 FASTEST = 10_000.0
 """Commands a second, at most."""
@@ -38,7 +38,7 @@ class Robot:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.name = str(config.get("name", "without a name"))
         try:
-            _known(config, RobotConfig, "")
+            _known(config, RobotConfig)
             self.rate = number(config["rate"], "rate")
             self.joints = _names(config["joints"], "joints")
             gripper = config["gripper"] or []
@@ -189,15 +189,15 @@ def number(value: Any, name: str) -> float:
         raise InputError(f"{name} must be a number, not {value}") from None
 
 
-def _known(given: Mapping[str, Any], kind: type[Any], within: str) -> None:
+def _known(given: Mapping[str, Any], kind: type[Any], within: str = "") -> None:
     """Raises ValueError for a setting that a robot has not."""
-    sections = {"shares": SharesConfig, "workspace": WorkspaceConfig}
-    known = [field.name for field in fields(kind)]
+    hints = get_type_hints(kind)
     for key, value in given.items():
-        if key not in known:
-            raise InputError(f"'{within}{key}' is no setting of a robot{did_you_mean(str(key), known)}")
-        if not within and key in sections and isinstance(value, Mapping):
-            _known(value, sections[key], f"{key}.")
+        if key not in hints:
+            raise InputError(f"'{within}{key}' is no setting of a robot{did_you_mean(str(key), hints)}")
+        section = section_of(hints[key])
+        if section is not None and isinstance(value, Mapping):
+            _known(value, section, f"{key}.")
 
 
 def _once(names: Sequence[str]) -> None:
