@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.plan import Plan, command_times
 from forearm.planner.problem import Problem
 from forearm.planner.proposals import no_past, propose

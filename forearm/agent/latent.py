@@ -145,7 +145,7 @@ class LatentPlanningModel:
 
     def _prefix(self) -> int | None:
         """Latent steps that count, of `objective.until`; None: all."""
-        from forearm.planner import checks
+        from forearm.common import checks
 
         until = self._objective.get("until")
         if until is None:
@@ -197,7 +197,7 @@ class LatentPlanningModel:
 
 def weight_of(objective: Mapping[str, Any], key: str) -> float:
     """The weight of a cost that may be left out of a config; raises ValueError if it is no number from 0 up."""
-    from forearm.planner import checks
+    from forearm.common import checks
 
     return checks.real(key, objective.get(key, 0.0), least=0.0)
 

@@ -250,7 +250,7 @@ def planner_config(name: str) -> dict[str, Any]:
 
 def _pace(task: Mapping[str, Any]) -> dict[str, int]:
     """The `horizon`, `action_repeat` and `replan_every` of a task in control steps; raises ValueError for none."""
-    from forearm.planner import checks
+    from forearm.common import checks
 
     pace = PACE | dict(task.get("plan") or {})
     return {key: checks.integer(f"{task['name']}.plan.{key}", pace[key], 1) for key in PACE}

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from forearm import envs
 from forearm.cli.progress import bars
+from forearm.common import checks
 from forearm.common.parallel import default_workers, import_modules
 from forearm.diagnosis.page import tables
 from forearm.diagnosis.run import diagnose
@@ -15,7 +16,6 @@ from forearm.errors import ForearmError
 from forearm.evaluation.comparison import Comparison
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.table import print_whole
-from forearm.planner import checks
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
