@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from forearm.agent.action_spec import ActionSpec
+from forearm.common import checks
 from forearm.errors import InputError, did_you_mean
 from forearm.settings.schema.task import ObjectiveConfig
 
@@ -59,7 +60,7 @@ class LatentPlanningModel:
         spread: float = 1.0,
         gain: float = 1.0,
     ) -> None:
-        from forearm.planner import UnlikelyLatents, checks
+        from forearm.planner import UnlikelyLatents
         from forearm.world_model.runtime.latent_dynamics import LatentDynamics
 
         reason = reason_for_heads(objective, proposals)

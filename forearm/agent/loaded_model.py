@@ -1,6 +1,5 @@
 """One plan from two frames: the shortest way through the house."""
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from forearm.agent.agent import PlanningModel
 from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
 from forearm.common.files import place
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, nearest
 from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def _is_meant_for_a_task(name: str) -> bool:
     from forearm.envs.benchmarks.catalog import BENCHMARKS
 
     head, slash, _ = name.partition("/")
-    near = difflib.get_close_matches(head, BENCHMARKS, n=1) or not slash
+    near = nearest(head, BENCHMARKS, cutoff=0.6) or not slash
     return bool(near) and not Path(name).suffix and not place(name).exists()
 
 
