@@ -8,6 +8,7 @@ A dataclass of settings has its limits beside its defaults and checks them all i
 import math
 import numbers
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import Field, field
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -103,9 +104,12 @@ def real(
     most: float | None = None,
 ) -> float:
     """Return `value` as a finite float within the given limits, or raise `ValueError`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    number = math.nan
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        with suppress(OverflowError):  # of a whole number of hundreds of digits
+            number = float(value)
+    if not math.isfinite(number):
         raise InputError(f"{name} must be a finite number, got {value!r}")
-    number = float(value)
     if least is not None and number < least:
         raise InputError(f"{name} must be at least {least:g}, got {number:g}")
     if above is not None and number <= above:
