@@ -49,7 +49,8 @@ What there is, by purpose:
 
 - planners, by name `make_planner` and `PLANNERS`: `CEM`, `ICEM`, `MPPI`, `PredictiveSampling`, `DIAL`, `CMAES`,
   `GradientDescent`, `GaussNewton`, `RandomShooting`, each with its config;
-- baselines, which do not plan, by name `make_baseline` and `BASELINES`: `RandomBaseline`, `HoldBaseline`, `PriorBaseline`;
+- baselines, which do not plan, by name `make_baseline` and `BASELINES`: `RandomBaseline`, `HoldBaseline`,
+  `PriorBaseline`;
 - costs: `LatentDistance`, `ActionCost`, `UnlikelyLatents`, `TerminalValue`, their `WeightedSum`, and which steps of the
   horizon count, `OverHorizon` and `Prefix`;
 - candidates from elsewhere than the search: `Proposal`, `PreviousPlan`, of the `Past`;

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forearm.agent.agent import PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint
+from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, loaded
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
 from forearm.common.files import place
 from forearm.errors import ForearmError, nearest
@@ -91,11 +91,11 @@ def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -
     name = str(task_or_checkpoint)
     if task is None and task_or_checkpoint in settings.options("task"):
         return LoadedModel(task_config(name))
-    from forearm.world_model.runtime.checkpoint import find, load_checkpoint, tasks_of
+    from forearm.world_model.runtime.checkpoint import find, tasks_of
 
     if find(place(name)) is None and _is_meant_for_a_task(name):
         task_config(name)  # says which names there are
-    made_for = tasks_of(load_checkpoint(place(name))[1])
+    made_for = tasks_of(loaded(name)[1])
     if task is None and len(made_for) > 1:
         raise ForearmError(
             f"checkpoint '{name}' was made for several tasks ({', '.join(made_for)}): "

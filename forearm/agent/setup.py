@@ -110,7 +110,7 @@ class PlanningSetup(OfCheckpoint):
 
     @classmethod
     def baseline(cls, task: Mapping[str, Any], name: str, replan_every: int | None = 1) -> "PlanningSetup":
-        """One of `BASELINES`, on a task's config; raises `ForearmError` for another name, and `prior` like `resolve`."""
+        """One of `BASELINES` on a task's config; raises `ForearmError` for another name, and `prior` like `resolve`."""
         if name not in BASELINES:
             raise ForearmError(f"unknown baseline '{name}'{did_you_mean(name, BASELINES)}")
         if name == PRIOR:
