@@ -1,7 +1,7 @@
 """Every setting that there is: its type, its default and what it means, in dataclasses. Nothing else holds a default.
 
 The files in configs/ hold what one task or planner has otherwise. The dataclasses fit OmegaConf's structured configs,
-which check types and unknown keys; what a range must be is checked where it is used.
+which check types and unknown keys. Limits stand beside the defaults and are checked where a setting is used.
 """
 
 from collections.abc import Mapping
