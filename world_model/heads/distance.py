@@ -26,11 +26,15 @@ from forearm.common import checks
 from forearm.errors import InputError
 from forearm.world_model.config import ONE_OF
 from forearm.world_model.heads.action_prior import network
-from forearm.world_model.heads.fitting import Fitting
+from forearm.world_model.heads.fitting import POSITIVE, Fitting
 from forearm.world_model.heads.slow_features import SlowFeatures
 from forearm.world_model.heads.trajectories import Trajectories, noisy
 
 KINDS = ("reachability", "quasimetric", "value")
+SHARE = checks.worded(checks.real, "{name} must be a share between {above:g} and {below:g}, got {value}")
+BETWEEN = checks.worded(checks.real, "{name} must lie between {least:g} and {below:g}, got {value}")
+NOT_NEGATIVE = checks.worded(checks.real, "{name} must not be negative, got {value}")
+FROM_0 = "slow and moved must be numbers from 0 up, got {value}"
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,13 @@ class DistanceConfig(Fitting):
     farthest: int = checks.setting(40, checks.integer, least=1)
     width: int = checks.setting(256, checks.integer, least=1)
     depth: int = checks.setting(2, checks.integer, least=1)
-    elsewhere: float = checks.setting(0.3, checks.real, above=0.0, below=1.0)
-    noise: float = checks.setting(0.15, checks.real, least=0.0)
-    patience: float = checks.setting(5.0, checks.real, above=0.0)
+    elsewhere: float = checks.setting(0.3, SHARE, above=0.0, below=1.0)
+    noise: float = checks.setting(0.15, NOT_NEGATIVE, least=0.0)
+    patience: float = checks.setting(5.0, POSITIVE, above=0.0)
     stride: int = checks.setting(1, checks.integer, least=1)
-    expectile: float = checks.setting(0.9, checks.real, least=0.5, below=1.0)
-    slow: int = checks.setting(0, checks.integer, least=0)
-    moved: float = checks.setting(0.5, checks.real, least=0.0)
+    expectile: float = checks.setting(0.9, BETWEEN, least=0.5, below=1.0)
+    slow: int = checks.setting(0, checks.worded(checks.integer, FROM_0), least=0)
+    moved: float = checks.setting(0.5, checks.worded(checks.real, FROM_0), least=0.0)
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that cannot be."""
