@@ -14,6 +14,9 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 COUNT = checks.worded(checks.integer, "{name} is {value}: expected at least {least}")
 ONE_OF = checks.worded(checks.choice, "{name} is '{value}': expected one of {known}")
+WEIGHT = checks.worded(checks.real, "{name} is {value}: expected at least {least:g}")
+ABOVE = checks.worded(checks.real, "{name} is {value}: expected a number above {above:g}")
+HELD_OUT = checks.worded(checks.real, "{name} is {value}: expected a share of episodes between {above:g} and {below:g}")
 SHARE = checks.worded(checks.real, "{name} is {value}: expected a share of episodes above 0 and up to 1")
 
 Settings = TypeVar("Settings")
@@ -153,9 +156,9 @@ class LossConfig:
 
     rollout: int = checks.setting(6, COUNT, least=1)
     regularizer: str = checks.setting("sigreg", ONE_OF, known=REGULARIZERS)
-    regularizer_weight: float = checks.setting(0.1, checks.real, least=0.0)
+    regularizer_weight: float = checks.setting(0.1, WEIGHT, least=0.0)
     directions: int = checks.setting(256, COUNT, least=1)
-    inverse_dynamics: float = checks.setting(0.0, checks.real, least=0.0)
+    inverse_dynamics: float = checks.setting(0.0, WEIGHT, least=0.0)
     inverse_steps: int = checks.setting(1, COUNT, least=1)
 
     def __post_init__(self) -> None:
@@ -187,11 +190,11 @@ class TrainConfig:
 
     steps: int = checks.setting(6000, COUNT, least=1)
     batch: int = checks.setting(64, COUNT, least=8)
-    learning_rate: float = checks.setting(1e-3, checks.real, above=0.0)
-    weight_decay: float = checks.setting(1e-4, checks.real, least=0.0)
+    learning_rate: float = checks.setting(1e-3, ABOVE, above=0.0)
+    weight_decay: float = checks.setting(1e-4, WEIGHT, least=0.0)
     warmup: int = checks.setting(100, COUNT, least=0)
     clip: float = 1.0
-    validation: float = checks.setting(0.05, checks.real, above=0.0, below=1.0)
+    validation: float = checks.setting(0.05, HELD_OUT, above=0.0, below=1.0)
     share: float = checks.setting(1.0, SHARE, above=0.0, most=1.0)
     every: int = checks.setting(1, COUNT, least=1)
     validate_every: int = checks.setting(250, COUNT, least=1)
