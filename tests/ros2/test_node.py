@@ -29,7 +29,7 @@ BEAT = 0.01
 PATIENCE = 90.0  # s
 
 
-class Arm:
+class SimulatedArm:
     """A simulated arm behind topics: follows the newest trajectory, says where its joints are, films itself."""
 
     def __init__(self, bus: Bus) -> None:
@@ -74,7 +74,7 @@ class Arm:
 
 def test_an_arm_behind_topics_reaches_its_goal_and_is_left_at_rest(tmp_path: Path) -> None:
     domain = 40 + os.getpid() % 150
-    arm = Arm(Bus(domain))
+    arm = SimulatedArm(Bus(domain))
     Image.fromarray(arm.goal).save(tmp_path / "goal.png")
     words = [
         "task=reach", f"goal={tmp_path / 'goal.png'}", f"domain={domain}", "image=/wrist/image", "seed=1",
