@@ -37,7 +37,7 @@ def file_stem(label: str) -> str:
     import hashlib
 
     name, _, apart = label.partition(" ")
-    stem = name.replace("/", "-") + (apart and f"-{quote(apart, safe='=,+[]')}")
+    stem = name.replace("/", "-").replace(":", ".") + (apart and f"-{quote(apart, safe='=,+[]')}")
     if len(stem) <= LONGEST:
         return stem
     return f"{stem[: LONGEST - 9]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"

@@ -17,6 +17,7 @@ class PlanCommand:
         format: plan: the document; joint_trajectory: what the joints do, for ROS 2 (.json, .yaml) or as .csv.
         rate: points a second of a joint trajectory.
         picture: PNG of the planned path over the start frame; null: beside out.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
         use: Python modules to import first.
     """
 
@@ -28,6 +29,7 @@ class PlanCommand:
     format: str = "plan"
     rate: float = 50.0
     picture: str | None = None
+    model: str | None = None
     use: list[str] = field(default_factory=list)
 
 
@@ -46,6 +48,7 @@ class RunCommand:
         films: episodes to film; null: all.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
         use: Python modules to import first.
     """
 
@@ -58,6 +61,7 @@ class RunCommand:
     workers: int = 1
     films: int | None = None
     to_end: bool = True
+    model: str | None = None
     use: list[str] = field(default_factory=list)
 
 
@@ -79,6 +83,8 @@ class CompareCommand:
         films: first episodes of each task and planner to film.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
+        model: world models in the place of the task's, several in brackets, a row each: checkpoints, or functions of
+            one's own, module:function.
         use: Python modules to import first.
     """
 
@@ -94,6 +100,7 @@ class CompareCommand:
     workers: int | None = None
     films: int = 2
     to_end: bool = True
+    model: str | None = None
     use: list[str] = field(default_factory=list)
 
 
@@ -117,6 +124,7 @@ class DiagnoseCommand:
         ways: from each start.
         farthest: control steps of each way.
         workers: processes; null: one per core.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
         use: Python modules to import first.
     """
 
@@ -135,6 +143,7 @@ class DiagnoseCommand:
     ways: int = 12
     farthest: int = 24
     workers: int | None = None
+    model: str | None = None
     use: list[str] = field(default_factory=list)
 
 
@@ -159,6 +168,7 @@ class ServeCommand:
         receive_timeout: s for the rest of a message that has begun.
         send_timeout: s for a reply to be taken.
         seed: of the searches.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
         use: Python modules to import first.
     """
 
@@ -178,6 +188,7 @@ class ServeCommand:
     receive_timeout: float = 10.0
     send_timeout: float = 10.0
     seed: int = 0
+    model: str | None = None
     use: list[str] = field(default_factory=list)
 
 
