@@ -13,6 +13,7 @@ import torch
 import forearm
 from forearm.agent.own_model import weights_sha256
 from forearm.agent.setup import PlanningSetup, task_config
+from forearm.common.parallel import run_jobs
 from forearm.errors import ForearmError
 from forearm.evaluation import comparison as engine
 from forearm.evaluation.comparison import Comparison, contenders_of
@@ -50,8 +51,8 @@ def of_push(out: Path, *models: str, **more: Any) -> Comparison:
     return Comparison(**(given | more))
 
 
-def checkpoint_of(name: str) -> str | None:
-    return PlanningSetup.resolve({**task_config("push"), "checkpoint": name}, "cem").fingerprint
+def checkpoint_of(name: str, task: str = "push") -> str | None:
+    return PlanningSetup.resolve({**task_config(task), "checkpoint": name}, "cem").fingerprint
 
 
 def test_a_comparison_has_all_rows_for_a_model_of_ones_own_but_those_that_need_heads(own: Path) -> None:
@@ -70,6 +71,18 @@ def test_a_comparison_has_all_rows_for_a_model_of_ones_own_but_those_that_need_h
     assert rows[first]["model_evals_per_plan"] == 8
     alone = engine.compare(of_push(own / "alone", models[0]), 1, 1)
     assert alone["rows"][0]["outcomes"] == rows[first]["outcomes"]  # whatever the batch
+
+
+def test_workers_of_their_own_make_the_same_model_from_the_current_folder(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "run_jobs", run_jobs)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != str(own)])
+    settings: dict[str, Any] = {"task.max_steps": 2, "episodes": 1, "films": 0, "baselines": [], "planner.samples": 8}
+    settings |= {"planner.elites": 2, "planner.iterations": 1}
+    document = forearm.compare("reach", "own_planner:Hill", out=own / "out", model="own_model:load", **settings)
+    [row] = document["rows"]
+    assert row["planner"] == "own_planner:Hill" and row["checkpoint"] == checkpoint_of("own_model:load", "reach")
 
 
 def test_plans_follow_the_model(own: Path) -> None:
