@@ -23,8 +23,11 @@ class Mine:
 def load():
     return Mine()
 
+class Smaller(Mine):
+    resolution = 32
+
 def other():
-    return Mine(0.5)
+    return Smaller(0.5)
 """
 WRONG = """
 import itertools
