@@ -97,7 +97,9 @@ def test_plans_follow_the_model(own: Path) -> None:
     steps = (start + moved - end).square().mean(1)
     weights = 0.8 ** torch.arange(5, -1, -1)
     assert plan.cost == pytest.approx(float((weights / weights.sum() * steps).sum()), rel=1e-4)
-    assert forearm.load("own_model:other", task="push").plan(frame, goal, planner="cem", seed=1) != plan
+    other = forearm.load("own_model:other", task="push")
+    assert other.resolution == 32 and other.task["resolution"] == 32
+    assert other.plan(frame[::2, ::2], goal[::2, ::2], planner="cem", seed=1) != plan
     with pytest.raises(ForearmError, match="horizon=7 is no multiple of 2"):
         model.plan(frame, goal, planner="cem", horizon=7)
     with pytest.raises(ForearmError, match="does not say for which task it is: load"):
