@@ -21,15 +21,32 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from forearm.agent.loaded_model import LoadedModel, load, plan
+    from forearm.agent.model_check import check_model
+    from forearm.agent.own_model import WorldModel
     from forearm.control.controller import Controller
     from forearm.envs import Environment
 
 __version__ = VERSION
-__all__ = ["Controller", "ForearmError", "LoadedModel", "compare", "load", "make_env", "plan"]
+__all__ = [
+    "Controller",
+    "ForearmError",
+    "LoadedModel",
+    "WorldModel",
+    "check_model",
+    "compare",
+    "load",
+    "make_env",
+    "plan",
+]
 
 __getattr__, __dir__ = attach(
     __name__,
-    {"agent.loaded_model": ["LoadedModel", "load", "plan"], "control.controller": ["Controller"]},
+    {
+        "agent.loaded_model": ["LoadedModel", "load", "plan"],
+        "agent.model_check": ["check_model"],
+        "agent.own_model": ["WorldModel"],
+        "control.controller": ["Controller"],
+    },
     {"Brain": "LoadedModel"},
 )
 

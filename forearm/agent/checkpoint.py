@@ -10,6 +10,7 @@ import numpy as np
 
 from forearm.agent.image_file import as_frame
 from forearm.agent.latent import proposals_of, reason_for_heads
+from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.errors import ForearmError
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 Kept = TypeVar("Kept")
 _LOADED: dict[Path, tuple[tuple[Any, ...], Any]] = {}
+
+
+class HeadsMissing(ForearmError):
+    """Something needs heads of a world model, and there are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +42,16 @@ class LoadedCheckpoint:
     @classmethod
     def read(cls, task: Mapping[str, Any]) -> "LoadedCheckpoint":
         """The checkpoint that a task's config names, which must be made for this task (it may be one of several) and
-        this camera.
+        this camera; or the model of one's own, `module:function`.
 
         Raises `CheckpointError` for one that cannot be read, `ForearmError` that says what differs for a wrong one, or
         that knows no commands.
         """
-        found = cls(*loaded(str(task["checkpoint"])))
+        if is_dotted(name := str(task["checkpoint"])):
+            from forearm.agent.own_model import read_own
+
+            return cls(*read_own(name, task))
+        found = cls(*loaded(name))
         found._check_task(task)
         return found
 
@@ -63,11 +72,15 @@ class LoadedCheckpoint:
         reason = reason_for_heads(task["objective"], proposals_of(task))
         if reason is None:
             return None
+        if is_dotted(str(task["checkpoint"])):
+            raise HeadsMissing(
+                f"{reason} needs heads, which model {task['checkpoint']} has not: plan without them, planner=cem"
+            )
         named = task.get("heads")
         path = place(named) if named else heads_path(_place(str(task["checkpoint"])))
         if path not in self._heads:
             if not path.is_file():
-                raise ForearmError(
+                raise HeadsMissing(
                     f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
                     f"train them with 'forearm train-heads task={task['name']}', or plan without them, planner=cem"
                 )
@@ -143,6 +156,15 @@ class OfCheckpoint(ABC):
         not trained on.
         """
         return as_frame(frame, self.resolution, key)
+
+
+def settled(task: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's config, with what a model of one's own decides as that has it; `ForearmError` for one that fails."""
+    if not is_dotted(str(task["checkpoint"])):
+        return dict(task)
+    from forearm.agent.own_model import as_own
+
+    return as_own(task)
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:

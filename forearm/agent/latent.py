@@ -60,6 +60,7 @@ class LatentPlanningModel:
         spread: float = 1.0,
         gain: float = 1.0,
     ) -> None:
+        from forearm.agent.own_model import OwnModel
         from forearm.planner import UnlikelyLatents
         from forearm.world_model.runtime.latent_dynamics import LatentDynamics
 
@@ -70,7 +71,7 @@ class LatentPlanningModel:
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
         self._gain = checks.real("prior_gain", gain, least=0.0)
-        self._dynamics = LatentDynamics(model)
+        self._dynamics = model.dynamics() if isinstance(model, OwnModel) else LatentDynamics(model)
         self._metric = self._map()
         self._until = self._prefix()
         self._unlikely: UnlikelyLatents | None = None
@@ -82,10 +83,12 @@ class LatentPlanningModel:
         self._trackers: list[LatentTracker] = []
         self._last_actions: list[np.ndarray] = []
 
-    def _map(self) -> torch.Tensor:
-        """(D, K), under which latents are compared."""
+    def _map(self) -> torch.Tensor | None:
+        """(D, K), under which latents are compared; None: as they are."""
         from forearm.world_model.runtime.slowness import slow_map
 
+        if self._model.step_covariance is None:
+            return None
         if not self._objective.get("features"):
             return slow_map(self._model.step_covariance, float(self._objective["slowness"]))
         slow = None if self._heads is None else self._heads.prior.slow
@@ -161,7 +164,8 @@ class LatentPlanningModel:
     @torch.inference_mode()
     def distance(self, episode: int, latent: torch.Tensor) -> float:
         """Mean squared distance of a latent (D,) from the goal's, under the objective's metric."""
-        return float(((latent - self._goals[episode]) @ self._metric).square().mean())
+        difference = latent - self._goals[episode]
+        return float((difference if self._metric is None else difference @ self._metric).square().mean())
 
     def _proposals(self, episodes: Sequence[int]) -> "tuple[Proposal, ...]":
         """The chosen proposals, for planning these episodes together."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forearm.agent.agent import PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, loaded
+from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, loaded, settled
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
+from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.errors import ForearmError, nearest
 from forearm.settings import compose as settings
@@ -27,9 +28,9 @@ class LoadedModel(OfCheckpoint):
     """
 
     def __init__(self, task: Mapping[str, Any]) -> None:
-        self.task = task
-        self._read = LoadedCheckpoint.read(task)
-        self._read.heads(task)  # what is missing is told now
+        self.task = settled(task)
+        self._read = LoadedCheckpoint.read(self.task)
+        self._read.heads(self.task)  # what is missing is told now
 
     @property
     def checkpoint(self) -> LoadedCheckpoint:
@@ -83,6 +84,8 @@ class LoadedModel(OfCheckpoint):
 def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -> LoadedModel:
     """The world model of a task, by the task's name or the path of a checkpoint: its folder, or one of its files.
 
+    Or a model of one's own, `module:function` (see `WorldModel`), which needs a `task`.
+
     A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several.
 
     Raises `CheckpointError` for a checkpoint that cannot be read, `ForearmError` for an unknown task, one that
@@ -91,6 +94,10 @@ def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -
     name = str(task_or_checkpoint)
     if task is None and task_or_checkpoint in settings.options("task"):
         return LoadedModel(task_config(name))
+    if is_dotted(name):
+        if task is None:
+            raise ForearmError(f"model {name} does not say for which task it is: load('{name}', task='reach')")
+        return LoadedModel({**task_config(task), "checkpoint": name})
     from forearm.world_model.runtime.checkpoint import find, tasks_of
 
     if find(place(name)) is None and _is_meant_for_a_task(name):

@@ -1,7 +1,7 @@
 """From a task, a planner and a checkpoint to something that plans: settled and checked once, then handed on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +9,15 @@ import numpy as np
 
 from forearm.agent.action_spec import ActionSpec, same_period
 from forearm.agent.agent import Acting, Agent, PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, fingerprint
+from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, fingerprint, settled
 from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guided
 from forearm.agent.latent import LatentPlanningModel, proposals_of
 from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
 from forearm.agent.scripted import ExpertAgent, HoldAgent
+from forearm.common.dotted import is_dotted, module_of
 from forearm.errors import ForearmError, did_you_mean
 from forearm.settings import compose as settings
+from forearm.settings.schema.planner import own_planner
 from forearm.settings.schema.task import PaceConfig
 
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ class PlanningSetup(OfCheckpoint):
             raise ForearmError(
                 f"planner={GUIDED} has no oracle: its prior sees the world model's latents, use another planner"
             )
+        if dynamics == LEARNED:
+            config = settled(config)
         if chosen["name"] in (GUIDED, PRIOR):
             config = guided_task(config, chosen)
         pace = _pace(config)
@@ -130,6 +134,11 @@ class PlanningSetup(OfCheckpoint):
         if self._read is None:
             read = LoadedCheckpoint.read(self.task)
             if _fingerprint(read, self.task) != self.fingerprint:
+                if is_dotted(str(self.task["checkpoint"])):
+                    raise ForearmError(
+                        f"model {self.task['checkpoint']} is another one in every process: read its weights from a "
+                        "file, seed them, or give it a fingerprint"
+                    )
                 raise ForearmError(
                     f"checkpoint '{self.task['checkpoint']}' was trained anew while it was being used: repeat the "
                     "command to go on with the new one"
@@ -137,6 +146,12 @@ class PlanningSetup(OfCheckpoint):
             object.__setattr__(self, "_read", read)
         assert self._read is not None
         return self._read
+
+    @property
+    def own_modules(self) -> tuple[str, ...]:
+        """Modules of the user's own, from which the model or the planner comes."""
+        named = [self.planner_name, *([str(self.task["checkpoint"])] if self.dynamics == LEARNED else [])]
+        return tuple(module_of(name) for name in named if is_dotted(name))
 
     @property
     def heads(self) -> "Heads | None":
@@ -153,6 +168,8 @@ class PlanningSetup(OfCheckpoint):
         from forearm.planner import make_baseline, make_planner
 
         chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
+        if is_dotted(self.planner_name):
+            return _own_planner(self.planner_name, chosen)
         make = make_baseline if self.planner_name in BASELINES else make_planner
         return make(ALGORITHM if is_guided(self.planner_config) else self.planner_name, **chosen)
 
@@ -268,6 +285,14 @@ def _filled(
     if is_guided(planner):
         known["temperature"] = task[GUIDED]["temperature"]
     return {key: known[key] if value is None and key in known else value for key, value in planner.items()}
+
+
+def _own_planner(name: str, settings: Mapping[str, Any]) -> Any:
+    cls, config = own_planner(name)
+    for key in settings:
+        if key not in (known := [item.name for item in fields(config)]):
+            raise ForearmError(f"planner {name} has no setting '{key}'{did_you_mean(key, known)}")
+    return cls(config(**settings))
 
 
 def _fingerprint(read: LoadedCheckpoint, task: Mapping[str, Any]) -> str:

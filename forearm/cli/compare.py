@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from forearm import envs
+from forearm.cli.models import tasks_of
 from forearm.cli.progress import bars
 from forearm.common.parallel import default_workers, import_modules
 from forearm.evaluation.comparison import Comparison, compare, films_of
@@ -28,7 +29,7 @@ def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> C
     """The comparison that settings, made by `overrides`, describe; `ForearmError` for those that make no sense."""
     import_modules(chosen["use"])
     return Comparison(
-        tasks=list(chosen.all("task").values()),
+        tasks=tasks_of(chosen),
         planners=list(chosen.all("planner").values()),
         protocol=chosen.one("protocol"),
         out=output.folder(chosen["out"], "outputs/compare"),
@@ -53,6 +54,8 @@ def run_and_show(comparison: Comparison, batch: int, workers: int) -> None:
         document = compare(comparison, batch, workers, tell)
     for table in results_tables(document):
         print_whole(console, table)
+    for line in document.get("left_out", ()):
+        console.print(f"left out: {line}", soft_wrap=True, highlight=False)
     films = films_of(comparison, document)
     if films:
         console.print(f"films:   {comparison.out / 'films'} ({len(films)})", soft_wrap=True, highlight=False)

@@ -10,6 +10,7 @@ from rich.console import Console
 from forearm import envs
 from forearm.agent.camera_check import Views
 from forearm.agent.setup import PlanningSetup
+from forearm.cli.models import task_of
 from forearm.common.parallel import import_modules, one_thread
 from forearm.common.seeds import evaluation_reset_seed, planning_seed
 from forearm.control.action_adapter import ActionAdapter, ToolActionAdapter
@@ -33,7 +34,7 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("plan", overrides)
     import_modules(chosen["use"])
-    task = chosen.one("task")
+    task = task_of(chosen)
     simulated = has_simulator(task["name"])
     seed, episode = chosen["seed"], chosen["episode"]
     out = output.file("out", chosen["out"])

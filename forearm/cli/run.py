@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from forearm import envs
 from forearm.agent.setup import LEARNED, ORACLE
 from forearm.cli.compare import run_and_show
+from forearm.cli.models import task_of
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.comparison import Comparison
@@ -16,7 +17,7 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command: a comparison of one contender. Raises what `forearm compare` raises."""
     chosen = settings.load("run", overrides)
     import_modules(chosen["use"])
-    task, planner, dynamics = chosen.one("task"), chosen.one("planner"), chosen["dynamics"]
+    task, planner, dynamics = task_of(chosen), chosen.one("planner"), chosen["dynamics"]
     if dynamics not in (LEARNED, ORACLE):
         raise ForearmError(f"unknown dynamics '{dynamics}'{did_you_mean(dynamics, (LEARNED, ORACLE))}")
     episodes = chosen["episodes"]

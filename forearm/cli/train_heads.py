@@ -10,6 +10,7 @@ from forearm import envs
 from forearm.agent.checkpoint import LoadedCheckpoint
 from forearm.cli.progress import bars
 from forearm.cli.train import keys, no_data, report_table
+from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
@@ -49,8 +50,10 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
     from forearm.world_model.heads.training import HeadsTraining
     from forearm.world_model.runtime.checkpoint import locate, shipped
 
-    LoadedCheckpoint.read(task)
     name = str(task["checkpoint"])
+    if is_dotted(name):
+        raise ForearmError(f"heads are trained on checkpoints of 'forearm train', and model {name} is none")
+    LoadedCheckpoint.read(task)
     checkpoint = name if name in shipped() else locate(place(name))
     beside = heads_path(checkpoint)
     own = Path("outputs") / str(task["name"]) if name in shipped() else beside.parent

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forearm.agent.checkpoint import HeadsMissing
 from forearm.agent.guided import PRIOR, is_guided
-from forearm.agent.setup import NONE, ORACLE, PlanningSetup
+from forearm.agent.setup import EXPERT, NONE, ORACLE, PlanningSetup
+from forearm.common.dotted import is_dotted
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
 from forearm.common.progress import Progress
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.contenders import Contender, label_of
-from forearm.evaluation.env_pool import check_simulator
+from forearm.evaluation.env_pool import check_simulator, has_expert
 from forearm.evaluation.labels import told_apart
 from forearm.evaluation.manifest import HeldOutEpisode, manifest_document, manifest_sha256, solved_at_start
 from forearm.evaluation.protocol import rules_of
@@ -48,10 +50,16 @@ class Comparison:
 
 
 def contenders_of(comparison: Comparison) -> list[Contender]:
+    """The contenders, without what was left out; see `rows_of`."""
+    return rows_of(comparison)[0]
+
+
+def rows_of(comparison: Comparison) -> tuple[list[Contender], list[str]]:
     """The contenders, task by task: planners on the learned model, the same on the simulator, then the baselines.
 
-    A prior that a plan draws from is a baseline, named or not, wherever there are any. What two configs of one task
-    share, such as a baseline, is there once.
+    And what was left out, a line each: planners that need heads which a model of one's own has not, and the expert of
+    a task that has none. A prior that a plan draws from is a baseline, named or not, wherever there are any. What two
+    configs of one task share, such as a baseline, is there once.
 
     Raises `ForearmError`, ValueError, `envs.MissingExtra` or a checkpoint's own error for anything that would stop one
     later.
@@ -59,6 +67,17 @@ def contenders_of(comparison: Comparison) -> list[Contender]:
     every = comparison.replan_every
     about = comparison.seed, comparison.use, comparison.protocol, comparison.to_end
     contenders: list[Contender] = []
+    left_out: list[str] = []
+
+    def learned(task: Mapping[str, Any], planner: Mapping[str, Any]) -> list[PlanningSetup]:
+        """A planner on the model of a task, if it has what that needs."""
+        try:
+            return [PlanningSetup.resolve(task, planner, replan_every=every)]
+        except HeadsMissing as error:
+            if not is_dotted(str(task["checkpoint"])):
+                raise
+            left_out.append(f"{planner['name']} on {task['name']}: {error}")
+            return []
 
     def add(*setups: PlanningSetup) -> bool:
         """Whether one of them draws from a prior."""
@@ -69,22 +88,29 @@ def contenders_of(comparison: Comparison) -> list[Contender]:
     for task in comparison.tasks:
         check_simulator(task["name"], "running episodes")
         planners = comparison.planners if comparison.learned else ()
-        prior = add(*(PlanningSetup.resolve(task, planner, replan_every=every) for planner in planners))
+        prior = add(*(setup for planner in planners for setup in learned(task, planner)))
         if comparison.oracle:
             # What is guided has no oracle, and says so where it has no other contender either.
             of = [planner for planner in comparison.planners if not (comparison.learned and is_guided(planner))]
             add(*(PlanningSetup.resolve(task, planner, dynamics=ORACLE, replan_every=every) for planner in of))
         names = list(comparison.baselines)
         names += [PRIOR] if names and prior else []
+        if EXPERT in names and not has_expert(task):
+            names.remove(EXPERT)
+            left_out.append(f"expert on {task['name']}: the task has no scripted expert")
+        if PRIOR in names and is_dotted(str(task["checkpoint"])):
+            names.remove(PRIOR)
+            left_out.append(f"prior on {task['name']}: model {task['checkpoint']} has no heads")
         add(*(PlanningSetup.baseline(task, name, every) for name in names))
     if not contenders:
-        raise ForearmError("nothing to compare: choose a planner or a baseline")
+        reasons = "".join(f"; left out: {line}" for line in left_out)
+        raise ForearmError(f"nothing to compare: choose a planner or a baseline{reasons}")
     _tasks(comparison)
     shared = {one.key: one for one in contenders if not one.searches}
     contenders = told_apart([one for one in contenders if one.searches or shared.pop(one.key, None) is not None])
     for contender in contenders:
         contender.check()
-    return contenders
+    return contenders, list(dict.fromkeys(left_out))
 
 
 def compare(comparison: Comparison, batch: int, workers: int, progress: Progress | None = None) -> dict[str, Any]:
@@ -95,7 +121,7 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
     `batch` nor `workers`.
     """
     tell = progress or (lambda what, done, of: None)
-    contenders = contenders_of(comparison)
+    contenders, left_out = rows_of(comparison)
     out = comparison.out
     remove_leftovers(out)
     episodes = _manifests(comparison, workers, tell)
@@ -124,6 +150,8 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
     ordered = [[outcomes[one.key][e.episode] for e in wanted[one.key]] for one in contenders]
     about = provenance(comparison.command, comparison.seed, comparison.protocol, manifest_sha256(everything))
     document = about | results(contenders, ordered, comparison.protocol)
+    if left_out:
+        document["left_out"] = left_out
     document["solved_at_start"] = {task: solved_at_start(episodes[task]) for task in episodes}
     write_json(out / "results.json", document)
     shutil.rmtree(out / "partial", ignore_errors=True)

@@ -101,7 +101,8 @@ class Contender:
     @cached_property
     def key(self) -> str:
         """Hash of everything in this contender and of all code, the user's too: what is stored under it is its own."""
-        parts = [code_sha256(), own_code_sha256(self.use), self.identity]
+        own = self.setup.own_modules
+        parts = [code_sha256(*(["integrations"] if own else [])), own_code_sha256((*self.use, *own)), self.identity]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def __hash__(self) -> int:

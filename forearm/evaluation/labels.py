@@ -37,7 +37,7 @@ def file_stem(label: str) -> str:
     import hashlib
 
     name, _, apart = label.partition(" ")
-    stem = name.replace("/", "-") + (apart and f"-{quote(apart, safe='=,+[]')}")
+    stem = name.replace("/", "-").replace(":", ".") + (apart and f"-{quote(apart, safe='=,+[]')}")
     if len(stem) <= LONGEST:
         return stem
     return f"{stem[: LONGEST - 9]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
@@ -50,6 +50,8 @@ def _differences(documents: Sequence[Mapping[str, Any]]) -> list[str]:
     differing = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
     if len(differing) > 1 and "checkpoint" in differing:  # its hash: names say it as well
         differing.remove("checkpoint")
+    if {"task.checkpoint", "task.resolution"} <= set(differing):  # the model's
+        differing.remove("task.resolution")
     columns = [_column(key, [one.get(key) for one in flat]) for key in differing]
     return [",".join(row) for row in zip(*columns, strict=True)]
 

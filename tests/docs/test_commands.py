@@ -1,5 +1,6 @@
 """Every `forearm` line of a page is one that the command line takes."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,15 @@ LINES = {name: commands(text) for name, text in PAGES.items() if commands(text)}
 
 @pytest.fixture(autouse=True)
 def own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The task that docs/own_environment.md describes, where its reader would put it."""
+    """The task and the planner that two pages describe, where their reader would put them."""
     [text] = blocks(PAGES["docs/own_environment.md"], "yaml")
     (tmp_path / "task" / "mine").mkdir(parents=True)
     (tmp_path / "task" / "mine" / "ball.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setenv("FOREARM_CONFIGS", str(tmp_path))
+    planner = "\n".join(blocks(PAGES["docs/tutorials/own_planner.md"], "python")[:2])
+    (tmp_path / "mine.py").write_text(planner, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
 
 
 @pytest.mark.parametrize("page", LINES)

@@ -35,6 +35,7 @@ class PlanCommand:
         format: plan: the document; joint_trajectory: what the joints do, for ROS 2 (.json, .yaml) or as .csv.
         rate: points a second of a joint trajectory.
         picture: PNG of the planned path over the start frame; null: beside out.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
     """
 
     start: str | None = None
@@ -45,6 +46,7 @@ class PlanCommand:
     format: str = "plan"
     rate: float = 50.0
     picture: str | None = None
+    model: str | None = None
 
 
 @dataclass
@@ -62,6 +64,7 @@ class RunCommand:
         films: episodes to film; null: all.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
     """
 
     episodes: int = checks.setting(3, checks.whole, least=1)
@@ -73,6 +76,7 @@ class RunCommand:
     workers: int = checks.setting(1, checks.whole, least=1)
     films: int | None = checks.setting(None, checks.whole, least=0)
     to_end: bool = True
+    model: str | None = None
 
 
 @dataclass
@@ -93,6 +97,8 @@ class CompareCommand:
         films: first episodes of each task and planner to film.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
+        model: world models in the place of the task's, several in brackets, a row each: checkpoints, or functions of
+            one's own, module:function.
     """
 
     episodes: int = checks.setting(50, checks.whole, least=1)
@@ -107,6 +113,7 @@ class CompareCommand:
     workers: int | None = checks.setting(None, checks.whole, least=1)
     films: int = checks.setting(2, checks.whole, least=0)
     to_end: bool = True
+    model: str | None = None
 
 
 @dataclass
@@ -129,6 +136,7 @@ class DiagnoseCommand:
         ways: from each start.
         farthest: control steps of each way.
         workers: processes; null: one per core.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
     """
 
     episodes: int = checks.setting(20, checks.whole, least=1)
@@ -146,6 +154,7 @@ class DiagnoseCommand:
     ways: int = checks.setting(12, checks.whole, least=4)
     farthest: int = checks.setting(24, checks.whole, least=1)
     workers: int | None = checks.setting(None, checks.whole, least=1)
+    model: str | None = None
 
 
 @dataclass
@@ -169,6 +178,7 @@ class ServeCommand:
         receive_timeout: s for the rest of a message that has begun.
         send_timeout: s for a reply to be taken.
         seed: of the searches.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
     """
 
     host: str = "127.0.0.1"
@@ -187,6 +197,7 @@ class ServeCommand:
     receive_timeout: float = checks.setting(10.0, checks.real, above=0.0)
     send_timeout: float = checks.setting(10.0, checks.real, above=0.0)
     seed: int = checks.setting(0, checks.whole, least=0)
+    model: str | None = None
 
 
 @dataclass
