@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from forearm.common import checks
 from forearm.errors import ForearmError, InputError
-from forearm.planner import Plan, Problem, checks
+from forearm.planner import Plan, Problem
 from forearm.planner.plan import command_times
 from forearm.planner.problem import as_tensor
 
