@@ -18,11 +18,13 @@ from tools.render.figures import save, stored
 from tools.render.pages import render
 
 DOCS = Path(__file__).parents[3] / "docs"
+QUICK = {"name": "cem", "samples": 32, "iterations": 2, "elites": 4}
+"""A search that takes little time, where it is not what is tested."""
 
 
 @pytest.mark.slow
 def test_no_fault_breaks_a_limit_and_the_arm_moves_again_after_each() -> None:
-    found = all_faults(2.0)
+    found = all_faults(2.0, planner=QUICK)
     assert set(found) == set(FAULTS)
     for name, row in found.items():
         assert row["violations"] == 0 and row["moved_after"], name
@@ -36,7 +38,7 @@ def test_no_fault_breaks_a_limit_and_the_arm_moves_again_after_each() -> None:
 def test_a_misfortune_stops_the_arm_until_a_reset(monkeypatch: Any) -> None:
     chosen = [*misfortunes.JUMPS, *misfortunes.STEADY, misfortunes.PAUSE, misfortunes.HELD, next(iter(FRAMES))]
     monkeypatch.setattr(misfortunes, "MISFORTUNES", chosen)
-    found = misfortunes.all_misfortunes(1, ["push"])
+    found = misfortunes.all_misfortunes(1, ["push"], planner=QUICK)
     assert list(found) == chosen
     for name, row in found.items():
         assert (row["violations"], row["again"]) == (0, 1), (name, row)
