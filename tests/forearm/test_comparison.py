@@ -14,8 +14,6 @@ import pytest
 import forearm
 from forearm.cli import main as cli
 from forearm.cli.compare import comparison_of
-from forearm.common.parallel import run_jobs
-from forearm.errors import ForearmError
 from forearm.evaluation import comparison as engine
 from forearm.settings import compose as settings
 from tests.conftest import run_here
@@ -138,23 +136,6 @@ def test_a_stopped_run_goes_on_where_it_stopped(
     assert outcomes(resumed) == outcomes(whole)
     assert sorted(set(ran)) == sorted(everything) and len(ran) == len(everything) + 1
     assert not list((tmp_path / "cut").rglob(".*"))
-
-
-def _die(job: int) -> int:
-    if job == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return job
-
-
-def _full(job: int) -> int:
-    raise OSError(28, "No space left on device", "films/x.mp4")
-
-
-def test_a_killed_worker_is_a_clear_error() -> None:
-    with pytest.raises(ForearmError, match="killed"):
-        list(run_jobs(_die, [0, 1, 2, 3], 1))
-    with pytest.raises(ForearmError, match="disk is full"):
-        list(run_jobs(_full, [0], 1))
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
