@@ -1,5 +1,6 @@
 """For every test: a property is judged by its values, never by the time that a machine takes to try them."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from multiprocessing.reduction import ForkingPickler
@@ -10,6 +11,15 @@ from hypothesis import settings
 
 settings.register_profile("without_deadline", deadline=None)
 settings.load_profile("without_deadline")
+
+# Half a million objects of libraries and tests stay to the end: nobody looks through them for garbage.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
 
 WORKERS_OF = ("forearm.evaluation.comparison", "forearm.recording.collect", "forearm.diagnosis.run")
 
