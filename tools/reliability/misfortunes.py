@@ -93,20 +93,14 @@ def misfortune(name: str, control: Controller, arm: SimulatedArm) -> dict[str, A
     }
 
 
-def all_misfortunes(
-    episodes: int, tasks: Sequence[str] = TASKS, seed: int = SEED, planner: Mapping[str, Any] | None = None
-) -> dict[str, dict[str, Any]]:
-    """Each misfortune in so many held-out episodes of every task with a calibration.
-
-    `planner`: another than the task's.
-    """
+def all_misfortunes(episodes: int, tasks: Sequence[str] = TASKS, seed: int = SEED) -> dict[str, dict[str, Any]]:
+    """Each misfortune in so many held-out episodes of every task with a calibration."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in MISFORTUNES}
     for task in tasks:
         arm = SimulatedArm(task, seed, load(task).resolution)
         for name, found in rows.items():
             for _ in range(episodes):
-                loaded = Controller.load(task, planner=planner, mode="inline", clock=lambda: 0.0, check_goals=False)
-                with loaded as control:
+                with Controller.load(task, mode="inline", clock=lambda: 0.0, check_goals=False) as control:
                     found.append(misfortune(name, control, arm))
                 arm.begin()
         arm.close()

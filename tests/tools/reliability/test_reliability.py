@@ -38,7 +38,7 @@ def test_no_fault_breaks_a_limit_and_the_arm_moves_again_after_each() -> None:
 def test_a_misfortune_stops_the_arm_until_a_reset(monkeypatch: Any) -> None:
     chosen = [*misfortunes.JUMPS, *misfortunes.STEADY, misfortunes.PAUSE, misfortunes.HELD, next(iter(FRAMES))]
     monkeypatch.setattr(misfortunes, "MISFORTUNES", chosen)
-    found = misfortunes.all_misfortunes(1, ["push"], planner=QUICK)
+    found = misfortunes.all_misfortunes(1, ["push"])
     assert list(found) == chosen
     for name, row in found.items():
         assert (row["violations"], row["again"]) == (0, 1), (name, row)
