@@ -25,6 +25,7 @@ from forearm.control.plan_source import PlanSource
 from forearm.control.robots.robot import Robot
 from forearm.control.thinking import Mode, Thinking
 from forearm.control.timing import Timing
+from forearm.control.trajectories.trajectory import Array, State
 from forearm.control.whereabouts import NOISE, STILL, Whereabouts
 
 UNSURE = 0.02
@@ -188,6 +189,21 @@ class Controller(Thinking):
             if self._motion is None:
                 raise RuntimeError("it is not known where the arm is: call act with an observation first")
             return self._motion.path.sample(self._time.last + np.asarray(seconds, np.float64)).position
+
+    def way_to_rest(self, spacing: float) -> tuple[Array, State]:
+        """How the arm goes on after the last call of `act` if nothing new comes up, until it rests.
+
+        Returns moments (N,) s after that call, `spacing` s apart at most, and the axes' states there. It is all that a
+        robot needs that is to come to rest when nobody speaks to it any more.
+
+        Raises RuntimeError where it is not known where the arm is.
+        """
+        with self._lock:
+            if self._motion is None:
+                raise RuntimeError("it is not known where the arm is: call act with an observation first")
+            left = max(self._motion.end - self._time.last, spacing)
+            moments = np.linspace(0.0, left, max(2, int(np.ceil(left / spacing)) + 1))
+            return moments, self._motion.path.sample(self._time.last + moments)
 
     @property
     def counts(self) -> dict[str, int]:

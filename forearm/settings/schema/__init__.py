@@ -18,6 +18,7 @@ COMMANDS: dict[str, type[Any]] = {
     "compare": commands.CompareCommand,
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
+    "ros2": commands.Ros2Command,
     "collect": commands.CollectCommand,
     "data": commands.DataCommand,
     "train": commands.TrainCommand,

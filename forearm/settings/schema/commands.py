@@ -182,6 +182,39 @@ class ServeCommand:
 
 
 @dataclass
+class Ros2Command:
+    """A ROS 2 node that drives an arm to what a goal shows; needs no ROS.
+
+    Attributes:
+        goal: picture of the goal, of the model's size.
+        joint_states: topic of sensor_msgs/JointState.
+        image: topic of sensor_msgs/Image, of any size.
+        command: topic of trajectory_msgs/JointTrajectory for the arm.
+        gripper: the same for the gripper's first joint; empty: nothing is sent to it.
+        joints: what messages call the robot's joints, in its order, and the gripper's first after them; []: as it does.
+        rate: trajectories a second.
+        domain: of ROS 2, as ROS_DOMAIN_ID.
+        local: stay on this machine's loopback; false: go by CYCLONEDDS_URI, to the network.
+        record: MCAP file of the run; null: none.
+        seed: of the searches.
+        use: Python modules to import first.
+    """
+
+    goal: str | None = None
+    joint_states: str = "/joint_states"
+    image: str = "/camera/image_raw"
+    command: str = "/arm_controller/joint_trajectory"
+    gripper: str = ""
+    joints: list[str] = field(default_factory=list)
+    rate: float = 50.0
+    domain: int = 0
+    local: bool = True
+    record: str | None = None
+    seed: int = 0
+    use: list[str] = field(default_factory=list)
+
+
+@dataclass
 class CollectCommand:
     """Film an explorer, for the most part a noisy scripted expert, into a LeRobotDataset v3 folder.
 
@@ -214,11 +247,13 @@ class CollectCommand:
 
 @dataclass
 class DataCommand:
-    """Inspect: what is in a LeRobotDataset v3 folder, and what is wrong with it; merge: one of several.
+    """Inspect: what is in a LeRobotDataset v3 folder, and what is wrong with it; merge: one of several; convert: one of
+    a recording.
 
     Attributes:
-        data: the folder; with merge: the folders, [FOLDER,FOLDER,...].
-        out: with merge: the new folder.
+        data: the folder; with merge: the folders, [FOLDER,FOLDER,...]; with convert: the MCAP file.
+        out: with merge and convert: the new folder.
+        commands: with convert: task of the built-in arm in whose commands the recording is told.
         action_key: column with the commands, or several side by side, [NAME,NAME]; null: action or actions.
         state_key: the same for the joint readings; null: observation.state or state.
         episodes: to look at or to take over, such as [0,1] or 0:40 (40 not among them); null: all. To merge also
@@ -229,6 +264,7 @@ class DataCommand:
 
     data: str | None = None
     out: str | None = None
+    commands: str | None = None
     action_key: Any = None
     state_key: Any = None
     episodes: Any = None
