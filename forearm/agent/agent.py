@@ -12,8 +12,8 @@ from forearm.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from forearm.planner.baselines import Baseline
     from forearm.planner.plan import Plan
-    from forearm.planner.policies import Policy
     from forearm.planner.problem import Problem
     from forearm.planner.search.planner import Planner
 
@@ -87,7 +87,7 @@ class Agent:
     Raises ValueError for a `replan_every` outside [1, horizon].
     """
 
-    planner: "Planner[Any, Any] | Policy[Any]"
+    planner: "Planner[Any, Any] | Baseline[Any]"
     planning_model: PlanningModel
     replan_every: int = 1
     _courses: list[_Course] = field(default_factory=list, repr=False)

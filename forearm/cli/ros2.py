@@ -35,7 +35,7 @@ def main(overrides: Sequence[str]) -> int:
     from forearm.integrations.ros2.recording import Recording
 
     task, planner, robot = chosen.one("task"), chosen.one("planner"), Robot(chosen.one("robot"))
-    bus = Bus(chosen.whole("domain", 0), bool(chosen["local"]))
+    bus = Bus(chosen["domain"], bool(chosen["local"]))
     topics = Topics(**{name: chosen[name] for name in ("joint_states", "image", "command", "gripper", "joints")})
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -44,7 +44,7 @@ def main(overrides: Sequence[str]) -> int:
     with ExitStack() as stack:
         controller = stack.enter_context(
             Controller.load(
-                task["name"], checkpoint=task["checkpoint"], planner=planner, robot=robot, seed=chosen.whole("seed", 0),
+                task["name"], checkpoint=task["checkpoint"], planner=planner, robot=robot, seed=chosen["seed"],
                 clock=time.time, steady=time.monotonic,
             )
         )  # fmt: skip
