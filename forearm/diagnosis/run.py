@@ -19,9 +19,14 @@ from forearm.diagnosis.subject import check_planner
 from forearm.evaluation.comparison import Comparison, contenders_of
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
-from forearm.evaluation.manifest import HeldOutEpisode, manifest_document, manifest_sha256
+from forearm.evaluation.manifest import (
+    HeldOutEpisode,
+    ManifestJob,
+    make_manifest,
+    manifest_document,
+    manifest_sha256,
+)
 from forearm.evaluation.results import provenance
-from forearm.evaluation.workers import ManifestJob, make_manifest
 
 
 def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Progress | None = None) -> dict[str, Any]:

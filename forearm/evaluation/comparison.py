@@ -18,10 +18,17 @@ from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.contenders import Contender, label_of
 from forearm.evaluation.env_pool import check_simulator, has_expert
 from forearm.evaluation.labels import told_apart
-from forearm.evaluation.manifest import HeldOutEpisode, manifest_document, manifest_sha256, solved_at_start
+from forearm.evaluation.manifest import (
+    HeldOutEpisode,
+    ManifestJob,
+    make_manifest,
+    manifest_document,
+    manifest_sha256,
+    solved_at_start,
+)
 from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.results import provenance, results
-from forearm.evaluation.workers import ChunkJob, ManifestJob, film_path, finished, make_manifest, run_chunk
+from forearm.evaluation.workers import ChunkJob, film_path, finished, run_chunk
 
 
 @dataclass(frozen=True)

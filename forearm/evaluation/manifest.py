@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forearm.agent.scripted import holding
+from forearm.common.parallel import import_modules
 from forearm.common.seeds import redrawn_seed
 from forearm.errors import ForearmError
-from forearm.evaluation.protocol import Rules, begin, meets
+from forearm.evaluation.env_pool import environment
+from forearm.evaluation.protocol import Rules, begin, meets, rules_of
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
@@ -39,6 +41,24 @@ class HeldOutEpisode:
     sha256: str
     solved: bool = False
     dropped: int = 0
+
+
+@dataclass(frozen=True)
+class ManifestJob:
+    """Episodes `numbers` of one task."""
+
+    task: Mapping[str, Any]
+    seed: int
+    numbers: tuple[int, ...]
+    protocol: Mapping[str, Any]
+    use: tuple[str, ...] = ()
+
+
+def make_manifest(job: ManifestJob) -> list[HeldOutEpisode]:
+    """Make and check the episodes of `job`, in a worker process: torch is not loaded for that."""
+    import_modules(job.use)
+    env = environment(job.task["name"], job.task["camera"], job.task["resolution"])
+    return [make_episode(env, job.seed, e, rules_of(job.protocol, job.task)) for e in job.numbers]
 
 
 def make_episode(env: "Environment", seed: int, episode: int, rules: Rules) -> HeldOutEpisode:

@@ -1,7 +1,7 @@
-"""What a worker process of a comparison does: make a piece of the manifest, or run a chunk of episodes."""
+"""What a worker process of a comparison does: run a chunk of episodes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -17,19 +17,8 @@ from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.labels import file_stem
-from forearm.evaluation.manifest import HeldOutEpisode, make_episode
+from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import rules_of
-
-
-@dataclass(frozen=True)
-class ManifestJob:
-    """Episodes `numbers` of one task."""
-
-    task: Mapping[str, Any]
-    seed: int
-    numbers: tuple[int, ...]
-    protocol: Mapping[str, Any]
-    use: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,13 +29,6 @@ class ChunkJob:
     episodes: tuple[HeldOutEpisode, ...]
     out: Path
     films: int
-
-
-def make_manifest(job: ManifestJob) -> list[HeldOutEpisode]:
-    """Make and check the episodes of `job`."""
-    import_modules(job.use)
-    env = environment(job.task["name"], job.task["camera"], job.task["resolution"])
-    return [make_episode(env, job.seed, e, rules_of(job.protocol, job.task)) for e in job.numbers]
 
 
 def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:

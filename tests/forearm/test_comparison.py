@@ -14,10 +14,9 @@ import pytest
 import forearm
 from forearm.cli import main as cli
 from forearm.cli.compare import comparison_of
-from forearm.common.parallel import run_jobs
-from forearm.errors import ForearmError
 from forearm.evaluation import comparison as engine
 from forearm.settings import compose as settings
+from tests.conftest import run_here
 
 ROW = {
     "task", "planner", "dynamics", "episodes", "successes", "success", "ci95", "final_distance_m", "plan_ms",
@@ -85,8 +84,12 @@ def test_the_document_is_the_one_that_is_promised(checkpoints: Path, tmp_path: P
     assert {path.name for path in tmp_path.iterdir()} == {"films", "manifest.json", "results.json", "settings.json"}
 
 
-def test_outcomes_do_not_depend_on_batch_or_workers(checkpoints: Path, tmp_path: Path) -> None:
-    one = compare(words(checkpoints, tmp_path / "a", "films=0", tasks=["push"]), batch=1, workers=1)
+def test_outcomes_do_not_depend_on_batch_or_workers(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "run_jobs", run_here)
+        one = compare(words(checkpoints, tmp_path / "a", "films=0", tasks=["push"]), batch=1, workers=1)
     other = compare(words(checkpoints, tmp_path / "b", "films=0", tasks=["push"]), batch=2, workers=2)
     assert outcomes(one) == outcomes(other)
     assert one["manifest_sha256"] == other["manifest_sha256"]
@@ -133,23 +136,6 @@ def test_a_stopped_run_goes_on_where_it_stopped(
     assert outcomes(resumed) == outcomes(whole)
     assert sorted(set(ran)) == sorted(everything) and len(ran) == len(everything) + 1
     assert not list((tmp_path / "cut").rglob(".*"))
-
-
-def _die(job: int) -> int:
-    if job == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return job
-
-
-def _full(job: int) -> int:
-    raise OSError(28, "No space left on device", "films/x.mp4")
-
-
-def test_a_killed_worker_is_a_clear_error() -> None:
-    with pytest.raises(ForearmError, match="killed"):
-        list(run_jobs(_die, [0, 1, 2, 3], 1))
-    with pytest.raises(ForearmError, match="disk is full"):
-        list(run_jobs(_full, [0], 1))
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])

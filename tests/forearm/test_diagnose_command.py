@@ -16,12 +16,14 @@ SMALL = (
 
 
 def test_writes_findings_and_a_picture_and_goes_on_where_it_stopped(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, here: None
 ) -> None:
+    import forearm.diagnosis.probe as probe
     import forearm.diagnosis.run as run
 
     words = ["diagnose", *SMALL, f"out={tmp_path}"]
     real = run.save_picture
+    monkeypatch.setattr(probe, "STEPS", 20)
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
