@@ -19,6 +19,7 @@ COMMANDS: dict[str, type[Any]] = {
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
     "collect": commands.CollectCommand,
+    "practice": commands.PracticeCommand,
     "data": commands.DataCommand,
     "train": commands.TrainCommand,
     "train-heads": commands.TrainHeadsCommand,
