@@ -164,9 +164,7 @@ def _finite(number: int) -> Iterator[None]:
     try:
         yield
     except FloatingPointError as error:
-        raise ForearmError(
-            f"round {number}: {error}; or give learning_rate= or precision=, and another out="
-        ) from None
+        raise ForearmError(f"round {number}: {error}; or give learning_rate= or precision=, and another out=") from None
 
 
 def measure(practice: Practice, number: int, task: Mapping[str, Any], workers: int, tell: Progress) -> Found:
