@@ -92,10 +92,10 @@ def test_what_cannot_be_diagnosed_is_said_in_one_line(
     [["planner=guided"], ["task.objective.terminal=1"], ["task.objective.features=true"], ["task.proposals=[prior]"]],
 )
 def test_a_checkpoint_without_the_heads_that_are_needed(
-    needing: list[str], failing: Callable[..., str], checkpoints: Path, tmp_path: Path
+    needing: str, failing: Callable[..., str], checkpoints: Path, tmp_path: Path
 ) -> None:
     checkpoint = f"task.checkpoint={checkpoints / 'reach.json'}"
-    said = failing("diagnose", "task=reach", checkpoint, *needing, f"out={tmp_path / 'out'}")
+    said = failing("diagnose", "task=reach", checkpoint, needing, f"out={tmp_path / 'out'}")
     assert "needs heads of checkpoint" in said and "forearm train-heads task=reach" in said
     assert not (tmp_path / "out").exists()
 
