@@ -87,10 +87,10 @@ def test_what_cannot_be_diagnosed_is_said_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    "needing",
-    [["planner=guided"], ["task.objective.terminal=1"], ["task.objective.features=true"], ["task.proposals=[prior]"]],
-)
+NEEDING = ("planner=guided", "task.objective.terminal=1", "task.objective.features=true", "task.proposals=[prior]")
+
+
+@pytest.mark.parametrize("needing", NEEDING)
 def test_a_checkpoint_without_the_heads_that_are_needed(
     needing: str, failing: Callable[..., str], checkpoints: Path, tmp_path: Path
 ) -> None:
