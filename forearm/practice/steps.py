@@ -16,6 +16,7 @@ from forearm.errors import ForearmError
 from forearm.evaluation.comparison import Comparison, compare
 from forearm.practice.settings import Practice
 from forearm.recording.collect import Collection, collect, practising
+from forearm.world_model.data.atomic import plain
 
 if TYPE_CHECKING:
     from forearm.world_model.training.run import Training
@@ -25,12 +26,13 @@ Found = dict[str, Any]
 
 
 def once(path: Path, do: Callable[[], Found]) -> Found:
-    """What `do` comes to, kept in the JSON file `path`, and taken from there if it was done before."""
-    if path.exists():
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    found = do()
-    write_json(path, found)
-    return found
+    """What `do` comes to, kept in the JSON file `path`, and taken from there if it was done before.
+
+    Numbers that are not finite, such as the error of a probe that there is not, are None.
+    """
+    if not path.exists():
+        write_json(path, plain(do()))
+    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def film(practice: Practice, number: int, task: Mapping[str, Any], workers: int, tell: Progress) -> Found:

@@ -257,5 +257,8 @@ def test_data_without_episodes(begun: Path, tmp_path: Path, failing: Callable[..
 def test_what_a_step_came_to_is_kept(tmp_path: Path) -> None:
     done = []
     for _ in range(2):
-        assert steps.once(tmp_path / "a.json", lambda: done.append(1) or {"found": len(done)}) == {"found": 1}
+        assert steps.once(tmp_path / "a.json", lambda: done.append(1) or {"n": len(done), "x": float("nan")}) == {
+            "n": 1,
+            "x": None,
+        }
     assert done == [1]
