@@ -8,12 +8,12 @@ from rich.console import Console
 from forearm import envs
 from forearm.cli.progress import bars
 from forearm.cli.train import no_data
+from forearm.common import checks
 from forearm.common.files import place
 from forearm.common.parallel import default_workers, import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.table import print_whole
-from forearm.planner import checks
 from forearm.practice.page import line, table
 from forearm.practice.run import practise
 from forearm.practice.settings import Practice
@@ -29,7 +29,7 @@ def main(overrides: Sequence[str]) -> int:
 
     choose(chosen["device"])  # one that is not here is told before anything is filmed
     practice = practice_of(chosen, overrides)
-    workers = chosen.whole("workers", 1, default_workers())
+    workers = chosen["workers"] or default_workers()
     envs.working_backend()  # found once here, not once in every worker
     console = Console()
     with bars(console, transient=True) as tell:
@@ -53,28 +53,26 @@ def practice_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Pra
     data = place(chosen["data"] or f"data/{task['name']}")
     if not data.is_dir():
         raise ForearmError(no_data(data, task["name"]))
-    share, rate = chosen["practice"], chosen["learning_rate"]
-    if isinstance(share, list) or not 0.0 <= share <= 1.0:
-        raise ForearmError(f"practice={share} must be a share of the episodes, between 0 and 1")
+    steps = chosen["steps"] or (task.get("collect") or {}).get("steps")
     return Practice(
         task=task,
         planners=list(chosen.all("planner").values()),
         protocol=chosen.one("protocol"),
         data=data,
         out=output.folder(chosen["out"], f"outputs/practice-{task['name']}"),
-        rounds=chosen.whole("rounds", 1),
-        episodes=chosen.whole("episodes", 1),
-        steps=chosen.whole("steps", 1, (task.get("collect") or {}).get("steps")),
-        practice=share,
-        train_steps=chosen.whole("train_steps", 1),
-        heads_steps=None if chosen["heads_steps"] is None else chosen.whole("heads_steps", 1),
-        learning_rate=None if rate is None else checks.real("learning_rate", rate, above=0.0),
+        rounds=chosen["rounds"],
+        episodes=chosen["episodes"],
+        steps=checks.whole("steps", steps, least=1),
+        practice=chosen["practice"],
+        train_steps=chosen["train_steps"],
+        heads_steps=chosen["heads_steps"],
+        learning_rate=chosen["learning_rate"],
         precision=chosen["precision"],
         freeze_encoder=chosen["freeze_encoder"],
-        validation=chosen.whole("validation", 1),
-        validation_seed=chosen.whole("validation_seed", 0),
-        seed=chosen.whole("seed", 0),
-        replan_every=None if chosen["replan_every"] is None else chosen.whole("replan_every", 1),
+        validation=chosen["validation"],
+        validation_seed=chosen["validation_seed"],
+        seed=chosen["seed"],
+        replan_every=chosen["replan_every"],
         storage=chosen["storage"],
         cache_dir=output.cache_folder(chosen["cache_dir"]),
         device=chosen["device"],

@@ -10,7 +10,7 @@ from PIL import Image
 from forearm.cli.main import main
 from forearm.diagnosis.subject import check_planner
 from forearm.errors import ForearmError
-from forearm.planner import make_policy
+from forearm.planner import make_baseline
 
 SMALL = (
     "task=reach", "planner=cem", "planner.horizon=4", "samples=8", "iterations=1", "episodes=2", "protocol.max_steps=4",
@@ -102,6 +102,6 @@ def test_a_checkpoint_without_the_heads_that_are_needed(
 
 @pytest.mark.parametrize("name", ["random", "hold", "prior"])
 def test_what_does_not_search_is_nothing_to_diagnose(name: str) -> None:
-    policy = make_policy(name, horizon=2)
+    policy = make_baseline(name, horizon=2)
     with pytest.raises(ForearmError, match=f"planner={name} does not search.*choose another planner"):
         check_planner(policy, name)
