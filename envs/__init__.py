@@ -9,6 +9,7 @@ from forearm.envs.arm.skills import SKILLS, Skill
 from forearm.envs.arm.tasks import TASKS, Scene, Task
 from forearm.envs.benchmarks.catalog import BENCHMARKS
 from forearm.envs.contract import Environment, Policy, expert, explorer
+from forearm.envs.futures import visit
 from forearm.envs.holding import Still
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.registry import MissingExtra, check_installed, make, names, register_environments
@@ -41,6 +42,7 @@ __all__ = [
     "names",
     "register",
     "register_environments",
+    "visit",
     "working_backend",
 ]
 

@@ -112,6 +112,12 @@ class ArmEnv(MujocoEnvironment):
         self.steps = 0
         self._locate()
 
+    def pose(self, state: Array, steps: int) -> None:
+        """Shows a full physics state of MuJoCo's, `steps` control steps after the start; not one to go on from."""
+        mujoco.mj_setState(self.model, self.data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        self.steps = steps
+        self._locate()
+
     def _locate(self) -> None:
         # Poses of bodies and cameras for the new joint positions, without touching what the next step starts from.
         mujoco.mj_kinematics(self.model, self.data)

@@ -21,7 +21,7 @@ DEFECT = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 SHELLS = ("bash", "zsh", "fish", "powershell")
-SWEPT = ("plan", "run", "compare", "diagnose", "collect", "train", "train-heads")
+SWEPT = ("plan", "run", "compare", "diagnose", "collect", "practice", "train", "train-heads")
 """Commands whose settings may be given several values."""
 MULTIRUN = "one job for each combination of values: seed=1,2 planner=cem,mppi"
 
@@ -128,6 +128,15 @@ COMMANDS: dict[str, Subcommand] = {
             "forearm train-heads task=push data=data/push distance.kind=quasimetric",
         ),
         "train-heads",
+    ),
+    "practice": Subcommand(
+        "forearm.cli.practice",
+        "rounds of filming what planners do, training on, and keeping what is better",
+        (
+            "forearm practice task=push data=data/push rounds=3",
+            "forearm practice task=pick_place planner=[guided,cem] data=data/pick_place out=outputs/practised",
+        ),
+        "practice",
     ),
     "doctor": Subcommand(
         "forearm.cli.doctor", "what this machine has, and what to do about what it has not", ("forearm doctor",)

@@ -12,7 +12,19 @@ from forearm.settings import compose as settings
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("planner", "world_model", "envs", "forearm")
-COMMANDS = ("collect", "compare", "data", "plan", "run", "serve", "ros2", "train", "train-heads")
+COMMANDS = (
+    "collect",
+    "compare",
+    "data",
+    "diagnose",
+    "plan",
+    "practice",
+    "ros2",
+    "run",
+    "serve",
+    "train",
+    "train-heads",
+)
 SETTING = re.compile(r"(?<![\w.{}-])([a-z_]+(?:\.[a-z_]+)*)=(?!=)")
 ELSEWHERE = {
     *("input_size", "tokens", "layer", "key"),  # words about words

@@ -51,6 +51,7 @@ WORDS: dict[str, list[str]] = {
     ],
     "train-heads": ["task=push data=d distance.kind=quasimetric prior.steps=10 distance.rate=1e-4"],
     "diagnose": ["task=pick_place planner=cem episodes=20", "task=fetch/push planner=guided explore=7"],
+    "practice": ["task=push planner=[guided,cem] cem.samples=9 learning_rate=1e-4", "task=fetch/push practice=0"],
     "data": ["data=[a,b] out=c episodes=[[0,1],[2]]", "data='a b' frames=true"],
 }
 """Settings as they may be typed; blanks part them, quotes hold them together."""
@@ -84,7 +85,9 @@ MISTAKES = [
     "data", "data look", "data inspect", "data inspect data=here", "data inspect data=here frames=7",
     "data merge data=here out=c", "data merge data=[here,here] out=c", "data inspect data=[here,here]",
     "diagnose planner=gradient", "diagnose planner=[cem,mppi]", "diagnose nearer=-1", "diagnose explore=2",
-    "diagnose task=own",
+    "diagnose task=own", "diagnose planner=prior", "diagnose planner=random",
+    "practice data=nowhere", "practice task=own data=here", "practice data=here", "practice data=here episodes=0",
+    "practice data=here practice=2", "practice data=here rounds=0", "practice data=here learning_rate=0",
     "serve host=0.0.0.0", "serve port=70000", "serve execute=0", "serve tls_cert=none.pem", "serve goals=nowhere",
     "serve token_file=none.txt", "serve max_clients=0", "serve planner.horizon=5",
 ]  # fmt: skip

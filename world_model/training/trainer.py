@@ -153,13 +153,17 @@ class Trainer:
         self._broken = torch.full((), -1, device=device)
 
     def use(self, sampler: Windows) -> None:
-        """Train on these windows, normalised as their data are; raises `DatasetError` for other joint readings than the
-        model's.
+        """Train on these windows, normalised as their data are, or as the model is that the run goes on from; raises
+        `DatasetError` for other joint readings than the model's.
         """
         self.sampler = sampler
-        share = self.training.train.share
-        _set_normalisation(self.model, sampler, share)
-        if self.model.config.standardize and self.training.init is None:  # an encoder that was given keeps its own
+        share, init = self.training.train.share, self.training.init
+        if init is None or not init.whole:
+            _set_normalisation(self.model, sampler, share)
+        elif self.model.config.proprio_dim:
+            for part in sampler.parts:
+                part.cache.check_readings(self.model.config.proprio_dim)
+        if self.model.config.standardize and init is None:  # an encoder that was given keeps its own
             _set_standardisation(self.model, sampler, share)
 
     def begin(self) -> None:

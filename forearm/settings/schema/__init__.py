@@ -20,6 +20,7 @@ COMMANDS: dict[str, type[Any]] = {
     "serve": commands.ServeCommand,
     "ros2": commands.Ros2Command,
     "collect": commands.CollectCommand,
+    "practice": commands.PracticeCommand,
     "data": commands.DataCommand,
     "train": commands.TrainCommand,
     "train-heads": commands.TrainHeadsCommand,

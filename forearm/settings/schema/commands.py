@@ -262,6 +262,54 @@ class CollectCommand:
 
 
 @dataclass
+class PracticeCommand:
+    """Rounds of filming what planners do, training on, and keeping what is better.
+
+    Attributes:
+        data: folder of the data set on which the checkpoint was trained; null: data/<task>.
+        out: folder of the rounds, practice.json and practice.png; null: outputs/practice-<task>.
+        rounds: how many; more may be asked for later.
+        episodes: filmed a round, shared among the planners.
+        steps: control steps per episode; null: the task's collect.steps.
+        practice: share of these episodes that a planner begins; 0: none, for the same training without practice.
+        train_steps: optimiser steps of the model in a round.
+        heads_steps: optimiser steps of each head in a round; null: as many as it was trained for.
+        learning_rate: peak rate of a round; null: that of the checkpoint's training.
+        precision: auto (the faster here), float32 (the same weights whenever it is repeated) or bfloat16; null: that of
+            the checkpoint's training.
+        freeze_encoder: keep the encoder as it is and train the rest.
+        validation: episodes on which each round is measured, the same in all.
+        validation_seed: of these.
+        seed: of filming and training.
+        replan_every: control steps that are executed from each plan; null: the task's.
+        storage: png (exact) or mp4 (smaller).
+        cache_dir: folder of the decoded frames; null: beside the merged data, with which they go.
+        workers: processes that film and measure; null: one per core.
+        device: cpu, cuda, cuda:1, mps, for training; null: cuda where there is one, else cpu.
+    """
+
+    data: str | None = None
+    out: str | None = None
+    rounds: int = checks.setting(3, checks.whole, least=1)
+    episodes: int = checks.setting(200, checks.whole, least=1)
+    steps: int | None = checks.setting(None, checks.whole, least=1)
+    practice: float = checks.setting(1.0, _SHARE, least=0.0, most=1.0)
+    train_steps: int = checks.setting(600, checks.whole, least=1)
+    heads_steps: int | None = checks.setting(None, checks.whole, least=1)
+    learning_rate: float | None = checks.setting(None, checks.real, above=0.0)
+    precision: str | None = None
+    freeze_encoder: bool = False
+    validation: int = checks.setting(50, checks.whole, least=1)
+    validation_seed: int = checks.setting(9, checks.whole, least=0)
+    seed: int = checks.setting(0, checks.whole, least=0)
+    replan_every: int | None = checks.setting(None, checks.whole, least=1)
+    storage: str = "png"
+    cache_dir: str | None = None
+    workers: int | None = checks.setting(None, checks.whole, least=1)
+    device: str | None = None
+
+
+@dataclass
 class DataCommand:
     """Inspect: what is in a LeRobotDataset v3 folder, and what is wrong with it; merge: one of several; convert: one of
     a recording.
