@@ -10,6 +10,7 @@ from forearm.cli.progress import bars
 from forearm.common.parallel import default_workers, import_modules
 from forearm.evaluation.comparison import Comparison, compare, films_of
 from forearm.evaluation.table import print_whole, results_tables
+from forearm.evaluation.variations import variations_of
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
@@ -42,6 +43,8 @@ def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> C
         films=chosen.whole("films", 0),
         use=tuple(chosen["use"]),
         to_end=chosen["to_end"],
+        variations=variations_of(chosen["vary"]),
+        goal_varies=chosen["vary"]["goal_too"],
         command=shlex.join(["forearm", "compare", *overrides]),
     )
 

@@ -8,6 +8,7 @@ from forearm.cli.compare import run_and_show
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.comparison import Comparison
+from forearm.evaluation.variations import variations_of
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
@@ -35,6 +36,8 @@ def main(overrides: Sequence[str]) -> int:
         films=chosen.whole("films", 0, episodes),
         use=tuple(chosen["use"]),
         to_end=chosen["to_end"],
+        variations=variations_of(chosen["vary"]),
+        goal_varies=chosen["vary"]["goal_too"],
     )
     batch, workers = chosen.whole("batch", 1), chosen.whole("workers", 1)
     envs.working_backend()

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from forearm.settings.schema.vary import VaryConfig
+
 
 @dataclass
 class PlanCommand:
@@ -59,6 +61,7 @@ class RunCommand:
     films: int | None = None
     to_end: bool = True
     use: list[str] = field(default_factory=list)
+    vary: VaryConfig = field(default_factory=VaryConfig)
 
 
 @dataclass
@@ -95,6 +98,7 @@ class CompareCommand:
     films: int = 2
     to_end: bool = True
     use: list[str] = field(default_factory=list)
+    vary: VaryConfig = field(default_factory=VaryConfig)
 
 
 @dataclass
