@@ -1,1 +1,1 @@
-"""What may be otherwise than in training: light, colours, the camera, what lies about, how frames arrive, and physics."""
+"""What may be otherwise than in training: light, colours, the camera, what lies about, late frames, and physics."""

@@ -70,8 +70,7 @@ class VariedEnvironment:
 
     def step(self, action: NDArray[np.floating]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """One control step; see `Environment.step`."""
-        seen, *rest = self._env.step(action)
-        reward, success, cut_off, info = rest
+        seen, reward, success, cut_off, info = self._env.step(action)
         return self._seen(seen), reward, success, cut_off, info
 
     def observe(self) -> dict[str, Any]:

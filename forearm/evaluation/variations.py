@@ -17,7 +17,7 @@ def variations_of(config: Mapping[str, Any]) -> "list[Variation]":
     """
     curves = {name: value["strength"] for name, value in config.items() if isinstance(value, Mapping)}
     known = {name: [_variation(name, strength) for strength in strengths] for name, strengths in curves.items()}
-    found: "list[Variation]" = []
+    found: list[Variation] = []
     for factor in config["factors"]:
         if factor not in known:
             raise ForearmError(f"vary: unknown factor '{factor}'{did_you_mean(str(factor), list(known))}")

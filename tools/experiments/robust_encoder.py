@@ -24,7 +24,6 @@ from torch import Tensor
 
 from forearm.common.seeds import collection_reset_seed, collection_rng
 from forearm.envs import make
-from forearm.envs.contract import Frame
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.variation.factors import Variation
 from forearm.settings import compose as settings

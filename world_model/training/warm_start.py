@@ -6,7 +6,7 @@ from typing import Any
 from forearm.world_model.model.jepa import ENCODING, JEPA
 from forearm.world_model.runtime.checkpoint import CheckpointError, load_checkpoint
 
-SHAPES = ("encoder", "resolution", "patch", "standardize", "latent_dim", "width", "depth")
+SHAPES = ("encoder", "resolution", "patch", "standardize", "balance", "latent_dim", "width", "depth")
 """Settings that two models must share for one to take over the other's encoder."""
 
 
@@ -55,6 +55,8 @@ def start_from(model: JEPA, init: Init) -> Init:
             "(resolution is the task's, the others are world_model's), or another init="
         )
     weights = {key: value for key, value in source.state_dict().items() if key.startswith(ENCODING)}
+    if ours.balance:
+        weights["median_colour"] = source.median_colour
     model.load_state_dict(weights, strict=False)
     if init.freeze_encoder:
         model.fix_encoder()
