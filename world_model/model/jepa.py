@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from forearm.errors import InputError
 from forearm.world_model.config import ModelConfig
 from forearm.world_model.model.backbone import Backbone
-from forearm.world_model.model.batch_norm import WholeBatchNorm
 from forearm.world_model.model.balance import balanced
+from forearm.world_model.model.batch_norm import WholeBatchNorm
 from forearm.world_model.model.encoders import FrozenEncoder, make_encoder, pixels
 from forearm.world_model.model.precision import full_precision
 from forearm.world_model.model.predictors import InverseDynamics, ResidualPredictor
