@@ -14,7 +14,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,14 @@ from forearm.envs import make
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.variation.factors import Variation
 from forearm.settings import compose as settings
+from forearm.world_model.model.balance import median_colour
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.checkpoint import load_checkpoint, save_checkpoint
 from forearm.world_model.runtime.slowness import slow_map
 
 CHOICES = {
     **{"task": "push", "checkpoint": "push", "out": "outputs/push-robust", "episodes": "600", "seed": "0"},
-    **{"updates": "8000", "batch": "128", "rate": "0.001"},
+    **{"updates": "2000", "batch": "96", "rate": "0.001", "balance": "true"},
 }
 SCENES = 2
 """Varied frames of each state."""
@@ -118,13 +119,27 @@ def in_other_light(frames: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(plain[:, None, None, None], frames, varied)
 
 
-def teach(teacher: JEPA, film: Film, updates: int, batch: int, rate: float, seed: int) -> JEPA:
+def with_balance(model: JEPA, film: Film) -> JEPA:
+    """The same model, but that it scales frames to the median colour of the plain ones that were filmed."""
+    found = JEPA(replace(model.config, balance=True))
+    found.load_state_dict(model.state_dict(), strict=False)  # all but the one that follows
+    plain = torch.from_numpy(np.ascontiguousarray(film.frames[::50, 0]))
+    found.median_colour.copy_(median_colour(plain).median(dim=0).values)
+    found.action_rest.copy_(model.action_rest)
+    return found.eval().requires_grad_(False)
+
+
+def teach(
+    teacher: JEPA, film: Film, updates: int, batch: int, rate: float, seed: int, out: Path, about: dict[str, Any]
+) -> JEPA:
     """A copy of `teacher` whose encoder makes of varied frames what `teacher` makes of plain ones."""
     import copy
 
     student = copy.deepcopy(teacher)
     slow = slow_map(teacher.step_covariance, 1.0)
     targets = latents_of(teacher, film.frames[:, 0])
+    apart = targets - targets.roll(7, 0)
+    usual, usual_slow = apart.square().mean(), (apart @ slow).square().mean()  # so that slow directions count as much
     learned = [*student.encoder.parameters(), *student.project.parameters()]
     for parameter in learned:
         parameter.requires_grad_(True)
@@ -138,13 +153,17 @@ def teach(teacher: JEPA, film: Film, updates: int, batch: int, rate: float, seed
         rows = np.sort(rng.integers(film.held_out, len(film.frames), batch))
         scenes = rng.choice(1 + SCENES, batch, p=[0.2, *[0.8 / SCENES] * SCENES])
         frames = in_other_light(torch.from_numpy(film.frames[rows, scenes]), generator)
-        wrong = student.encode(frames) - targets[rows]
-        loss = wrong.square().mean() + (wrong @ slow).square().mean()
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = student.encode(frames)
+        wrong = seen.float() - targets[rows]
+        loss = wrong.square().mean() / usual + (wrong @ slow).square().mean() / usual_slow
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learned, 1.0)
         optimizer.step()
         total += float(loss.detach())
+        if update % 500 == 499:
+            save_checkpoint(copy.deepcopy(student).eval(), out / "unfinished", about)
         if update % 100 == 99:
             say(f"update {update + 1} of {updates}: loss {total / 100:.4f}, {time.monotonic() - begun:.0f} s")
             total = 0.0
@@ -195,13 +214,16 @@ def main(words: Sequence[str]) -> int:
     seed = int(chosen["seed"])
     filmed = film(chosen["task"], out / "frames.npy", int(chosen["episodes"]), seed)
     teacher, document = load_checkpoint(chosen["checkpoint"])
+    if chosen["balance"] == "true":
+        teacher = with_balance(teacher, filmed)
     say(f"before: {errors(teacher, teacher, filmed)}")
-    student = teach(teacher, filmed, int(chosen["updates"]), int(chosen["batch"]), float(chosen["rate"]), seed)
-    say(f"after: {errors(student, teacher, filmed)}")
     kept = {key: value for key, value in document.items() if key not in ("format", "model", "weights_sha256")}
-    about = {key: chosen[key] for key in ("episodes", "updates", "batch", "rate", "seed")}
-    about["teacher"] = document["weights_sha256"]
-    save_checkpoint(student, out / "model", {**kept, "robust_encoder": about})
+    how = {key: chosen[key] for key in ("episodes", "updates", "batch", "rate", "balance", "seed")}
+    about = {**kept, "robust_encoder": {**how, "teacher": document["weights_sha256"]}}
+    updates, batch, rate = int(chosen["updates"]), int(chosen["batch"]), float(chosen["rate"])
+    student = teach(teacher, filmed, updates, batch, rate, seed, out, about)
+    say(f"after: {errors(student, teacher, filmed)}")
+    save_checkpoint(student, out / "model", about)
     return 0
 
 
