@@ -103,7 +103,7 @@ def _row(contender: Contender, outcomes: Sequence[Outcome], confidence: float) -
         "planner": contender.planner_name,
         "dynamics": contender.dynamics,
         "checkpoint": contender.setup.fingerprint,
-        "vary": None if contender.variation is None else asdict(contender.variation),
+        **({} if contender.variation is None else {"vary": asdict(contender.variation)}),
         "episodes": len(outcomes),
         "successes": successes,
         "success": successes / len(outcomes),

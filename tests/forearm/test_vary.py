@@ -37,7 +37,7 @@ def compared(checkpoints: Path, out: Path, *words: str) -> dict[str, Any]:
 def test_a_row_a_strength_paired_with_the_plain_one(checkpoints: Path, tmp_path: Path) -> None:
     words = ("vary=[light,friction]", "vary.light.strength=[0.5,1,1.3]", "vary.friction.strength=2")
     document = compared(checkpoints, tmp_path / "varied", *words)
-    assert [(row["name"], row["vary"]) for row in document["rows"]] == [
+    assert [(row["name"], row.get("vary")) for row in document["rows"]] == [
         ("cem", None),
         ("cem light=0.5", {"factor": "light", "strength": 0.5}),
         ("cem light=1.3", {"factor": "light", "strength": 1.3}),
@@ -51,7 +51,7 @@ def test_a_row_a_strength_paired_with_the_plain_one(checkpoints: Path, tmp_path:
         ("cem", "cem friction=2"),
     ]
     described = json.loads((tmp_path / "varied/settings.json").read_text(encoding="utf-8"))["rows"]
-    assert [row.get("vary") for row in described] == [row["vary"] for row in document["rows"]]
+    assert [row.get("vary") for row in described] == [row.get("vary") for row in document["rows"]]
 
     plain = compared(checkpoints, tmp_path / "plain")
     assert plain["manifest_sha256"] == document["manifest_sha256"]
@@ -70,7 +70,7 @@ def test_the_curve_begins_where_nothing_is_otherwise(checkpoints: Path, tmp_path
     assert [strength for strength, _ in found["light"]["reach-cem"]] == [0.5, 1.0, 1.3]
     picture = np.asarray(Image.open(tmp_path / "out/vary.png").convert("RGB"))
     assert picture.std() > 5
-    plain = {**document, "rows": [row for row in document["rows"] if not row["vary"]]}
+    plain = {**document, "rows": [row for row in document["rows"] if not row.get("vary")]}
     assert not save_curves(tmp_path / "none.png", plain) and not (tmp_path / "none.png").exists()
 
 
@@ -156,7 +156,7 @@ def test_run_varies_too(checkpoints: Path, tmp_path: Path) -> None:
     short = [word for word in SHORT if not word.startswith("baselines")]
     assert main(["run", *own, *short, "vary=[delay]", "vary.delay.strength=1"]) == 0
     document = json.loads((tmp_path / "out/results.json").read_text(encoding="utf-8"))
-    assert [row["vary"] for row in document["rows"]] == [None, {"factor": "delay", "strength": 1.0}]
+    assert [row.get("vary") for row in document["rows"]] == [None, {"factor": "delay", "strength": 1.0}]
     assert (tmp_path / "out/vary.png").exists()
 
 

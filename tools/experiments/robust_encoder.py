@@ -36,6 +36,8 @@ CHOICES = {
     **{"task": "push", "checkpoint": "push", "out": "outputs/push-robust", "episodes": "600", "seed": "0"},
     **{"updates": "2000", "batch": "96", "rate": "0.001", "balance": "true"},
 }
+FOREIGN = ("format", "model", "weights_sha256", "metrics")
+"""What a checkpoint's description says that is not so of another encoder."""
 SCENES = 2
 """Varied frames of each state."""
 HELD_OUT = 0.05
@@ -217,12 +219,13 @@ def main(words: Sequence[str]) -> int:
     if chosen["balance"] == "true":
         teacher = with_balance(teacher, filmed)
     say(f"before: {errors(teacher, teacher, filmed)}")
-    kept = {key: value for key, value in document.items() if key not in ("format", "model", "weights_sha256")}
+    kept = {key: value for key, value in document.items() if key not in FOREIGN}
     how = {key: chosen[key] for key in ("episodes", "updates", "batch", "rate", "balance", "seed")}
     about = {**kept, "robust_encoder": {**how, "teacher": document["weights_sha256"]}}
     updates, batch, rate = int(chosen["updates"]), int(chosen["batch"]), float(chosen["rate"])
     student = teach(teacher, filmed, updates, batch, rate, seed, out, about)
-    say(f"after: {errors(student, teacher, filmed)}")
+    about["robust_encoder"]["errors"] = found = errors(student, teacher, filmed)
+    say(f"after: {found}")
     save_checkpoint(student, out / "model", about)
     return 0
 

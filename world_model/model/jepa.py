@@ -24,7 +24,7 @@ from forearm.world_model.model.encoders import FrozenEncoder, make_encoder, pixe
 from forearm.world_model.model.precision import full_precision
 from forearm.world_model.model.predictors import InverseDynamics, ResidualPredictor
 
-ENCODING = ("encoder.", "project.", "norm.")
+ENCODING = ("encoder.", "project.", "norm.", "median_colour")
 """How the names of the weights begin that make latents of frames."""
 
 

@@ -55,8 +55,6 @@ def start_from(model: JEPA, init: Init) -> Init:
             "(resolution is the task's, the others are world_model's), or another init="
         )
     weights = {key: value for key, value in source.state_dict().items() if key.startswith(ENCODING)}
-    if ours.balance:
-        weights["median_colour"] = source.median_colour
     model.load_state_dict(weights, strict=False)
     if init.freeze_encoder:
         model.fix_encoder()
