@@ -62,7 +62,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
         prior=from_mapping(PriorConfig, chosen["prior"]),
         distance=from_mapping(DistanceConfig, chosen["distance"]),
         validation=chosen["validation"],
-        seed=chosen.whole("seed", 0),
+        seed=chosen["seed"],
         action_key=keys("action_key", chosen["action_key"]),
         state_key=keys("state_key", chosen["state_key"]),
         episodes=chosen["episodes"],

@@ -74,7 +74,7 @@ def run_episodes(
     its keys. The time of a plan is that of one episode: where several are planned in one go, the time is
     shared among them.
 
-    `blind` agents (policies that do not plan, the oracle) look at no frame: none is drawn for them unless filmed.
+    `blind` agents (baselines, the oracle) look at no frame: none is drawn for them unless filmed.
 
     In an `envs.variation` environment that varies, it does from the start on, and the goal picture with `goal_varies`.
 

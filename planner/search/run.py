@@ -8,8 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Generator, Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.plan import Plan, Stopped
 from forearm.planner.problem import Past, Problem
 from forearm.planner.proposals import recall
@@ -97,10 +97,9 @@ class Run:
         """How many each problem has had (B), until it converged."""
         return [self._converged_after.get(b, len(self._candidates)) for b in range(self.space.batch)]
 
-    @property
-    def evaluations(self) -> list[int]:
-        """How many candidates each problem has had evaluated (B)."""
-        return [sum(self._candidates[:count]) for count in self.iterations]
+    def evaluations(self, iterations: Sequence[int]) -> list[int]:
+        """How many candidates each problem has had evaluated in its `iterations` (B)."""
+        return [sum(self._candidates[:count]) for count in iterations]
 
     def out_of_time(self) -> bool:
         """Whether another iteration would miss the deadline, which then is why the search stopped."""
