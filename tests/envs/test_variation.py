@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from forearm import envs
+from forearm.envs.backend import mujoco
+from forearm.envs.rendering import View
+from forearm.envs.twin import Twin
 from forearm.envs.variation.factors import FACTORS, Variation
 from forearm.envs.variation.frames import Arrival, altered
+from forearm.envs.variation.scene import Parts, SceneEdit
 from forearm.envs.variation.varied import VariedEnvironment, factors_of
 
 CHANGED = {
@@ -137,6 +141,28 @@ def test_friction_and_mass_change_how_far_a_puck_slides(push: Any) -> None:
     varied.vary(np.random.default_rng(0))
     assert float(push.model.body("object").mass[0]) == pytest.approx(2 * light)
     varied.restore_nominal()
+
+
+@pytest.mark.parametrize("view", ["of the model", View((0.0, 0.0, 0.1), 1.0, 30.0, -50.0)])
+def test_a_moved_camera_sees_the_same_from_aside(view: Any) -> None:
+    """A ball in the middle of the picture goes by the way that the camera is moved, whatever kind of camera it is."""
+    xml = """<mujoco><visual><headlight ambient="1 1 1"/><map znear="0.01"/></visual><worldbody>
+      <camera name="of the model" pos="0 -1 0.1" xyaxes="1 0 0 0 0 1" fovy="45"/>
+      <geom type="sphere" size="0.05" pos="0 0 0.1" rgba="1 0 0 1"/></worldbody></mujoco>"""
+    model = mujoco.MjModel.from_xml_string(xml)
+    twin = Twin(model, mujoco.MjData(model), {"eye": view}, markers=False)
+    edit = SceneEdit(model, Parts(), twin, "eye")
+
+    def middle() -> np.ndarray:
+        return np.argwhere(twin.render("eye", 64)[..., 0] > 128).mean(0)
+
+    before = middle()
+    edit.apply(Variation("camera", 0.1), np.random.default_rng(0))
+    moved = middle() - before
+    edit.undo()
+    assert 0.1 * 32 / np.tan(np.deg2rad(22.5)) == pytest.approx(np.linalg.norm(moved), abs=1.5)
+    assert np.array_equal(middle(), before)
+    twin.close()
 
 
 def test_tasks_say_what_they_can_be_varied_by(push: Any) -> None:

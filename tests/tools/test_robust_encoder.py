@@ -46,7 +46,7 @@ def test_some_frames_keep_their_light() -> None:
     assert lit.min() < 65 and lit.max() > 135
 
 
-@pytest.mark.parametrize(("factor", "strength"), [("table", 1.0), ("object", 1.0), ("light", 0.7), ("distractor", 1)])
+@pytest.mark.parametrize(("factor", "strength"), [("table", 1.0), ("object", 1.0), ("light", 0.7)])
 def test_what_ships_sees_the_same_whatever_it_looks_like(factor: str, strength: float) -> None:
     env = envs.make("push")
     wrong: dict[str, list[float]] = {"push": [], "push-robust": []}
@@ -60,5 +60,4 @@ def test_what_ships_sees_the_same_whatever_it_looks_like(factor: str, strength: 
         for name, model in models.items():
             wrong[name].append(float((model.encode(frame[None]) - wanted).square().mean()))
     env.close()
-    assert np.mean(wrong["push-robust"]) < 0.25 * np.mean(wrong["push"])
-    assert np.mean(wrong["push-robust"]) < 0.2  # latents have unit variance
+    assert np.mean(wrong["push-robust"]) < 0.02 < 0.2 < np.mean(wrong["push"])  # latents have unit variance

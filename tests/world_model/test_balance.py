@@ -18,7 +18,7 @@ def scene(gain=(1.0, 1.0, 1.0), seed=0):
     """A frame, mostly of one background, under lamps that multiply its colours by `gain`."""
     frame = np.full((32, 32, 3), (80, 100, 120), np.float64)
     frame[4:12, 8:20] = np.random.default_rng(seed).integers(0, 180, (8, 12, 3))
-    return np.rint(frame * gain).clip(0, 255).astype(np.uint8)[None]
+    return np.stack([np.rint(frame * gain).clip(0, 255).astype(np.uint8)])
 
 
 def test_the_median_colour_is_that_of_the_background():
