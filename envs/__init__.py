@@ -15,11 +15,15 @@ from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.registry import MissingExtra, check_installed, make, names, register_environments
 from forearm.envs.rendering import RenderingUnavailable, View, working_backend
 from forearm.envs.true_dynamics import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
+from forearm.envs.variation.factors import FACTORS, Variation
+from forearm.envs.variation.scene import Parts
+from forearm.envs.variation.varied import VariedEnvironment, factors_of
 from forearm.errors import InputError
 
 __all__ = [
     "BENCHMARKS",
     "CAMERAS",
+    "FACTORS",
     "TASKS",
     "ArmEnv",
     "CostToGo",
@@ -27,6 +31,7 @@ __all__ = [
     "GeometricObjective",
     "MissingExtra",
     "MujocoEnvironment",
+    "Parts",
     "Policy",
     "RenderingUnavailable",
     "Scene",
@@ -34,10 +39,13 @@ __all__ = [
     "Still",
     "Task",
     "TrueDynamics",
+    "Variation",
+    "VariedEnvironment",
     "View",
     "check_installed",
     "expert",
     "explorer",
+    "factors_of",
     "make",
     "names",
     "register",

@@ -16,6 +16,7 @@ from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Policy
 from forearm.envs.exploration import Explorer
 from forearm.envs.mujoco_env import MujocoEnvironment
+from forearm.envs.variation.scene import Parts
 
 CAMERAS = ("front", "side")
 ACTIONS = ("dx", "dy", "dz", "gripper")
@@ -69,6 +70,7 @@ class ArmEnv(MujocoEnvironment):
             fixed_assets=True,
         )
         self.task = task
+        self.layout = Parts(("table",), "object" if task.has_object else None, (task.low, task.high))
         self.render_mode = render_mode
         self.substeps = round(CONTROL_PERIOD / model.opt.timestep)
         self.command = ServoCommand(np.array(task.low), np.array(0.0), kinematics.HOME.copy())

@@ -11,6 +11,8 @@ from forearm.cli.progress import bars
 from forearm.common.parallel import default_workers, import_modules
 from forearm.evaluation.comparison import Comparison, compare, films_of
 from forearm.evaluation.table import print_whole, results_tables
+from forearm.evaluation.variations import variations_of
+from forearm.evaluation.vary_picture import save_curves
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
@@ -43,6 +45,8 @@ def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> C
         films=chosen["films"],
         use=tuple(chosen["use"]),
         to_end=chosen["to_end"],
+        variations=variations_of(chosen["vary"]),
+        goal_varies=chosen["vary"]["goal_too"],
         command=shlex.join(["forearm", "compare", *overrides]),
     )
 
@@ -59,4 +63,7 @@ def run_and_show(comparison: Comparison, batch: int, workers: int) -> None:
     films = films_of(comparison, document)
     if films:
         console.print(f"films:   {comparison.out / 'films'} ({len(films)})", soft_wrap=True, highlight=False)
+    curves = comparison.out / "vary.png"
+    if save_curves(curves, document):
+        console.print(f"curves:  {curves}", soft_wrap=True, highlight=False)
     console.print(f"results: {comparison.out / 'results.json'}", soft_wrap=True, highlight=False)

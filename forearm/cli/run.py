@@ -9,6 +9,7 @@ from forearm.cli.models import task_of
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.comparison import Comparison
+from forearm.evaluation.variations import variations_of
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
@@ -36,6 +37,8 @@ def main(overrides: Sequence[str]) -> int:
         films=episodes if chosen["films"] is None else chosen["films"],
         use=tuple(chosen["use"]),
         to_end=chosen["to_end"],
+        variations=variations_of(chosen["vary"]),
+        goal_varies=chosen["vary"]["goal_too"],
     )
     batch, workers = chosen["batch"], chosen["workers"]
     envs.working_backend()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forearm.agent.agent import Acting, Observation
-from forearm.common.seeds import planning_seed
+from forearm.common.seeds import planning_seed, variation_rng
 from forearm.errors import ForearmError
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import ANY_STEP, Judge, Rules, begin
@@ -64,6 +64,7 @@ def run_episodes(
     rules: Rules | None = None,
     blind: bool = False,
     to_end: bool = False,
+    goal_varies: bool = False,
 ) -> list[Outcome]:
     """Run `episodes` together, each in its own environment, up to its first success or `max_steps` control
     steps; with `to_end`, and where the rules count the last step alone, up to that.
@@ -75,14 +76,21 @@ def run_episodes(
 
     `blind` agents (baselines, the oracle) look at no frame: none is drawn for them unless filmed.
 
+    In an `envs.variation` environment that varies, it does from the start on, and the goal picture with `goal_varies`.
+
     Raises `ForearmError` if an environment does not start where the manifest says.
     """
+    from forearm.envs.variation.varied import VariedEnvironment
+
     rules = rules or Rules()
     observations: list[Observation | None] = []
     goals = []
     for env, episode in zip(envs, episodes, strict=False):
         observation, info = begin(env, rules, episode.seed, episode.episode)
         check_start(env, episode)
+        if isinstance(env, VariedEnvironment):
+            observation = env.vary(variation_rng(episode.seed))
+            info["goal"] = env.goal(info["goal_state"]) if goal_varies else info["goal"]
         observations.append(observation)
         goals.append(info["goal"])
         if recordings is not None and episode.episode in recordings:

@@ -2,13 +2,13 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forearm.agent.checkpoint import HeadsMissing
 from forearm.agent.guided import PRIOR, is_guided
-from forearm.agent.setup import EXPERT, NONE, ORACLE, PlanningSetup
+from forearm.agent.setup import EXPERT, LEARNED, NONE, ORACLE, PlanningSetup
 from forearm.common.dotted import is_dotted
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
@@ -30,12 +30,16 @@ from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.results import provenance, results
 from forearm.evaluation.workers import ChunkJob, film_path, finished, run_chunk
 
+if TYPE_CHECKING:
+    from forearm.envs.variation.factors import Variation
+
 
 @dataclass(frozen=True)
 class Comparison:
     """What to compare. `tasks`, `planners` and `protocol` are configs as in configs/; paths are real ones. Where
     `replan_every` is None, or a planner's horizon or action repeat, it is the task's. With `to_end` episodes run on
-    after their first success, so that what is held at the end is counted too. `command` is what to type for the same
+    after their first success, so that what is held at the end is counted too. Every contender that can notice it runs
+    again under each of `variations`, with `goal_varies` on the goal picture too. `command` is what to type for the same
     results.
     """
 
@@ -53,6 +57,8 @@ class Comparison:
     films: int = 2
     use: tuple[str, ...] = ()
     to_end: bool = True
+    variations: "Sequence[Variation]" = ()
+    goal_varies: bool = False
     command: str | None = None
 
 
@@ -114,10 +120,21 @@ def rows_of(comparison: Comparison) -> tuple[list[Contender], list[str]]:
         raise ForearmError(f"nothing to compare: choose a planner or a baseline{reasons}")
     _tasks(comparison)
     shared = {one.key: one for one in contenders if not one.searches}
-    contenders = told_apart([one for one in contenders if one.searches or shared.pop(one.key, None) is not None])
+    contenders = [one for one in contenders if one.searches or shared.pop(one.key, None) is not None]
+    contenders = told_apart([row for one in contenders for row in (one, *_varied(one, comparison))])
     for contender in contenders:
         contender.check()
     return contenders, list(dict.fromkeys(left_out))
+
+
+def _varied(contender: Contender, comparison: Comparison) -> list[Contender]:
+    """The same under each variation; for one that looks at no frame, under those that it can notice."""
+    blind = contender.dynamics != LEARNED
+    return [
+        replace(contender, variation=variation, goal_varies=comparison.goal_varies)
+        for variation in comparison.variations
+        if not (blind and variation.about.seen)
+    ]
 
 
 def compare(comparison: Comparison, batch: int, workers: int, progress: Progress | None = None) -> dict[str, Any]:

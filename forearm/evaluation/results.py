@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from itertools import combinations
 from pathlib import Path
@@ -36,9 +36,13 @@ def results(
 
 
 def _are_tested(one: Contender, other: Contender) -> bool:
-    """Whether a pair is, in this order: two searches, or a search and the prior that it draws from."""
+    """Whether a pair is, in this order: two searches, or a search and the prior that it draws from; under the same
+    variation, or one as it is and the same varied.
+    """
     if one.task_name != other.task_name or not one.searches:
         return False
+    if one.variation != other.variation:
+        return one.variation is None and one == replace(other, variation=None, goal_varies=False)
     its_prior = other.planner_name == PRIOR and one.draws_prior and one.setup.fingerprint == other.setup.fingerprint
     return other.searches or its_prior
 
@@ -99,6 +103,7 @@ def _row(contender: Contender, outcomes: Sequence[Outcome], confidence: float) -
         "planner": contender.planner_name,
         "dynamics": contender.dynamics,
         "checkpoint": contender.setup.fingerprint,
+        **({} if contender.variation is None else {"vary": asdict(contender.variation)}),
         "episodes": len(outcomes),
         "successes": successes,
         "success": successes / len(outcomes),

@@ -1,11 +1,12 @@
 """What a worker process of a comparison does: run a chunk of episodes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from forearm.evaluation.env_pool import environment
 from forearm.evaluation.labels import file_stem
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import rules_of
+
+if TYPE_CHECKING:
+    from forearm.envs.variation.factors import Variation
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,19 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
-        outcomes = run_episodes(
-            agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind, contender.to_end
-        )
+        with varied(envs, contender.variation) as where:
+            outcomes = run_episodes(
+                agent,
+                where,
+                job.episodes,
+                contender.seed,
+                task["max_steps"],
+                recordings,
+                rules,
+                blind,
+                contender.to_end,
+                contender.goal_varies,
+            )
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.evaluation.film import write_film
@@ -57,6 +71,22 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
     kept = [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes]
     write_json(partial_path(job), kept)
     return contender, outcomes
+
+
+@contextmanager
+def varied(envs: Sequence[Any], variation: "Variation | None") -> Iterator[Sequence[Any]]:
+    """The environments in which the episodes run; they are as before when that is over, as others use them too."""
+    if variation is None:
+        yield envs
+        return
+    from forearm.envs.variation.varied import VariedEnvironment
+
+    where = [VariedEnvironment(env, variation) for env in envs]
+    try:
+        yield where
+    finally:
+        for env in where:
+            env.restore_nominal()
 
 
 def partial_path(job: ChunkJob) -> Path:

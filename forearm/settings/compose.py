@@ -206,6 +206,8 @@ def _assign(kind: type[Any] | None, target: dict[str, Any], dotted: str, key: st
     *parents, leaf = dotted.split(".")
     for parent in parents:
         target = target[parent]
+    if isinstance(target[leaf], dict) and "factors" in target[leaf]:  # vary=[light] is short for vary.factors=[light]
+        target, leaf = target[leaf], "factors"
     if isinstance(target[leaf], dict):
         raise ForearmError(f"'{key}' holds several settings; set one of them: {', '.join(sorted(target[leaf]))}")
     target[leaf] = texts.read(key, text, target[leaf], nullable)

@@ -8,7 +8,7 @@ from typing import Any
 from forearm.world_model.model.jepa import ENCODING, JEPA
 from forearm.world_model.runtime.checkpoint import CheckpointError, load_checkpoint
 
-SHAPES = ("encoder", "resolution", "patch", "standardize", "latent_dim", "width", "depth")
+SHAPES = ("encoder", "resolution", "patch", "standardize", "balance", "latent_dim", "width", "depth")
 """Settings that two models must share for one to take over the other's encoder."""
 
 

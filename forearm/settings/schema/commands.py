@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.common import checks
+from forearm.settings.schema.vary import VaryConfig
 
 HELD_OUT = 5
 """Every fifth explored episode tests the probe of a diagnosis."""
@@ -77,6 +78,7 @@ class RunCommand:
     films: int | None = checks.setting(None, checks.whole, least=0)
     to_end: bool = True
     model: str | None = None
+    vary: VaryConfig = field(default_factory=VaryConfig)
 
 
 @dataclass
@@ -114,6 +116,7 @@ class CompareCommand:
     films: int = checks.setting(2, checks.whole, least=0)
     to_end: bool = True
     model: str | None = None
+    vary: VaryConfig = field(default_factory=VaryConfig)
 
 
 @dataclass
