@@ -35,9 +35,11 @@ def of_command(command: str) -> type[Any]:
         return own
     from forearm.settings.schema.fields import derived
     from forearm.world_model.heads.action_prior import PriorConfig
+    from forearm.world_model.heads.decoder import DecoderConfig
     from forearm.world_model.heads.distance import DistanceConfig
 
-    heads = {"prior": derived(PriorConfig), "distance": derived(DistanceConfig)}
+    kinds = {"prior": PriorConfig, "distance": DistanceConfig, "decoder": DecoderConfig}
+    heads = {name: derived(kind) for name, kind in kinds.items()}
     sections = [(name, kind, field(default_factory=kind)) for name, kind in heads.items()]
     return make_dataclass(own.__name__, sections, bases=(own,), namespace={"__doc__": own.__doc__})
 

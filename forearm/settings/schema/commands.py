@@ -281,9 +281,10 @@ class TrainCommand:
 
 @dataclass
 class TrainHeadsCommand:
-    """Train an action prior and a distance to the goal on a frozen world model.
+    """Train an action prior and a distance to the goal on a frozen world model, or a decoder that draws its latents.
 
     Attributes:
+        parts: what is trained: heads (prior and distance, to plan with), decoder (to look at what is imagined).
         data: folder of the data set; null: data/<task>.
         action_key: column with the commands, or several, [NAME,NAME]; null: as the checkpoint was trained.
         state_key: the same for the joint readings.
@@ -305,4 +306,5 @@ class TrainHeadsCommand:
     cache_dir: str | None = None
     seed: int = 0
     validation: float = 0.05
+    parts: list[str] = field(default_factory=lambda: ["heads"])
     use: list[str] = field(default_factory=list)
