@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forearm.agent.agent import Acting, Observation
+from forearm.agent.agent import Act, Acting, Observation
+from forearm.agent.imagination import Imagination, Imagined
+from forearm.agent.latent import LatentPlanningModel
 from forearm.common.seeds import planning_seed
 from forearm.errors import ForearmError
 from forearm.evaluation.manifest import HeldOutEpisode
@@ -47,11 +49,25 @@ class Outcome:
 class Recording:
     """What a film of one episode needs: frames seen, the goal frame, and the predicted costs of the plan in
     force.
+
+    imagined: for each frame, what the plan in force was expected to lead to, with the step at which it was made; empty
+    where that cannot be drawn.
     """
 
     goal: np.ndarray
     frames: list[np.ndarray] = field(default_factory=list)
     curves: list[np.ndarray | None] = field(default_factory=list)
+    imagined: list[tuple[int, Imagined]] = field(default_factory=list)
+
+    def add(self, frame: np.ndarray, curve: np.ndarray | None, imagined: Imagined | None = None) -> None:
+        """One more frame; `imagined` where a plan was made at it, which is in force until the next one."""
+        step = len(self.frames)
+        self.frames.append(frame)
+        self.curves.append(curve)
+        if imagined is not None:
+            self.imagined.append((step, imagined))
+        elif self.imagined:
+            self.imagined.append(self.imagined[-1])
 
 
 def run_episodes(
@@ -64,6 +80,7 @@ def run_episodes(
     rules: Rules | None = None,
     blind: bool = False,
     to_end: bool = False,
+    imagination: Imagination | None = None,
 ) -> list[Outcome]:
     """Run `episodes` together, each in its own environment, up to its first success or `max_steps` control
     steps; with `to_end`, and where the rules count the last step alone, up to that.
@@ -72,6 +89,8 @@ def run_episodes(
     criterion. `recordings` is filled for the episode numbers that are
     its keys. The time of a plan is that of one episode: where several are planned in one go, the time is
     shared among them.
+
+    With an `imagination`, recordings hold what plans were expected to lead to.
 
     `blind` agents (policies that do not plan, the oracle) look at no frame: none is drawn for them unless filmed.
 
@@ -100,8 +119,8 @@ def run_episodes(
             assert seen is not None
             recording = (recordings or {}).get(outcome.episode)
             if recording is not None:
-                recording.frames.append(seen["pixels"])
-                recording.curves.append(None if act.plan is None else act.plan.predicted_cost_curve)
+                curve = None if act.plan is None else act.plan.predicted_cost_curve
+                recording.add(seen["pixels"], curve, _imagined(agent, b, act, imagination) if act.fresh else None)
             if act.fresh and act.plan is not None:
                 outcome.plan_ms.append(act.plan.timings_ms["total"] / act.plan.batch)
                 outcome.model_evals.append(act.plan.model_evals)
@@ -122,10 +141,17 @@ def run_episodes(
             if over:
                 outcome.held = judge.held if at_limit else None
             if over and recording is not None:
-                recording.frames.append(observation["pixels"])
-                recording.curves.append(recording.curves[-1])
+                recording.add(observation["pixels"], recording.curves[-1])
             observations[b] = None if over else observation
     return outcomes
+
+
+def _imagined(agent: Acting, episode: int, act: Act, imagination: Imagination | None) -> Imagined | None:
+    """What the plan that was just made is expected to lead to; None for one that was not made in latents."""
+    thinking = getattr(agent, "planning_model", None)
+    if imagination is None or act.plan is None or not isinstance(thinking, LatentPlanningModel):
+        return None
+    return imagination.ahead(thinking.state(episode), act.plan.actions)
 
 
 def check_start(env: "Environment", episode: HeldOutEpisode) -> None:

@@ -60,9 +60,11 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
+        imagination = contender.setup.imagination() if recordings else None
         outcomes = run_episodes(
-            agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind, contender.to_end
-        )
+            agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind, contender.to_end,
+            imagination,
+        )  # fmt: skip
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.evaluation.film import write_film

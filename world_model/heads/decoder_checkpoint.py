@@ -1,4 +1,4 @@
-"""The decoder's files: `<checkpoint>.decoder.json` and `.safetensors`, beside a checkpoint that knows nothing of them."""
+"""The decoder's files, `<checkpoint>.decoder.json` and `.safetensors`, beside a checkpoint, which knows nothing of it."""
 
 from pathlib import Path
 from typing import Any

@@ -148,7 +148,9 @@ def _fit_decoder(
     (latents, others), side = encoded.latents, model.config.resolution
     decoder, _ = train_decoder(latents, encoded.frames(0), side, config, training.seed, on_step)
     errors = picture_errors(model, decoder, others, encoded.frames(1))
-    save_decoder(decoder, training.files["decoder"], str(encoded.document["weights_sha256"]), {**description, "metrics": errors})
+    save_decoder(
+        decoder, training.files["decoder"], str(encoded.document["weights_sha256"]), {**description, "metrics": errors}
+    )
     return errors
 
 

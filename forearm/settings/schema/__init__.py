@@ -14,6 +14,7 @@ from forearm.settings.schema.fields import Key, meanings
 
 COMMANDS: dict[str, type[Any]] = {
     "plan": commands.PlanCommand,
+    "imagine": commands.ImagineCommand,
     "run": commands.RunCommand,
     "compare": commands.CompareCommand,
     "diagnose": commands.DiagnoseCommand,

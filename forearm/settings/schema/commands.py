@@ -32,6 +32,33 @@ class PlanCommand:
 
 
 @dataclass
+class ImagineCommand:
+    """What the world model expects of any commands, as pictures. Nothing moves.
+
+    Attributes:
+        actions: rows of numbers, one a control step, [[0.5,0,0,0],...]; or a file of them: a plan, .json or .csv.
+        start: PNG of the start; null: sampled from seed.
+        goal: PNG of the goal, whose distance is told; null: sampled with the start, none for a given one.
+        seed: of what is sampled.
+        episode: which of the seed's held-out episodes to sample.
+        real: carry the commands out in the simulator too, and show what comes beside what was imagined.
+        out: file of the commands, times and distances.
+        picture: a strip (.png) or a film (.mp4); null: a strip beside out.
+        use: Python modules to import first.
+    """
+
+    actions: Any = None
+    start: str | None = None
+    goal: str | None = None
+    seed: int = 0
+    episode: int = 0
+    real: bool = False
+    out: str = "imagined.json"
+    picture: str | None = None
+    use: list[str] = field(default_factory=list)
+
+
+@dataclass
 class RunCommand:
     """Closed loop in the simulator, with a film of every episode.
 
