@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from forearm.agent.agent import Act, Acting
 from forearm.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,6 +75,15 @@ class Imagination:
         drawn = self._decoder.draw(states)
         latents = states[:, : self._model.config.latent_dim].double().cpu().numpy()
         return Imagined(drawn[0], drawn[1:], skip, self._period, latents)
+
+
+def imagined_of(agent: Acting, episode: int, act: Act, imagination: Imagination | None) -> Imagined | None:
+    """What the plan that an agent has just made is expected to lead to; None for one that was not made in latents."""
+    thinking = getattr(agent, "planning_model", None)
+    state = getattr(thinking, "state", None)
+    if imagination is None or act.plan is None or state is None:
+        return None
+    return imagination.ahead(state(episode), act.plan.actions)
 
 
 def commands_of(actions: object, spec: "ActionSpec", names: Sequence[str] = (), key: str = "actions") -> np.ndarray:

@@ -6,10 +6,11 @@ will then be, and its commands keep the times for which they were planned: a slo
 plan, it does not delay the rest.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from forearm.control.command import MOVING, Command, Status
 from forearm.control.committed_motion import Motion
 from forearm.control.fault import Kind
 from forearm.control.frame_gate import Gate
+from forearm.control.live import LiveController
 from forearm.control.observation_gate import Seen, drives_off
 from forearm.control.pausable_clock import Pace, Tick
 from forearm.control.plan_source import PlanSource
@@ -26,6 +28,11 @@ from forearm.control.robots.robot import Robot
 from forearm.control.thinking import Mode, Thinking
 from forearm.control.timing import Timing
 from forearm.control.whereabouts import NOISE, STILL, Whereabouts
+
+if TYPE_CHECKING:
+    from forearm.live.page import LivePage
+
+logger = logging.getLogger(__name__)
 
 UNSURE = 0.02
 """rad or m by which a first reading may lie beyond a limit; it is taken to be at the limit."""
@@ -48,6 +55,8 @@ class Controller(Thinking):
         steady: s; a clock that nobody sets, such as `time.monotonic`, where `clock` is one that may be set (of ROS, of
             the day). What is sent then goes by it. None: `clock` is such a clock, or time is simulated.
         gate: what frames must look like to be believed; None: any of the right shape.
+        live: show camera, imagination, candidates, costs and statuses on a page, see `forearm.live.page.LivePage`: one
+            of those, or True for one of its own at the usual port, which it logs.
 
     Raises ValueError for an unknown mode, `ForearmError` for a source that plans at another rate than the
     adapter's, and for an adapter whose commands are another arm's.
@@ -68,12 +77,14 @@ class Controller(Thinking):
         clock: Callable[[], float] = time.monotonic,
         steady: Callable[[], float] | None = None,
         gate: Gate | None = None,
+        live: "LivePage | bool" = False,
     ) -> None:
         self.steady = steady
         self._sent = Sent()
         self._new = True  # whether this is the first beat since a reset: whatever the clock did before it is forgiven
         self._kept: np.ndarray | None = None  # what a fault left the axes at that are not watched
-        super().__init__(source, robot, adapter, timing=timing, mode=mode, clock=clock, gate=gate)
+        shown = _shown(live, source, adapter)
+        super().__init__(source, robot, adapter, timing=timing, mode=mode, clock=clock, gate=gate, live=shown)
         wholesale = self.timing.max_off_path
         allowed = self.robot.following_error if wholesale is None else np.full(self.robot.axes, wholesale)
         self._whereabouts = Whereabouts(self.robot.limits, allowed)
@@ -92,7 +103,7 @@ class Controller(Thinking):
         **settings: Any,
     ) -> "Controller":
         """A controller with the checkpoint of a task of the built-in arm; `settings` are `mode`, `clock`,
-        `steady` and `timing`.
+        `steady`, `timing` and `live`.
 
         `checkpoint`: another than the task's own, by name or path, such as one of several tasks. `planner`: that of
         the task's config, if none is given.
@@ -173,11 +184,14 @@ class Controller(Thinking):
             if seen is not None:
                 self._believe(seen)
             self._watch(now)
-            if self.mode != "inline":
-                return self._command(now)
-        self.think()
-        with self._lock:
-            return self._command(now)
+            command = self._command(now) if self.mode != "inline" else None
+        if command is None:
+            self.think()
+            with self._lock:
+                command = self._command(now)
+        if self._live is not None:
+            self._live.status(command)
+        return command
 
     def preview(self, seconds: np.ndarray) -> np.ndarray:
         """Positions (N, D) of the axes `seconds` (N,) after the last call of `act`, if nothing new comes up until then.
@@ -204,6 +218,8 @@ class Controller(Thinking):
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=10.0)
+        if self._live is not None:
+            self._live.close()
 
     def __enter__(self) -> "Controller":
         return self
@@ -420,3 +436,15 @@ class Controller(Thinking):
             return Status.ENDED, "the last plan is used up"
         waiting = not np.isfinite(self._observation_gate.newest_frame)
         return Status.PLANNING, (self._observation_gate.why or "no frame has come yet") if waiting else ""
+
+
+def _shown(live: "LivePage | bool", source: PlanSource, adapter: ActionAdapter) -> LiveController | None:
+    """What tells a page, the one that is given or one of its own; raises what `LivePage` raises."""
+    if live is False or live is None:
+        return None
+    from forearm.live.page import LivePage
+
+    page = LivePage() if live is True else live
+    if live is True:
+        logger.info("live: %s", page.url)
+    return LiveController(page, source, adapter, own=live is True)

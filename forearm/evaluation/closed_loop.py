@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forearm.agent.agent import Act, Acting, Observation
-from forearm.agent.imagination import Imagination, Imagined
-from forearm.agent.latent import LatentPlanningModel
+from forearm.agent.agent import Acting, Observation
+from forearm.agent.imagination import Imagination, imagined_of
 from forearm.common.seeds import planning_seed
 from forearm.errors import ForearmError
+from forearm.evaluation.live import LiveEpisodes
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import ANY_STEP, Judge, Rules, begin
 
@@ -48,26 +48,13 @@ class Outcome:
 @dataclass
 class Recording:
     """What a film of one episode needs: frames seen, the goal frame, and the predicted costs of the plan in
-    force.
-
-    imagined: for each frame, what the plan in force was expected to lead to, with the step at which it was made; empty
-    where that cannot be drawn.
+    force; and frames of where that plan is expected to lead, None where nothing is imagined.
     """
 
     goal: np.ndarray
     frames: list[np.ndarray] = field(default_factory=list)
     curves: list[np.ndarray | None] = field(default_factory=list)
-    imagined: list[tuple[int, Imagined]] = field(default_factory=list)
-
-    def add(self, frame: np.ndarray, curve: np.ndarray | None, imagined: Imagined | None = None) -> None:
-        """One more frame; `imagined` where a plan was made at it, which is in force until the next one."""
-        step = len(self.frames)
-        self.frames.append(frame)
-        self.curves.append(curve)
-        if imagined is not None:
-            self.imagined.append((step, imagined))
-        elif self.imagined:
-            self.imagined.append(self.imagined[-1])
+    imagined: list[np.ndarray | None] = field(default_factory=list)
 
 
 def run_episodes(
@@ -81,6 +68,7 @@ def run_episodes(
     blind: bool = False,
     to_end: bool = False,
     imagination: Imagination | None = None,
+    live: LiveEpisodes | None = None,
 ) -> list[Outcome]:
     """Run `episodes` together, each in its own environment, up to its first success or `max_steps` control
     steps; with `to_end`, and where the rules count the last step alone, up to that.
@@ -90,7 +78,7 @@ def run_episodes(
     its keys. The time of a plan is that of one episode: where several are planned in one go, the time is
     shared among them.
 
-    With an `imagination`, recordings hold what plans were expected to lead to.
+    `imagination` draws what plans are expected to lead to, for recordings. `live` shows it all while it happens.
 
     `blind` agents (policies that do not plan, the oracle) look at no frame: none is drawn for them unless filmed.
 
@@ -119,12 +107,19 @@ def run_episodes(
             assert seen is not None
             recording = (recordings or {}).get(outcome.episode)
             if recording is not None:
-                curve = None if act.plan is None else act.plan.predicted_cost_curve
-                recording.add(seen["pixels"], curve, _imagined(agent, b, act, imagination) if act.fresh else None)
+                recording.frames.append(seen["pixels"])
+                recording.curves.append(None if act.plan is None else act.plan.predicted_cost_curve)
+                if act.fresh or not recording.imagined:
+                    ahead = imagined_of(agent, b, act, imagination)
+                    recording.imagined.append(None if ahead is None else ahead.frames[-1])
+                else:
+                    recording.imagined.append(recording.imagined[-1])
             if act.fresh and act.plan is not None:
                 outcome.plan_ms.append(act.plan.timings_ms["total"] / act.plan.batch)
                 outcome.model_evals.append(act.plan.model_evals)
-            if blind and recording is None:
+            if live is not None:
+                live.step(envs[b], b, (outcome.episode, taken[b]), seen, goals[b], act, agent)
+            if blind and recording is None and live is None:
                 envs[b].advance(act.action)
                 observation = seen
             else:
@@ -141,17 +136,13 @@ def run_episodes(
             if over:
                 outcome.held = judge.held if at_limit else None
             if over and recording is not None:
-                recording.add(observation["pixels"], recording.curves[-1])
+                recording.frames.append(observation["pixels"])
+                recording.curves.append(recording.curves[-1])
+                recording.imagined.append(recording.imagined[-1])
+            if over and live is not None:
+                live.over(b, outcome.success, outcome.final_distance_m)
             observations[b] = None if over else observation
     return outcomes
-
-
-def _imagined(agent: Acting, episode: int, act: Act, imagination: Imagination | None) -> Imagined | None:
-    """What the plan that was just made is expected to lead to; None for one that was not made in latents."""
-    thinking = getattr(agent, "planning_model", None)
-    if imagination is None or act.plan is None or not isinstance(thinking, LatentPlanningModel):
-        return None
-    return imagination.ahead(thinking.state(episode), act.plan.actions)
 
 
 def check_start(env: "Environment", episode: HeldOutEpisode) -> None:

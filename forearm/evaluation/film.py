@@ -14,8 +14,6 @@ from forearm.evaluation.closed_loop import Outcome, Recording
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw as Draw
 
-    from forearm.agent.imagination import Imagined
-
 PANEL = 256
 """Side of each panel, in pixels."""
 BAR = 32
@@ -32,10 +30,7 @@ LINGER = 8
 
 
 def write_film(path: Path, recording: Recording, title: str, outcome: Outcome) -> None:
-    """Write an mp4 of one episode, whole or not at all: frame | goal | predicted cost curve.
-
-    Where it can be drawn, two panels after the frame show what the plan in force imagined: for this moment, and for its
-    own end.
+    """Write an mp4 of one episode, whole or not at all: frame | goal | predicted cost curve | what is imagined.
 
     Raises OSError if it cannot be written.
     """
@@ -65,40 +60,32 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: int = FPS) -> Non
 
 
 def film_frames(recording: Recording, title: str, outcome: Outcome) -> Iterator[np.ndarray]:
-    """The film's frames, each (BAR + PANEL, panels * PANEL, 3) uint8: three panels, or five with what is imagined."""
+    """The film's frames, each (BAR + PANEL, 3 * PANEL, 3) uint8; a fourth panel shows where a plan is to lead."""
     finite = [curve[np.isfinite(curve)] for curve in recording.curves if curve is not None]
     top = max((float(curve.max()) for curve in finite if len(curve)), default=0.0)
     last = len(recording.frames) - 1
     goal = enlarged(recording.goal)
-    whole = len(recording.imagined) == len(recording.frames)
+    fancied = any(frame is not None for frame in recording.imagined)
     for step, (frame, curve) in enumerate(zip(recording.frames, recording.curves, strict=True)):
-        panels = [(f"{title}  step {step}/{last}", enlarged(frame))]
-        panels += _imagined_panels(step, *recording.imagined[step]) if whole else []
-        panels += [("goal", goal), ("predicted cost along the plan", _curve_panel(curve, top))]
-        page = Image.new("RGB", (len(panels) * PANEL, BAR + PANEL), BACKGROUND)
+        page = Image.new("RGB", ((3 + fancied) * PANEL, BAR + PANEL), BACKGROUND)
+        page.paste(enlarged(frame), (0, BAR))
+        page.paste(goal, (PANEL, BAR))
+        page.paste(_curve_panel(curve, top), (2 * PANEL, BAR))
         draw = ImageDraw.Draw(page)
-        for number, (caption, panel) in enumerate(panels):
-            page.paste(panel, (number * PANEL, BAR))
-            _text(draw, (number * PANEL + 8, 9), caption)
+        _text(draw, (8, 9), f"{title}  step {step}/{last}")
         if step == last:
             lost = " and left" if outcome.held is False else ""
             verdict, colour = (f"reached{lost}", GOOD) if outcome.success or outcome.touched else ("not reached", LINE)
             # On the frame itself: a benchmark's task has a name that fills the bar.
             _text(draw, (8, BAR + PANEL - 20), verdict, colour)
+        _text(draw, (PANEL + 8, 9), "goal")
+        _text(draw, (2 * PANEL + 8, 9), "predicted cost along the plan")
+        if fancied and (imagined := recording.imagined[step]) is not None:
+            page.paste(enlarged(imagined), (3 * PANEL, BAR))
+            _text(draw, (3 * PANEL + 8, 9), "imagined, at the end of the plan")
         pixels = np.asarray(page)
         for _ in range(1 + LINGER * (step == last)):
             yield pixels
-
-
-def _imagined_panels(step: int, made: int, imagined: "Imagined") -> list[tuple[str, Image.Image]]:
-    """What the plan made at step `made` imagined for `step`, or just before, and for its end."""
-    ahead = min((step - made) // imagined.every, len(imagined.frames))
-    frames = [imagined.now, *imagined.frames]
-    end = len(imagined.frames) * imagined.every
-    return [
-        (f"imagined {ahead * imagined.every} steps ahead", enlarged(frames[ahead])),
-        (f"imagined {end} steps ahead", enlarged(frames[-1])),
-    ]
 
 
 def enlarged(frame: np.ndarray, side: int = PANEL) -> Image.Image:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from forearm.agent.agent import Acting
+from forearm.agent.candidates import overheard
 from forearm.agent.setup import LEARNED
 from forearm.common.files import write_json
 from forearm.common.parallel import import_modules, one_thread
@@ -17,8 +18,10 @@ from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.labels import file_stem
+from forearm.evaluation.live import LiveEpisodes
 from forearm.evaluation.manifest import HeldOutEpisode, make_episode
 from forearm.evaluation.protocol import rules_of
+from forearm.live.feed import feed_to
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,16 @@ class ManifestJob:
 
 @dataclass(frozen=True)
 class ChunkJob:
-    """Episodes of one contender that are run together. Those whose number is below `films` are filmed."""
+    """Episodes of one contender that are run together. Those whose number is below `films` are filmed.
+
+    `live`: where a page takes news of them, see `forearm.live`; None: nobody looks on.
+    """
 
     contender: Contender
     episodes: tuple[HeldOutEpisode, ...]
     out: Path
     films: int
+    live: str | None = None
 
 
 def make_manifest(job: ManifestJob) -> list[HeldOutEpisode]:
@@ -60,11 +67,15 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
-        imagination = contender.setup.imagination() if recordings else None
-        outcomes = run_episodes(
-            agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind, contender.to_end,
-            imagination,
-        )  # fmt: skip
+        imagination = contender.setup.imagination() if recordings or job.live else None
+        live = None if job.live is None else LiveEpisodes(feed_to(job.live), contender.label, imagination)
+        with overheard(agent, live is not None) as tried:
+            if live is not None:
+                live.tried = tried
+            outcomes = run_episodes(
+                agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind,
+                contender.to_end, imagination, live,
+            )  # fmt: skip
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.evaluation.film import write_film

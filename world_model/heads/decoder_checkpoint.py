@@ -1,4 +1,4 @@
-"""The decoder's files, `<checkpoint>.decoder.json` and `.safetensors`, beside a checkpoint, which knows nothing of it."""
+"""The decoder's files, `<checkpoint>.decoder.json` and `.safetensors`; the checkpoint knows nothing of them."""
 
 from pathlib import Path
 from typing import Any

@@ -73,6 +73,9 @@ class RunCommand:
         films: episodes to film; null: all.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
+        live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
+            machine can reach; needs the extra live.
+        live_port: of that page; 0: any free one.
         use: Python modules to import first.
     """
 
@@ -85,6 +88,8 @@ class RunCommand:
     workers: int = 1
     films: int | None = None
     to_end: bool = True
+    live: bool = False
+    live_port: int = 8010
     use: list[str] = field(default_factory=list)
 
 
@@ -106,6 +111,9 @@ class CompareCommand:
         films: first episodes of each task and planner to film.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
+        live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
+            machine can reach; needs the extra live.
+        live_port: of that page; 0: any free one.
         use: Python modules to import first.
     """
 
@@ -121,6 +129,8 @@ class CompareCommand:
     workers: int | None = None
     films: int = 2
     to_end: bool = True
+    live: bool = False
+    live_port: int = 8010
     use: list[str] = field(default_factory=list)
 
 
