@@ -50,15 +50,15 @@ def places():
 
 def test_it_learns_to_draw_what_the_latents_know(places):
     data, frames = places
-    decoder, losses = train_decoder(data, frames, 32, replace(SMALL, steps=150), 0)
+    decoder, losses = train_decoder(data, frames, 32, replace(SMALL, steps=400, rate=5e-3), 0)
     assert losses[-1] < 0.4 * losses[0] and not decoder.training
     every = torch.arange(len(data.latents))
     drawn, came = decoder.draw(data.states(every)), frames(every)
     assert drawn.dtype == np.uint8 and drawn.shape == came.shape
     mean = np.broadcast_to(came.mean(0).round().astype(np.uint8), came.shape)
     assert squared_error(drawn, came) < 0.5 * squared_error(mean, came)
-    again, _ = train_decoder(data, frames, 32, replace(SMALL, steps=150), 0)
-    assert np.array_equal(again.draw(data.states(every)), drawn)
+    few = [train_decoder(data, frames, 32, replace(SMALL, steps=5), 0)[0].draw(data.states(every)) for _ in range(2)]
+    assert np.array_equal(*few) and not np.array_equal(few[0], drawn)
 
 
 def test_it_draws_one_state_as_it_draws_many():
