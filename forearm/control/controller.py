@@ -6,7 +6,6 @@ will then be, and its commands keep the times for which they were planned: a slo
 plan, it does not delay the rest.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -31,8 +30,6 @@ from forearm.control.whereabouts import NOISE, STILL, Whereabouts
 
 if TYPE_CHECKING:
     from forearm.live.page import LivePage
-
-logger = logging.getLogger(__name__)
 
 UNSURE = 0.02
 """rad or m by which a first reading may lie beyond a limit; it is taken to be at the limit."""
@@ -445,6 +442,4 @@ def _shown(live: "LivePage | bool", source: PlanSource, adapter: ActionAdapter) 
     from forearm.live.page import LivePage
 
     page = LivePage() if live is True else live
-    if live is True:
-        logger.info("live: %s", page.url)
     return LiveController(page, source, adapter, own=live is True)

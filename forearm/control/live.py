@@ -8,7 +8,7 @@ from forearm.control.action_adapter import ActionAdapter
 from forearm.control.attempt import Frame
 from forearm.control.command import Command
 from forearm.control.plan_source import LocalPlanSource, PlanSource
-from forearm.live.news import picture
+from forearm.live.news import numbers, picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,8 @@ class LiveController:
 
     def seen(self, frame: Frame, distance: float | None) -> None:
         """A frame that was believed, and how far from the goal it is, as a share of the radius."""
-        self._tell(lambda: {"camera": picture(frame.observation["pixels"]), "distance": distance})
+        near = None if distance is None else numbers([distance])[0]
+        self._tell(lambda: {"camera": picture(frame.observation["pixels"]), "distance": near})
 
     def planned(self, plan: "Plan", frame: Frame) -> None:
         """A plan that was made from a frame."""

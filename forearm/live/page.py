@@ -7,6 +7,7 @@ import json
 import logging
 import secrets
 import threading
+from contextlib import suppress
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from forearm.live.news import PORT
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
     from websockets.http11 import Request, Response
+
+logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 LARGEST = 16 << 20
@@ -60,6 +63,7 @@ class LivePage:
             taken = self._failure.errno == errno.EADDRINUSE
             why = "is taken" if taken else f"cannot be used ({self._failure.strerror})"
             raise ForearmError(f"live_port={port} {why}: name another, or live_port=0 for any free one")
+        logger.info("live: %s", self.url)
 
     @property
     def url(self) -> str:
@@ -77,7 +81,7 @@ class LivePage:
             self._known.setdefault(source, {}).update(news)
             for waiting in self._viewers.values():
                 waiting.setdefault(source, {}).update(news)
-        if self._thread.is_alive():
+        with suppress(RuntimeError):  # the page was closed
             self._loop.call_soon_threadsafe(self._wake)
 
     def close(self) -> None:

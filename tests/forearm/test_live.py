@@ -196,8 +196,8 @@ def test_a_browser_shows_it(page: LivePage, tmp_path: Path) -> None:
     shot = picture(np.full((8, 8, 3), 90, np.uint8))
     page.publish(
         "push-cem <b>", status="reached", reason="0.01 m from the goal", step=7, camera=shot, goal=shot,
-        imagined=[shot] * 3, seconds=[0.2, 0.4, 0.6], paths=[[[0.1, 0.2], [0.3, 0.4]]] * 2, costs=[2.0, 1.0], curve=[1.0, None, 0.5],
-        iterations=[2.0, 1.5], planner="cem", plan_ms=12.5,
+        imagined=[shot] * 3, seconds=[0.2, 0.4, 0.6], paths=[[[0.1, 0.2], [0.3, 0.4]]] * 2, costs=[2.0, 1.0],
+        curve=[1.0, None, 0.5], iterations=[2.0, 1.5], planner="cem", plan_ms=12.5,
     )  # fmt: skip
     options = [
         "--headless=new",
