@@ -128,6 +128,8 @@ class LivePage:
         """The page for whoever asks by plain HTTP; who wants a websocket must come from it, or know the secret."""
         path, origin = request.path.partition("?")[0], request.headers.get("Origin")
         own = (None, *(f"http://{host}:{self.port}" for host in (HOST, "localhost")))
+        if getattr(request, "method", "GET") != "GET":  # before version 17 requests had none, and others hung up
+            return connection.respond(http.HTTPStatus.METHOD_NOT_ALLOWED, "")
         if path == "/" and "Upgrade" not in request.headers:
             answer = connection.respond(http.HTTPStatus.OK, self._page)
             del answer.headers["Content-Type"]

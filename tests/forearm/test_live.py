@@ -68,6 +68,8 @@ def test_the_page_is_served_on_loopback_alone(page: LivePage) -> None:
     assert "<title>forearm, live</title>" in text and "http://" not in text and "https://" not in text
     with pytest.raises(urllib.error.HTTPError, match="404"):
         DIRECTLY.open(f"{page.url}/other", timeout=30)
+    with pytest.raises(OSError):  # 405, or hung up on, by the release of websockets
+        DIRECTLY.open(urllib.request.Request(page.url, method="POST", data=b"x"), timeout=30)
     others = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)} - {"127.0.0.1"}
     for address in (str(one) for one in others if not str(one).startswith("127.")):
         with pytest.raises(OSError):
