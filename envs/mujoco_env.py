@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from forearm.common import checks
 from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Frame, Policy
 from forearm.envs.exploration import Explorer, segment
@@ -23,6 +24,8 @@ from forearm.envs.twin import Twin
 from forearm.errors import InputError
 
 PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
+
+PIXELS = checks.worded(checks.integer, "{name} is {value} pixels: expected at least {least}")
 
 
 class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.ABC):
@@ -71,15 +74,13 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         self.cameras = tuple(views)
         if camera is not None and camera not in views:
             raise InputError(f"unknown camera '{camera}' of task '{name}': expected one of {', '.join(views)}")
-        if resolution < 16:
-            raise InputError(f"resolution is {resolution} pixels: expected at least 16")
+        PIXELS("resolution", resolution, least=16)
         self.name, self.description = name, description
         self.camera = camera or self.cameras[0]
         self.resolution = resolution
         self.render_mode = "rgb_array"
         self.control_period, self.max_episode_steps = control_period, max_episode_steps
         self.action_names, self.state_names = actions, states
-        self._count = str(len(actions))  # as an error says it
         self.action_space = spaces.Box(-1.0, 1.0, (len(actions),), np.float32)
         self.observation_space = spaces.Dict(
             {
@@ -223,7 +224,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         if action.shape != wanted:
             raise InputError(f"action has shape {action.shape}: expected {wanted} for {', '.join(self.action_names)}")
         if not np.isfinite(action).all():
-            raise InputError(f"action {action} is not finite: expected {self._count} numbers in [-1, 1]")
+            raise InputError(f"action {action} is not finite: expected {wanted[0]} numbers in [-1, 1]")
         self.actuate(np.clip(action, -1.0, 1.0))
         self.steps += 1
 

@@ -26,10 +26,10 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def nearest(word: str, known: Iterable[str], most: int = 1) -> list[str]:
+def nearest(word: str, known: Iterable[str], most: int = 1, cutoff: float = 0.5) -> list[str]:
     """Up to `most` of the known names that are near to `word`, small and capital letters alike; the nearest first."""
     folded = {name.lower(): name for name in known}
-    return [folded[name] for name in difflib.get_close_matches(word.lower(), folded, n=most, cutoff=0.5)]
+    return [folded[name] for name in difflib.get_close_matches(word.lower(), folded, n=most, cutoff=cutoff)]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

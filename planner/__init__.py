@@ -49,7 +49,8 @@ What there is, by purpose:
 
 - planners, by name `make_planner` and `PLANNERS`: `CEM`, `ICEM`, `MPPI`, `PredictiveSampling`, `DIAL`, `CMAES`,
   `GradientDescent`, `GaussNewton`, `RandomShooting`, each with its config;
-- policies, which do not plan, by name `make_policy` and `POLICIES`: `RandomPolicy`, `HoldPolicy`, `PriorPolicy`;
+- baselines, which do not plan, by name `make_baseline` and `BASELINES`: `RandomBaseline`, `HoldBaseline`,
+  `PriorBaseline`;
 - costs: `LatentDistance`, `ActionCost`, `UnlikelyLatents`, `TerminalValue`, their `WeightedSum`, and which steps of the
   horizon count, `OverHorizon` and `Prefix`;
 - candidates from elsewhere than the search: `Proposal`, `PreviousPlan`, of the `Past`;
@@ -63,6 +64,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
+from forearm.common.lazy import attach
 from forearm.errors import InputError, did_you_mean
 from forearm.planner.algorithms.cem import CEM, CEMConfig
 from forearm.planner.algorithms.cma_es import CMAES, CMAESConfig
@@ -74,13 +76,13 @@ from forearm.planner.algorithms.mppi import MPPI, MPPIConfig
 from forearm.planner.algorithms.polish import polished
 from forearm.planner.algorithms.predictive_sampling import PredictiveSampling, PredictiveSamplingConfig
 from forearm.planner.algorithms.random_shooting import RandomShooting, RandomShootingConfig
+from forearm.planner.baselines import Baseline, BaselineConfig, HoldBaseline, HoldConfig, PriorBaseline, RandomBaseline
 from forearm.planner.conformance.contract import check_dynamics, check_objective
 from forearm.planner.cuda_graph import captured
 from forearm.planner.objectives.costs import ActionCost, LatentDistance, WeightedSum
 from forearm.planner.objectives.horizon import OverHorizon, Prefix
 from forearm.planner.objectives.off_distribution import TerminalValue, UnlikelyLatents
 from forearm.planner.plan import Plan, PlanError
-from forearm.planner.policies import HoldConfig, HoldPolicy, Policy, PolicyConfig, PriorPolicy, RandomPolicy
 from forearm.planner.problem import Dynamics, Objective, Past, Problem, Proposal
 from forearm.planner.proposals import PreviousPlan
 from forearm.planner.sampling.action_space import ActionSpace
@@ -91,14 +93,27 @@ from forearm.planner.search.distribution import Distribution
 from forearm.planner.search.evaluation import Scores
 from forearm.planner.search.planner import Planner
 
+__getattr__, __dir__ = attach(
+    __name__,
+    {},
+    {
+        "POLICIES": "BASELINES",
+        "HoldPolicy": "HoldBaseline",
+        "Policy": "Baseline",
+        "PolicyConfig": "BaselineConfig",
+        "PriorPolicy": "PriorBaseline",
+        "RandomPolicy": "RandomBaseline",
+        "make_policy": "make_baseline",
+    },
+)
 Planner.polish = polished  # here, as the base of all planners must not know one of them
 
 PLANNERS: dict[str, tuple[type[Planner[Any, Any]], type[SearchConfig]]] = {
     cls.name: (cls, cls.config_type)
     for cls in (CEM, ICEM, MPPI, PredictiveSampling, DIAL, GradientDescent, GaussNewton, CMAES, RandomShooting)
 }
-POLICIES: dict[str, tuple[type[Policy[Any]], type[PolicyConfig]]] = {
-    cls.name: (cls, cls.config_type) for cls in (RandomPolicy, HoldPolicy, PriorPolicy)
+BASELINES: dict[str, tuple[type[Baseline[Any]], type[BaselineConfig]]] = {
+    cls.name: (cls, cls.config_type) for cls in (RandomBaseline, HoldBaseline, PriorBaseline)
 }
 
 
@@ -121,14 +136,14 @@ def make_planner(
     return cls(_configured(f"planner {name!r}", config_type, settings), clock, proposals)
 
 
-def make_policy(name: str, **settings: Any) -> Policy[Any]:
-    """The policy of that name, which does not plan but answers the same call; raises `ValueError` like
+def make_baseline(name: str, **settings: Any) -> Baseline[Any]:
+    """The baseline of that name, which does not plan but answers the same call; raises `ValueError` like
     `make_planner`.
     """
-    if name not in POLICIES:
-        raise InputError(f"unknown policy {name!r}{did_you_mean(str(name), POLICIES)}")
-    cls, config_type = POLICIES[name]
-    return cls(_configured(f"policy {name!r}", config_type, settings))
+    if name not in BASELINES:
+        raise InputError(f"unknown baseline {name!r}{did_you_mean(str(name), BASELINES)}")
+    cls, config_type = BASELINES[name]
+    return cls(_configured(f"baseline {name!r}", config_type, settings))
 
 
 def _configured(owner: str, config_type: type[Any], settings: dict[str, Any]) -> Any:
@@ -140,15 +155,17 @@ def _configured(owner: str, config_type: type[Any], settings: dict[str, Any]) ->
 
 
 __all__ = [
+    "BASELINES",
     "CEM",
     "CMAES",
     "DIAL",
     "ICEM",
     "MPPI",
     "PLANNERS",
-    "POLICIES",
     "ActionCost",
     "ActionSpace",
+    "Baseline",
+    "BaselineConfig",
     "CEMConfig",
     "CMAESConfig",
     "DIALConfig",
@@ -158,8 +175,8 @@ __all__ = [
     "GaussNewtonConfig",
     "GradientConfig",
     "GradientDescent",
+    "HoldBaseline",
     "HoldConfig",
-    "HoldPolicy",
     "ICEMConfig",
     "LatentDistance",
     "MPPIConfig",
@@ -170,16 +187,14 @@ __all__ = [
     "Plan",
     "PlanError",
     "Planner",
-    "Policy",
-    "PolicyConfig",
     "PredictiveSampling",
     "PredictiveSamplingConfig",
     "Prefix",
     "PreviousPlan",
-    "PriorPolicy",
+    "PriorBaseline",
     "Problem",
     "Proposal",
-    "RandomPolicy",
+    "RandomBaseline",
     "RandomShooting",
     "RandomShootingConfig",
     "Scores",
@@ -191,7 +206,7 @@ __all__ = [
     "captured",
     "check_dynamics",
     "check_objective",
+    "make_baseline",
     "make_planner",
-    "make_policy",
     "products",
 ]

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
 

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.plan import Plan
 from forearm.planner.problem import Past, Problem, Proposal
 from forearm.planner.sampling.action_space import ActionSpace, shift

@@ -3,12 +3,21 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
+from forearm.common import checks
 from forearm.errors import InputError
 
 ENCODERS = ("conv", "vit", "frozen")
 TOKENS = ("patch", "pooled")
 PATCHES = (2, 4, 8)
 REGULARIZERS = ("sigreg", "vicreg")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+COUNT = checks.worded(checks.integer, "{name} is {value}: expected at least {least}")
+ONE_OF = checks.worded(checks.choice, "{name} is '{value}': expected one of {known}")
+WEIGHT = checks.worded(checks.real, "{name} is {value}: expected at least {least:g}")
+ABOVE = checks.worded(checks.real, "{name} is {value}: expected a number above {above:g}")
+HELD_OUT = checks.worded(checks.real, "{name} is {value}: expected a share of episodes between {above:g} and {below:g}")
+SHARE = checks.worded(checks.real, "{name} is {value}: expected a share of episodes above 0 and up to 1")
 
 Settings = TypeVar("Settings")
 
@@ -31,21 +40,19 @@ class BackboneConfig:
     weights_file: str | None = None
     name: str = "vit_small_patch14_dinov2"
     weights_sha256: str | None = None
-    tokens: str = "patch"
+    tokens: str = checks.setting("patch", ONE_OF, known=TOKENS)
     layer: int | None = None
-    input_size: int = 112
+    input_size: int = checks.setting(112, COUNT, least=16)
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        _one_of("backbone.tokens", self.tokens, TOKENS)
+        checks.settings(self, "backbone.")
         if not self.weights_file:
             raise InputError(
                 f"backbone.weights_file is not set: give the safetensors file with the weights of {self.name}, "
                 "world_model.backbone.weights_file=FILE"
             )
-        if self.input_size < 16:
-            raise InputError(f"backbone.input_size is {self.input_size}: expected at least 16 pixels")
         if self.tokens == "pooled" and self.layer is not None:
             raise InputError(
                 f"backbone.layer is {self.layer}: with tokens=pooled the model's own output is used, set null"
@@ -85,24 +92,24 @@ class ModelConfig:
         backbone: what the encoder `frozen` builds on, or its settings as a mapping; None for the others.
     """
 
-    encoder: str = "conv"
+    encoder: str = checks.setting("conv", ONE_OF, known=ENCODERS)
     resolution: int = 64
     patch: int = 4
     standardize: bool = False
-    latent_dim: int = 64
-    width: int = 32
-    depth: int = 1
-    history: int = 3
-    frameskip: int = 2
-    action_dim: int = 4
-    inferred_dim: int = 0
-    proprio_dim: int = 0
-    predictor_width: int = 384
-    predictor_depth: int = 2
+    latent_dim: int = checks.setting(64, COUNT, least=1)
+    width: int = checks.setting(32, COUNT, least=1)
+    depth: int = checks.setting(1, COUNT, least=1)
+    history: int = checks.setting(3, COUNT, least=1)
+    frameskip: int = checks.setting(2, COUNT, least=1)
+    action_dim: int = checks.setting(4, COUNT, least=0)
+    inferred_dim: int = checks.setting(0, COUNT, least=0)
+    proprio_dim: int = checks.setting(0, COUNT, least=0)
+    predictor_width: int = checks.setting(384, COUNT, least=1)
+    predictor_depth: int = checks.setting(2, COUNT, least=1)
     backbone: BackboneConfig | None = None
 
     def __post_init__(self) -> None:
-        _one_of("encoder", self.encoder, ENCODERS)
+        checks.settings(self)
         if isinstance(self.backbone, dict):
             object.__setattr__(self, "backbone", from_mapping(BackboneConfig, self.backbone))
         if (self.encoder == "frozen") != (self.backbone is not None):
@@ -112,9 +119,6 @@ class ModelConfig:
             )
         if self.encoder == "frozen" and self.width % 8:
             raise InputError(f"width is {self.width}: the projection of encoder=frozen needs a multiple of 8")
-        _at_least(self, 1, "latent_dim", "width", "depth", "history", "frameskip")
-        _at_least(self, 1, "predictor_width", "predictor_depth")
-        _at_least(self, 0, "action_dim", "inferred_dim", "proprio_dim")
         if self.action_dim and self.inferred_dim:
             raise InputError(
                 f"inferred_dim is {self.inferred_dim}, but action_dim is {self.action_dim}: what happens between two "
@@ -150,17 +154,15 @@ class LossConfig:
         inverse_steps: how many latent steps later that one may be, at most.
     """
 
-    rollout: int = 6
-    regularizer: str = "sigreg"
-    regularizer_weight: float = 0.1
-    directions: int = 256
-    inverse_dynamics: float = 0.0
-    inverse_steps: int = 1
+    rollout: int = checks.setting(6, COUNT, least=1)
+    regularizer: str = checks.setting("sigreg", ONE_OF, known=REGULARIZERS)
+    regularizer_weight: float = checks.setting(0.1, WEIGHT, least=0.0)
+    directions: int = checks.setting(256, COUNT, least=1)
+    inverse_dynamics: float = checks.setting(0.0, WEIGHT, least=0.0)
+    inverse_steps: int = checks.setting(1, COUNT, least=1)
 
     def __post_init__(self) -> None:
-        _one_of("regularizer", self.regularizer, REGULARIZERS)
-        _at_least(self, 1, "rollout", "directions", "inverse_steps")
-        _at_least(self, 0, "regularizer_weight", "inverse_dynamics")
+        checks.settings(self)
 
 
 @dataclass(frozen=True)
@@ -186,33 +188,23 @@ class TrainConfig:
             is right.
     """
 
-    steps: int = 6000
-    batch: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    warmup: int = 100
+    steps: int = checks.setting(6000, COUNT, least=1)
+    batch: int = checks.setting(64, COUNT, least=8)
+    learning_rate: float = checks.setting(1e-3, ABOVE, above=0.0)
+    weight_decay: float = checks.setting(1e-4, WEIGHT, least=0.0)
+    warmup: int = checks.setting(100, COUNT, least=0)
     clip: float = 1.0
-    validation: float = 0.05
-    share: float = 1.0
-    every: int = 1
-    validate_every: int = 250
-    save_every: int = 250
+    validation: float = checks.setting(0.05, HELD_OUT, above=0.0, below=1.0)
+    share: float = checks.setting(1.0, SHARE, above=0.0, most=1.0)
+    every: int = checks.setting(1, COUNT, least=1)
+    validate_every: int = checks.setting(250, COUNT, least=1)
+    save_every: int = checks.setting(250, COUNT, least=1)
     seed: int = 0
-    precision: str = "auto"
+    precision: str = checks.setting("auto", ONE_OF, known=PRECISIONS)
     accumulate: int = 1
 
     def __post_init__(self) -> None:
-        _one_of("precision", self.precision, ("auto", "float32", "bfloat16"))
-        _at_least(self, 0, "warmup", "weight_decay")
-        _at_least(self, 1, "steps", "batch", "every", "validate_every", "save_every", "accumulate")
-        if not self.learning_rate > 0:
-            raise InputError(f"learning_rate is {self.learning_rate}: expected a number above 0")
-        if not 0 < self.validation < 1:
-            raise InputError(f"validation is {self.validation}: expected a share of episodes between 0 and 1")
-        if not 0 < self.share <= 1:
-            raise InputError(f"share is {self.share}: expected a share of episodes above 0 and up to 1")
-        if self.batch < 8:
-            raise InputError(f"batch is {self.batch}: the regulariser's statistics need at least 8 windows")
+        checks.settings(self)
         if self.accumulate != 1:
             raise InputError(
                 f"accumulate is {self.accumulate}: the regulariser's statistics are those of a whole batch, "
@@ -236,15 +228,3 @@ def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
 def to_mapping(settings: Any) -> dict[str, Any]:
     """The settings as plain values, for JSON."""
     return asdict(settings)
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise InputError(f"{name} is '{value}': expected one of {', '.join(allowed)}")
-
-
-def _at_least(settings: Any, smallest: int, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if not value >= smallest:
-            raise InputError(f"{name} is {value}: expected at least {smallest}")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from forearm.common import checks
 from forearm.envs.arm import kinematics
 from forearm.envs.arm.joints import CONTROL_PERIOD, ServoCommand, build_model, next_command, servo_path
 from forearm.envs.arm.skills import segment, solution
@@ -15,7 +16,6 @@ from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Policy
 from forearm.envs.exploration import Explorer
 from forearm.envs.mujoco_env import MujocoEnvironment
-from forearm.errors import InputError
 
 CAMERAS = ("front", "side")
 ACTIONS = ("dx", "dy", "dz", "gripper")
@@ -50,11 +50,7 @@ class ArmEnv(MujocoEnvironment):
         render_mode: str | None = "rgb_array",
     ) -> None:
         if isinstance(task, str):
-            if task not in TASKS:
-                raise InputError(f"unknown task '{task}': expected one of {', '.join(TASKS)}")
-            task = TASKS[task]
-        if camera not in CAMERAS:
-            raise InputError(f"unknown camera '{camera}': expected one of {', '.join(CAMERAS)}")
+            task = TASKS[checks.choice("task", task, list(TASKS))]
         model = build_model(task)
         super().__init__(
             task.name,
@@ -73,7 +69,7 @@ class ArmEnv(MujocoEnvironment):
             fixed_assets=True,
         )
         self.task = task
-        self.render_mode, self._count = render_mode, "four"
+        self.render_mode = render_mode
         self.substeps = round(CONTROL_PERIOD / model.opt.timestep)
         self.command = ServoCommand(np.array(task.low), np.array(0.0), kinematics.HOME.copy())
         self.goal_position = np.zeros(3)

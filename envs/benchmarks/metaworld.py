@@ -14,9 +14,9 @@ import metaworld.policies
 import mujoco
 import numpy as np
 
+from forearm.envs.benchmarks.shown_goal import shown_goal
 from forearm.envs.contract import Array, Policy
 from forearm.envs.mujoco_env import MujocoEnvironment
-from forearm.errors import InputError
 
 # Its scripted policies warn on every other step that their own actions will be clipped.
 warnings.filterwarnings("ignore", r"Constant\(s\) may be too high", UserWarning)
@@ -34,8 +34,6 @@ VIEWS = {name: name for name in ("corner4", "corner2", "corner3", "corner", "top
 UPSIDE_DOWN = ("corner", "corner2", "corner3", "corner4")
 HOLD = 40
 """Control steps for which the scripted policy goes on after success, so that the goal image shows a settled scene."""
-TRIES = 50
-"""Starts that are drawn for one from which the scripted policy succeeds."""
 REACH = ("reach-v3", "reach-wall-v3")
 MOVABLE = (*REACH, "push-v3", "push-back-v3", "push-wall-v3", "pick-place-v3", "pick-place-wall-v3")
 """Tasks whose target is a free place for hand or object; elsewhere it belongs to a door, a drawer, a hole."""
@@ -92,40 +90,21 @@ class MetaWorld(MujocoEnvironment):
 
     def begin(self, options: Mapping[str, Any]) -> Array | None:
         """One of the benchmark's random starts; its scripted policy shows how it ends."""
-        for _ in range(TRIES):
-            # A reset of the benchmark keeps some of what was before; episodes must not depend on the last one.
-            self.restore(self._pristine)
-            self.inner.seed(int(self.np_random.integers(2**31)))
-            self.inner.reset()
-            # A reset moves doors and windows last, and looks before MuJoCo has worked out where their handles are.
-            mujoco.mj_forward(self.model, self.data)
-            self.inner._last_stable_obs = self._observation()
-            self._judge()
-            if not options.get("goal", True):
-                return None
-            start = self.snapshot()
-            goal_state = self._shown()
-            self.restore(start)
-            if goal_state is not None:
-                return goal_state
-        raise InputError(f"the scripted policy of '{self.name}' failed from {TRIES} starts in a row: no goal to show")
+        return shown_goal(self, self._draw, options, self.max_episode_steps, HOLD)
+
+    def _draw(self) -> None:
+        # A reset of the benchmark keeps some of what was before; episodes must not depend on the last one.
+        self.restore(self._pristine)
+        self.inner.seed(int(self.np_random.integers(2**31)))
+        self.inner.reset()
+        # A reset moves doors and windows last, and looks before MuJoCo has worked out where their handles are.
+        mujoco.mj_forward(self.model, self.data)
+        self.inner._last_stable_obs = self._observation()
+        self._judge()
 
     def actuate(self, action: Array) -> None:
         """The benchmark's own step."""
         self._note(self.inner.step(action.astype(np.float32))[-1])
-
-    def _shown(self) -> Array | None:
-        """Where the scripted policy ends; None where it fails."""
-        policy, after, reached = self.expert(self.np_random), 0, None
-        self.steps = 0
-        for _ in range(self.max_episode_steps):
-            self.actuate(policy.act())
-            # A button may spring back: what counts is the last moment at which it was pressed.
-            reached = self.snapshot() if self._success else reached
-            after += reached is not None
-            if after > HOLD:
-                break
-        return reached
 
     def _judge(self) -> None:
         """The benchmark's verdict on the present state, as if nothing had been commanded."""

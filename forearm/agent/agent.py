@@ -11,8 +11,8 @@ import torch
 from forearm.errors import InputError
 
 if TYPE_CHECKING:
+    from forearm.planner.baselines import Baseline
     from forearm.planner.plan import Plan
-    from forearm.planner.policies import Policy
     from forearm.planner.problem import Problem
     from forearm.planner.search.planner import Planner
 
@@ -86,7 +86,7 @@ class Agent:
     Raises ValueError for a `replan_every` outside [1, horizon].
     """
 
-    planner: "Planner[Any, Any] | Policy[Any]"
+    planner: "Planner[Any, Any] | Baseline[Any]"
     planning_model: PlanningModel
     replan_every: int = 1
     _courses: list[_Course] = field(default_factory=list, repr=False)

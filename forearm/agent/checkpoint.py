@@ -48,7 +48,7 @@ class LoadedCheckpoint:
         Raises `CheckpointError` for one that cannot be read, `ForearmError` that says what differs for a wrong one, or
         that knows no commands.
         """
-        found = cls(*_load(str(task["checkpoint"])))
+        found = cls(*loaded(str(task["checkpoint"])))
         found._check_task(task)
         return found
 
@@ -217,7 +217,11 @@ def _check_heads(heads: "Heads", path: Path, task: Mapping[str, Any]) -> None:
         )
 
 
-def _load(name: str) -> "tuple[JEPA, dict[str, Any]]":
+def loaded(name: str) -> "tuple[JEPA, dict[str, Any]]":
+    """The world model of a checkpoint, and its description, read once for as long as its files stay the same.
+
+    Raises `CheckpointError` for one that cannot be read.
+    """
     from forearm.world_model.runtime.checkpoint import load_checkpoint, locate
 
     path = locate(_place(name))

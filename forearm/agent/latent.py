@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from forearm.agent.action_spec import ActionSpec
+from forearm.common import checks
 from forearm.errors import InputError, did_you_mean
 from forearm.settings.schema.task import ObjectiveConfig
 
@@ -59,7 +60,7 @@ class LatentPlanningModel:
         spread: float = 1.0,
         gain: float = 1.0,
     ) -> None:
-        from forearm.planner import UnlikelyLatents, checks
+        from forearm.planner import UnlikelyLatents
         from forearm.world_model.runtime.latent_dynamics import LatentDynamics
 
         reason = reason_for_heads(objective, proposals)
@@ -149,7 +150,7 @@ class LatentPlanningModel:
 
     def _prefix(self) -> int | None:
         """Latent steps that count, of `objective.until`; None: all."""
-        from forearm.planner import checks
+        from forearm.common import checks
 
         until = self._objective.get("until")
         if until is None:
@@ -201,7 +202,7 @@ class LatentPlanningModel:
 
 def weight_of(objective: Mapping[str, Any], key: str) -> float:
     """The weight of a cost that may be left out of a config; raises ValueError if it is no number from 0 up."""
-    from forearm.planner import checks
+    from forearm.common import checks
 
     return checks.real(key, objective.get(key, 0.0), least=0.0)
 

@@ -1,6 +1,5 @@
 """One plan from two frames: the shortest way through the house."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,12 @@ import numpy as np
 
 from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint
+from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, loaded
 from forearm.agent.imagination import Imagination, Imagined, commands_of
 from forearm.agent.latent import LatentPlanningModel
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
 from forearm.common.files import place
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, nearest
 from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
@@ -146,11 +145,11 @@ def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -
     name = str(task_or_checkpoint)
     if task is None and task_or_checkpoint in settings.options("task"):
         return LoadedModel(task_config(name))
-    from forearm.world_model.runtime.checkpoint import find, load_checkpoint, tasks_of
+    from forearm.world_model.runtime.checkpoint import find, tasks_of
 
     if find(place(name)) is None and _is_meant_for_a_task(name):
         task_config(name)  # says which names there are
-    made_for = tasks_of(load_checkpoint(place(name))[1])
+    made_for = tasks_of(loaded(name)[1])
     if task is None and len(made_for) > 1:
         raise ForearmError(
             f"checkpoint '{name}' was made for several tasks ({', '.join(made_for)}): "
@@ -164,7 +163,7 @@ def _is_meant_for_a_task(name: str) -> bool:
     from forearm.envs.benchmarks.catalog import BENCHMARKS
 
     head, slash, _ = name.partition("/")
-    near = difflib.get_close_matches(head, BENCHMARKS, n=1) or not slash
+    near = nearest(head, BENCHMARKS, cutoff=0.6) or not slash
     return bool(near) and not Path(name).suffix and not place(name).exists()
 
 

@@ -49,7 +49,7 @@ class OraclePlanningModel:
 
 
 class NoPlanningModel:
-    """What policies that do not plan think with: all they know is what commands are."""
+    """What baselines think with: all they know is what commands are."""
 
     fingerprint: str | None = None
 

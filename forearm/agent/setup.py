@@ -28,7 +28,7 @@ LEARNED, ORACLE, NONE = "learned", "oracle", "none"
 PACE: dict[str, int] = asdict(PaceConfig())
 """Of tasks that say nothing."""
 HOLD, EXPERT = "hold", "expert"
-POLICIES = ("random", HOLD, EXPERT, PRIOR)
+BASELINES = ("random", HOLD, EXPERT, PRIOR)
 """The last one looks through the world model's eyes, and follows its prior without a search."""
 
 
@@ -71,7 +71,7 @@ class PlanningSetup(OfCheckpoint):
 
         Args:
             task: a name in configs/task, or such a config.
-            planner: a name in configs/planner, or such a config, which may be no more than the name of the policy
+            planner: a name in configs/planner, or such a config, which may be no more than the name of the baseline
                 `prior`; None: that of the task if the checkpoint is its own, and else CEM.
             checkpoint: another than the task's, by name or path, or one that was read before.
             dynamics: `learned` or `oracle`, which needs no checkpoint.
@@ -111,9 +111,9 @@ class PlanningSetup(OfCheckpoint):
 
     @classmethod
     def baseline(cls, task: Mapping[str, Any], name: str, replan_every: int | None = 1) -> "PlanningSetup":
-        """One of `POLICIES`, on a task's config; raises `ForearmError` for another name, and `prior` like `resolve`."""
-        if name not in POLICIES:
-            raise ForearmError(f"unknown baseline '{name}'{did_you_mean(name, POLICIES)}")
+        """One of `BASELINES` on a task's config; raises `ForearmError` for another name, and `prior` like `resolve`."""
+        if name not in BASELINES:
+            raise ForearmError(f"unknown baseline '{name}'{did_you_mean(name, BASELINES)}")
         if name == PRIOR:
             return cls.resolve(task, {"name": name}, replan_every=replan_every)
         return cls(task, {"name": name}, NONE)
@@ -122,7 +122,7 @@ class PlanningSetup(OfCheckpoint):
 
     @property
     def planner_name(self) -> str:
-        """The planner's or policy's name."""
+        """The planner's or baseline's name."""
         return str(self.planner_config["name"])
 
     @property
@@ -150,11 +150,11 @@ class PlanningSetup(OfCheckpoint):
     # -- what it makes --------------------------------------------------------------------------------------------
 
     def planner(self, **changes: Any) -> Any:
-        """A planner, or policy, with `changes` of its settings; raises ValueError for some that contradict others."""
-        from forearm.planner import make_planner, make_policy
+        """A planner, or baseline, with `changes` of its settings; raises ValueError for some that contradict others."""
+        from forearm.planner import make_baseline, make_planner
 
         chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
-        make = make_policy if self.planner_name in POLICIES else make_planner
+        make = make_baseline if self.planner_name in BASELINES else make_planner
         return make(ALGORITHM if is_guided(self.planner_config) else self.planner_name, **chosen)
 
     def planning_model(self, envs: "Sequence[Environment]" = ()) -> PlanningModel:
@@ -256,7 +256,7 @@ def planner_config(name: str) -> dict[str, Any]:
 
 def _pace(task: Mapping[str, Any]) -> dict[str, int]:
     """The `horizon`, `action_repeat` and `replan_every` of a task in control steps; raises ValueError for none."""
-    from forearm.planner import checks
+    from forearm.common import checks
 
     pace = PACE | dict(task.get("plan") or {})
     return {key: checks.integer(f"{task['name']}.plan.{key}", pace[key], 1) for key in PACE}
@@ -266,7 +266,7 @@ def _filled(
     planner: Mapping[str, Any], task: Mapping[str, Any], pace: Mapping[str, int], replan_every: int
 ) -> dict[str, Any]:
     """A planner's config with the task's pace wherever it leaves `horizon` or `action_repeat` open, and `guided` its
-    `temperature`; the policy `prior` looks as far as it acts.
+    `temperature`; the baseline `prior` looks as far as it acts.
     """
     if planner["name"] == PRIOR:
         return {**planner, "horizon": replan_every}

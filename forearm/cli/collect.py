@@ -9,6 +9,7 @@ from rich.console import Console
 
 from forearm import envs
 from forearm.cli.progress import bars
+from forearm.common import checks
 from forearm.common.parallel import default_workers, import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator, environment
@@ -27,22 +28,18 @@ def main(overrides: Sequence[str]) -> int:
     import_modules(chosen["use"])
     task = chosen.one("task")
     check_simulator(task["name"], "'collect'")
-    usual = task.get("collect") or {}
-    steps, episodes = usual.get("steps"), usual.get("episodes")
-    practice = chosen["practice"]
-    if isinstance(practice, list) or not 0.0 <= practice <= 1.0:
-        raise ForearmError(f"practice={practice} must be a share of the episodes, between 0 and 1")
+    practice, usual = chosen["practice"], task.get("collect") or {}
+    counts = {key: usual.get(key) if chosen[key] is None else chosen[key] for key in ("episodes", "steps")}
     envs.working_backend()  # found once here, not once in every worker
     collection = Collection(
         task=task["name"],
         out=output.folder(chosen["out"], f"data/{task['name']}"),
-        episodes=chosen.whole("episodes", 1, episodes),
-        steps=chosen.whole("steps", 1, steps),
-        seed=chosen.whole("seed", 0),
+        **{key: checks.whole(key, count, least=1) for key, count in counts.items()},
+        seed=chosen["seed"],
         camera=task["camera"],
         resolution=task["resolution"],
         storage=chosen["storage"],
-        shard_episodes=chosen.whole("shard_episodes", 1),
+        shard_episodes=chosen["shard_episodes"],
         use=tuple(chosen["use"]),
         practice=practice,
         agent=_agent(chosen) if practice else None,
@@ -52,7 +49,7 @@ def main(overrides: Sequence[str]) -> int:
             f"practice={practice} of {collection.episodes} episodes is none: give at least "
             f"practice={1 / collection.episodes:.2g}, or practice=0"
         )
-    workers = chosen.whole("workers", 1, default_workers())
+    workers = chosen["workers"] or default_workers()
     console = Console()
     _film(collection, workers, console)
     if chosen["contact_sheet"]:
@@ -66,10 +63,8 @@ def _agent(chosen: settings.Settings) -> "PlanningSetup":
     """Who practises; raises what `forearm compare` raises for settings that contradict each other."""
     from forearm.agent.setup import PlanningSetup
 
-    task, every = chosen.one("task"), chosen["replan_every"]
-    if every is not None:
-        every = chosen.whole("replan_every", 1)
-    setup = PlanningSetup.resolve(task, chosen.one("planner"), replan_every=every)
+    task = chosen.one("task")
+    setup = PlanningSetup.resolve(task, chosen.one("planner"), replan_every=chosen["replan_every"])
     setup.check_commands(environment(task["name"], task["camera"], task["resolution"]))
     if (deadline := setup.planner_config.get("deadline_ms")) is not None:
         raise ForearmError(

@@ -23,7 +23,7 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("compare", overrides)
     comparison = comparison_of(chosen, overrides)
-    batch, workers = chosen.whole("batch", 1), chosen.whole("workers", 1, default_workers())
+    batch, workers = chosen["batch"], chosen["workers"] or default_workers()
     envs.working_backend()  # found once here, not once in every worker
     with live_page(chosen) as page:
         run_and_show(comparison, batch, workers, page)
@@ -38,14 +38,14 @@ def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> C
         planners=list(chosen.all("planner").values()),
         protocol=chosen.one("protocol"),
         out=output.folder(chosen["out"], "outputs/compare"),
-        episodes=chosen.whole("episodes", 1),
-        seed=chosen.whole("seed", 0),
+        episodes=chosen["episodes"],
+        seed=chosen["seed"],
         baselines=[str(name) for name in chosen["baselines"]],
         learned=chosen["learned"],
         oracle=chosen["oracle"],
-        oracle_episodes=chosen.whole("oracle_episodes", 1),
-        replan_every=None if chosen["replan_every"] is None else chosen.whole("replan_every", 1),
-        films=chosen.whole("films", 0),
+        oracle_episodes=chosen["oracle_episodes"],
+        replan_every=chosen["replan_every"],
+        films=chosen["films"],
         use=tuple(chosen["use"]),
         to_end=chosen["to_end"],
         command=shlex.join(["forearm", "compare", *overrides]),
@@ -60,7 +60,7 @@ def live_page(chosen: settings.Settings) -> Iterator["LivePage | None"]:
         return
     from forearm.live.page import LivePage
 
-    with LivePage(chosen.whole("live_port", 0)) as page:
+    with LivePage(chosen["live_port"]) as page:
         yield page
 
 

@@ -1,4 +1,4 @@
-"""`forearm data`: what is in a LeRobotDataset folder and what is wrong with it; or one folder of several."""
+"""`forearm data`: what is in a LeRobotDataset folder and what is wrong with it; one of several, or of a recording."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from forearm.settings import paths as output
 if TYPE_CHECKING:
     from forearm.world_model.data.inspection import Inspection
 
-ACTIONS = ("inspect", "merge")
+ACTIONS = ("inspect", "merge", "convert")
 DEPTH = ", depth: left out, as it shows no colours"
 MOST = 20
 """Problems that are shown; the rest is counted."""
@@ -30,7 +30,8 @@ def main(overrides: Sequence[str]) -> int:
     if not words or words[0] not in ACTIONS:
         raise ForearmError(
             "'data' is followed by what to do: forearm data inspect data=FOLDER, or "
-            "forearm data merge 'data=[FOLDER,FOLDER]' out=FOLDER"
+            "forearm data merge 'data=[FOLDER,FOLDER]' out=FOLDER, or "
+            "forearm data convert data=FILE.mcap commands=TASK out=FOLDER"
         )
     chosen = settings.load("data", [word if "=" in word else f"data={word}" for word in words[1:]])
     if chosen["data"] is None:
@@ -40,6 +41,10 @@ def main(overrides: Sequence[str]) -> int:
         if len(folders) < 2 or chosen["out"] is None:
             raise ForearmError("merge needs folders and a new one: 'data=[FOLDER,FOLDER]' out=FOLDER")
         return _merge(folders, output.folder(chosen["out"], "data/merged"), _chosen(chosen))
+    if words[0] == "convert":
+        if len(folders) != 1 or None in (chosen["out"], chosen["commands"]):
+            raise ForearmError("convert needs data=FILE.mcap commands=TASK out=FOLDER")
+        return _convert(folders[0], str(chosen["commands"]), output.folder(chosen["out"], "data/converted"))
     if len(folders) != 1:
         raise ForearmError("inspect looks into one data set at a time: data=FOLDER")
     return _inspect(folders[0], bool(chosen["frames"]), _chosen(chosen))
@@ -59,6 +64,15 @@ def _merge(sources: Sequence[Path], out: Path, chosen: Mapping[str, Any]) -> int
         info = merge(sources, out, lambda done, of: tell("merging", done, of), **chosen)
     frames = info["total_frames"]
     console.print(f"{info['total_episodes']} episodes, {frames} frames in {out}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _convert(recording: Path, task: str, out: Path) -> int:
+    from forearm.integrations.ros2.episodes import convert
+
+    info = convert(recording, task, out)
+    text = f"{info['total_episodes']} episodes, {info['total_frames']} frames in {out}"
+    Console().print(text, highlight=False, soft_wrap=True)
     return 0
 
 

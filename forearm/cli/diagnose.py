@@ -7,15 +7,15 @@ from rich.console import Console
 
 from forearm import envs
 from forearm.cli.progress import bars
+from forearm.common import checks
 from forearm.common.parallel import default_workers, import_modules
 from forearm.diagnosis.page import tables
 from forearm.diagnosis.run import diagnose
-from forearm.diagnosis.study import HELD_OUT, Effort
+from forearm.diagnosis.study import Effort
 from forearm.errors import ForearmError
 from forearm.evaluation.comparison import Comparison
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.table import print_whole
-from forearm.planner import checks
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
@@ -30,35 +30,35 @@ def main(overrides: Sequence[str]) -> int:
         if chosen[key] is not None:
             if key not in planner:
                 raise ForearmError(f"planner={planner['name']} has no {key}: give {key}=null")
-            planner[key] = chosen.whole(key, 1)
+            planner[key] = chosen[key]
     if "elites" in planner and chosen["samples"] is not None:
         planner["elites"] = min(planner["elites"], max(2, planner["samples"] // 6))
     effort = Effort(
-        explore=chosen.whole("explore", HELD_OUT + 1),
-        explore_steps=chosen.whole("explore_steps", 1, int(task["collect"]["steps"])),
-        pools=chosen.whole("pools", 1),
-        pool=chosen.whole("pool", 8),
-        nearer_m=checks.real("nearer", chosen["nearer"], least=0.0),
-        starts=chosen.whole("starts", 1),
-        ways=chosen.whole("ways", 4),
-        farthest=chosen.whole("farthest", 1),
+        explore=chosen["explore"],
+        explore_steps=checks.whole("explore_steps", chosen["explore_steps"] or task["collect"]["steps"], least=1),
+        pools=chosen["pools"],
+        pool=chosen["pool"],
+        nearer_m=chosen["nearer"],
+        starts=chosen["starts"],
+        ways=chosen["ways"],
+        farthest=chosen["farthest"],
     )
     comparison = Comparison(
         tasks=[task],
         planners=[planner],
         protocol=chosen.one("protocol"),
         out=output.folder(chosen["out"], f"outputs/diagnose-{task['name']}-{planner['name']}"),
-        episodes=chosen.whole("episodes", 1),
-        seed=chosen.whole("seed", 0),
+        episodes=chosen["episodes"],
+        seed=chosen["seed"],
         baselines=(),
-        replan_every=None if chosen["replan_every"] is None else chosen.whole("replan_every", 1),
+        replan_every=chosen["replan_every"],
         use=tuple(chosen["use"]),
         command=shlex.join(["forearm", "diagnose", *overrides]),
     )
     envs.working_backend()  # found once here, not once in every worker
     console = Console()
     with bars(console, transient=True) as tell:
-        document = diagnose(comparison, effort, chosen.whole("workers", 1, default_workers()), tell)
+        document = diagnose(comparison, effort, chosen["workers"] or default_workers(), tell)
     for table in tables(document):
         print_whole(console, table)
     for what, name in (("picture", "diagnosis.png"), ("figures", "diagnosis.json")):

@@ -27,7 +27,7 @@ def main(overrides: Sequence[str]) -> int:
     import_modules(chosen["use"])
     task = chosen.one("task")
     simulated = has_simulator(task["name"])
-    seed, episode = chosen.whole("seed", 0), chosen.whole("episode", 0)
+    seed, episode = chosen["seed"], chosen["episode"]
     out = output.file("out", chosen["out"])
     picture = output.file("picture", chosen["picture"] or str(out.with_suffix(STRIP)))
     if picture.suffix not in (STRIP, FILM):

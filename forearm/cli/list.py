@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from forearm.agent.setup import POLICIES
+from forearm.agent.setup import BASELINES
 from forearm.envs.benchmarks.catalog import SETS
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
 
 
 def main(overrides: Sequence[str]) -> int:
-    """Print tasks, planners, policies that do not plan, world models, checkpoints and protocols."""
+    """Print tasks, planners, baselines, world models, checkpoints and protocols."""
     console = Console()
     for table in tables():
         print_whole(console, table)
@@ -39,11 +39,11 @@ def tables() -> Iterable[Table]:
         tasks.add_row(name, f"{', '.join(several)}: to train one model on, or to compare")
     yield tasks
     yield _options("planner", "planners")
-    policies = _table("policies that do not plan", "baselines=")
+    baselines = _table("baselines, which do not plan", "baselines=")
     words = {"expert": "The task's scripted expert, which looks inside the simulator."}
-    for name in POLICIES:
-        policies.add_row(name, words.get(name) or _first_line(planner.POLICIES[name][0]))
-    yield policies
+    for name in BASELINES:
+        baselines.add_row(name, words.get(name) or _first_line(planner.BASELINES[name][0]))
+    yield baselines
     yield _checkpoints()
     yield _options("world_model", "world models to train")
     yield _options("protocol", "protocols")

@@ -93,6 +93,15 @@ COMMANDS: dict[str, Subcommand] = {
         ),
         "serve",
     ),
+    "ros2": Subcommand(
+        "forearm.cli.ros2",
+        "a ROS 2 node that drives an arm to what a goal shows; needs no ROS",
+        (
+            "forearm ros2 task=push goal=goal.png",
+            "forearm ros2 task=push goal=goal.png command=/panda_arm_controller/joint_trajectory record=run.mcap",
+        ),
+        "ros2",
+    ),
     "collect": Subcommand(
         "forearm.cli.collect",
         "film an explorer, mostly a noisy scripted expert, into a LeRobotDataset folder",
@@ -102,7 +111,11 @@ COMMANDS: dict[str, Subcommand] = {
     "data": Subcommand(
         "forearm.cli.data",
         "what is in a data set, its rates, ranges and gaps",
-        ("forearm data inspect data=FOLDER", "forearm data inspect data=FOLDER frames=true"),
+        (
+            "forearm data inspect data=FOLDER",
+            "forearm data inspect data=FOLDER frames=true",
+            "forearm data convert data=run.mcap commands=push out=data/run",
+        ),
         "data",
     ),
     "train": Subcommand(
@@ -166,7 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
         words.completer = _completer  # type: ignore[attr-defined]
         if name in SWEPT:
             sub.add_argument("--multirun", "-m", action="store_true", help=MULTIRUN)
-        if name in (*SWEPT, "serve"):
+        if name in (*SWEPT, "serve", "ros2"):
             sub.add_argument("--cfg", "-c", choices=["job"], help="show the settings as YAML instead of running")
             sub.add_argument("--package", "-p", metavar="KEY", help="with --cfg: only these, such as planner")
     return parser

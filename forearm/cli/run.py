@@ -19,24 +19,24 @@ def main(overrides: Sequence[str]) -> int:
     task, planner, dynamics = chosen.one("task"), chosen.one("planner"), chosen["dynamics"]
     if dynamics not in (LEARNED, ORACLE):
         raise ForearmError(f"unknown dynamics '{dynamics}'{did_you_mean(dynamics, (LEARNED, ORACLE))}")
-    episodes = chosen.whole("episodes", 1)
+    episodes = chosen["episodes"]
     comparison = Comparison(
         tasks=[task],
         planners=[planner],
         protocol=chosen.one("protocol"),
         out=output.folder(chosen["out"], f"outputs/{task['name']}-{planner['name']}"),
         episodes=episodes,
-        seed=chosen.whole("seed", 0),
+        seed=chosen["seed"],
         baselines=(),
         learned=dynamics == LEARNED,
         oracle=dynamics == ORACLE,
         oracle_episodes=episodes,
-        replan_every=None if chosen["replan_every"] is None else chosen.whole("replan_every", 1),
-        films=chosen.whole("films", 0, episodes),
+        replan_every=chosen["replan_every"],
+        films=episodes if chosen["films"] is None else chosen["films"],
         use=tuple(chosen["use"]),
         to_end=chosen["to_end"],
     )
-    batch, workers = chosen.whole("batch", 1), chosen.whole("workers", 1)
+    batch, workers = chosen["batch"], chosen["workers"]
     envs.working_backend()
     with live_page(chosen) as page:
         run_and_show(comparison, batch, workers, page)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,8 +17,6 @@ from forearm.settings import compose as settings
 if TYPE_CHECKING:
     from forearm.serve.config import ServeConfig
     from forearm.serve.server import Server
-
-PATHS = ("token_file", "tls_cert", "tls_key", "goals")
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -53,23 +52,10 @@ def config_of(chosen: Any) -> "ServeConfig":
     """The part of the settings that says where and how to listen; raises `ForearmError`."""
     from forearm.serve.config import ServeConfig, read_token
 
-    paths = {name: None if chosen[name] is None else place(chosen[name]) for name in PATHS}
-    return ServeConfig(
-        host=str(chosen["host"]),
-        port=chosen.whole("port", 0),
-        token=read_token(chosen["token_file"]),
-        tls_cert=paths["tls_cert"],
-        tls_key=paths["tls_key"],
-        max_clients=chosen.whole("max_clients", 1),
-        workers=chosen.whole("workers", 1),
-        max_message_bytes=chosen.whole("max_message_kib", 1) << 10,
-        execute=chosen.whole("execute", 1),
-        seed=chosen.whole("seed", 0),
-        deadline_ms=None if chosen["deadline_ms"] is None else float(chosen["deadline_ms"]),
-        idle_timeout=float(chosen["idle_timeout"]),
-        receive_timeout=float(chosen["receive_timeout"]),
-        send_timeout=float(chosen["send_timeout"]),
-    )
+    alike = {item.name: chosen[item.name] for item in fields(ServeConfig) if item.name in chosen.values}
+    tls = {name: None if chosen[name] is None else place(chosen[name]) for name in ("tls_cert", "tls_key")}
+    token, size = read_token(chosen["token_file"]), chosen["max_message_kib"] << 10
+    return ServeConfig(**{**alike, **tls}, token=token, max_message_bytes=size)
 
 
 async def _until_told(server: "Server", console: Console) -> None:

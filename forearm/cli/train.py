@@ -70,9 +70,9 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
             TrainConfig,
             {
                 **world_model["train"],
-                "seed": chosen.whole("seed", 0),
+                "seed": chosen["seed"],
                 "share": chosen["share"],
-                "every": chosen.whole("every", 1),
+                "every": chosen["every"],
             },
         ),
         description={**_description(list(tasks)), "name": world_model["name"]},

@@ -66,7 +66,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
         decoder=from_mapping(DecoderConfig, chosen["decoder"]),
         parts=tuple(chosen["parts"]),
         validation=chosen["validation"],
-        seed=chosen.whole("seed", 0),
+        seed=chosen["seed"],
         action_key=keys("action_key", chosen["action_key"]),
         state_key=keys("state_key", chosen["state_key"]),
         episodes=chosen["episodes"],

@@ -26,6 +26,6 @@ def attach(
             return load(name)
         words = f"{package}.{name} is now {package}.{old[name]}; the old name goes with 0.2"
         warnings.warn(words, DeprecationWarning, stacklevel=2)
-        return load(old[name])
+        return getattr(sys.modules[package], old[name])
 
     return attribute, lambda: sorted({*vars(sys.modules[package]), *lazy})

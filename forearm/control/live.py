@@ -106,3 +106,12 @@ def _camera_of(setup: Any) -> "ArmEnv | None":
     env = envs.make(name, setup.task["camera"], setup.resolution)
     env.reset(seed=0, options={"goal": False})
     return env if isinstance(env, envs.ArmEnv) else None
+
+
+def shown_on(live: "LivePage | bool", source: PlanSource, adapter: ActionAdapter) -> LiveController | None:
+    """What tells a page, the one that is given or one of its own; raises what `LivePage` raises."""
+    if live is False or live is None:
+        return None
+    from forearm.live.page import LivePage
+
+    return LiveController(LivePage() if live is True else live, source, adapter, own=live is True)

@@ -9,10 +9,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from forearm.common import checks
 from forearm.control.action_adapter import ActionAdapter
 from forearm.control.attempt import Attempt, PlanningJob
 from forearm.control.committed_motion import Motion, PlanFollower
@@ -27,7 +28,7 @@ from forearm.control.robots.robot import Robot
 from forearm.control.timing import Timing
 from forearm.control.trajectories.limits import LimitReport
 from forearm.control.trajectories.trajectory import Trajectory
-from forearm.errors import ForearmError, InputError, one_line
+from forearm.errors import ForearmError, one_line
 
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
@@ -59,8 +60,7 @@ class Thinking:
         gate: Gate | None = None,
         live: LiveController | None = None,
     ) -> None:
-        if mode not in ("thread", "inline", "manual"):
-            raise InputError(f"mode is '{mode}': expected thread, inline or manual")
+        checks.choice("mode", mode, get_args(Mode))
         check_pace(source, adapter)
         check_fit(robot, adapter)
         self.source, self.robot, self.adapter, self.gate = source, robot, adapter, gate

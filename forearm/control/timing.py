@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from forearm.errors import InputError
+from forearm.common import checks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,23 +21,15 @@ class Timing:
     Raises ValueError for values that are not positive.
     """
 
-    replan_every: int = 2
-    ahead: int = 2
-    max_frame_age: float = 0.35
-    max_gap: float = 0.1
-    max_pause: float = 10.0
-    lead: float = 0.03
-    max_off_path: float | None = None
-    deadline_ms: float | None = None
+    replan_every: int = checks.setting(2, checks.integer, least=1)
+    ahead: int = checks.setting(2, checks.integer, least=0)
+    max_frame_age: float = checks.setting(0.35, checks.real, above=0.0)
+    max_gap: float = checks.setting(0.1, checks.real, above=0.0)
+    max_pause: float = checks.setting(10.0, checks.real, above=0.0)
+    lead: float = checks.setting(0.03, checks.real, above=0.0)
+    max_off_path: float | None = checks.setting(None, checks.real, above=0.0)
+    deadline_ms: float | None = checks.setting(None, checks.real, above=0.0)
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name in ("replan_every", "max_frame_age", "max_gap", "max_pause", "lead"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be above 0, not {getattr(self, name)}")
-        if self.max_off_path is not None and not self.max_off_path > 0:
-            raise InputError(f"max_off_path must be above 0, not {self.max_off_path}")
-        if self.deadline_ms is not None and not self.deadline_ms > 0:
-            raise InputError(f"deadline_ms must be above 0, not {self.deadline_ms}")
-        if self.ahead < 0:
-            raise InputError(f"ahead must be at least 0 periods, not {self.ahead}")
+        checks.settings(self)

@@ -14,12 +14,10 @@ from forearm.diagnosis.probe import Probe, fit
 from forearm.diagnosis.ranking import rank_targets
 from forearm.diagnosis.subject import Subject
 from forearm.evaluation.closed_loop import Outcome
+from forearm.settings.schema.commands import HELD_OUT
 
 if TYPE_CHECKING:
     from forearm.evaluation.manifest import HeldOutEpisode
-
-HELD_OUT = 5
-"""Every fifth explored episode tests the probe."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,14 @@ class Effort:
         farthest: control steps of each way.
     """
 
-    explore: int = 60
-    explore_steps: int = 50
-    pools: int = 2
-    pool: int = 96
-    nearer_m: float = 0.01
-    starts: int = 8
-    ways: int = 12
-    farthest: int = 24
+    explore: int
+    explore_steps: int
+    pools: int
+    pool: int
+    nearer_m: float
+    starts: int
+    ways: int
+    farthest: int
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def run_episodes(
 
     `imagination` draws what plans are expected to lead to, for recordings. `live` shows it all while it happens.
 
-    `blind` agents (policies that do not plan, the oracle) look at no frame: none is drawn for them unless filmed.
+    `blind` agents (baselines, the oracle) look at no frame: none is drawn for them unless filmed or shown.
 
     Raises `ForearmError` if an environment does not start where the manifest says.
     """

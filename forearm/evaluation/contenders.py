@@ -9,7 +9,7 @@ from typing import Any
 
 from forearm.agent.guided import PRIOR
 from forearm.agent.latent import proposals_of
-from forearm.agent.setup import LEARNED, ORACLE, POLICIES, PlanningSetup
+from forearm.agent.setup import BASELINES, LEARNED, ORACLE, PlanningSetup
 from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.own_code import own_code_sha256
@@ -65,7 +65,7 @@ class Contender:
     @property
     def searches(self) -> bool:
         """Whether it is a planner on the world model, rather than a floor or a ceiling of it."""
-        return self.dynamics == LEARNED and self.planner_name not in POLICIES
+        return self.dynamics == LEARNED and self.planner_name not in BASELINES
 
     @property
     def draws_prior(self) -> bool:

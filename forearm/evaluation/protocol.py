@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.common import checks
 from forearm.common.seeds import policy_rng
-from forearm.errors import ForearmError, did_you_mean
+from forearm.errors import ForearmError
 from forearm.settings.schema.protocol import ProtocolConfig
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ BENCHMARK, POSE = "benchmark", "pose"
 CRITERIA = (BENCHMARK, POSE)
 ANY_STEP, LAST_STEP = "any", "last"
 COUNTING = (ANY_STEP, LAST_STEP)
+AT_LEAST = checks.worded(checks.integer, "{name}={value} must be at least {least}")
 HELD_STEPS = 3
 """Control steps in a row, up to the last one of an episode, for which what is held there meets the criterion."""
 
@@ -48,36 +50,26 @@ class Rules:
     """
 
     name: str = "rest"
-    start: str = ProtocolConfig.start
-    goal_offset: int = ProtocolConfig.goal_offset
+    start: str = checks.setting(ProtocolConfig.start, checks.choice, known=STARTS)
+    goal_offset: int = checks.setting(ProtocolConfig.goal_offset, AT_LEAST, least=1)
     trajectory_steps: int | None = 150
-    max_steps: int | None = ProtocolConfig.max_steps
+    max_steps: int | None = checks.setting(ProtocolConfig.max_steps, AT_LEAST, least=1)
     drop_solved: bool = ProtocolConfig.drop_solved
     rest_tolerance_m: float | None = ProtocolConfig.rest_tolerance_m
-    criterion: str = ProtocolConfig.criterion
+    criterion: str = checks.setting(ProtocolConfig.criterion, checks.choice, known=CRITERIA)
     position_m: float = ProtocolConfig.position_m
     angle_deg: float = ProtocolConfig.angle_deg
-    hold_steps: int = ProtocolConfig.hold_steps
-    counts: str = ProtocolConfig.counts
+    hold_steps: int = checks.setting(ProtocolConfig.hold_steps, AT_LEAST, least=1)
+    counts: str = checks.setting(ProtocolConfig.counts, checks.choice, known=COUNTING)
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for key, value, known in (
-            ("start", self.start, STARTS),
-            ("criterion", self.criterion, CRITERIA),
-            ("counts", self.counts, COUNTING),
-        ):
-            if value not in known:
-                raise ForearmError(f"protocol.{key}={value} is unknown{did_you_mean(str(value), known)}")
-        if self.goal_offset < 1:
-            raise ForearmError(f"protocol.goal_offset={self.goal_offset} must be at least 1")
+        checks.settings(self, "protocol.")
         if self.start == TRAJECTORY and self.goal_offset > (self.trajectory_steps or self.goal_offset):
             raise ForearmError(
                 f"protocol.goal_offset={self.goal_offset} must lie between 1 and "
                 f"protocol.trajectory_steps={self.trajectory_steps}"
             )
-        if self.hold_steps < 1 or (self.max_steps is not None and self.max_steps < 1):
-            raise ForearmError("protocol.hold_steps and protocol.max_steps must be at least 1")
 
 
 def rules_of(config: Mapping[str, Any], task: Mapping[str, Any]) -> Rules:

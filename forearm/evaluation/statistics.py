@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from forearm.errors import InputError
+from forearm.common import checks
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -13,8 +13,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     """
     if not 0 <= successes <= trials:
         raise ValueError(f"{successes} successes in {trials} trials is impossible")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence must lie between 0 and 1, not {confidence}")
+    checks.real("confidence", confidence, above=0.0, below=1.0)
     if trials == 0:
         return 0.0, 1.0
     from scipy.stats import binomtest

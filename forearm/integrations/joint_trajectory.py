@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.common import checks
 from forearm.common.files import replacing
 from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError
@@ -105,5 +106,5 @@ def check_format(target: Path) -> str:
 
 def check_rate(rate: Any) -> None:
     """Raise ForearmError for a number of points a second that cannot be written."""
-    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 < rate <= DENSEST:
-        raise ForearmError(f"rate must be above 0 and at most {DENSEST:g} points a second, not {rate}")
+    said = "{name} must be above 0 and at most {most:g} points a second, not {value}"
+    checks.worded(checks.real, said)("rate", rate, above=0.0, most=DENSEST)

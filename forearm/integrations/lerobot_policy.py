@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from forearm.common import checks
 from forearm.control.controller import Controller
 from forearm.errors import InputError
 
@@ -42,8 +43,8 @@ class LeRobotPolicy:
     ) -> None:
         if controller.mode != "inline":
             raise InputError(f"the controller's mode is '{controller.mode}': expected inline")
-        if not fps > 0 or chunk < 1:
-            raise InputError(f"fps ({fps}) and chunk ({chunk}) must be above 0")
+        checks.real("fps", fps, above=0.0)
+        checks.integer("chunk", chunk, 1)
         if 1.0 / fps > controller.timing.max_gap + 1e-6:
             raise InputError(f"at fps={fps:g} calls are further apart than max_gap={controller.timing.max_gap:g} s")
         self.controller, self.fps, self.goal, self.chunk = controller, fps, goal, chunk

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forearm.common import checks
 from forearm.common.files import place
 from forearm.errors import ForearmError
 from forearm.settings.schema.commands import ServeCommand
@@ -27,24 +28,25 @@ class ServeConfig:
     Raises ForearmError for an address other than loopback without a token, and for values that cannot be.
     """
 
-    host: str = ServeCommand.host
-    port: int = ServeCommand.port
+    host: str = checks.like(ServeCommand, "host")
+    port: int = checks.like(ServeCommand, "port")
     token: str | None = field(default=None, repr=False)
     tls_cert: Path | None = None
     tls_key: Path | None = None
-    max_clients: int = ServeCommand.max_clients
-    workers: int = ServeCommand.workers
-    max_message_bytes: int = ServeCommand.max_message_kib << 10
-    execute: int = ServeCommand.execute
-    seed: int = ServeCommand.seed
-    idle_timeout: float = ServeCommand.idle_timeout
-    receive_timeout: float = ServeCommand.receive_timeout
-    send_timeout: float = ServeCommand.send_timeout
-    deadline_ms: float | None = ServeCommand.deadline_ms
-    max_errors: int = 100
+    max_clients: int = checks.like(ServeCommand, "max_clients")
+    workers: int = checks.like(ServeCommand, "workers")
+    max_message_bytes: int = checks.setting(ServeCommand.max_message_kib << 10, checks.integer, least=1)
+    execute: int = checks.like(ServeCommand, "execute")
+    seed: int = checks.like(ServeCommand, "seed")
+    idle_timeout: float = checks.like(ServeCommand, "idle_timeout")
+    receive_timeout: float = checks.like(ServeCommand, "receive_timeout")
+    send_timeout: float = checks.like(ServeCommand, "send_timeout")
+    deadline_ms: float | None = checks.like(ServeCommand, "deadline_ms")
+    max_errors: int = checks.setting(100, checks.integer, least=1)
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        checks.settings(self)
         if self.token is None and not loopback(self.host):
             raise ForearmError(
                 f"host={self.host} can be reached from other machines: put a token of at least {SHORTEST_TOKEN} "
@@ -54,16 +56,6 @@ class ServeConfig:
             raise ForearmError(f"the token must have at least {SHORTEST_TOKEN} characters, all of them ASCII")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ForearmError("tls_cert= and tls_key= belong together: give both or neither")
-        if not 0 <= self.port <= 65535:
-            raise ForearmError(f"port must lie between 0 and 65535, not {self.port}")
-        for name in ("max_clients", "workers", "execute", "max_errors"):
-            if getattr(self, name) < 1:
-                raise ForearmError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("idle_timeout", "receive_timeout", "send_timeout", "max_message_bytes"):
-            if not getattr(self, name) > 0:
-                raise ForearmError(f"{name} must be above 0, not {getattr(self, name)}")
-        if self.deadline_ms is not None and not self.deadline_ms >= 1.0:
-            raise ForearmError(f"deadline_ms must be at least 1, not {self.deadline_ms}")
 
     def tls(self) -> ssl.SSLContext | None:
         """The server's side of TLS; None without. Raises ForearmError for files that cannot be used."""

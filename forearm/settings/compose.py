@@ -7,7 +7,6 @@ Tasks of a benchmark, such as `metaworld/door-open-v3`, need no file each: those
 `_any.yaml`.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from forearm.common import checks
 from forearm.common.files import place
-from forearm.errors import ForearmError, did_you_mean
+from forearm.errors import ForearmError, did_you_mean, nearest
 from forearm.settings import words as texts
 from forearm.settings.schema import GROUPS, of_command, of_option
 from forearm.settings.schema.checked import complete
@@ -27,7 +27,7 @@ from forearm.settings.schema.fields import walk
 OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
 LIST_GROUPS = ("task", "planner")
-ONE_PLANNER = ("run", "plan", "serve", "collect")
+ONE_PLANNER = ("run", "plan", "serve", "ros2", "collect")
 """Commands that plan one task with one planner: that of the task's config, if none is named."""
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
@@ -45,7 +45,8 @@ class Settings:
     groups: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def __getitem__(self, key: str) -> Any:
-        return self.values[key]
+        """A key of the command's own, which must be within its limits. Raises `ForearmError`."""
+        return checks.of(of_command(self.command), key, self.values[key])
 
     def all(self, group: str) -> dict[str, dict[str, Any]]:
         """Every selected option of `group`, in the order in which it was named."""
@@ -65,15 +66,6 @@ class Settings:
         """All settings by group and key; where several options of a group were named, by their names as well."""
         groups = {group: {**chosen} if len(chosen) > 1 else self.one(group) for group, chosen in self.groups.items()}
         return {**groups, **self.values}
-
-    def whole(self, key: str, at_least: int, none: int | None = None) -> int:
-        """Value of a key that must be a whole number; `none` replaces null. Raises `ForearmError`."""
-        value = self.values[key]
-        if value is None and none is not None:
-            value = none
-        if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-            raise ForearmError(f"{key} must be a whole number of at least {at_least}, not {value}")
-        return value
 
 
 def options(group: str) -> list[str]:
@@ -140,18 +132,19 @@ def _apply(
 ) -> None:
     """Set one override wherever it belongs, or say what it may have meant."""
     head, rest = _divided(key, groups)
-    targets: list[dict[str, Any]] = []
-    if rest and head in groups:
-        targets = list(groups[head].values())
-    elif rest:
-        targets = [chosen[head] for chosen in groups.values() if head in chosen]
+    targets = [
+        (of_option(group, target), target)
+        for group, chosen in groups.items()
+        for name, target in chosen.items()
+        if rest and head in ((group,) if head in groups else (name,))
+    ]
     if targets:
-        having = [target for target in targets if _has(target, rest)]
+        having = [(kind, target) for kind, target in targets if _has(target, rest)]
         if not having:
-            known = {f"{head}.{name}" for target in targets for name in leaves(target)}
+            known = {f"{head}.{name}" for _, target in targets for name in leaves(target)}
             raise ForearmError(f"unknown key '{key}'{_near_key(key, known)}")
-        for target in having:
-            _assign(target, rest, key, text)
+        for kind, target in having:
+            _assign(kind, target, rest, key, text)
         return
     if rest and head not in values:
         for group in groups:
@@ -164,12 +157,7 @@ def _apply(
             if rest:
                 known |= {f"{name}.{leaf}" for name, target in chosen.items() for leaf in leaves(target)}
         raise ForearmError(f"'{command}' has no key '{key}'{_near_key(key, known)}")
-    if text.strip() == "null" and any(
-        item.name == key and item.type.endswith("| null") for item in walk(of_command(command), command)
-    ):
-        values[key] = None
-        return
-    _assign(values, key, key, text)
+    _assign(of_command(command), values, key, key, text)
 
 
 def _split(word: str) -> tuple[str, str]:
@@ -209,13 +197,15 @@ def _names(group: str, value: str) -> list[str]:
     return names
 
 
-def _assign(target: dict[str, Any], dotted: str, key: str, text: str) -> None:
+def _assign(kind: type[Any] | None, target: dict[str, Any], dotted: str, key: str, text: str) -> None:
+    """Set what `dotted` names in a config, `target`, whose dataclass is `kind`."""
+    nullable = kind is not None and any(item.name == dotted and item.type.endswith("| null") for item in walk(kind, ""))
     *parents, leaf = dotted.split(".")
     for parent in parents:
         target = target[parent]
     if isinstance(target[leaf], dict):
         raise ForearmError(f"'{key}' holds several settings; set one of them: {', '.join(sorted(target[leaf]))}")
-    target[leaf] = texts.read(key, text, target[leaf])
+    target[leaf] = texts.read(key, text, target[leaf], nullable)
 
 
 _HEAD = re.compile(r"[A-Za-z_][\w/-]*")
@@ -244,15 +234,10 @@ def _near_key(key: str, known: Iterable[str]) -> str:
     """The nearest key: as a whole, or one whose last part is near to the last part of `key`."""
     names = sorted(set(known), key=lambda name: (name.partition(".")[0] not in GROUPS, name))
     last = key.rpartition(".")[2]
-    exact = [name for name in names if name.rpartition(".")[2] == last]
-    if exact:
-        return f"; did you mean '{exact[0]}'?"
-    whole = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
-    if whole:
-        return f"; did you mean '{whole[0]}'?"
     by_last = {name.rpartition(".")[2]: name for name in reversed(names)}
-    part = difflib.get_close_matches(last, by_last, n=1, cutoff=0.6)
-    return f"; did you mean '{by_last[part[0]]}'?" if part else did_you_mean(key, names)
+    near = [by_last[last]] if last in by_last else nearest(key, names, cutoff=0.6)
+    near = near or [by_last[part] for part in nearest(last, by_last, cutoff=0.6)]
+    return f"; did you mean '{near[0]}'?" if near else did_you_mean(key, names)
 
 
 def option(group: str, name: str, command: str = "") -> dict[str, Any]:
@@ -337,7 +322,7 @@ def _near_option(group: str, name: str) -> str:
     if not rest or not inside:
         return did_you_mean(name, options(group))
     tasks = [option.partition("/")[2] for option in inside]
-    near = [f"{prefix}/{task}" for task in difflib.get_close_matches(rest, tasks, n=3, cutoff=0.5)]
+    near = [f"{prefix}/{task}" for task in nearest(rest, tasks, 3)]
     return f"; did you mean {' or '.join(near)}?" if near else f"; choose from {', '.join(inside)}"
 
 

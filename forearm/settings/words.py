@@ -19,21 +19,24 @@ COLUMNS = frozenset({"action_key", "state_key"})
 """Keys that hold a name, or several in brackets."""
 
 
-def read(key: str, text: str, default: Any) -> Any:
-    """The value that `text` gives to `key`, of the kind of `default`; null defaults take anything.
+def read(key: str, text: str, default: Any, nullable: bool = False) -> Any:
+    """The value that `text` gives to `key`, of the kind of `default`, or None for null if it is `nullable`; null
+    defaults take anything.
 
     Raises `ForearmError` for a value of another kind, or one that is none.
     """
-    last = key.rpartition(".")[2]
+    last, null = key.rpartition(".")[2], text.strip() == "null"
+    if null and (nullable or default is None):
+        return None
+    if null and isinstance(default, str):
+        raise ForearmError(f"{key} must be text, not null")
     if last in PATHS:
-        return None if text.strip() in ("", "null") else text
+        return text if text.strip() else None
     if isinstance(default, str) or last in NAMES:
-        return None if text.strip() == "null" else unquoted(text)
-    if last in COLUMNS and not _in_brackets(text.strip()):
-        return None if text.strip() == "null" else unquoted(text)
-    text = text.strip()
+        return unquoted(text)
     if last in COLUMNS:
-        return items(text)
+        return items(text.strip()) if _in_brackets(text.strip()) else unquoted(text)
+    text = text.strip()
     if isinstance(default, list) and all(isinstance(item, str) for item in default) and _in_brackets(text):
         return items(text)
     return _checked(key, _parsed(key, text, default), default)

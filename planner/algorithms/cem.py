@@ -12,8 +12,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.algorithms.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian, moved
 from forearm.planner.sampling import arrays
 from forearm.planner.sampling.action_space import ActionSpace

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
 from forearm.planner.search.config import SearchConfig

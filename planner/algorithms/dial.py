@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from forearm.planner import checks
+from forearm.common import checks
 from forearm.planner.algorithms.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian
 from forearm.planner.algorithms.mppi import softmin
 from forearm.planner.sampling import arrays

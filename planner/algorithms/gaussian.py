@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from forearm.common import checks
+from forearm.common.checks import per_dimension
 from forearm.errors import InputError
-from forearm.planner import checks
-from forearm.planner.checks import per_dimension
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.arrays import Rows
 from forearm.planner.sampling.noise import Noise

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from forearm.planner import checks
+from forearm.common import checks
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.apart import by_problem
 from forearm.planner.sampling.candidates import choose

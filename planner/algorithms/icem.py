@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.algorithms.cem import CEM, CEMConfig, EliteGaussian
 from forearm.planner.algorithms.gaussian import draw
 from forearm.planner.problem import Past

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from forearm.planner import checks
+from forearm.common import checks
 from forearm.planner.algorithms.gaussian import Gaussian, GaussianConfig, draw, initial_gaussian
 from forearm.planner.sampling import arrays
 from forearm.planner.sampling.action_space import ActionSpace

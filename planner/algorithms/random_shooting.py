@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from forearm.planner import checks
+from forearm.common import checks
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
 from forearm.planner.search.config import SearchConfig

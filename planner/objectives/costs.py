@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.objectives.horizon import OverHorizon
 from forearm.planner.problem import Objective, as_tensor, residuals_of
 from forearm.planner.sampling.apart import products

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.problem import Objective, as_tensor, residuals_of
 
 NAMED = ("last", "sum", "exp", "min")

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.sampling.knots import INTERPOLATIONS
 
 BEST, MEAN = EXECUTED = ("best", "mean")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from forearm.planner import checks
+from forearm.common import checks
 
 RECENT = 4
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 import torch
 from torch import Generator, Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.plan import Plan, Stopped
 from forearm.planner.problem import Past, Problem
 from forearm.planner.proposals import recall

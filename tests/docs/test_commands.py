@@ -32,7 +32,7 @@ def test_every_command_of_a_page_is_taken(page: str) -> None:
             continue
         assert name in COMMANDS, line
         if name == "data" and settings:
-            assert settings.pop(0) in ("inspect", "merge"), line
+            assert settings.pop(0) in ("inspect", "merge", "convert"), line
         if COMMANDS[name].config is None:
             assert not settings, line
             continue

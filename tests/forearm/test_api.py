@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ def test_what_a_brain_refuses(checkpoints: Path) -> None:
         forearm.load("rech")
     with pytest.raises(ForearmError, match="made for task push, not reach"):
         forearm.load(f"{checkpoints}/push.json", task="reach")
+
+
+def test_a_checkpoint_is_read_once(checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from forearm.world_model.runtime import checkpoint
+
+    for suffix in ("json", "safetensors"):
+        shutil.copy(checkpoints / f"push.{suffix}", tmp_path)
+    read: list[Any] = []
+    weights = checkpoint.read_weights
+    monkeypatch.setattr(checkpoint, "read_weights", lambda *of: read.append(of) or weights(*of))
+    assert forearm.load(f"{tmp_path}/push.json").task["name"] == "push" and len(read) == 1
 
 
 def test_compare_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from forearm.agent.agent import Agent
 from forearm.agent.checkpoint import LoadedCheckpoint
 from forearm.agent.prior import LatentPrior
 from forearm.agent.setup import PlanningSetup, task_config
-from forearm.planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_planner, make_policy
+from forearm.planner import LatentDistance, PreviousPlan, Problem, check_dynamics, make_baseline, make_planner
 from forearm.planner.proposals import no_past
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.noise import Noise
@@ -65,7 +65,7 @@ def test_the_learned_prior_proposes_from_latents(model, state):
 
     likeliest = prior(state.states[:, -1, : goals.shape[1]], goals)[0].clamp(-1.0, 1.0)
     task = latent_problem(model, LatentDistance(goals), state)
-    alone = make_policy("prior", horizon=6).plan(
+    alone = make_baseline("prior", horizon=6).plan(
         replace(task, proposals=(LatentPrior(prior, goals),)), [torch.Generator() for _ in range(3)]
     )
     assert all(np.allclose(a.actions, m.detach().numpy(), atol=1e-6) for a, m in zip(alone, likeliest, strict=True))

@@ -4,6 +4,7 @@ import pytest
 
 import forearm
 import forearm.serve
+from forearm import planner
 
 
 def test_the_loaded_model_answers_to_its_old_name() -> None:
@@ -14,6 +15,23 @@ def test_the_loaded_model_answers_to_its_old_name() -> None:
 def test_the_remote_plan_source_answers_to_its_old_name() -> None:
     with pytest.warns(DeprecationWarning, match=r"forearm\.serve\.RemotePlanSource"):
         assert forearm.serve.RemoteMind is forearm.serve.RemotePlanSource
+
+
+@pytest.mark.parametrize(
+    ("old", "now"),
+    [
+        ("POLICIES", "BASELINES"),
+        ("make_policy", "make_baseline"),
+        ("Policy", "Baseline"),
+        ("PolicyConfig", "BaselineConfig"),
+        ("RandomPolicy", "RandomBaseline"),
+        ("HoldPolicy", "HoldBaseline"),
+        ("PriorPolicy", "PriorBaseline"),
+    ],
+)
+def test_what_does_not_plan_answers_to_its_old_name(old: str, now: str) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"forearm\.planner\.{old} is now forearm\.planner\.{now};"):
+        assert getattr(planner, old) is getattr(planner, now)
 
 
 def test_a_name_that_is_a_module_too_is_what_was_promised_every_time() -> None:

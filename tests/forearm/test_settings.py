@@ -100,7 +100,7 @@ def test_one_is_an_error_where_there_are_several() -> None:
 @pytest.mark.parametrize("episodes", ["0", "-3", "null", "true"])
 def test_counts_are_checked(episodes: str) -> None:
     with pytest.raises(ForearmError, match="episodes"):
-        settings.load("compare", [f"episodes={episodes}"]).whole("episodes", 1)
+        settings.load("compare", [f"episodes={episodes}"])["episodes"]
 
 
 def test_configs_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,5 +248,24 @@ def test_the_checkpoint_of_a_benchmarks_task_has_its_name(tmp_path: Path, monkey
 def test_null_is_taken_where_it_means_something() -> None:
     chosen = settings.load("diagnose", ["samples=null", "iterations=null"])
     assert chosen["samples"] is None and chosen["iterations"] is None
-    with pytest.raises(ForearmError, match="episodes must be a whole number, not null"):
-        settings.load("diagnose", ["episodes=null"])
+    options = settings.load(
+        "compare", ["protocol.rest_tolerance_m=null", "planner=gradient", "planner.halve_every=null"]
+    )
+    assert options.one("protocol")["rest_tolerance_m"] is None and options.one("planner")["halve_every"] is None
+    for command, key, kind in (
+        ("diagnose", "episodes", "a whole number"), ("compare", "planner.samples", "a whole number"),
+        ("plan", "format", "text"), ("plan", "out", "text"), ("plan", "task.checkpoint", "text"),
+    ):  # fmt: skip
+        with pytest.raises(ForearmError, match=f"{key} must be {kind}, not null"):
+            settings.load(command, [f"{key}=null"])
+
+
+def test_limits_of_a_command_are_told_by_name() -> None:
+    for command, word, said in (
+        ("serve", "deadline_ms=soon", "deadline_ms must be a finite number, got 'soon'"),
+        ("serve", "idle_timeout=0", "idle_timeout must be greater than 0, got 0"),
+        ("collect", "practice=[1]", r"practice=\[1\] must be a share of the episodes, between 0 and 1"),
+        ("run", "films=-1", "films must be a whole number of at least 0, not -1"),
+    ):
+        with pytest.raises(ForearmError, match=said):
+            settings.load(command, [word])[word.partition("=")[0]]

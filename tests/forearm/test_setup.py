@@ -13,7 +13,7 @@ import torch
 
 import forearm
 from forearm import ForearmError
-from forearm.agent.setup import LEARNED, NONE, ORACLE, POLICIES, PlanningSetup, task_config
+from forearm.agent.setup import BASELINES, LEARNED, NONE, ORACLE, PlanningSetup, task_config
 from forearm.evaluation import comparison as engine
 from forearm.evaluation import workers
 from forearm.evaluation.contenders import Contender
@@ -99,7 +99,7 @@ def test_what_needs_no_world_model_has_none() -> None:
     hold = PlanningSetup.baseline(task_config("reach"), "hold")
     assert (hold.dynamics, hold.planner_name, hold.fingerprint) == (NONE, "hold", None)
     prior = PlanningSetup.baseline(task_config("reach"), "prior")
-    assert prior.dynamics == LEARNED and "+" in str(prior.fingerprint) and set(POLICIES) >= {"hold", "prior"}
+    assert prior.dynamics == LEARNED and "+" in str(prior.fingerprint) and set(BASELINES) >= {"hold", "prior"}
     with pytest.raises(ForearmError, match="unknown baseline 'hodl'; did you mean 'hold'"):
         PlanningSetup.baseline(task_config("reach"), "hodl")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from forearm.planner import PLANNERS, POLICIES, PreviousPlan, make_planner, make_policy
+from forearm.planner import BASELINES, PLANNERS, PreviousPlan, make_baseline, make_planner
 from tests.golden.pinned import sha256
 from tests.planner.toys import Commands, Integrator, Nearness, content, problem, small, streams
 
@@ -89,10 +89,10 @@ def defaults_of(name: str) -> dict[str, Any]:
 def policies() -> dict[str, Any]:
     """Policies' defaults, and what those that need no prior do on the toys."""
     found: dict[str, Any] = {}
-    for name in sorted(POLICIES):
-        found[f"{name}: defaults"] = asdict(make_policy(name).config)
+    for name in sorted(BASELINES):
+        found[f"{name}: defaults"] = asdict(make_baseline(name).config)
         if name != "prior":
-            plans = make_policy(name, horizon=HORIZON).plan(_toy(Commands(), Nearness), streams(BATCH, 3))
+            plans = make_baseline(name, horizon=HORIZON).plan(_toy(Commands(), Nearness), streams(BATCH, 3))
             found[name] = sha256([content(plan) for plan in plans])
     return found
 

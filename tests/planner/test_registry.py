@@ -1,4 +1,4 @@
-"""Names, settings, the policies that do not plan, what the room may import, and its examples."""
+"""Names, settings, the baselines, which do not plan, what the room may import, and its examples."""
 
 import ast
 import doctest
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from forearm import planner as room
-from forearm.planner import PLANNERS, POLICIES, PreviousPlan, make_planner, make_policy
+from forearm.planner import BASELINES, PLANNERS, PreviousPlan, make_baseline, make_planner
 from tests.planner.toys import Nearness, content, problem, streams
 
 EMPTY = "initial_std must be a number or one number per action dimension, got an empty list"
@@ -70,10 +70,10 @@ def test_settings_that_cannot_be(name, settings, message):
 def test_an_unknown_setting_is_named_with_the_nearest():
     with pytest.raises(ValueError, match="unknown setting 'elite' of planner 'cem'; did you mean 'elites'"):
         make_planner("cem", elite=3)
-    with pytest.raises(ValueError, match="unknown setting 'horizons' of policy 'hold'; did you mean 'horizon'"):
-        make_policy("hold", horizons=3)
-    with pytest.raises(ValueError, match="unknown policy 'holt'; did you mean 'hold'"):
-        make_policy("holt")
+    with pytest.raises(ValueError, match="unknown setting 'horizons' of baseline 'hold'; did you mean 'horizon'"):
+        make_baseline("hold", horizons=3)
+    with pytest.raises(ValueError, match="unknown baseline 'holt'; did you mean 'hold'"):
+        make_baseline("holt")
 
 
 @pytest.mark.parametrize("name", sorted(PLANNERS))
@@ -90,22 +90,22 @@ def test_settings_may_come_as_any_sequence_or_numpy_number():
     assert config.initial_std == (0.5, 0.2) and type(config.horizon) is int and config.alpha == 0.5
 
 
-@pytest.mark.parametrize("name", sorted(POLICIES))
-def test_policies_answer_like_planners(name):
-    policy = make_policy(name, horizon=4)
+@pytest.mark.parametrize("name", sorted(BASELINES))
+def test_baselines_answer_like_planners(name):
+    baseline = make_baseline(name, horizon=4)
     given = {"low": [-1, 2], "high": [1, 5], "proposals": (PreviousPlan(),)}
     task = problem(Nearness(torch.zeros(3, 4, 2)), 3, **given)
-    plans = policy.plan(task, streams(3), encode_ms=2.0)
-    again = policy.plan(task, streams(3), plans, 2)
+    plans = baseline.plan(task, streams(3), encode_ms=2.0)
+    again = baseline.plan(task, streams(3), plans, 2)
     assert [content(p) for p in again] == [content(p) for p in plans]
     for b, plan in enumerate(plans):
         assert plan.actions.shape == (4, 2) and plan.planner == name and plan.iterations == plan.model_evals == 0
         assert (plan.actions >= [-1, 2]).all() and (plan.actions <= [1, 5]).all()
         assert plan.timings_ms["total"] == 2.0 and plan.cost == math.inf
         one = problem(Nearness(torch.zeros(1, 4, 2)), **given)
-        assert content(policy.plan(one, streams(3)[b : b + 1])[0]) == content(plan)
+        assert content(baseline.plan(one, streams(3)[b : b + 1])[0]) == content(plan)
     with pytest.raises(ValueError, match="1 generators for 3 problems"):
-        policy.plan(task, streams(1))
+        baseline.plan(task, streams(1))
 
 
 def test_the_prior_alone_does_what_its_proposal_says_first_within_the_bounds():
@@ -115,20 +115,20 @@ def test_the_prior_alone_does_what_its_proposal_says_first_within_the_bounds():
             return steps.expand(space.batch, count, -1, -1)
 
     task = problem(Nearness(torch.zeros(2, 4, 2)), 2, low=[0, 0], high=[2, 9], proposals=(Ladder(),))
-    for plan in make_policy("prior", horizon=4).plan(task, streams(2)):
+    for plan in make_baseline("prior", horizon=4).plan(task, streams(2)):
         assert plan.actions.tolist() == [[0, 0], [1, 1], [2, 2], [2, 3]]
     with pytest.raises(ValueError, match="has none: give it some"):
-        make_policy("prior").plan(problem(Nearness(torch.zeros(1, 4, 2))), streams(1))
+        make_baseline("prior").plan(problem(Nearness(torch.zeros(1, 4, 2))), streams(1))
 
 
 def test_hold_holds_and_random_does_not():
     task = problem(Nearness(torch.zeros(1, 4, 2)), low=[-1, 2], high=[1, 5])
-    assert make_policy("hold", horizon=2).plan(task, streams(1))[0].actions.tolist() == [[0, 2], [0, 2]]
-    [plan] = make_policy("hold", command=[0.5, 9]).plan(task, streams(1))
+    assert make_baseline("hold", horizon=2).plan(task, streams(1))[0].actions.tolist() == [[0, 2], [0, 2]]
+    [plan] = make_baseline("hold", command=[0.5, 9]).plan(task, streams(1))
     assert plan.actions.tolist() == [[0.5, 5]]
     with pytest.raises(ValueError, match="command has 3 numbers but an action has 2 dimensions"):
-        make_policy("hold", command=[1, 2, 3]).plan(task, streams(1))
-    actions = make_policy("random", horizon=3000).plan(task, streams(1))[0].actions
+        make_baseline("hold", command=[1, 2, 3]).plan(task, streams(1))
+    actions = make_baseline("random", horizon=3000).plan(task, streams(1))[0].actions
     assert actions.mean(0) == pytest.approx([0, 3.5], abs=0.1)
     assert actions.std(0) == pytest.approx([2 / 12**0.5, 3 / 12**0.5], rel=0.05)
 

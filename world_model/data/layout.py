@@ -12,6 +12,7 @@ Source: the LeRobotDataset v3.0 format (huggingface/lerobot, ``lerobot.datasets`
 
 from typing import Any
 
+from forearm.common import checks
 from forearm.errors import InputError
 
 CODEBASE_VERSION = "v3.0"
@@ -36,6 +37,7 @@ INDEX_FEATURES: dict[str, str] = {
     "task_index": "int64",
 }
 """Columns that every dataset has beside its own features, each a scalar."""
+AT_LEAST = checks.worded(checks.integer, "{name} is {value}; it must be at least {least}")
 
 
 class DatasetError(InputError):

@@ -22,9 +22,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from forearm.common import checks
 from forearm.errors import InputError
 from forearm.world_model.data.cache import FrameCache
-from forearm.world_model.data.layout import DatasetError
+from forearm.world_model.data.layout import AT_LEAST, DatasetError
 
 Indices = npt.NDArray[np.int64]
 Batch = dict[str, torch.Tensor]
@@ -135,8 +136,7 @@ class WindowSampler(Windows):
         every: int = 1,
     ) -> None:
         for name, value in {"history": history, "rollout": rollout, "frameskip": frameskip, "every": every}.items():
-            if value < 1:
-                raise InputError(f"{name} is {value}; it must be at least 1")
+            AT_LEAST(name, value, least=1)
         chosen = np.arange(cache.episodes) if episodes is None else np.unique(np.asarray(episodes, np.int64))
         if len(chosen) and (chosen[0] < 0 or chosen[-1] >= cache.episodes):
             raise InputError(f"episodes go from {chosen[0]} to {chosen[-1]}; the cache has 0 to {cache.episodes - 1}")
@@ -222,8 +222,8 @@ class WindowSampler(Windows):
         Batches are cut from one endless row of epochs, each epoch a permutation of all windows that
         depends on (seed, epoch) alone: nothing but the step number is needed to go on after a stop.
         """
-        if batch_size < 1 or step < 0:
-            raise InputError(f"step is {step} and batch_size {batch_size}; they must be at least 0 and 1")
+        AT_LEAST("step", step, least=0)
+        AT_LEAST("batch_size", batch_size, least=1)
         return self.stretch(step * batch_size, (step + 1) * batch_size, seed)
 
     def stretch(self, at: int, end: int, seed: int) -> Indices:
@@ -274,8 +274,7 @@ def share_of(episodes: Indices, share: float, seed: int) -> Indices:
     Raises:
         ValueError: the share is not in (0, 1], or not one episode is left of them.
     """
-    if not 0.0 < share <= 1.0:
-        raise InputError(f"share is {share}; it must be above 0 and at most 1")
+    checks.real("share", share, above=0.0, most=1.0)
     count = round(share * len(episodes))
     if count < 1:
         raise InputError(
@@ -294,8 +293,7 @@ def split_episodes(count: int, validation_fraction: float, seed: int) -> tuple[I
     Raises:
         ValueError: the fraction is not in [0, 1), or there are too few episodes.
     """
-    if not 0.0 <= validation_fraction < 1.0:
-        raise InputError(f"validation_fraction is {validation_fraction}; it must be in [0, 1)")
+    checks.real("validation_fraction", validation_fraction, least=0.0, below=1.0)
     held_out = round(count * validation_fraction)
     if validation_fraction > 0.0:
         held_out = min(max(held_out, 1), count - 1)

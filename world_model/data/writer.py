@@ -19,7 +19,7 @@ from forearm.errors import InputError
 from forearm.world_model.data import layout, tables
 from forearm.world_model.data.atomic import read_json, replacing, write_json
 from forearm.world_model.data.episode import Episode, checked
-from forearm.world_model.data.layout import DatasetError
+from forearm.world_model.data.layout import AT_LEAST, DatasetError
 from forearm.world_model.data.statistics import combine, image_statistics, vector_statistics
 from forearm.world_model.data.video import encode_video, pixel_format
 
@@ -64,8 +64,7 @@ class DatasetWriter:
             raise InputError(f"storage is {storage!r}; it can be png or mp4")
         counts = {"fps": fps, "total_episodes": total_episodes, "shard_episodes": shard_episodes}
         for name, number in counts.items():
-            if number < 1:
-                raise InputError(f"{name} is {number}; it must be at least 1")
+            AT_LEAST(name, number, least=1)
         self.root = Path(root)
         self.fps, self.task, self.camera_key, self.storage = fps, task, camera_key, storage
         self.resolution = (resolution, resolution) if isinstance(resolution, int) else resolution

@@ -20,8 +20,9 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor, nn
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.world_model.heads.fitting import Fitting, OnStep, check_fitting, fit
+from forearm.world_model.heads.fitting import POSITIVE, Fitting, OnStep, fit
 from forearm.world_model.heads.slow_features import SlowFeatures
 from forearm.world_model.heads.trajectories import Trajectories, noisy
 
@@ -29,6 +30,7 @@ StepsTo = Callable[[Tensor, Tensor], Tensor]
 """Control steps (N,) from latents (N, D) to goals (N, D)."""
 LARGEST = 4.0
 """Of the exponent of a moment's weight, either way."""
+FROM_0 = "slow, moved and noise must be numbers from 0 up, got {value}"
 OVERDRAWN = 5
 """Pairs of moments that are drawn for one that is used, where some are not."""
 
@@ -51,29 +53,21 @@ class PriorConfig(Fitting):
             to the power of this more; 0: all alike.
     """
 
-    horizon: int = 20
-    farthest: int = 40
-    slow: int = 0
-    moved: float = 0.0
-    noise: float = 0.0
-    width: int = 256
-    depth: int = 2
-    least_std: float = 0.02
-    advantage: float = 0.0
+    horizon: int = checks.setting(20, checks.integer, least=1)
+    farthest: int = checks.setting(40, checks.integer, least=1)
+    slow: int = checks.setting(0, checks.worded(checks.integer, FROM_0), least=0)
+    moved: float = checks.setting(0.0, checks.worded(checks.real, FROM_0), least=0.0)
+    noise: float = checks.setting(0.0, checks.worded(checks.real, FROM_0), least=0.0)
+    width: int = checks.setting(256, checks.integer, least=1)
+    depth: int = checks.setting(2, checks.integer, least=1)
+    least_std: float = checks.setting(0.02, POSITIVE, above=0.0)
+    advantage: float = checks.setting(0.0, checks.real, least=0.0)
 
     def __post_init__(self) -> None:
         """Raise ValueError for a size that cannot be."""
-        check_fitting(self, "horizon", "farthest", "width", "depth")
-        if self.least_std <= 0:
-            raise InputError(f"least_std must be positive, got {self.least_std}")
-        if self.slow < 0 or not 0.0 <= self.moved < math.inf or not 0.0 <= self.noise < math.inf:
-            raise InputError(
-                f"slow, moved and noise must be numbers from 0 up, got {self.slow}, {self.moved} and {self.noise}"
-            )
+        super().__post_init__()
         if self.moved and not self.slow:
             raise InputError(f"prior.moved={self.moved} needs slow features to measure by: set prior.slow above 0")
-        if not 0.0 <= self.advantage < math.inf:
-            raise InputError(f"advantage must be a number from 0 up, got {self.advantage}")
 
 
 def network(inputs: int, outputs: int, width: int, depth: int) -> nn.Sequential:

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.world_model.heads.fitting import Fitting, OnStep, check_fitting, fit
+from forearm.world_model.heads.fitting import POSITIVE, Fitting, OnStep, fit
 from forearm.world_model.heads.trajectories import Trajectories
 from forearm.world_model.model.encoders import pixels
 from forearm.world_model.model.jepa import JEPA
@@ -40,13 +41,13 @@ class DecoderConfig(Fitting):
         width: channels of the last and largest map; every one before it has twice as many as the next.
     """
 
-    batch: int = 64
-    rate: float = 2e-3
-    width: int = 16
+    batch: int = checks.setting(64, checks.integer, least=1)
+    rate: float = checks.setting(2e-3, POSITIVE, above=0.0)
+    width: int = checks.setting(16, checks.integer, least=1)
 
     def __post_init__(self) -> None:
         """Raise ValueError for a size that cannot be."""
-        check_fitting(self, "width")
+        super().__post_init__()
         if self.width % 8:
             raise InputError(f"decoder.width must be a multiple of 8, got {self.width}")
 

@@ -17,19 +17,24 @@ moments of a recording differ by; a search then takes the arm there and leaves t
 can be shown only what is slow, the object's place, see `slow_features.py`.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 
+from forearm.common import checks
 from forearm.errors import InputError
+from forearm.world_model.config import ONE_OF
 from forearm.world_model.heads.action_prior import network
-from forearm.world_model.heads.fitting import Fitting, check_fitting
+from forearm.world_model.heads.fitting import POSITIVE, Fitting
 from forearm.world_model.heads.slow_features import SlowFeatures
 from forearm.world_model.heads.trajectories import Trajectories, noisy
 
 KINDS = ("reachability", "quasimetric", "value")
+SHARE = checks.worded(checks.real, "{name} must be a share between {above:g} and {below:g}, got {value}")
+BETWEEN = checks.worded(checks.real, "{name} must lie between {least:g} and {below:g}, got {value}")
+NOT_NEGATIVE = checks.worded(checks.real, "{name} must not be negative, got {value}")
+FROM_0 = "slow and moved must be numbers from 0 up, got {value}"
 
 
 @dataclass(frozen=True)
@@ -50,31 +55,21 @@ class DistanceConfig(Fitting):
         moved: with slow: a goal whose features are no further than this, in standard deviations, is reached.
     """
 
-    kind: str = "reachability"
-    farthest: int = 40
-    width: int = 256
-    depth: int = 2
-    elsewhere: float = 0.3
-    noise: float = 0.15
-    patience: float = 5.0
-    stride: int = 1
-    expectile: float = 0.9
-    slow: int = 0
-    moved: float = 0.5
+    kind: str = checks.setting("reachability", ONE_OF, known=KINDS)
+    farthest: int = checks.setting(40, checks.integer, least=1)
+    width: int = checks.setting(256, checks.integer, least=1)
+    depth: int = checks.setting(2, checks.integer, least=1)
+    elsewhere: float = checks.setting(0.3, SHARE, above=0.0, below=1.0)
+    noise: float = checks.setting(0.15, NOT_NEGATIVE, least=0.0)
+    patience: float = checks.setting(5.0, POSITIVE, above=0.0)
+    stride: int = checks.setting(1, checks.integer, least=1)
+    expectile: float = checks.setting(0.9, BETWEEN, least=0.5, below=1.0)
+    slow: int = checks.setting(0, checks.worded(checks.integer, FROM_0), least=0)
+    moved: float = checks.setting(0.5, checks.worded(checks.real, FROM_0), least=0.0)
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that cannot be."""
-        check_fitting(self, "farthest", "width", "depth", "stride")
-        if self.kind not in KINDS:
-            raise InputError(f"kind is '{self.kind}': expected one of {', '.join(KINDS)}")
-        if not 0.0 < self.elsewhere < 1.0:
-            raise InputError(f"elsewhere must be a share between 0 and 1, got {self.elsewhere}")
-        if self.noise < 0.0 or self.patience <= 0.0:
-            raise InputError(f"noise must not be negative and patience positive, got {self.noise} and {self.patience}")
-        if not 0.5 <= self.expectile < 1.0:
-            raise InputError(f"expectile must lie between 0.5 and 1, got {self.expectile}")
-        if self.slow < 0 or not 0.0 <= self.moved < math.inf:
-            raise InputError(f"slow and moved must be numbers from 0 up, got {self.slow} and {self.moved}")
+        super().__post_init__()
         if self.slow and self.kind != "reachability":
             raise InputError(
                 f"distance.slow={self.slow} is for distance.kind=reachability; '{self.kind}' sees whole goals: set "

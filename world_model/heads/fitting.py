@@ -7,8 +7,9 @@ from typing import TypeVar
 import torch
 from torch import Generator, Tensor, nn
 
-from forearm.errors import InputError
+from forearm.common import checks
 
+POSITIVE = checks.worded(checks.real, "{name} must be positive, got {value}")
 M = TypeVar("M", bound=nn.Module)
 OnStep = Callable[[int], None]
 """Called after each step with how many are done."""
@@ -24,18 +25,13 @@ class Fitting:
         rate: the peak of the learning rate.
     """
 
-    steps: int = 4000
-    batch: int = 256
-    rate: float = 1e-3
+    steps: int = checks.setting(4000, checks.integer, least=1)
+    batch: int = checks.setting(256, checks.integer, least=1)
+    rate: float = checks.setting(1e-3, POSITIVE, above=0.0)
 
-
-def check_fitting(config: Fitting, *sizes: str) -> None:
-    """Raise ValueError for settings of a training that cannot be, and for a field of `sizes` below 1."""
-    for name in (*sizes, "steps", "batch"):
-        if getattr(config, name) < 1:
-            raise InputError(f"{name} must be at least 1, got {getattr(config, name)}")
-    if config.rate <= 0:
-        raise InputError(f"rate must be positive, got {config.rate}")
+    def __post_init__(self) -> None:
+        """Raise ValueError for a setting that cannot be."""
+        checks.settings(self)
 
 
 def fit(

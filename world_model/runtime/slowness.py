@@ -10,7 +10,7 @@ the slow features of Wiskott and Sejnowski (Neural Computation 14, 2002), found 
 import torch
 from torch import Tensor
 
-from forearm.errors import InputError
+from forearm.common import checks
 
 
 def step_covariance(latents: Tensor) -> Tensor:
@@ -33,8 +33,8 @@ def slow_map(covariance: Tensor, slowness: float, floor: float = 1e-3) -> Tensor
     Raises:
         ValueError: the slowness is not in [0, 1].
     """
-    if not 0.0 <= slowness <= 1.0:
-        raise InputError(f"slowness is {slowness}: expected between 0 (plain distance) and 1 (Mahalanobis)")
+    said = "{name} is {value}: expected between 0 (plain distance) and 1 (Mahalanobis)"
+    checks.worded(checks.real, said)("slowness", slowness, least=0.0, most=1.0)
     size = len(covariance)
     values, vectors = torch.linalg.eigh(covariance.double() + floor * torch.eye(size, device=covariance.device))
     scales = values.clamp_min(floor).pow(-slowness / 2)

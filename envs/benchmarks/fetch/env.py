@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forearm.envs.benchmarks.fetch.experts import SKILLS, random_target
+from forearm.envs.benchmarks.shown_goal import shown_goal
 from forearm.envs.contract import Array, Policy
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.rendering import View
-from forearm.errors import InputError
 
 with contextlib.redirect_stderr(io.StringIO()):  # it prints a notice about environments that are not used here
     importlib.import_module("gymnasium_robotics")
@@ -53,8 +53,6 @@ SLIDE_CAMERAS = {
     "front": View((1.42, 0.75, 0.42), 1.45, 180.0, -42.0),
     "side": View((1.42, 0.75, 0.42), 1.45, 90.0, -35.0),
 }
-TRIES = 50
-"""Starts that are drawn for one from which the expert succeeds."""
 SETTLE = 5
 """Control steps for which the expert goes on after success, so that the goal image shows a settled scene."""
 
@@ -104,34 +102,16 @@ class Fetch(MujocoEnvironment):
 
     def begin(self, options: Mapping[str, Any]) -> Array | None:
         """The benchmark's own start and goal; the expert shows how it ends."""
-        for _ in range(TRIES):
-            self.inner.reset(seed=int(self.np_random.integers(2**31)))
-            if not options.get("goal", True):
-                return None
-            start = self.snapshot()
-            goal_state = self._shown()
-            self.restore(start)
-            if goal_state is not None:
-                return goal_state
-        raise InputError(f"the expert of '{self.name}' failed from {TRIES} starts in a row: no goal to show")
+        return shown_goal(self, self._draw, options, 2 * self.max_episode_steps, SETTLE)
+
+    def _draw(self) -> None:
+        self.inner.reset(seed=int(self.np_random.integers(2**31)))
 
     def actuate(self, action: Array) -> None:
         """What the benchmark's own step does, without its observation."""
         self.inner._set_action(action)
         self.inner._mujoco_step(action)
         self.inner._step_callback()
-
-    def _shown(self) -> Array | None:
-        """Where the expert ends; None where it fails."""
-        policy, after, reached = self.expert(self.np_random), 0, None
-        self.steps = 0
-        for _ in range(2 * self.max_episode_steps):
-            self.actuate(policy.act())
-            reached = self.snapshot() if self.success() else reached
-            after += reached is not None
-            if after > SETTLE:
-                break
-        return reached
 
     # -- goals --------------------------------------------------------------------------------------------------
 

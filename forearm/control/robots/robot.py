@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
+from forearm.common import checks
 from forearm.control.robots.collision import Geometry
 from forearm.control.robots.model_file import model_spec
 from forearm.control.trajectories.limits import LimitReport, Limits, check
@@ -19,6 +20,9 @@ FASTEST = 10_000.0
 """Commands a second, at most."""
 BEYOND = 1e-3
 """rad or m by which a range of a config may go beyond the model's: it was rounded."""
+NUMBER = checks.worded(checks.real, "{name} must be a number, not {value}")
+NOT_BELOW = checks.worded(checks.real, "{name} must be at least {least}, not {value}")
+RATE = checks.worded(checks.real, "{name} must be above 0 and at most {most:g} commands a second, not {value}")
 
 
 class Robot:
@@ -39,22 +43,19 @@ class Robot:
         self.name = str(config.get("name", "without a name"))
         try:
             _known(config, RobotConfig)
-            self.rate = number(config["rate"], "rate")
+            self.rate = RATE("rate", config["rate"], above=0.0, most=FASTEST)
             self.joints = _names(config["joints"], "joints")
             gripper = config["gripper"] or []
             self.fingers = _names(gripper, "gripper")
             _once([*self.joints, *self.fingers])
             box = _mapping(config["workspace"], "workspace", "low: [X, Y, Z], high: [X, Y, Z]")
             self.workspace = np.array(box["low"], np.float64), np.array(box["high"], np.float64)
-            if not 0 < self.rate <= FASTEST:
-                raise InputError(f"rate must be above 0 and at most {FASTEST:g} commands a second, not {self.rate}")
             if not self.joints:
                 raise InputError("joints names none; name the arm's joints in the order of a command")
             if any(part.shape != (3,) for part in self.workspace) or not (self.workspace[0] < self.workspace[1]).all():
                 raise InputError("workspace needs low and high of three numbers, low below high")
             for name in ("position_margin", "table_clearance", "self_clearance"):
-                if not 0 <= number(config[name], name) < np.inf:
-                    raise InputError(f"{name} must be at least 0, not {config[name]}")
+                NOT_BELOW(name, config[name], least=0)
             keyframe = config.get("keyframe")
             self.geometry = Geometry(
                 model_spec(config["model"]),
@@ -108,8 +109,7 @@ class Robot:
         count, margin, shares = len(self.joints), float(config["position_margin"]), config["shares"]
         shares = _mapping(shares, "shares", "velocity, acceleration and jerk")
         for name, share in shares.items():
-            if not 0 < number(share, f"shares.{name}") <= 1:
-                raise InputError(f"shares.{name} must be above 0 and at most 1, not {share}")
+            checks.real(f"shares.{name}", share, above=0.0, most=1.0)
         given = _mapping(config.get("range") or {}, "range", "{NAME: [LOW, HIGH]}")
         for name in given:
             if name not in (known := [*self.joints, *self.fingers[:1]]):
@@ -122,7 +122,7 @@ class Robot:
         for name in ("velocity", "acceleration", "jerk"):
             if not isinstance(config[name], Sequence | np.ndarray):
                 raise InputError(f"{name} needs {count} numbers, one for each joint, not {config[name]}")
-            most = np.array([number(value, name) for value in config[name]])
+            most = np.array([NUMBER(name, value) for value in config[name]])
             if most.shape != (count,):
                 raise InputError(f"{name} needs {count} numbers, one for each joint, but has {most.size}")
             fastest[name] = most * float(shares[name])
@@ -132,7 +132,7 @@ class Robot:
             names = [*names, "gripper"]
             low, high = np.append(low, opening[0]), np.append(high, opening[1])
             for name in fastest:
-                fastest[name] = np.append(fastest[name], number(config[f"gripper_{name}"], f"gripper_{name}"))
+                fastest[name] = np.append(fastest[name], NUMBER(f"gripper_{name}", config[f"gripper_{name}"]))
         return Limits(names, low, high, **fastest, units=units)
 
     def _following_error(self, config: Mapping[str, Any]) -> Array:
@@ -157,11 +157,9 @@ class Robot:
             known["gripper"] = config.get("gripper_following_error")
         found = np.full(len(known), np.inf)
         for axis, (name, most) in enumerate(known.items()):
-            if most is None:
-                continue
-            found[axis] = number(most, f"following_error of {name}")
-            if not found[axis] > 0:
+            if most is not None and not NUMBER(f"following_error of {name}", most) > 0:
                 raise InputError(f"following_error of {name} must be above 0, or null for not watched, not {most}")
+            found[axis] = np.inf if most is None else most
         return found
 
     def _narrowed(self, name: str, known: tuple[float, float], given: Any) -> tuple[float, float]:
@@ -171,22 +169,12 @@ class Robot:
             return low, high
         if isinstance(given, str | bytes) or not isinstance(given, Sequence) or len(given) != 2:
             raise InputError(f"range.{name} must be two numbers, [LOW, HIGH], not {given}")
-        ends = number(given[0], f"range.{name}"), number(given[1], f"range.{name}")
+        ends = NUMBER(f"range.{name}", given[0]), NUMBER(f"range.{name}", given[1])
         if not ends[0] < ends[1]:
             raise InputError(f"range.{name} must be low and high, low below high, not {given}")
         if ends[0] < low - BEYOND or ends[1] > high + BEYOND:
             raise InputError(f"range.{name} is {given}, but the model's joint only goes from {low:.4g} to {high:.4g}")
         return max(low, ends[0]), min(high, ends[1])
-
-
-def number(value: Any, name: str) -> float:
-    """A number of a config as a float, be it infinite or NaN; raises ValueError for anything else."""
-    if isinstance(value, bool):
-        raise InputError(f"{name} must be a number, not {value}")
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{name} must be a number, not {value}") from None
 
 
 def _known(given: Mapping[str, Any], kind: type[Any], within: str = "") -> None:

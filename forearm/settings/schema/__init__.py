@@ -1,7 +1,7 @@
 """Every setting that there is: its type, its default and what it means, in dataclasses. Nothing else holds a default.
 
 The files in configs/ hold what one task or planner has otherwise. The dataclasses fit OmegaConf's structured configs,
-which check types and unknown keys; what a range must be is checked where it is used.
+which check types and unknown keys. Limits stand beside the defaults and are checked where a setting is used.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from forearm.settings.schema import commands
-from forearm.settings.schema.fields import Key, meanings
+from forearm.settings.schema.fields import Key, derived, meanings
 
 COMMANDS: dict[str, type[Any]] = {
     "plan": commands.PlanCommand,
@@ -19,6 +19,7 @@ COMMANDS: dict[str, type[Any]] = {
     "compare": commands.CompareCommand,
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
+    "ros2": commands.Ros2Command,
     "collect": commands.CollectCommand,
     "data": commands.DataCommand,
     "train": commands.TrainCommand,
@@ -32,17 +33,17 @@ CONFIGS = (*COMMANDS, *GROUPS)
 def of_command(command: str) -> type[Any]:
     """The dataclass of a command's own settings."""
     own = COMMANDS[command]
-    if command != "train-heads":
-        return own
-    from forearm.settings.schema.fields import derived
-    from forearm.world_model.heads.action_prior import PriorConfig
-    from forearm.world_model.heads.decoder import DecoderConfig
-    from forearm.world_model.heads.distance import DistanceConfig
+    bases = (own,) if own is commands.DataCommand else (commands.ImportingCommand, own)  # whose fields come first
+    heads: dict[str, type[Any]] = {}
+    if command == "train-heads":
+        from forearm.world_model.heads.action_prior import PriorConfig
+        from forearm.world_model.heads.decoder import DecoderConfig
+        from forearm.world_model.heads.distance import DistanceConfig
 
-    kinds = {"prior": PriorConfig, "distance": DistanceConfig, "decoder": DecoderConfig}
-    heads = {name: derived(kind) for name, kind in kinds.items()}
+        kinds = {"prior": PriorConfig, "distance": DistanceConfig, "decoder": DecoderConfig}
+        heads = {name: derived(kind) for name, kind in kinds.items()}
     sections = [(name, kind, field(default_factory=kind)) for name, kind in heads.items()]
-    return make_dataclass(own.__name__, sections, bases=(own,), namespace={"__doc__": own.__doc__})
+    return make_dataclass(own.__name__, sections, bases=bases, namespace={"__doc__": own.__doc__})
 
 
 def of_option(group: str, given: Mapping[str, Any]) -> type[Any] | None:

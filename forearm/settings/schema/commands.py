@@ -3,6 +3,24 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from forearm.common import checks
+
+HELD_OUT = 5
+"""Every fifth explored episode tests the probe of a diagnosis."""
+_PORT = checks.worded(checks.integer, "{name} must lie between {least} and {most}, not {value}")
+_SHARE = checks.worded(checks.real, "{name}={value} must be a share of the episodes, between 0 and 1")
+
+
+@dataclass
+class ImportingCommand:
+    """What comes last of the commands that run code of one's own.
+
+    Attributes:
+        use: Python modules to import first.
+    """
+
+    use: list[str] = field(default_factory=list)
+
 
 @dataclass
 class PlanCommand:
@@ -17,18 +35,16 @@ class PlanCommand:
         format: plan: the document; joint_trajectory: what the joints do, for ROS 2 (.json, .yaml) or as .csv.
         rate: points a second of a joint trajectory.
         picture: PNG of the planned path over the start frame; null: beside out.
-        use: Python modules to import first.
     """
 
     start: str | None = None
     goal: str | None = None
-    seed: int = 0
-    episode: int = 0
+    seed: int = checks.setting(0, checks.whole, least=0)
+    episode: int = checks.setting(0, checks.whole, least=0)
     out: str = "plan.json"
     format: str = "plan"
     rate: float = 50.0
     picture: str | None = None
-    use: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -44,18 +60,16 @@ class ImagineCommand:
         real: carry the commands out in the simulator too, and show what comes beside what was imagined.
         out: file of the commands, times and distances.
         picture: a strip (.png) or a film (.mp4); null: a strip beside out.
-        use: Python modules to import first.
     """
 
     actions: Any = None
     start: str | None = None
     goal: str | None = None
-    seed: int = 0
-    episode: int = 0
+    seed: int = checks.setting(0, checks.whole, least=0)
+    episode: int = checks.setting(0, checks.whole, least=0)
     real: bool = False
     out: str = "imagined.json"
     picture: str | None = None
-    use: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -76,21 +90,19 @@ class RunCommand:
         live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
             machine can reach; needs the extra live.
         live_port: of that page; 0: any free one.
-        use: Python modules to import first.
     """
 
-    episodes: int = 3
-    seed: int = 0
+    episodes: int = checks.setting(3, checks.whole, least=1)
+    seed: int = checks.setting(0, checks.whole, least=0)
     out: str | None = None
     dynamics: str = "learned"
-    replan_every: int | None = None
-    batch: int = 1
-    workers: int = 1
-    films: int | None = None
+    replan_every: int | None = checks.setting(None, checks.whole, least=1)
+    batch: int = checks.setting(1, checks.whole, least=1)
+    workers: int = checks.setting(1, checks.whole, least=1)
+    films: int | None = checks.setting(None, checks.whole, least=0)
     to_end: bool = True
     live: bool = False
-    live_port: int = 8010
-    use: list[str] = field(default_factory=list)
+    live_port: int = checks.setting(8010, checks.whole, least=0)
 
 
 @dataclass
@@ -114,24 +126,22 @@ class CompareCommand:
         live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
             machine can reach; needs the extra live.
         live_port: of that page; 0: any free one.
-        use: Python modules to import first.
     """
 
-    episodes: int = 50
-    seed: int = 0
+    episodes: int = checks.setting(50, checks.whole, least=1)
+    seed: int = checks.setting(0, checks.whole, least=0)
     out: str | None = None
     baselines: list[str] = field(default_factory=lambda: ["random", "hold", "expert"])
     learned: bool = True
     oracle: bool = False
-    oracle_episodes: int = 20
-    replan_every: int | None = None
-    batch: int = 1
-    workers: int | None = None
-    films: int = 2
+    oracle_episodes: int = checks.setting(20, checks.whole, least=1)
+    replan_every: int | None = checks.setting(None, checks.whole, least=1)
+    batch: int = checks.setting(1, checks.whole, least=1)
+    workers: int | None = checks.setting(None, checks.whole, least=1)
+    films: int = checks.setting(2, checks.whole, least=0)
     to_end: bool = True
     live: bool = False
-    live_port: int = 8010
-    use: list[str] = field(default_factory=list)
+    live_port: int = checks.setting(8010, checks.whole, least=0)
 
 
 @dataclass
@@ -154,25 +164,23 @@ class DiagnoseCommand:
         ways: from each start.
         farthest: control steps of each way.
         workers: processes; null: one per core.
-        use: Python modules to import first.
     """
 
-    episodes: int = 20
-    seed: int = 0
+    episodes: int = checks.setting(20, checks.whole, least=1)
+    seed: int = checks.setting(0, checks.whole, least=0)
     out: str | None = None
-    samples: int | None = 48
-    iterations: int | None = 2
-    replan_every: int | None = None
-    explore: int = 60
-    explore_steps: int | None = None
-    pools: int = 2
-    pool: int = 96
-    nearer: float = 0.01
-    starts: int = 8
-    ways: int = 12
-    farthest: int = 24
-    workers: int | None = None
-    use: list[str] = field(default_factory=list)
+    samples: int | None = checks.setting(48, checks.whole, least=1, none=True)
+    iterations: int | None = checks.setting(2, checks.whole, least=1, none=True)
+    replan_every: int | None = checks.setting(None, checks.whole, least=1)
+    explore: int = checks.setting(60, checks.whole, least=HELD_OUT + 1)
+    explore_steps: int | None = checks.setting(None, checks.whole, least=1)
+    pools: int = checks.setting(2, checks.whole, least=1)
+    pool: int = checks.setting(96, checks.whole, least=8)
+    nearer: float = checks.setting(0.01, checks.real, least=0.0)
+    starts: int = checks.setting(8, checks.whole, least=1)
+    ways: int = checks.setting(12, checks.whole, least=4)
+    farthest: int = checks.setting(24, checks.whole, least=1)
+    workers: int | None = checks.setting(None, checks.whole, least=1)
 
 
 @dataclass
@@ -196,26 +204,55 @@ class ServeCommand:
         receive_timeout: s for the rest of a message that has begun.
         send_timeout: s for a reply to be taken.
         seed: of the searches.
-        use: Python modules to import first.
     """
 
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: int = checks.setting(8000, _PORT, least=0, most=65535)
     token_file: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
     goals: str | None = None
     check_goals: bool = True
-    execute: int = 4
-    deadline_ms: float | None = None
-    max_clients: int = 16
-    workers: int = 1
-    max_message_kib: int = 4096
-    idle_timeout: float = 300.0
-    receive_timeout: float = 10.0
-    send_timeout: float = 10.0
-    seed: int = 0
-    use: list[str] = field(default_factory=list)
+    execute: int = checks.setting(4, checks.whole, least=1)
+    deadline_ms: float | None = checks.setting(None, checks.real, least=1.0)
+    max_clients: int = checks.setting(16, checks.whole, least=1)
+    workers: int = checks.setting(1, checks.whole, least=1)
+    max_message_kib: int = checks.setting(4096, checks.whole, least=1)
+    idle_timeout: float = checks.setting(300.0, checks.real, above=0.0)
+    receive_timeout: float = checks.setting(10.0, checks.real, above=0.0)
+    send_timeout: float = checks.setting(10.0, checks.real, above=0.0)
+    seed: int = checks.setting(0, checks.whole, least=0)
+
+
+@dataclass
+class Ros2Command:
+    """A ROS 2 node that drives an arm to what a goal shows; needs no ROS.
+
+    Attributes:
+        goal: picture of the goal, of the model's size.
+        joint_states: topic of sensor_msgs/JointState.
+        image: topic of sensor_msgs/Image, of any size.
+        command: topic of trajectory_msgs/JointTrajectory for the arm.
+        gripper: the same for the gripper's first joint; empty: nothing is sent to it.
+        joints: what messages call the robot's joints, in its order, and the gripper's first after them; []: as it does.
+        rate: trajectories a second.
+        domain: of ROS 2, as ROS_DOMAIN_ID.
+        local: stay on this machine's loopback; false: go by CYCLONEDDS_URI, to the network.
+        record: MCAP file of the run; null: none.
+        seed: of the searches.
+    """
+
+    goal: str | None = None
+    joint_states: str = "/joint_states"
+    image: str = "/camera/image_raw"
+    command: str = "/arm_controller/joint_trajectory"
+    gripper: str = ""
+    joints: list[str] = field(default_factory=list)
+    rate: float = 50.0
+    domain: int = checks.setting(0, checks.whole, least=0)
+    local: bool = True
+    record: str | None = None
+    seed: int = checks.setting(0, checks.whole, least=0)
 
 
 @dataclass
@@ -237,25 +274,26 @@ class CollectCommand:
     """
 
     out: str | None = None
-    episodes: int | None = None
-    steps: int | None = None
-    seed: int = 0
-    workers: int | None = None
-    practice: float = 0.0
-    replan_every: int | None = None
+    episodes: int | None = checks.setting(None, checks.whole, least=1)
+    steps: int | None = checks.setting(None, checks.whole, least=1)
+    seed: int = checks.setting(0, checks.whole, least=0)
+    workers: int | None = checks.setting(None, checks.whole, least=1)
+    practice: float = checks.setting(0.0, _SHARE, least=0.0, most=1.0)
+    replan_every: int | None = checks.setting(None, checks.whole, least=1)
     storage: str = "png"
-    shard_episodes: int = 25
+    shard_episodes: int = checks.setting(25, checks.whole, least=1)
     contact_sheet: bool = True
-    use: list[str] = field(default_factory=list)
 
 
 @dataclass
 class DataCommand:
-    """Inspect: what is in a LeRobotDataset v3 folder, and what is wrong with it; merge: one of several.
+    """Inspect: what is in a LeRobotDataset v3 folder, and what is wrong with it; merge: one of several; convert: one of
+    a recording.
 
     Attributes:
-        data: the folder; with merge: the folders, [FOLDER,FOLDER,...].
-        out: with merge: the new folder.
+        data: the folder; with merge: the folders, [FOLDER,FOLDER,...]; with convert: the MCAP file.
+        out: with merge and convert: the new folder.
+        commands: with convert: task of the built-in arm in whose commands the recording is told.
         action_key: column with the commands, or several side by side, [NAME,NAME]; null: action or actions.
         state_key: the same for the joint readings; null: observation.state or state.
         episodes: to look at or to take over, such as [0,1] or 0:40 (40 not among them); null: all. To merge also
@@ -266,6 +304,7 @@ class DataCommand:
 
     data: str | None = None
     out: str | None = None
+    commands: str | None = None
     action_key: Any = None
     state_key: Any = None
     episodes: Any = None
@@ -294,7 +333,6 @@ class TrainCommand:
         resume: go on from the last periodic checkpoint in out.
         seed: of the first weights and of the order of the windows.
         device: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
-        use: Python modules to import first.
     """
 
     data: str | None = None
@@ -308,12 +346,11 @@ class TrainCommand:
     init: str | None = None
     freeze_encoder: bool = False
     share: float = 1.0
-    every: int = 1
+    every: int = checks.setting(1, checks.whole, least=1)
     cache_dir: str | None = None
     resume: bool = False
-    seed: int = 0
+    seed: int = checks.setting(0, checks.whole, least=0)
     device: str | None = None
-    use: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -331,7 +368,6 @@ class TrainHeadsCommand:
         cache_dir: folder of the decoded frames; null: .cache/forearm in the data set.
         seed: of the first weights and of the batches.
         validation: share of episodes held out for the report.
-        use: Python modules to import first.
     """
 
     data: str | None = None
@@ -341,7 +377,6 @@ class TrainHeadsCommand:
     exclude: Any = None
     out: str | None = None
     cache_dir: str | None = None
-    seed: int = 0
+    seed: int = checks.setting(0, checks.whole, least=0)
     validation: float = 0.05
     parts: list[str] = field(default_factory=lambda: ["heads"])
-    use: list[str] = field(default_factory=list)

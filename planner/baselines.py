@@ -1,4 +1,4 @@
-"""Policies that do not plan: random commands and holding still, floors to compare planners with, and imitation.
+"""Baselines, which do not plan: random commands and holding still, floors to compare planners with, and imitation.
 
 They answer the same call as a planner, so that whatever runs a planner runs them.
 """
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from forearm.common import checks
 from forearm.errors import InputError
-from forearm.planner import checks
 from forearm.planner.plan import Plan, command_times
 from forearm.planner.problem import Problem
 from forearm.planner.proposals import no_past, propose
@@ -22,8 +22,8 @@ from forearm.planner.sampling.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicyConfig:
-    """Settings of every policy; raises `ValueError` when they cannot be.
+class BaselineConfig:
+    """Settings of every baseline; raises `ValueError` when they cannot be.
 
     Attributes:
         horizon: control steps of commands that are given at once.
@@ -37,7 +37,7 @@ class PolicyConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HoldConfig(PolicyConfig):
+class HoldConfig(BaselineConfig):
     """Settings of `hold`.
 
     Attributes:
@@ -47,14 +47,14 @@ class HoldConfig(PolicyConfig):
     command: float | tuple[float, ...] = checks.setting(0.0, checks.reals, least=-np.inf)
 
 
-C = TypeVar("C", bound=PolicyConfig)
+C = TypeVar("C", bound=BaselineConfig)
 
 
-class Policy(ABC, Generic[C]):
+class Baseline(ABC, Generic[C]):
     """Commands without a search: nothing is rolled out and nothing predicted."""
 
     name: ClassVar[str]
-    config_type: ClassVar[type[PolicyConfig]]
+    config_type: ClassVar[type[BaselineConfig]]
 
     def __init__(self, config: C) -> None:
         self.config = config
@@ -100,11 +100,11 @@ class Policy(ABC, Generic[C]):
         ]
 
 
-class RandomPolicy(Policy[PolicyConfig]):
+class RandomBaseline(Baseline[BaselineConfig]):
     """Uniform between the bounds, every step on its own."""
 
     name = "random"
-    config_type = PolicyConfig
+    config_type = BaselineConfig
 
     def act(self, problem: Problem, generators: Sequence[Generator]) -> Tensor:
         """Uniform commands (B, H, A); those of problem b come from `generators[b]` only."""
@@ -112,7 +112,7 @@ class RandomPolicy(Policy[PolicyConfig]):
         return Noise(generators).uniform(shape, problem.low) * (problem.high - problem.low) + problem.low
 
 
-class HoldPolicy(Policy[HoldConfig]):
+class HoldBaseline(Baseline[HoldConfig]):
     """The same command for ever, zero unless told otherwise.
 
     That holds an arm still where a command is a displacement from what was commanded last. Elsewhere only the
@@ -134,16 +134,16 @@ class HoldPolicy(Policy[HoldConfig]):
         return row.expand(problem.batch, self.config.horizon, dims)
 
 
-class PriorPolicy(Policy[PolicyConfig]):
+class PriorBaseline(Baseline[BaselineConfig]):
     """What the learned prior proposes first, without a search: imitation, beside which a search must show its worth."""
 
     name = "prior"
-    config_type = PolicyConfig
+    config_type = BaselineConfig
 
     def act(self, problem: Problem, generators: Sequence[Generator]) -> Tensor:
         """The first candidate (B, H, A) of the problem's proposals; raises `ValueError` where there are none."""
         if not problem.proposals:
-            raise InputError("policy 'prior' follows the problem's proposals, but the problem has none: give it some")
+            raise InputError("baseline 'prior' follows the problem's proposals, but the problem has none: give it some")
         space = ActionSpace(problem.low, problem.high, self.config.horizon, 1, problem.batch)
         first = propose(problem.proposals, problem, space, no_past(space), Noise(generators), 1)
         return space.commands(space.clip(first))[:, 0]

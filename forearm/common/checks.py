@@ -1,18 +1,26 @@
-"""One-line validation of settings: every failure is an `InputError`, a ValueError, that names the field."""
+"""One-line validation of settings: every failure is an `InputError`, a ValueError, that names the field.
+
+A dataclass of settings has its limits beside its defaults and checks them all in `__post_init__`:
+
+    samples: int = checks.setting(128, checks.integer, least=2)
+"""
 
 import math
 import numbers
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
+from contextlib import suppress
+from dataclasses import Field, field
 from functools import cache, partial
 from typing import Any, TypeVar
 
 from forearm.errors import InputError, did_you_mean
 
 T = TypeVar("T")
+Check = Callable[..., Any]
+"""Takes a setting's name, its value and limits; returns the value as it is kept, or raises `InputError`."""
 
 
-def setting(default: T, check: Callable[..., object], *, none: bool = False, **limits: Any) -> T:
+def setting(default: T, check: Check, *, none: bool = False, **limits: Any) -> T:
     """A field of a dataclass of settings, with its default and the check that `settings` makes of it.
 
     `check` is one of this module, such as `integer`, and `limits` what it takes. None is allowed where it is the
@@ -22,16 +30,29 @@ def setting(default: T, check: Callable[..., object], *, none: bool = False, **l
     return described
 
 
-def settings(config: Any) -> None:
-    """Check every `setting` of a frozen dataclass and keep what its check returns; raises `InputError`."""
-    for name, (check, optional) in _settings(config.__class__).items():
-        value = getattr(config, name)
-        if value is not None or not optional:
-            object.__setattr__(config, name, check(name, value))
+def like(config: type[Any], name: str) -> Any:
+    """A field with the default and the check of the field `name` of another dataclass."""
+    of: Field[Any] = config.__dataclass_fields__[name]
+    return field(default=of.default, metadata=of.metadata)
+
+
+def settings(config: Any, within: str = "") -> None:
+    """Check every `setting` of a frozen dataclass and keep what its check returns; raises `InputError`.
+
+    `within` stands before the names in messages.
+    """
+    for name in _settings(config.__class__):
+        object.__setattr__(config, name, of(config.__class__, name, getattr(config, name), within))
+
+
+def of(kind: type, name: str, value: Any, within: str = "") -> Any:
+    """A value for the field `name` of a dataclass, as the field's check returns it if there is one."""
+    check, optional = _settings(kind).get(name, (None, True))
+    return value if check is None or (value is None and optional) else check(f"{within}{name}", value)
 
 
 @cache
-def _settings(kind: type) -> dict[str, tuple[Callable[[str, object], object], bool]]:
+def _settings(kind: type) -> dict[str, tuple[Check, bool]]:
     """The checks of a class and of those that it inherits from, which hold where a default alone is new."""
     return {
         item.name: item.metadata["check"]
@@ -41,13 +62,36 @@ def _settings(kind: type) -> dict[str, tuple[Callable[[str, object], object], bo
     }
 
 
-def integer(name: str, value: object, least: int) -> int:
-    """Return `value` as an int that is at least `least`, or raise `ValueError`."""
+def worded(check: Check, said: str) -> Check:
+    """`check`, which says `said` of what it refuses, with {name}, {value} and its limits filled in.
+
+    whole = worded(integer, "{name} must be a whole number of at least {least}, not {value}")
+    """
+
+    def refusing(name: str, value: object, **limits: Any) -> Any:
+        try:
+            return check(name, value, **limits)
+        except InputError:
+            told = {key: ", ".join(limit) if isinstance(limit, tuple) else limit for key, limit in limits.items()}
+            raise InputError(said.format(name=name, value=value, **told)) from None
+
+    return refusing
+
+
+def integer(name: str, value: object, least: int, most: int | None = None) -> int:
+    """Return `value` as an int within the given limits, or raise `ValueError`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise InputError(f"{name} must be an integer, got {value!r}")
-    if value < least:
-        raise InputError(f"{name} must be at least {least}, got {value}")
-    return int(value)
+    number = int(value)
+    if number < least:
+        raise InputError(f"{name} must be at least {least}, got {number}")
+    if most is not None and number > most:
+        raise InputError(f"{name} must be at most {most}, got {number}")
+    return number
+
+
+whole = worded(integer, "{name} must be a whole number of at least {least}, not {value}")
+"""An integer, in the words of the command line."""
 
 
 def real(
@@ -60,9 +104,12 @@ def real(
     most: float | None = None,
 ) -> float:
     """Return `value` as a finite float within the given limits, or raise `ValueError`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    number = math.nan
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        with suppress(OverflowError):  # of a whole number of hundreds of digits
+            number = float(value)
+    if not math.isfinite(number):
         raise InputError(f"{name} must be a finite number, got {value!r}")
-    number = float(value)
     if least is not None and number < least:
         raise InputError(f"{name} must be at least {least:g}, got {number:g}")
     if above is not None and number <= above:

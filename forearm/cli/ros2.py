@@ -1,0 +1,75 @@
+"""`forearm ros2`: a node between ROS 2's topics and a controller, until it is told to stop."""
+
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from rich.console import Console
+
+from forearm.agent.image_file import read_frame
+from forearm.common.files import place
+from forearm.common.parallel import import_modules, one_thread
+from forearm.control.command import Command
+from forearm.errors import ForearmError
+from forearm.settings import compose as settings
+
+SLOWEST = 20.0
+"""Messages a second, at least: a loop that pauses for 0.1 s makes the arm begin again from rest."""
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Drive the arm until SIGINT or SIGTERM; raises `ForearmError` and the rooms' own errors for the front door."""
+    chosen = settings.load("ros2", overrides)
+    import_modules(chosen["use"])
+    if chosen["goal"] is None:
+        raise ForearmError("where to? give a picture of the goal, goal=FILE")
+    rate = float(chosen["rate"])
+    if not SLOWEST <= rate <= 1000:
+        raise ForearmError(f"rate must lie between {SLOWEST:g} and 1000 messages a second, not {rate:g}")
+    from forearm.control.controller import Controller
+    from forearm.control.robots.robot import Robot
+    from forearm.integrations.ros2.bus import Bus
+    from forearm.integrations.ros2.node import Node, Topics
+    from forearm.integrations.ros2.recording import Recording
+
+    task, planner, robot = chosen.one("task"), chosen.one("planner"), Robot(chosen.one("robot"))
+    bus = Bus(chosen["domain"], bool(chosen["local"]))
+    topics = Topics(**{name: chosen[name] for name in ("joint_states", "image", "command", "gripper", "joints")})
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    one_thread()
+    with ExitStack() as stack:
+        controller = stack.enter_context(
+            Controller.load(
+                task["name"], checkpoint=task["checkpoint"], planner=planner, robot=robot, seed=chosen["seed"],
+                clock=time.time, steady=time.monotonic,
+            )
+        )  # fmt: skip
+        goal = read_frame(place(chosen["goal"]), controller.source.frame_shape[0], "goal")
+        recording = None
+        if chosen["record"] is not None:
+            recording = stack.enter_context(Recording(place(chosen["record"]), robot))
+            recording.goal(goal, time.time())
+        node = Node(controller, bus, topics, watcher=recording)
+        controller.reset(goal)
+        console = Console()
+        console.print(f"planning for {task['name']} from {topics.image} to {topics.command} (Ctrl-C ends it)")
+        node.run(rate, ended.is_set, _Teller(console, node))
+    console.print("ended: the arm was led to rest", highlight=False)
+    return 0
+
+
+class _Teller:
+    """Says each change of status in a line."""
+
+    def __init__(self, console: Console, node: object) -> None:
+        self.console, self.node, self.said = console, node, ""
+
+    def __call__(self, command: Command) -> None:
+        line = f"{command.status.value}: {command.reason or getattr(self.node, 'why', '')}".removesuffix(": ")
+        if line != self.said:
+            self.said = line
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)

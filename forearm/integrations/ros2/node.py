@@ -1,0 +1,169 @@
+"""A ROS 2 node around a controller: joint states and camera images in, joint trajectories out.
+
+Every trajectory leads on until the arm rests, within its limits. A node that falls silent leaves an arm at rest.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from forearm.control.command import MOVING, Command
+from forearm.control.controller import Controller
+from forearm.control.trajectories.trajectory import Array, State
+from forearm.errors import InputError
+from forearm.integrations.ros2 import messages
+from forearm.integrations.ros2.bus import Bus
+from forearm.integrations.ros2.definitions import IMAGE, JOINT_STATE, JOINT_TRAJECTORY
+from forearm.world_model.data import resize_frame
+
+SPACING = 0.02
+"""s from one point of a trajectory to the next, at most."""
+READINGS = 200
+"""Joint states that are kept, to find that of a picture's moment."""
+LONGEST_STOP = 5.0
+"""s that an arm may take to come to rest when the node ends."""
+
+
+class Watcher(Protocol):
+    """What is told of all that goes in and out, such as a recording."""
+
+    def note(
+        self, observation: Mapping[str, Any] | None, command: Command, way: tuple[Array, State] | None = None
+    ) -> None:
+        """An observation as the controller got it, None where there was nothing new, its command, and the way on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Names of topics, and what the robot's joints are called there.
+
+    Attributes:
+        joint_states: `sensor_msgs/JointState`, of all joints or more.
+        image: `sensor_msgs/Image`, of any size; it is resized to the model's.
+        command: `trajectory_msgs/JointTrajectory` for the arm.
+        gripper: the same for the gripper's first joint; empty: nothing is sent to it.
+        joints: what messages call the robot's joints, in the order of its config, and the gripper's first joint after
+            them where there is one; empty: what the config calls them.
+    """
+
+    joint_states: str = "/joint_states"
+    image: str = "/camera/image_raw"
+    command: str = "/arm_controller/joint_trajectory"
+    gripper: str = ""
+    joints: Sequence[str] = ()
+
+
+class Node:
+    """Feeds a controller from topics and sends what it says.
+
+    The controller goes by `clock`, the time that stamps of messages are of, and beside it by a steady one.
+    A stamp of 0 means that nobody set it: the moment counts when the message was read. `counts` says by name what came
+    and what was refused, `why` the reason of the last refusal.
+
+    Raises `InputError` for another number of joints than the robot has, and what `Bus` raises.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        bus: Bus,
+        topics: Topics,
+        *,
+        clock: Callable[[], float] = time.time,
+        watcher: Watcher | None = None,
+    ) -> None:
+        robot = controller.robot
+        self.controller, self.clock, self.watcher = controller, clock, watcher
+        axes = [*robot.joints, *robot.fingers[:1]]
+        self.names = list(topics.joints) or axes
+        if len(self.names) != len(axes) or len(set(self.names)) < len(axes):
+            raise InputError(
+                f"joints names {', '.join(self.names)}: expected {len(axes)} different names, for {', '.join(axes)}"
+            )
+        self.arm = len(robot.joints)
+        self.counts: Counter[str] = Counter()
+        self.why = ""
+        self._states = bus.subscription(topics.joint_states, JOINT_STATE)
+        self._images = bus.subscription(topics.image, IMAGE)
+        self._command = bus.publisher(topics.command, JOINT_TRAJECTORY)
+        self._gripper = bus.publisher(topics.gripper, JOINT_TRAJECTORY) if topics.gripper and robot.fingers else None
+        self._read: deque[tuple[float, np.ndarray]] = deque(maxlen=READINGS)
+
+    def beat(self) -> Command:
+        """Take what has come, let the controller act on it, and send what it says."""
+        now = self.clock()
+        observation = self.observation(now)
+        command = self.controller.act(observation, now)
+        way = None if command.positions is None else self.controller.way_to_rest(SPACING)
+        if self.watcher is not None:
+            self.watcher.note(observation, command, way)
+        if way is not None:
+            moments, states = way
+            self._command.send(messages.trajectory(self.names[: self.arm], moments, states))
+            if self._gripper is not None:
+                self._gripper.send(messages.trajectory(self.names[self.arm :], moments, _last(states)))
+        return command
+
+    def observation(self, now: float) -> dict[str, Any] | None:
+        """What has come since the last call, for the controller; None if nothing has."""
+        fresh = False
+        for message in self._states.taken():
+            if (found := self._understood("joint_states", messages.readings, message, self.names)) is not None:
+                self._read.append((self._moment(message, now), self._proprio(*found)))
+                fresh = True
+        seen = self._images.taken()[-1:]
+        if not self._read:
+            return None
+        if seen and (frame := self._understood("images", messages.pixels, seen[0])) is not None:
+            taken = self._moment(seen[0], now)
+            proprio = min(self._read, key=lambda reading: abs(reading[0] - taken))[1]
+            height, width = self.controller.source.frame_shape[:2]
+            return {"pixels": resize_frame(frame, height, width), "proprio": proprio, "time": taken}
+        if not fresh:
+            return None
+        moment, proprio = self._read[-1]
+        return {"proprio": proprio, "time": moment}
+
+    def run(self, rate: float, ended: Callable[[], bool], told: Callable[[Command], None] = lambda _: None) -> None:
+        """Beat `rate` times a second until `ended`, then lead the arm to rest. `told` gets every command."""
+        period, due = 1.0 / rate, time.monotonic()
+        stopping: float | None = None
+        while True:
+            if stopping is None and ended():
+                self.controller.stop("the node ends")
+                stopping = time.monotonic()
+            command = self.beat()
+            told(command)
+            if stopping is not None and (command.status not in MOVING or time.monotonic() - stopping > LONGEST_STOP):
+                return
+            due = max(due + period, time.monotonic() - period)
+            time.sleep(max(0.0, due - time.monotonic()))
+
+    def _understood(self, kind: str, read: Callable[..., Any], *given: Any) -> Any:
+        try:
+            found = read(*given)
+        except InputError as error:
+            self.counts[f"{kind}_refused"] += 1
+            self.why = str(error)
+            return None
+        self.counts[kind] += 1
+        return found
+
+    @staticmethod
+    def _moment(message: Any, now: float) -> float:
+        return messages.seconds(message.header.stamp) or now
+
+    def _proprio(self, position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+        """Positions and velocities of the joints, and the opening of the fingers where there are any."""
+        arm = self.arm
+        return np.concatenate([position[:arm], np.nan_to_num(velocity[:arm]), position[arm:]])
+
+
+def _last(states: State) -> State:
+    """Of states, those of the last axis alone."""
+    return State(states.position[:, -1:], states.velocity[:, -1:], states.acceleration[:, -1:])

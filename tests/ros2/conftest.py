@@ -1,0 +1,5 @@
+import pytest
+
+pytest.importorskip("cyclonedds")
+pytest.importorskip("mcap")
+pytest.importorskip("rosbags")
