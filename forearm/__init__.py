@@ -82,7 +82,7 @@ def compare(
     from forearm.common.parallel import check_guarded
 
     check_guarded()
-    from forearm.cli.compare import comparison_of
+    from forearm.cli.compare import comparison_of, live_page
     from forearm.evaluation.comparison import compare as run
     from forearm.settings.compose import load as load_settings
     from forearm.settings.words import word
@@ -90,4 +90,6 @@ def compare(
     names = {"task": task, "planner": planner}
     words = [word(key, value) for key, value in {**names, **settings}.items()]
     chosen = load_settings("compare", [*words, f"out={out}"])
-    return run(comparison_of(chosen), batch, workers)
+    comparison = comparison_of(chosen)
+    with live_page(chosen) as page:
+        return run(comparison, batch, workers, live=None if page is None else page.feed_url)

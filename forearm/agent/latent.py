@@ -126,13 +126,17 @@ class LatentPlanningModel:
             tracker.advance(action, pixels, proprio)
             self._last_actions[episode] = action
 
+    def state(self, episode: int) -> "LatentState":
+        """Where an episode is now, as far as it was shown: B = 1."""
+        return self._trackers[episode].state()
+
     def problem(self, episodes: Sequence[int], beliefs: Sequence[Belief] | None = None) -> "Problem":
         """Latent dynamics, distance to the goal latents plus the other costs, and the states to start from: where the
         episodes are now, or where they are believed to be when the plan begins.
         """
         from forearm.world_model.runtime.latent_dynamics import LatentState
 
-        where = beliefs or [Belief(self._trackers[b].state(), self._last_actions[b]) for b in episodes]
+        where = beliefs or [Belief(self.state(b), self._last_actions[b]) for b in episodes]
         state = LatentState(torch.cat([at.state.states for at in where]), torch.cat([at.state.actions for at in where]))
         objective = self.toward(self._goals_of(episodes), [at.last_action for at in where])
         return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes))

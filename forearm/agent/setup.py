@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.action_spec import ActionSpec, same_period
+from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import Acting, Agent, PlanningModel
 from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, fingerprint, settled
 from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guided
+from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.latent import LatentPlanningModel, proposals_of
 from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
 from forearm.agent.scripted import ExpertAgent, HoldAgent
@@ -216,19 +217,13 @@ class PlanningSetup(OfCheckpoint):
         """Raise `ForearmError` unless the checkpoint, if there is one, knows commands of the kind and rate that `env`
         takes.
         """
-        if self.dynamics != LEARNED:
-            return
-        period, size = float(self.document["control_period"]), len(env.action_names)
-        differing = []
-        if not same_period(period, env.control_period):
-            differing.append(f"one command every {1e3 * period:.4g} ms, not every {1e3 * env.control_period:.4g} ms")
-        if self.model.config.action_dim != size:
-            differing.append(f"commands of {self.model.config.action_dim} numbers, not {size}")
-        if differing:
-            raise ForearmError(
-                f"checkpoint '{self.task['checkpoint']}' was trained on {' and '.join(differing)} as {env.name} takes "
-                f"them: give another {self.task['name']}.checkpoint= or train one"
-            )
+        if self.dynamics == LEARNED:
+            super().check_commands(env)
+
+    def imagination(self) -> Imagination | None:
+        """What draws its plans' futures; None for other dynamics than learned ones, and without a decoder."""
+        decoder = self.checkpoint.decoder_if_any(self.task) if self.dynamics == LEARNED else None
+        return None if decoder is None else Imagination(self.model, decoder, float(self.document["control_period"]))
 
     def plan(self, start: np.ndarray, goal: np.ndarray, seed: int = 0, proprio: np.ndarray | None = None) -> "Plan":
         """The plan from one frame (R, R, 3) uint8 to another, with the joint readings `proprio` (P,) if the model uses
@@ -239,6 +234,17 @@ class PlanningSetup(OfCheckpoint):
         [act] = agent.act([{"pixels": start, "proprio": proprio}])
         assert act is not None and act.plan is not None
         return self.signed(act.plan)
+
+    def imagine(self, plan: "Plan", start: np.ndarray, proprio: np.ndarray | None = None) -> Imagined | None:
+        """What a plan from a frame (R, R, 3) uint8 is expected to lead to, drawn; None where it cannot be drawn."""
+        imagination = self.imagination()
+        if imagination is None:
+            return None
+        from forearm.world_model.runtime.tracker import LatentTracker
+
+        tracker = LatentTracker(self.model)
+        tracker.begin(start, proprio)
+        return imagination.ahead(tracker.state(), plan.actions)
 
     def signed(self, plan: "Plan") -> "Plan":
         """The plan with what it was made by, and names for its numbers."""

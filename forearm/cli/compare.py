@@ -1,7 +1,9 @@
 """`forearm compare`: planners on the same episodes, with floors, ceilings and error bars."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -16,6 +18,9 @@ from forearm.evaluation.vary_picture import save_curves
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
+if TYPE_CHECKING:
+    from forearm.live.page import LivePage
+
 
 def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
@@ -23,7 +28,8 @@ def main(overrides: Sequence[str]) -> int:
     comparison = comparison_of(chosen, overrides)
     batch, workers = chosen["batch"], chosen["workers"] or default_workers()
     envs.working_backend()  # found once here, not once in every worker
-    run_and_show(comparison, batch, workers)
+    with live_page(chosen) as page:
+        run_and_show(comparison, batch, workers, page)
     return 0
 
 
@@ -51,11 +57,25 @@ def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> C
     )
 
 
-def run_and_show(comparison: Comparison, batch: int, workers: int) -> None:
+@contextmanager
+def live_page(chosen: settings.Settings) -> Iterator["LivePage | None"]:
+    """The page that `live=true` asks for; raises `ForearmError` where there can be none."""
+    if not chosen["live"]:
+        yield None
+        return
+    from forearm.live.page import LivePage
+
+    with LivePage(chosen["live_port"]) as page:
+        yield page
+
+
+def run_and_show(comparison: Comparison, batch: int, workers: int, page: "LivePage | None" = None) -> None:
     """Run a comparison with progress bars, then print its tables and where films and results are."""
     console = Console()
+    if page is not None:
+        console.print(f"live:    {page.url}", soft_wrap=True, highlight=False)
     with bars(console, transient=True) as tell:
-        document = compare(comparison, batch, workers, tell)
+        document = compare(comparison, batch, workers, tell, None if page is None else page.feed_url)
     for table in results_tables(document):
         print_whole(console, table)
     for line in document.get("left_out", ()):

@@ -21,7 +21,7 @@ DEFECT = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 SHELLS = ("bash", "zsh", "fish", "powershell")
-SWEPT = ("plan", "run", "compare", "diagnose", "collect", "practice", "train", "train-heads")
+SWEPT = ("plan", "imagine", "run", "compare", "diagnose", "collect", "practice", "train", "train-heads")
 """Commands whose settings may be given several values."""
 MULTIRUN = "one job for each combination of values: seed=1,2 planner=cem,mppi"
 
@@ -47,6 +47,15 @@ COMMANDS: dict[str, Subcommand] = {
             "forearm plan task=push format=joint_trajectory out=trajectory.yaml",
         ),
         "plan",
+    ),
+    "imagine": Subcommand(
+        "forearm.cli.imagine",
+        "what the world model expects of any commands, as pictures; nothing moves",
+        (
+            "forearm imagine task=push actions=plan.json seed=3 real=true",
+            "forearm imagine task=reach start=a.png goal=b.png 'actions=[[1,0,0,0],[1,0,0,0]]' picture=imagined.mp4",
+        ),
+        "imagine",
     ),
     "run": Subcommand(
         "forearm.cli.run",

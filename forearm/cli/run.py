@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from forearm import envs
 from forearm.agent.setup import LEARNED, ORACLE
-from forearm.cli.compare import run_and_show
+from forearm.cli.compare import live_page, run_and_show
 from forearm.cli.models import task_of
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError, did_you_mean
@@ -42,5 +42,6 @@ def main(overrides: Sequence[str]) -> int:
     )
     batch, workers = chosen["batch"], chosen["workers"]
     envs.working_backend()
-    run_and_show(comparison, batch, workers)
+    with live_page(chosen) as page:
+        run_and_show(comparison, batch, workers, page)
     return 0

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forearm.agent.agent import Acting, Observation
+from forearm.agent.imagination import Imagination, imagined_of
 from forearm.common.seeds import planning_seed, variation_rng
 from forearm.errors import ForearmError
+from forearm.evaluation.live import LiveEpisodes
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import ANY_STEP, Judge, Rules, begin
 
@@ -46,12 +48,13 @@ class Outcome:
 @dataclass
 class Recording:
     """What a film of one episode needs: frames seen, the goal frame, and the predicted costs of the plan in
-    force.
+    force; and frames of where that plan is expected to lead, None where nothing is imagined.
     """
 
     goal: np.ndarray
     frames: list[np.ndarray] = field(default_factory=list)
     curves: list[np.ndarray | None] = field(default_factory=list)
+    imagined: list[np.ndarray | None] = field(default_factory=list)
 
 
 def run_episodes(
@@ -65,6 +68,8 @@ def run_episodes(
     blind: bool = False,
     to_end: bool = False,
     goal_varies: bool = False,
+    imagination: Imagination | None = None,
+    live: LiveEpisodes | None = None,
 ) -> list[Outcome]:
     """Run `episodes` together, each in its own environment, up to its first success or `max_steps` control
     steps; with `to_end`, and where the rules count the last step alone, up to that.
@@ -74,7 +79,9 @@ def run_episodes(
     its keys. The time of a plan is that of one episode: where several are planned in one go, the time is
     shared among them.
 
-    `blind` agents (baselines, the oracle) look at no frame: none is drawn for them unless filmed.
+    `imagination` draws what plans are expected to lead to, for recordings. `live` shows it all while it happens.
+
+    `blind` agents (baselines, the oracle) look at no frame: none is drawn for them unless filmed or shown.
 
     In an `envs.variation` environment that varies, it does from the start on, and the goal picture with `goal_varies`.
 
@@ -110,10 +117,17 @@ def run_episodes(
             if recording is not None:
                 recording.frames.append(seen["pixels"])
                 recording.curves.append(None if act.plan is None else act.plan.predicted_cost_curve)
+                if act.fresh or not recording.imagined:
+                    ahead = imagined_of(agent, b, act, imagination)
+                    recording.imagined.append(None if ahead is None else ahead.frames[-1])
+                else:
+                    recording.imagined.append(recording.imagined[-1])
             if act.fresh and act.plan is not None:
                 outcome.plan_ms.append(act.plan.timings_ms["total"] / act.plan.batch)
                 outcome.model_evals.append(act.plan.model_evals)
-            if blind and recording is None:
+            if live is not None:
+                live.step(envs[b], b, (outcome.episode, taken[b]), seen, goals[b], act, agent)
+            if blind and recording is None and live is None:
                 envs[b].advance(act.action)
                 observation = seen
             else:
@@ -132,6 +146,9 @@ def run_episodes(
             if over and recording is not None:
                 recording.frames.append(observation["pixels"])
                 recording.curves.append(recording.curves[-1])
+                recording.imagined.append(recording.imagined[-1])
+            if over and live is not None:
+                live.over(b, outcome.success, outcome.final_distance_m)
             observations[b] = None if over else observation
     return outcomes
 

@@ -137,12 +137,14 @@ def _varied(contender: Contender, comparison: Comparison) -> list[Contender]:
     ]
 
 
-def compare(comparison: Comparison, batch: int, workers: int, progress: Progress | None = None) -> dict[str, Any]:
+def compare(
+    comparison: Comparison, batch: int, workers: int, progress: Progress | None = None, live: str | None = None
+) -> dict[str, Any]:
     """Run what has not been run yet, and return and write the results.
 
     Writes `manifest.json`, `settings.json`, `results.json` and films into the comparison's folder. Outcomes
     are kept there as they come, so a call that was killed goes on where it stopped. They depend on neither
-    `batch` nor `workers`.
+    `batch` nor `workers`, nor on `live`, the `feed_url` of a page that shows episodes while they run.
     """
     tell = progress or (lambda what, done, of: None)
     contenders, left_out = rows_of(comparison)
@@ -162,7 +164,7 @@ def compare(comparison: Comparison, batch: int, workers: int, progress: Progress
         done = outcomes[contender.key]
         lacking = [e for e in wanted[contender.key] if not _is_done(out, contender, e, films, done)]
         for start in range(0, len(lacking), batch):
-            jobs.append(ChunkJob(contender, tuple(lacking[start : start + batch]), out, films))
+            jobs.append(ChunkJob(contender, tuple(lacking[start : start + batch]), out, films, live))
     # Rows take turns: how fast a machine is changes by the minute, and shall change alike for all of them.
     jobs.sort(key=lambda job: job.episodes[0].episode)
     for contender in contenders:

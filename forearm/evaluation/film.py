@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw as Draw
 
 PANEL = 256
-"""Side of each of the three panels, in pixels."""
+"""Side of each panel, in pixels."""
 BAR = 32
 BACKGROUND, INK, FAINT, LINE, GOOD = (
     (18, 20, 26),
@@ -30,7 +30,7 @@ LINGER = 8
 
 
 def write_film(path: Path, recording: Recording, title: str, outcome: Outcome) -> None:
-    """Write an mp4 of one episode, whole or not at all: frame | goal | predicted cost curve.
+    """Write an mp4 of one episode, whole or not at all: frame | goal | predicted cost curve | what is imagined.
 
     Raises OSError if it cannot be written.
     """
@@ -60,13 +60,14 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: int = FPS) -> Non
 
 
 def film_frames(recording: Recording, title: str, outcome: Outcome) -> Iterator[np.ndarray]:
-    """The film's frames, each (BAR + PANEL, 3 * PANEL, 3) uint8."""
+    """The film's frames, each (BAR + PANEL, 3 * PANEL, 3) uint8; a fourth panel shows where a plan is to lead."""
     finite = [curve[np.isfinite(curve)] for curve in recording.curves if curve is not None]
     top = max((float(curve.max()) for curve in finite if len(curve)), default=0.0)
     last = len(recording.frames) - 1
     goal = enlarged(recording.goal)
+    fancied = any(frame is not None for frame in recording.imagined)
     for step, (frame, curve) in enumerate(zip(recording.frames, recording.curves, strict=True)):
-        page = Image.new("RGB", (3 * PANEL, BAR + PANEL), BACKGROUND)
+        page = Image.new("RGB", ((3 + fancied) * PANEL, BAR + PANEL), BACKGROUND)
         page.paste(enlarged(frame), (0, BAR))
         page.paste(goal, (PANEL, BAR))
         page.paste(_curve_panel(curve, top), (2 * PANEL, BAR))
@@ -79,6 +80,9 @@ def film_frames(recording: Recording, title: str, outcome: Outcome) -> Iterator[
             _text(draw, (8, BAR + PANEL - 20), verdict, colour)
         _text(draw, (PANEL + 8, 9), "goal")
         _text(draw, (2 * PANEL + 8, 9), "predicted cost along the plan")
+        if fancied and (imagined := recording.imagined[step]) is not None:
+            page.paste(enlarged(imagined), (3 * PANEL, BAR))
+            _text(draw, (3 * PANEL + 8, 9), "imagined, at the end of the plan")
         pixels = np.asarray(page)
         for _ in range(1 + LINGER * (step == last)):
             yield pixels

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forearm.agent.agent import Acting
+from forearm.agent.candidates import overheard
 from forearm.agent.setup import LEARNED
 from forearm.common.files import write_json
 from forearm.common.parallel import import_modules, one_thread
@@ -18,8 +19,10 @@ from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.labels import file_stem
+from forearm.evaluation.live import LiveEpisodes
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import rules_of
+from forearm.live.feed import feed_to
 
 if TYPE_CHECKING:
     from forearm.envs.variation.factors import Variation
@@ -27,12 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChunkJob:
-    """Episodes of one contender that are run together. Those whose number is below `films` are filmed."""
+    """Episodes of one contender that are run together. Those whose number is below `films` are filmed.
+
+    `live`: where a page takes news of them, see `forearm.live`; None: nobody looks on.
+    """
 
     contender: Contender
     episodes: tuple[HeldOutEpisode, ...]
     out: Path
     films: int
+    live: str | None = None
 
 
 def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
@@ -46,19 +53,15 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
         recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
-        with varied(envs, contender.variation) as where:
+        imagination = contender.setup.imagination() if recordings or job.live else None
+        live = None if job.live is None else LiveEpisodes(feed_to(job.live), contender.label, imagination)
+        with overheard(agent, live is not None) as tried, varied(envs, contender.variation) as where:
+            if live is not None:
+                live.tried = tried
             outcomes = run_episodes(
-                agent,
-                where,
-                job.episodes,
-                contender.seed,
-                task["max_steps"],
-                recordings,
-                rules,
-                blind,
-                contender.to_end,
-                contender.goal_varies,
-            )
+                agent, where, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind,
+                contender.to_end, contender.goal_varies, imagination, live,
+            )  # fmt: skip
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.evaluation.film import write_film

@@ -31,6 +31,7 @@ WORDS: dict[str, list[str]] = {
         "task=pick_place task.proposals=[previous,prior] planner=icem planner.prior_share=0.3 out='a (1).json'",
         "task=push task.planner=mppi start=a.png goal=b.png format=joint_trajectory",
     ],
+    "imagine": ["task=push actions=[[1,0,0,0],[0.5,0,0,-1]] real=true", "task=reach actions=plan.json start=a.png"],
     "run": [
         "task=push dynamics=oracle",
         "task=push dynamics=oracle planner=guided",

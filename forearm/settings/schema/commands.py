@@ -51,6 +51,31 @@ class PlanCommand:
 
 
 @dataclass
+class ImagineCommand:
+    """What the world model expects of any commands, as pictures. Nothing moves.
+
+    Attributes:
+        actions: rows of numbers, one a control step, [[0.5,0,0,0],...]; or a file of them: a plan, .json or .csv.
+        start: PNG of the start; null: sampled from seed.
+        goal: PNG of the goal, whose distance is told; null: sampled with the start, none for a given one.
+        seed: of what is sampled.
+        episode: which of the seed's held-out episodes to sample.
+        real: carry the commands out in the simulator too, and show what comes beside what was imagined.
+        out: file of the commands, times and distances.
+        picture: a strip (.png) or a film (.mp4); null: a strip beside out.
+    """
+
+    actions: Any = None
+    start: str | None = None
+    goal: str | None = None
+    seed: int = checks.setting(0, checks.whole, least=0)
+    episode: int = checks.setting(0, checks.whole, least=0)
+    real: bool = False
+    out: str = "imagined.json"
+    picture: str | None = None
+
+
+@dataclass
 class RunCommand:
     """Closed loop in the simulator, with a film of every episode.
 
@@ -66,6 +91,9 @@ class RunCommand:
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
         model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
+        live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
+            machine can reach; needs the extra live.
+        live_port: of that page; 0: any free one.
     """
 
     episodes: int = checks.setting(3, checks.whole, least=1)
@@ -79,6 +107,8 @@ class RunCommand:
     to_end: bool = True
     model: str | None = None
     vary: VaryConfig = field(default_factory=VaryConfig)
+    live: bool = False
+    live_port: int = checks.setting(8010, checks.whole, least=0)
 
 
 @dataclass
@@ -101,6 +131,9 @@ class CompareCommand:
             counted too; false: they end with it, which is faster.
         model: world models in the place of the task's, several in brackets, a row each: checkpoints, or functions of
             one's own, module:function.
+        live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
+            machine can reach; needs the extra live.
+        live_port: of that page; 0: any free one.
     """
 
     episodes: int = checks.setting(50, checks.whole, least=1)
@@ -117,6 +150,8 @@ class CompareCommand:
     to_end: bool = True
     model: str | None = None
     vary: VaryConfig = field(default_factory=VaryConfig)
+    live: bool = False
+    live_port: int = checks.setting(8010, checks.whole, least=0)
 
 
 @dataclass
@@ -382,9 +417,10 @@ class TrainCommand:
 
 @dataclass
 class TrainHeadsCommand:
-    """Train an action prior and a distance to the goal on a frozen world model.
+    """Train an action prior and a distance to the goal on a frozen world model, or a decoder that draws its latents.
 
     Attributes:
+        parts: what is trained: heads (prior and distance, to plan with), decoder (to look at what is imagined).
         data: folder of the data set; null: data/<task>.
         action_key: column with the commands, or several, [NAME,NAME]; null: as the checkpoint was trained.
         state_key: the same for the joint readings.
@@ -405,3 +441,4 @@ class TrainHeadsCommand:
     cache_dir: str | None = None
     seed: int = checks.setting(0, checks.whole, least=0)
     validation: float = 0.05
+    parts: list[str] = field(default_factory=lambda: ["heads"])
