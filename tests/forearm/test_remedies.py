@@ -17,6 +17,7 @@ COMMANDS = (
     "compare",
     "data",
     "diagnose",
+    "imagine",
     "plan",
     "practice",
     "ros2",
