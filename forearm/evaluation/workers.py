@@ -1,9 +1,10 @@
 """What a worker process of a comparison does: make a piece of the manifest, or run a chunk of episodes."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from forearm.agent.agent import Acting
 from forearm.agent.setup import LEARNED
 from forearm.common.files import write_json
 from forearm.common.parallel import import_modules, one_thread
+from forearm.evaluation.candidates import overheard
 from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
@@ -53,16 +55,19 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
     """Run the episodes of `job`, write their films, and then, last, their outcomes."""
     contender = job.contender
     import_modules(contender.use)
+    began = time.monotonic()
     with one_thread():
         task = contender.task
         agent, envs = _agent(contender, len(job.episodes))
         nothing = np.zeros((0,), np.uint8)
-        recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
+        filmed = {b: e.episode for b, e in enumerate(job.episodes) if e.episode < job.films}
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
-        outcomes = run_episodes(
-            agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind, contender.to_end
-        )
+        with overheard(agent, bool(filmed)) as tried:
+            recordings = {number: Recording(nothing, candidates=partial(tried.get, b)) for b, number in filmed.items()}
+            outcomes = run_episodes(
+                agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind, contender.to_end
+            )
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.evaluation.film import write_film
@@ -71,6 +76,8 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
             write_film(path, recordings[outcome.episode], contender.label, outcome)
     from forearm.planner.plan_json import or_none
 
+    for outcome in outcomes:
+        outcome.seconds = (time.monotonic() - began) / len(outcomes)
     # A simulation that diverged is nowhere, and JSON has no number for that.
     kept = [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes]
     write_json(partial_path(job), kept)
