@@ -58,6 +58,7 @@ def compare(
 ) -> dict[str, Any]:
     """Planners on the same episodes; returns the content of results.json, which is also written to `out`.
 
+    A page to look at, report.html, is written beside it.
     `settings` are those of `forearm compare`, such as `episodes=50`, `seed=0` or `oracle=True`.
     Raises `ForearmError` for unknown names and settings, and where a script calls it without
     `if __name__ == "__main__":`, which every program needs that starts processes.
@@ -66,11 +67,17 @@ def compare(
 
     check_guarded()
     from forearm.cli.compare import comparison_of
+    from forearm.cli.report import PAGE
     from forearm.evaluation.comparison import compare as run
+    from forearm.report.page import write_report
     from forearm.settings.compose import load as load_settings
     from forearm.settings.words import word
 
     names = {"task": task, "planner": planner}
     words = [word(key, value) for key, value in {**names, **settings}.items()]
     chosen = load_settings("compare", [*words, f"out={out}"])
-    return run(comparison_of(chosen), batch, workers)
+    comparison = comparison_of(chosen)
+    document = run(comparison, batch, workers)
+    if chosen["report"]:
+        write_report(comparison.out / PAGE, document, comparison.out)
+    return document

@@ -16,6 +16,7 @@ COMMANDS: dict[str, type[Any]] = {
     "plan": commands.PlanCommand,
     "run": commands.RunCommand,
     "compare": commands.CompareCommand,
+    "report": commands.ReportCommand,
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
     "collect": commands.CollectCommand,

@@ -77,6 +77,7 @@ class CompareCommand:
         batch: episodes that are planned together in one process.
         workers: processes; null: one per core.
         films: first episodes of each task and planner to film.
+        report: write report.html beside the results, to look at.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
         use: Python modules to import first.
@@ -93,8 +94,26 @@ class CompareCommand:
     batch: int = 1
     workers: int | None = None
     films: int = 2
+    report: bool = True
     to_end: bool = True
     use: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ReportCommand:
+    """Results of a comparison as one HTML file that needs no network, or as a table.
+
+    Attributes:
+        results: results.json of a comparison, or its folder; may stand without its name, forearm report FILE.
+        format: html, csv, latex (booktabs) or markdown.
+        out: file to write; null: report.html, .csv, .tex or .md beside the results; -: print a table.
+        embed: MB of films that the page holds itself, 0: none; the others are linked. null: all of them.
+    """
+
+    results: str | None = None
+    format: str = "html"
+    out: str | None = None
+    embed: float | None = 32.0
 
 
 @dataclass

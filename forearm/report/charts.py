@@ -1,0 +1,202 @@
+"""Where things are in the report's drawings; its template draws them as SVG."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forearm.report.rows import Row
+
+WIDTH, HEIGHT = 440.0, 264.0
+LEFT, RIGHT, TOP, BOTTOM = 40.0, 366.0, 14.0, 216.0
+"""Edges of the part of a chart in which points lie."""
+BAR = 200.0
+"""Width of a bar that stands in a table."""
+APART = 7.0
+"""Percent by which labels of two horizontal lines must differ."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row's success, with the ends of its interval; `said` is shown when it is pointed at."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    said: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one colour and shape, number `style`, joined in order."""
+
+    name: str
+    style: int
+    points: Sequence[Point]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line: what is there whatever the planner spends."""
+
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Success in percent over something."""
+
+    title: str
+    axis: str
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    series: Sequence[Series]
+    levels: Sequence[Level]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A row's plan times on an axis of its table: where the percentiles are, in [0, BAR]."""
+
+    p5: float
+    p25: float
+    p50: float
+    p75: float
+    p95: float
+    p99: float
+
+
+def styles_of(rows: Sequence[Row]) -> dict[str, int]:
+    """A colour and shape for each row that plans, by its name."""
+    names = dict.fromkeys(series_name(row) for row in rows if row.times or row.evaluations)
+    return {name: number for number, name in enumerate(names)}
+
+
+def series_name(row: Row) -> str:
+    """Rows that differ in their budget or in what was varied alone are one series."""
+    return row.name.replace(f" {row.variation[0]}={row.variation[1]:g}", "") if row.variation else row.name
+
+
+def budget_charts(rows: Sequence[Row], styles: dict[str, int]) -> list[Chart]:
+    """Success against what a plan costs, in evaluations of the model and in time, where rows differ in that."""
+    rows = [row for row in rows if row.variation is None]
+    found = []
+    for title, axis, cost in (
+        ("Success against evaluations", "evaluations of the model per plan", lambda row: row.evaluations),
+        ("Success against time", "ms per plan, median", lambda row: row.plan_ms.get(50, 0.0)),
+    ):
+        points = {row: cost(row) for row in rows if cost(row) > 0}
+        if len({round(x, 3) for x in points.values()}) < 2:
+            continue
+        low, high = min(points.values()) / 1.3, max(points.values()) * 1.3
+        series = [
+            Series(
+                name,
+                styles[name],
+                [
+                    _point(row, _along(math.log(x), math.log(low), math.log(high)), f"{x:.4g} {axis}")
+                    for row, x in sorted(points.items(), key=lambda item: item[1])
+                    if series_name(row) == name
+                ],
+            )
+            for name in dict.fromkeys(series_name(row) for row in points)
+        ]
+        ticks = [Tick(_along(math.log(x), math.log(low), math.log(high)), f"{x:g}") for x in log_ticks(low, high)]
+        levels = _levels([row for row in rows if row not in points])
+        found.append(Chart(title, axis, ticks, _percents(), series, levels))
+    return found
+
+
+def strength_charts(rows: Sequence[Row], styles: dict[str, int]) -> list[Chart]:
+    """Success against the strength of each factor that was varied; what is nominal is drawn as a level."""
+    found = []
+    for factor in dict.fromkeys(row.variation[0] for row in rows if row.variation):
+        points = {row: row.variation[1] for row in rows if row.variation and row.variation[0] == factor}
+        if len(set(points.values())) < 2:
+            continue
+        low, high = min(points.values()), max(points.values())
+        low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
+        series = [
+            Series(
+                name,
+                styles.get(name, 0),
+                [
+                    _point(row, _along(x, low, high), f"{factor} {x:g}")
+                    for row, x in sorted(points.items(), key=lambda item: item[1])
+                    if series_name(row) == name
+                ],
+            )
+            for name in dict.fromkeys(series_name(row) for row in points)
+        ]
+        ticks = [Tick(_along(x, low, high), f"{x:g}") for x in sorted(set(points.values()))]
+        found.append(Chart(f"Success against {factor}", f"strength of {factor}", ticks, _percents(), series, []))
+    return found
+
+
+def spreads(rows: Sequence[Row]) -> tuple[dict[Row, Spread], list[Tick]]:
+    """Plan times of the rows that have them, on one logarithmic axis, and its marks."""
+    timed = [row for row in rows if row.times]
+    if not timed:
+        return {}, []
+    low = max(1e-3, min(float(np.percentile(row.times, 5)) for row in timed)) / 1.15
+    high = max(max(row.times) for row in timed) * 1.15
+
+    def at(value: float) -> float:
+        return round(BAR * (math.log(max(value, low)) - math.log(low)) / (math.log(high) - math.log(low)), 2)
+
+    found = {row: Spread(*(at(float(x)) for x in np.percentile(row.times, (5, 25, 50, 75, 95, 99)))) for row in timed}
+    return found, [Tick(at(x), f"{x:g}") for x in log_ticks(low, high)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """From 2 to 6 round numbers between two positive ones, as far as there are some."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        ticks = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
+        if len(ticks) >= 3:
+            break
+    return ticks[:: math.ceil(len(ticks) / 6) or 1]
+
+
+def _point(row: Row, x: float, said: str) -> Point:
+    share = row.success
+    return Point(x, _up(share.value), _up(share.low), _up(share.high), f"{row.name}: {share.text} %, {said}")
+
+
+def _levels(rows: Sequence[Row]) -> list[Level]:
+    """Floors, ceilings and baselines; those that are nearly as good share a label."""
+    groups: list[list[Row]] = []
+    for row in sorted(
+        (row for row in rows if row.role in ("floor", "ceiling", "baseline")), key=lambda r: r.success.value
+    ):
+        if groups and row.success.value - groups[-1][0].success.value < APART:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return [
+        Level(_up(sum(row.success.value for row in group) / len(group)), ", ".join(row.name for row in group))
+        for group in groups
+    ]
+
+
+def _percents() -> list[Tick]:
+    return [Tick(_up(percent), f"{percent}") for percent in (0, 25, 50, 75, 100)]
+
+
+def _along(value: float, low: float, high: float) -> float:
+    return round(LEFT + 8 + (RIGHT - LEFT - 16) * (value - low) / (high - low), 2)
+
+
+def _up(percent: float) -> float:
+    return round(BOTTOM - (BOTTOM - TOP) * percent / 100, 2)
