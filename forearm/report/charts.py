@@ -1,16 +1,19 @@
 """Where things are in the report's drawings; its template draws them as SVG."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from forearm.evaluation.contenders import name_of
 from forearm.report.rows import Row
 
 WIDTH, HEIGHT = 440.0, 264.0
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 366.0, 14.0, 216.0
 """Edges of the part of a chart in which points lie."""
+REFERENCES = ("floor", "ceiling", "baseline")
+"""Roles of rows that are drawn as lines, as they spend nothing that the others do."""
 BAR = 200.0
 """Width of a bar that stands in a table."""
 APART = 7.0
@@ -77,18 +80,23 @@ class Spread:
     p99: float
 
 
-def styles_of(rows: Sequence[Row]) -> dict[str, int]:
-    """A colour and shape for each row that plans, by its name."""
-    names = dict.fromkeys(series_name(row) for row in rows if row.times or row.evaluations)
-    return {name: number for number, name in enumerate(names)}
+def names_of(rows: Sequence[Row]) -> dict[str, str]:
+    """A name for each kind of row that plans: that of its only row, or else of what its rows have in common."""
+    kinds: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.times or row.evaluations:
+            kinds.setdefault(row.kind, []).append(row)
+    found: dict[str, str] = {}
+    for kind, alike in kinds.items():
+        nominal = [row for row in alike if row.variation is None] or alike
+        short = name_of(alike[0].planner, alike[0].dynamics)
+        names = {row.name for row in nominal}
+        name = names.pop() if len(names) == 1 and nominal[0].variation is None else short
+        found[kind] = name if name not in found.values() else nominal[0].name
+    return found
 
 
-def series_name(row: Row) -> str:
-    """Rows that differ in their budget or in what was varied alone are one series."""
-    return row.name.replace(f" {row.variation[0]}={row.variation[1]:g}", "") if row.variation else row.name
-
-
-def budget_charts(rows: Sequence[Row], styles: dict[str, int]) -> list[Chart]:
+def budget_charts(rows: Sequence[Row], names: dict[str, str]) -> list[Chart]:
     """Success against what a plan costs, in evaluations of the model and in time, where rows differ in that."""
     rows = [row for row in rows if row.variation is None]
     found = []
@@ -100,26 +108,16 @@ def budget_charts(rows: Sequence[Row], styles: dict[str, int]) -> list[Chart]:
         if len({round(x, 3) for x in points.values()}) < 2:
             continue
         low, high = min(points.values()) / 1.3, max(points.values()) * 1.3
-        series = [
-            Series(
-                name,
-                styles[name],
-                [
-                    _point(row, _along(math.log(x), math.log(low), math.log(high)), f"{x:.4g} {axis}")
-                    for row, x in sorted(points.items(), key=lambda item: item[1])
-                    if series_name(row) == name
-                ],
-            )
-            for name in dict.fromkeys(series_name(row) for row in points)
-        ]
+        places = {row: _along(math.log(x), math.log(low), math.log(high)) for row, x in points.items()}
+        series = _series(places, {row: f"{x:.4g} {axis}" for row, x in points.items()}, names)
         ticks = [Tick(_along(math.log(x), math.log(low), math.log(high)), f"{x:g}") for x in log_ticks(low, high)]
-        levels = _levels([row for row in rows if row not in points])
+        levels = _levels([row for row in rows if row.role in REFERENCES and row not in points])
         found.append(Chart(title, axis, ticks, _percents(), series, levels))
     return found
 
 
-def strength_charts(rows: Sequence[Row], styles: dict[str, int]) -> list[Chart]:
-    """Success against the strength of each factor that was varied; what is nominal is drawn as a level."""
+def strength_charts(rows: Sequence[Row], names: dict[str, str]) -> list[Chart]:
+    """Success against the strength of each factor that was varied; a level is what the same rows do without."""
     found = []
     for factor in dict.fromkeys(row.variation[0] for row in rows if row.variation):
         points = {row: row.variation[1] for row in rows if row.variation and row.variation[0] == factor}
@@ -127,20 +125,21 @@ def strength_charts(rows: Sequence[Row], styles: dict[str, int]) -> list[Chart]:
             continue
         low, high = min(points.values()), max(points.values())
         low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
-        series = [
-            Series(
-                name,
-                styles.get(name, 0),
-                [
-                    _point(row, _along(x, low, high), f"{factor} {x:g}")
-                    for row, x in sorted(points.items(), key=lambda item: item[1])
-                    if series_name(row) == name
-                ],
-            )
-            for name in dict.fromkeys(series_name(row) for row in points)
-        ]
+        places = {row: _along(x, low, high) for row, x in points.items()}
+        series = _series(places, {row: f"{factor} {x:g}" for row, x in points.items()}, names)
+        kinds = {row.kind for row in points}
+        levels = _levels([row for row in rows if row.variation is None and row.kind in kinds])
         ticks = [Tick(_along(x, low, high), f"{x:g}") for x in sorted(set(points.values()))]
-        found.append(Chart(f"Success against {factor}", f"strength of {factor}", ticks, _percents(), series, []))
+        found.append(
+            Chart(
+                f"Success against {factor}",
+                f"strength of {factor}; dashed: as it is",
+                ticks,
+                _percents(),
+                series,
+                levels,
+            )
+        )
     return found
 
 
@@ -169,17 +168,32 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks[:: math.ceil(len(ticks) / 6) or 1]
 
 
+def _series(places: Mapping[Row, float], said: Mapping[Row, str], names: Mapping[str, str]) -> list[Series]:
+    """A series for each kind of row, from left to right, given where its rows are and what they say."""
+    styles = {kind: number for number, kind in enumerate(names)}
+    return [
+        Series(
+            names[kind],
+            styles[kind],
+            [
+                _point(row, places[row], said[row])
+                for row in sorted(places, key=lambda r: places[r])
+                if row.kind == kind
+            ],
+        )
+        for kind in dict.fromkeys(row.kind for row in places)
+    ]
+
+
 def _point(row: Row, x: float, said: str) -> Point:
     share = row.success
     return Point(x, _up(share.value), _up(share.low), _up(share.high), f"{row.name}: {share.text} %, {said}")
 
 
 def _levels(rows: Sequence[Row]) -> list[Level]:
-    """Floors, ceilings and baselines; those that are nearly as good share a label."""
+    """Rows as lines; those that are nearly as good share one."""
     groups: list[list[Row]] = []
-    for row in sorted(
-        (row for row in rows if row.role in ("floor", "ceiling", "baseline")), key=lambda r: r.success.value
-    ):
+    for row in sorted(rows, key=lambda row: row.success.value):
         if groups and row.success.value - groups[-1][0].success.value < APART:
             groups[-1].append(row)
         else:

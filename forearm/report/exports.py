@@ -27,16 +27,15 @@ def as_csv(document: Mapping[str, Any]) -> str:
     writer.writerow(
         ["task", "row", "planner", "dynamics", "role", "checkpoint", "episodes", *shares, "final_distance_m", "steps",
          "plan_ms_p50", "plan_ms_p90", "plan_ms_p95", "plan_ms_p99", "plan_ms_max", "model_evals_per_plan",
-         "budget", "varied", "strength"]
+         "varied", "strength"]
     )  # fmt: skip
     for row in rows_of(document):
         bounds = [x for share in (row.success, row.touched, row.held) for x in _fractions(share)]
         far = None if row.final_cm is None else row.final_cm / 100
-        budget = None if row.budget is None else f"{row.budget[0]}:{row.budget[1]:g}"
         about = [row.task, row.name, row.planner, row.dynamics, row.role, row.checkpoint, row.episodes]
         times = [row.plan_ms.get(p) for p in (50, 90, 95, 99, 100)]
         writer.writerow(
-            [*about, *bounds, far, row.steps, *times, row.evaluations or None, budget, *(row.variation or (None, None))]
+            [*about, *bounds, far, row.steps, *times, row.evaluations or None, *(row.variation or (None, None))]
         )
     return out.getvalue()
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -73,14 +73,15 @@ def write_report(
 
 def report(document: Mapping[str, Any], rows: Sequence[Row], films: Mapping[tuple[Row, int], Film]) -> str:
     """The page's HTML, with films by row and place of the episode in it."""
-    styles = charts.styles_of(rows)
-    tasks = [_task(document, task, [row for row in rows if row.task == task], styles, films) for task in tasks_of(rows)]
+    tasks = [_task(document, task, [row for row in rows if row.task == task], films) for task in tasks_of(rows)]
     script, style = (_file(name) for name in ("report.js", "report.css"))
     return (
         _templates()
         .get_template("report.html.j2")
         .render(
             document=document,
+            confidence=f"{100 * float(document.get('confidence', 0.95)):g}",
+            across=document.get("across"),
             tasks=tasks,
             films=list(films.values()),
             filmed=any(film.inside for film in films.values()),
@@ -98,19 +99,21 @@ def _task(
     document: Mapping[str, Any],
     task: str,
     rows: Sequence[Row],
-    styles: dict[str, int],
     films: Mapping[tuple[Row, int], Film],
 ) -> dict[str, Any]:
     """What the page shows of one task."""
+    names = charts.names_of(rows)
+    styles = {kind: number for number, kind in enumerate(names)}
     nominal = [row for row in rows if row.variation is None]
     spreads, ticks = charts.spreads(rows)
     return {
         "name": task,
         "rows": rows,
-        "styles": {row: styles.get(charts.series_name(row)) for row in rows},
+        "styles": {row: styles.get(row.kind) for row in rows},
         "pairs": pairs_of(document, task),
         "solved_at_start": document.get("solved_at_start", {}).get(task),
-        "charts": [*charts.budget_charts(nominal, styles), *charts.strength_charts(rows, styles)],
+        "detectable": document.get("detectable", {}).get(task),
+        "charts": [*charts.budget_charts(nominal, names), *charts.strength_charts(rows, names)],
         "spreads": spreads,
         "ticks": ticks,
         "lines": [
@@ -163,15 +166,17 @@ def _films(rows: Sequence[Row], page: Path, folder: Path, embed_mb: float | None
 
 
 def _film_of(row: Row, outcome: Mapping[str, Any], folder: Path) -> Path | None:
-    """The film of an episode, if there is one below the results' folder."""
+    """The film of an episode, if there is one: what results name lies in a folder `films`, as all films do."""
     if "film" in outcome:
-        path = folder / str(outcome["film"] or "")
+        named = PurePosixPath(str(outcome["film"] or ""))
+        if named.is_absolute() or named.parent.name != "films":
+            return None
+        path = folder / named
     elif row.dynamics == NONE:
         return None
     else:
         path = film_path(folder, row.label, int(outcome["episode"]))
-    inside = folder.resolve() in path.resolve().parents
-    return path if inside and path.suffix == ".mp4" and path.is_file() else None
+    return path if path.suffix == ".mp4" and path.is_file() else None
 
 
 def _file(name: str) -> str:

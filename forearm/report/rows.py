@@ -15,6 +15,8 @@ from forearm.evaluation.contenders import label_of, name_of
 RESULTS = "results.json"
 PERCENTILES = (50, 90, 95, 99, 100)
 """Of a row's plan times; the last one is the slowest plan."""
+SPENT = ("samples", "iterations", "elites", "deadline_ms", "max_evals")
+"""Settings of a planner that say what a plan may cost."""
 ROLES = {"random": "floor", "hold": "floor", "expert": "ceiling", "prior": "baseline"}
 
 
@@ -47,8 +49,8 @@ class Row:
         plan_ms: at `PERCENTILES`; empty for what does not plan, and the first and third alone in earlier results.
         times: of every plan, in ms; empty in earlier results.
         evaluations: of the model per plan; 0 for what does not plan.
-        budget: kind and size of what a plan may cost, such as ("evaluations", 3000); None where it was not limited.
         variation: name and strength of what was varied, such as ("light", 0.7); None where nothing was.
+        kind: of all that it is made of, but for what a plan may cost and what was varied.
         outcomes: of the episodes, as in the document.
     """
 
@@ -68,8 +70,8 @@ class Row:
     plan_ms: Mapping[int, float]
     times: Sequence[float]
     evaluations: float
-    budget: tuple[str, float] | None
     variation: tuple[str, float] | None
+    kind: str
     outcomes: Sequence[Mapping[str, Any]]
 
 
@@ -141,8 +143,8 @@ def _row(row: Mapping[str, Any]) -> Row:
         plan_ms=_percentiles(row["plan_ms"], times),
         times=times,
         evaluations=float(row.get("model_evals_per_plan") or 0.0),
-        budget=_budget(row.get("budget")),
         variation=_variation(row.get("vary")),
+        kind=_kind(row),
         outcomes=outcomes,
     )
 
@@ -160,13 +162,16 @@ def _percentiles(told: Mapping[str, Any], times: Sequence[float]) -> dict[int, f
     return {p: float(told[f"p{p}"]) for p in (50, 95) if told.get(f"p{p}") is not None}
 
 
-def _budget(told: Any) -> tuple[str, float] | None:
-    """Of `evaluations:3000`; None for what is written otherwise."""
-    kind, _, size = str(told or "").partition(":")
-    try:
-        return kind, float(size)
-    except ValueError:
-        return None
+def _kind(row: Mapping[str, Any]) -> str:
+    """Rows of one kind are joined in a drawing; earlier results do not say what a row is made of beside its name."""
+    settings, varied = row.get("settings"), _variation(row.get("vary"))
+    name = str(row.get("name") or row["planner"])
+    if not isinstance(settings, Mapping):
+        return name.replace(f" {varied[0]}={varied[1]:g}", "") if varied else name
+    alike = {key: value for key, value in settings.items() if key not in ("seed", "vary", "goal_varies")}
+    planner = settings.get("planner", {})
+    alike["planner"] = {key: value for key, value in planner.items() if key not in SPENT}
+    return json.dumps(alike, sort_keys=True, default=str)
 
 
 def _variation(told: Any) -> tuple[str, float] | None:

@@ -4,13 +4,14 @@ import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 FOUND = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, ""), "ArrowLeft": (37, ""), "ArrowUp": (38, ""),
@@ -20,8 +21,8 @@ KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, ""), "ArrowLeft": (3
 class Page:
     """One tab. `messages` are errors and warnings of its console, `requests` what it asked the network for."""
 
-    def __init__(self, socket: Any) -> None:
-        self._socket, self._number = socket, 0
+    def __init__(self, connection: Any) -> None:
+        self._connection, self._number = connection, 0
         self.messages: list[str] = []
         self.requests: list[str] = []
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -29,9 +30,9 @@ class Page:
 
     def send(self, method: str, **parameters: Any) -> Any:
         self._number += 1
-        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        self._connection.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
-            told = json.loads(self._socket.recv(timeout=60))
+            told = json.loads(self._connection.recv(timeout=60))
             self._hear(told)
             if told.get("id") == self._number:
                 assert "error" not in told, told
@@ -103,11 +104,15 @@ def page(folder: Path) -> Iterator[Page]:
         while not (told.is_file() and told.read_text().count("\n")):
             assert process.poll() is None and time.monotonic() < end, "Chromium does not start"
             time.sleep(0.1)
-        port = told.read_text().split()[0]
-        with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
-            [tab] = [one for one in json.load(answer) if one["type"] == "page"]
-        with connect(tab["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
-            yield Page(socket)
+        port = int(told.read_text().split()[0])
+        # Connected by hand, as whatever proxy the environment names is not meant.
+        asking = HTTPConnection("127.0.0.1", port, timeout=30)
+        asking.request("GET", "/json/list")
+        [tab] = [one for one in json.load(asking.getresponse()) if one["type"] == "page"]
+        asking.close()
+        plain = socket.create_connection(("127.0.0.1", port), timeout=30)
+        with connect(tab["webSocketDebuggerUrl"], sock=plain, max_size=None) as connection:
+            yield Page(connection)
     finally:
         process.terminate()
         try:
