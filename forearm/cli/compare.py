@@ -63,7 +63,7 @@ def run_and_show(comparison: Comparison, batch: int, workers: int, report: bool 
                 raise
             done, of = tell.told[ALL_ROWS]
             raise KeyboardInterrupt(
-                f"interrupted: {done} of {of} episodes are kept in {comparison.out}; repeat the command to go on"
+                f"interrupted; {done} of {of} episodes are kept in {comparison.out}: repeat the command to go on"
             ) from None
     for table in results_tables(document):
         print_whole(console, table)

@@ -131,8 +131,8 @@ class _Telling:
         return values
 
     def _note(self, trajectory: Any, actions: torch.Tensor, costs: Any) -> None:
-        numbers = costs.detach().cpu() if isinstance(costs, torch.Tensor) else costs
+        numbers = np.array(costs.detach().double().cpu().numpy() if isinstance(costs, torch.Tensor) else costs)
         commands = actions.detach().double().cpu().numpy()
         for b, note in enumerate(self._notes):
             future = trajectory[b] if isinstance(trajectory, torch.Tensor) else None
-            note.add(commands[b].copy(), np.array(numbers[b], np.float64), future)
+            note.add(commands[b].copy(), numbers[b].astype(np.float64), future)
