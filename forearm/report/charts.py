@@ -9,8 +9,8 @@ import numpy as np
 from forearm.evaluation.contenders import name_of
 from forearm.report.rows import Row
 
-WIDTH, HEIGHT = 440.0, 264.0
-LEFT, RIGHT, TOP, BOTTOM = 40.0, 366.0, 14.0, 216.0
+WIDTH, HEIGHT = 480.0, 268.0
+LEFT, RIGHT, TOP, BOTTOM = 40.0, 376.0, 14.0, 218.0
 """Edges of the part of a chart in which points lie."""
 REFERENCES = ("floor", "ceiling", "baseline")
 """Roles of rows that are drawn as lines, as they spend nothing that the others do."""
@@ -50,10 +50,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Level:
-    """A horizontal line: what is there whatever the planner spends."""
+    """A horizontal line: what is there in any case; of a series, if it has its style."""
 
     y: float
     text: str
+    style: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,10 @@ def names_of(rows: Sequence[Row]) -> dict[str, str]:
             kinds.setdefault(row.kind, []).append(row)
     found: dict[str, str] = {}
     for kind, alike in kinds.items():
-        nominal = [row for row in alike if row.variation is None] or alike
+        nominal = [row for row in alike if row.variation is None]
         short = name_of(alike[0].planner, alike[0].dynamics)
-        names = {row.name for row in nominal}
-        name = names.pop() if len(names) == 1 and nominal[0].variation is None else short
-        found[kind] = name if name not in found.values() else nominal[0].name
+        name = nominal[0].name if len(nominal) == 1 else short
+        found[kind] = name if name not in found.values() else alike[0].name
     return found
 
 
@@ -126,14 +126,17 @@ def strength_charts(rows: Sequence[Row], names: dict[str, str]) -> list[Chart]:
         low, high = min(points.values()), max(points.values())
         low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
         places = {row: _along(x, low, high) for row, x in points.items()}
-        series = _series(places, {row: f"{factor} {x:g}" for row, x in points.items()}, names)
-        kinds = {row.kind for row in points}
-        levels = _levels([row for row in rows if row.variation is None and row.kind in kinds])
+        series = _series(places, {row: f"{factor} {x:g}" for row, x in points.items()}, names, by_base=True)
+        nominal = [row for row in rows if row.variation is None and row.base in {other.base for other in points}]
+        levels = [
+            Level(_up(row.success.value), "as it is" if row is nominal[0] else "", list(names).index(row.kind))
+            for row in nominal
+        ]
         ticks = [Tick(_along(x, low, high), f"{x:g}") for x in sorted(set(points.values()))]
         found.append(
             Chart(
                 f"Success against {factor}",
-                f"strength of {factor}; dashed: as it is",
+                f"strength of {factor}",
                 ticks,
                 _percents(),
                 series,
@@ -168,20 +171,19 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks[:: math.ceil(len(ticks) / 6) or 1]
 
 
-def _series(places: Mapping[Row, float], said: Mapping[Row, str], names: Mapping[str, str]) -> list[Series]:
-    """A series for each kind of row, from left to right, given where its rows are and what they say."""
+def _series(
+    places: Mapping[Row, float], said: Mapping[Row, str], names: Mapping[str, str], by_base: bool = False
+) -> list[Series]:
+    """A series for each kind of row, from left to right, given where its rows are and what they say; `by_base` one for
+    each budget.
+    """
     styles = {kind: number for number, kind in enumerate(names)}
+    alike: dict[str, list[Row]] = {}
+    for row in sorted(places, key=lambda row: places[row]):
+        alike.setdefault(row.base if by_base else row.kind, []).append(row)
     return [
-        Series(
-            names[kind],
-            styles[kind],
-            [
-                _point(row, places[row], said[row])
-                for row in sorted(places, key=lambda r: places[r])
-                if row.kind == kind
-            ],
-        )
-        for kind in dict.fromkeys(row.kind for row in places)
+        Series(names[rows[0].kind], styles[rows[0].kind], [_point(row, places[row], said[row]) for row in rows])
+        for rows in alike.values()
     ]
 
 

@@ -50,7 +50,8 @@ class Row:
         times: of every plan, in ms; empty in earlier results.
         evaluations: of the model per plan; 0 for what does not plan.
         variation: name and strength of what was varied, such as ("light", 0.7); None where nothing was.
-        kind: of all that it is made of, but for what a plan may cost and what was varied.
+        base: all that it is made of, but for what was varied.
+        kind: the same, but for what a plan may cost as well.
         outcomes: of the episodes, as in the document.
     """
 
@@ -71,6 +72,7 @@ class Row:
     times: Sequence[float]
     evaluations: float
     variation: tuple[str, float] | None
+    base: str
     kind: str
     outcomes: Sequence[Mapping[str, Any]]
 
@@ -144,7 +146,8 @@ def _row(row: Mapping[str, Any]) -> Row:
         times=times,
         evaluations=float(row.get("model_evals_per_plan") or 0.0),
         variation=_variation(row.get("vary")),
-        kind=_kind(row),
+        base=_made_of(row),
+        kind=_made_of(row, SPENT),
         outcomes=outcomes,
     )
 
@@ -162,15 +165,16 @@ def _percentiles(told: Mapping[str, Any], times: Sequence[float]) -> dict[int, f
     return {p: float(told[f"p{p}"]) for p in (50, 95) if told.get(f"p{p}") is not None}
 
 
-def _kind(row: Mapping[str, Any]) -> str:
-    """Rows of one kind are joined in a drawing; earlier results do not say what a row is made of beside its name."""
+def _made_of(row: Mapping[str, Any], without: Sequence[str] = ()) -> str:
+    """What a row is made of, but for what was varied and some of its planner's settings; earlier results do not say it,
+    and have a name for it.
+    """
     settings, varied = row.get("settings"), _variation(row.get("vary"))
-    name = str(row.get("name") or row["planner"])
     if not isinstance(settings, Mapping):
+        name = str(row.get("name") or name_of(str(row["planner"]), str(row["dynamics"])))
         return name.replace(f" {varied[0]}={varied[1]:g}", "") if varied else name
     alike = {key: value for key, value in settings.items() if key not in ("seed", "vary", "goal_varies")}
-    planner = settings.get("planner", {})
-    alike["planner"] = {key: value for key, value in planner.items() if key not in SPENT}
+    alike["planner"] = {key: value for key, value in settings.get("planner", {}).items() if key not in without}
     return json.dumps(alike, sort_keys=True, default=str)
 
 
