@@ -117,32 +117,29 @@ def budget_charts(rows: Sequence[Row], names: dict[str, str]) -> list[Chart]:
 
 
 def strength_charts(rows: Sequence[Row], names: dict[str, str]) -> list[Chart]:
-    """Success against the strength of each factor that was varied; a level is what the same rows do without."""
+    """Success against the strength of each factor that was varied.
+
+    What the same row does without is a point where the results say at which strength that is, and else a level.
+    """
     found = []
     for factor in dict.fromkeys(row.variation[0] for row in rows if row.variation):
         points = {row: row.variation[1] for row in rows if row.variation and row.variation[0] == factor}
+        told = {row.base: row.nominal for row in points}
+        nominal = [row for row in rows if row.variation is None and row.base in told]
+        points |= {row: at for row in nominal if (at := told[row.base]) is not None}
         if len(set(points.values())) < 2:
             continue
         low, high = min(points.values()), max(points.values())
         low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
         places = {row: _along(x, low, high) for row, x in points.items()}
         series = _series(places, {row: f"{factor} {x:g}" for row, x in points.items()}, names, by_base=True)
-        nominal = [row for row in rows if row.variation is None and row.base in {other.base for other in points}]
+        apart = [row for row in nominal if row not in points]
         levels = [
-            Level(_up(row.success.value), "as it is" if row is nominal[0] else "", list(names).index(row.kind))
-            for row in nominal
+            Level(_up(row.success.value), "as it is" if row is apart[0] else "", list(names).index(row.kind))
+            for row in apart
         ]
         ticks = [Tick(_along(x, low, high), f"{x:g}") for x in sorted(set(points.values()))]
-        found.append(
-            Chart(
-                f"Success against {factor}",
-                f"strength of {factor}",
-                ticks,
-                _percents(),
-                series,
-                levels,
-            )
-        )
+        found.append(Chart(f"Success against {factor}", f"strength of {factor}", ticks, _percents(), series, levels))
     return found
 
 
@@ -152,7 +149,7 @@ def spreads(rows: Sequence[Row]) -> tuple[dict[Row, Spread], list[Tick]]:
     if not timed:
         return {}, []
     low = max(1e-3, min(float(np.percentile(row.times, 5)) for row in timed)) / 1.15
-    high = max(max(row.times) for row in timed) * 1.15
+    high = max(2 * low, max(max(row.times) for row in timed) * 1.15)
 
     def at(value: float) -> float:
         return round(BAR * (math.log(max(value, low)) - math.log(low)) / (math.log(high) - math.log(low)), 2)
@@ -177,14 +174,17 @@ def _series(
     """A series for each kind of row, from left to right, given where its rows are and what they say; `by_base` one for
     each budget.
     """
-    styles = {kind: number for number, kind in enumerate(names)}
     alike: dict[str, list[Row]] = {}
     for row in sorted(places, key=lambda row: places[row]):
         alike.setdefault(row.base if by_base else row.kind, []).append(row)
-    return [
-        Series(names[rows[0].kind], styles[rows[0].kind], [_point(row, places[row], said[row]) for row in rows])
-        for rows in alike.values()
-    ]
+    found: dict[str, Series] = {}
+    for of_one in alike.values():
+        row = of_one[0]
+        known = names[row.kind] in found
+        style = len(names) + len(found) if known else list(names).index(row.kind)
+        name = row.name if known else names[row.kind]
+        found[name] = Series(name, style, [_point(row, places[row], said[row]) for row in of_one])
+    return list(found.values())
 
 
 def _point(row: Row, x: float, said: str) -> Point:

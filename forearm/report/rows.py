@@ -50,6 +50,7 @@ class Row:
         times: of every plan, in ms; empty in earlier results.
         evaluations: of the model per plan; 0 for what does not plan.
         variation: name and strength of what was varied, such as ("light", 0.7); None where nothing was.
+        nominal: the strength at which everything is as it was, where that is told.
         base: all that it is made of, but for what was varied.
         kind: the same, but for what a plan may cost as well.
         outcomes: of the episodes, as in the document.
@@ -72,6 +73,7 @@ class Row:
     times: Sequence[float]
     evaluations: float
     variation: tuple[str, float] | None
+    nominal: float | None
     base: str
     kind: str
     outcomes: Sequence[Mapping[str, Any]]
@@ -146,6 +148,7 @@ def _row(row: Mapping[str, Any]) -> Row:
         times=times,
         evaluations=float(row.get("model_evals_per_plan") or 0.0),
         variation=_variation(row.get("vary")),
+        nominal=(row.get("vary") or {}).get("nominal"),
         base=_made_of(row),
         kind=_made_of(row, SPENT),
         outcomes=outcomes,

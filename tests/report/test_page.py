@@ -104,6 +104,17 @@ def test_success_is_drawn_against_what_a_plan_costs_and_against_strength() -> No
         "icem"
     ]
     assert charts.strength_charts(nominal, names) == []
+    told = document()
+    for one in told["rows"]:
+        one["vary"] = one["vary"] | {"nominal": 1.0} if "vary" in one else None
+    rows = [one for one in rows_of(told) if one.task == "push"]
+    [light] = charts.strength_charts(rows, charts.names_of(rows))
+    assert [tick.text for tick in light.x_ticks] == ["0.7", "1", "1.3"] and not light.levels
+    assert [point.said.split(":")[0] for point in light.series[0].points] == [
+        "icem light=0.7",
+        "icem",
+        "icem light=1.3",
+    ]
     assert charts.budget_charts(nominal[1:2], names) == []  # one point is no curve
 
 
