@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forearm.agent.agent import Act, Acting, Observation
+from forearm.agent.candidates import Candidates, paths
 from forearm.common.seeds import planning_seed
 from forearm.errors import ForearmError
-from forearm.evaluation.candidates import Candidates, paths
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import ANY_STEP, Judge, Rules, begin
 
@@ -63,7 +63,6 @@ class Recording:
             costs (N,); None where there are none.
         imagined: frames of where the plan in force is expected to lead; None where there are none.
         candidates: says what was tried for the last plan.
-        imagine: makes such a frame (R, R, 3) uint8 of a predicted trajectory (H', D); None: nothing is imagined.
     """
 
     goal: np.ndarray
@@ -74,7 +73,6 @@ class Recording:
     tried: list[tuple[np.ndarray, np.ndarray] | None] = field(default_factory=list)
     imagined: list[np.ndarray | None] = field(default_factory=list)
     candidates: Callable[[], Candidates | None] = lambda: None
-    imagine: Callable[[Any], np.ndarray] | None = None
 
     def begin(self, env: "Environment", info: Mapping[str, Any]) -> None:
         """Note the goal of the episode that `env` has just begun."""
@@ -84,19 +82,18 @@ class Recording:
         self.goal_picture = env.render(resolution=SIDE)
         env.restore(here)
 
-    def add(self, env: "Environment", seen: Observation, act: Act) -> None:
-        """Note the present: what is `seen`, the plan in force, and what was tried for it."""
+    def add(self, env: "Environment", seen: Observation, act: Act, imagined: np.ndarray | None = None) -> None:
+        """Note the present: what is `seen`, the plan in force, what was tried for it, and a frame (R, R, 3) uint8 of
+        where it is expected to lead. What is not told anew stays.
+        """
         self.frames.append(seen["pixels"])
         self.pictures.append(env.render(resolution=SIDE))
         self.curves.append(None if act.plan is None else act.plan.predicted_cost_curve)
-        tried, imagined = self.tried[-1] if self.tried else None, self.imagined[-1] if self.imagined else None
         candidates = self.candidates() if act.fresh else None
-        if candidates is not None:
-            tried = paths(env, candidates)
-            if self.imagine is not None and candidates.future is not None:
-                imagined = self.imagine(candidates.future)
-        self.tried.append(tried)
-        self.imagined.append(imagined)
+        last = self.tried[-1] if self.tried else None
+        self.tried.append(last if candidates is None else paths(env, candidates))
+        last_imagined = self.imagined[-1] if self.imagined else None
+        self.imagined.append(last_imagined if imagined is None else imagined)
 
 
 def run_episodes(

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from forearm.agent.agent import Acting
+from forearm.agent.candidates import overheard
 from forearm.agent.setup import LEARNED
 from forearm.common.files import write_json
 from forearm.common.parallel import import_modules, one_thread
-from forearm.evaluation.candidates import overheard
 from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment

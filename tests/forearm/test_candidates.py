@@ -1,13 +1,15 @@
 """What a search tried is listened to, and changes nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from forearm.agent.agent import Act
+from forearm.agent.candidates import Candidates, overheard, paths
 from forearm.agent.setup import PlanningSetup
-from forearm.evaluation.candidates import Candidates, overheard, paths
 from forearm.evaluation.closed_loop import SIDE, Recording, run_episodes
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import make_episode
@@ -37,7 +39,7 @@ def test_an_episode_that_is_filmed_goes_as_one_that_is_not(planner: str, more: d
             [found] = run_episodes(agent, [env], episodes, 0, 4, filmed, rules)
         return found.success, found.steps, found.final_distance_m, found.model_evals, env.snapshot().tolist()
 
-    recording = Recording(np.zeros(0, np.uint8), imagine=lambda future: np.full((8, 8, 3), len(future), np.uint8))
+    recording = Recording(np.zeros(0, np.uint8))
     assert outcome(recording) == outcome(None)
     assert len(recording.frames) == len(recording.pictures) == len(recording.tried) == len(recording.imagined) == 5
     assert recording.goal_picture is not None and recording.goal_picture.shape == (SIDE, SIDE, 3)
@@ -49,7 +51,21 @@ def test_an_episode_that_is_filmed_goes_as_one_that_is_not(planner: str, more: d
     drawn, costs = recording.tried[0] or pytest.fail("nothing was tried")
     assert drawn.shape[1:] == (5, 2) and len(drawn) == len(costs) and list(costs) == sorted(costs, reverse=True)
     assert np.ptp(drawn[:, 0], axis=0).max() < 1e-9 and (drawn[:, 0] > 0).all() and (drawn[:, 0] < 1).all()
-    assert recording.imagined[0] is not None and (recording.imagined[0] == 2).all()  # two latent steps ahead
+    assert recording.imagined == [None] * 5
+
+
+def test_what_is_told_stays_until_it_is_told_anew(checkpoints: Any) -> None:
+    env = environment("push", "front", 64)
+    observation, info = env.reset(seed=0)
+    recording = Recording(np.zeros(0, np.uint8))
+    recording.begin(env, info)
+    act = Act(np.zeros(4), None, fresh=True)
+    fancied = np.zeros((8, 8, 3), np.uint8)
+    recording.add(env, observation, act)
+    recording.add(env, observation, act, fancied)
+    recording.add(env, observation, replace(act, fresh=False))
+    assert recording.imagined[0] is None and all(frame is fancied for frame in recording.imagined[1:])
+    assert np.array_equal(env.render(), observation["pixels"])  # the goal was drawn, and the start is back
 
 
 def test_what_is_shown_lies_evenly_over_the_ranks() -> None:

@@ -1,4 +1,4 @@
-"""What a search tried for a plan, listened to from outside: for films, never for planning."""
+"""What a search tried for a plan, listened to from outside: to be looked at, never for planning."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ import torch
 from forearm.agent.agent import Acting, Agent, Observation, PlanningModel
 
 if TYPE_CHECKING:
-    from forearm.envs import Environment
+    from forearm.envs import ArmEnv, Environment
     from forearm.planner.problem import Problem
 
 MOST = 32
@@ -44,10 +44,7 @@ class Candidates:
             self.future = trajectory[best].detach().clone() if isinstance(trajectory, torch.Tensor) else None
 
     def shown(self, most: int = MOST) -> tuple[np.ndarray, np.ndarray]:
-        """At most `most` of them, (N, H, A), and their costs (N,), the dearest first.
-
-        They are spread evenly over the ranks of all finite costs.
-        """
+        """At most `most` of them, spread evenly over the ranks of finite costs, the dearest first: (N, H, A), (N,)."""
         costs, actions = np.concatenate(self.costs), np.concatenate(self.actions)
         order = np.argsort(-costs, kind="stable")
         order = order[np.isfinite(costs[order])]
@@ -70,6 +67,11 @@ def overheard(agent: Acting, wanted: bool = True) -> Iterator[dict[int, Candidat
         agent.planning_model = listened_to
 
 
+def telling(problem: "Problem", notes: "Sequence[Candidates]") -> "Problem":
+    """The same problem, of which is noted what is asked: in `notes`, one of each of its B."""
+    return replace(problem, objective=_Telling(problem.objective, notes))
+
+
 def paths(env: "Environment", candidates: Candidates | None) -> tuple[np.ndarray, np.ndarray] | None:
     """Where candidates command the hand to go, in shares of the picture's side, (N, H + 1, 2), and their costs (N,).
 
@@ -80,10 +82,15 @@ def paths(env: "Environment", candidates: Candidates | None) -> tuple[np.ndarray
     arm = getattr(env, "unwrapped", env)
     if candidates is None or not candidates.costs or not isinstance(arm, envs.ArmEnv):
         return None
+    return paths_from(arm, arm.positions()["ee_position"], candidates)
+
+
+def paths_from(arm: "ArmEnv", hand: np.ndarray, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
+    """The same from where the hand (3,) is said to be, in m."""
     from forearm.agent.hand_localization import commanded_path
 
     actions, costs = candidates.shown()
-    hands = np.broadcast_to(arm.positions()["ee_position"], (len(actions), 3))
+    hands = np.broadcast_to(hand, (len(actions), 3))
     places = commanded_path(arm.task, hands, actions.swapaxes(0, 1)).swapaxes(0, 1)
     return arm.project(places.reshape(-1, 3)).reshape(*places.shape[:2], 2) / arm.resolution, costs
 
@@ -106,7 +113,10 @@ class _Overheard:
         asked = self._model.problem(episodes)
         for episode in episodes:
             self._found[episode] = Candidates()
-        return replace(asked, objective=_Telling(asked.objective, [self._found[episode] for episode in episodes]))
+        return telling(asked, [self._found[episode] for episode in episodes])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
 
 class _Telling:
@@ -131,8 +141,8 @@ class _Telling:
         return values
 
     def _note(self, trajectory: Any, actions: torch.Tensor, costs: Any) -> None:
-        numbers = np.array(costs.detach().double().cpu().numpy() if isinstance(costs, torch.Tensor) else costs)
+        numbers = costs.detach().double().cpu().numpy() if isinstance(costs, torch.Tensor) else costs
         commands = actions.detach().double().cpu().numpy()
         for b, note in enumerate(self._notes):
             future = trajectory[b] if isinstance(trajectory, torch.Tensor) else None
-            note.add(commands[b].copy(), numbers[b].astype(np.float64), future)
+            note.add(commands[b].copy(), np.array(numbers[b], np.float64), future)
