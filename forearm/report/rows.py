@@ -17,6 +17,9 @@ PERCENTILES = (50, 90, 95, 99, 100)
 """Of a row's plan times; the last one is the slowest plan."""
 SPENT = ("samples", "iterations", "elites", "deadline_ms", "max_evals")
 """Settings of a planner that say what a plan may cost."""
+OUTCOME = ("episode", "seed", "success", "steps")
+PAIR = ("a", "b", "only_a", "only_b", "p_holm", "verdict")
+"""What an episode and a paired test have to say."""
 ROLES = {"random": "floor", "hold": "floor", "expert": "ceiling", "prior": "baseline"}
 
 
@@ -90,8 +93,9 @@ def read_results(path: Path) -> dict[str, Any]:
         raise ForearmError(f"no results at {path}{did_you_mean(path.name, near) or ': forearm compare writes them'}")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        rows_of(document)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        for task in tasks_of(rows_of(document)):
+            pairs_of(document, task)
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise ForearmError(f"{path} holds no results of 'forearm compare' ({what})") from None
     return dict(document)
@@ -115,6 +119,7 @@ def pairs_of(document: Mapping[str, Any], task: str) -> list[dict[str, Any]]:
     found = []
     for pair in document.get("pairs", ()):
         if pair["task"] == task:
+            _ = [pair[key] for key in PAIR]
             better = {"a better": f"{pair['a']} is better", "b better": f"{pair['b']} is better"}
             found.append({**pair, "said": better.get(pair["verdict"], pair["verdict"])})
     return found
@@ -124,6 +129,7 @@ def _row(row: Mapping[str, Any]) -> Row:
     planner, dynamics = str(row["planner"]), str(row["dynamics"])
     role = "oracle" if dynamics == ORACLE else ROLES.get(planner, "planner")
     episodes, outcomes = int(row["episodes"]), list(row["outcomes"])
+    _ = [outcome[key] for outcome in outcomes for key in OUTCOME]
     low, high = (100 * float(bound) for bound in row["ci95"])
     distance = row.get("final_distance_m")
     steps = [outcome["steps"] for outcome in outcomes if outcome["success"]]

@@ -74,6 +74,25 @@ def test_what_is_no_results_file_is_told(text: str, said: str, tmp_path: Path, f
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 
 
+def test_what_is_half_there_is_told(results: Path, failing: Any) -> None:
+    given = document()
+    for part, key in (
+        ("rows", "ci95"),
+        ("rows", "outcomes"),
+        ("rows", "plan_ms"),
+        ("pairs", "p_holm"),
+        ("pairs", "task"),
+    ):
+        cut = {**given, part: [{name: value for name, value in given[part][0].items() if name != key}]}
+        results.write_text(json.dumps(cut), encoding="utf-8")
+        assert f"lacks '{key}'" in failing("report", results)
+    cut = {**given, "rows": [{**given["rows"][0], "outcomes": [{"success": True}]}]}
+    results.write_text(json.dumps(cut), encoding="utf-8")
+    assert "lacks 'episode'" in failing("report", results)
+    results.write_text(json.dumps({**given, "rows": [{**given["rows"][0], "episodes": 0}]}), encoding="utf-8")
+    assert "division by zero" in failing("report", results)
+
+
 def test_compare_writes_one_unless_it_is_told_not_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["compare", "task=push", "learned=false", "baselines=[hold]", "episodes=2", "workers=1", "task.max_steps=2"]
     assert main([*words, f"out={tmp_path}/a"]) == 0
