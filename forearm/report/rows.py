@@ -15,7 +15,7 @@ from forearm.evaluation.contenders import label_of, name_of
 RESULTS = "results.json"
 PERCENTILES = (50, 90, 95, 99, 100)
 """Of a row's plan times; the last one is the slowest plan."""
-SPENT = ("samples", "iterations", "elites", "deadline_ms", "max_evals")
+SPENT = ("samples", "iterations", "elites", "deadline_ms")
 """Settings of a planner that say what a plan may cost."""
 OUTCOME = ("episode", "seed", "success", "steps")
 PAIR = ("a", "b", "only_a", "only_b", "p_holm", "verdict")
