@@ -175,7 +175,7 @@ def _series(
     each budget.
     """
     alike: dict[str, list[Row]] = {}
-    for row in sorted(places, key=lambda row: places[row]):
+    for row in places:
         alike.setdefault(row.base if by_base else row.kind, []).append(row)
     found: dict[str, Series] = {}
     for of_one in alike.values():
@@ -183,7 +183,8 @@ def _series(
         known = names[row.kind] in found
         style = len(names) + len(found) if known else list(names).index(row.kind)
         name = row.name if known else names[row.kind]
-        found[name] = Series(name, style, [_point(row, places[row], said[row]) for row in of_one])
+        in_order = sorted(of_one, key=lambda row: places[row])
+        found[name] = Series(name, style, [_point(row, places[row], said[row]) for row in in_order])
     return list(found.values())
 
 
