@@ -100,9 +100,8 @@ def test_success_is_drawn_against_what_a_plan_costs_and_against_strength() -> No
     [light] = charts.strength_charts(rows, names)
     [series] = light.series
     assert (series.name, series.style) == ("icem", 1) and len(series.points) == 2
-    assert [tick.text for tick in light.x_ticks] == ["0.7", "1.3"] and [level.text for level in light.levels] == [
-        "icem"
-    ]
+    assert [tick.text for tick in light.x_ticks] == ["0.7", "1.3"]
+    assert [(level.text, level.style) for level in light.levels] == [("as it is", 1)]
     assert charts.strength_charts(nominal, names) == []
     told = document()
     for one in told["rows"]:
