@@ -75,6 +75,7 @@ def compare(
 ) -> dict[str, Any]:
     """Planners on the same episodes; returns the content of results.json, which is also written to `out`.
 
+    A page to look at, report.html, is written beside it.
     `settings` are those of `forearm compare`, such as `episodes=50`, `seed=0` or `oracle=True`.
     Raises `ForearmError` for unknown names and settings, and where a script calls it without
     `if __name__ == "__main__":`, which every program needs that starts processes.
@@ -83,7 +84,9 @@ def compare(
 
     check_guarded()
     from forearm.cli.compare import comparison_of, live_page
+    from forearm.cli.report import PAGE
     from forearm.evaluation.comparison import compare as run
+    from forearm.report.page import write_report
     from forearm.settings.compose import load as load_settings
     from forearm.settings.words import word
 
@@ -92,4 +95,7 @@ def compare(
     chosen = load_settings("compare", [*words, f"out={out}"])
     comparison = comparison_of(chosen)
     with live_page(chosen) as page:
-        return run(comparison, batch, workers, live=None if page is None else page.feed_url)
+        document = run(comparison, batch, workers, live=None if page is None else page.feed_url)
+    if chosen["report"]:
+        write_report(comparison.out / PAGE, document, comparison.out)
+    return document

@@ -10,11 +10,14 @@ from rich.console import Console
 from forearm import envs
 from forearm.cli.models import tasks_of
 from forearm.cli.progress import bars
+from forearm.cli.report import PAGE, show_report
 from forearm.common.parallel import default_workers, import_modules
+from forearm.common.progress import ALL_ROWS
 from forearm.evaluation.comparison import Comparison, compare, films_of
 from forearm.evaluation.table import print_whole, results_tables
 from forearm.evaluation.variations import variations_of
 from forearm.evaluation.vary_picture import save_curves
+from forearm.report.page import EMBED_MB
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
@@ -29,7 +32,7 @@ def main(overrides: Sequence[str]) -> int:
     batch, workers = chosen["batch"], chosen["workers"] or default_workers()
     envs.working_backend()  # found once here, not once in every worker
     with live_page(chosen) as page:
-        run_and_show(comparison, batch, workers, page)
+        run_and_show(comparison, batch, workers, page, report=chosen["report"])
     return 0
 
 
@@ -69,13 +72,27 @@ def live_page(chosen: settings.Settings) -> Iterator["LivePage | None"]:
         yield page
 
 
-def run_and_show(comparison: Comparison, batch: int, workers: int, page: "LivePage | None" = None) -> None:
-    """Run a comparison with progress bars, then print its tables and where films and results are."""
+def run_and_show(
+    comparison: Comparison, batch: int, workers: int, page: "LivePage | None" = None, report: bool = False
+) -> None:
+    """Run a comparison with progress bars, then print its tables and where films, results and the `report` are.
+
+    Raises KeyboardInterrupt with words about what is kept.
+    """
     console = Console()
     if page is not None:
         console.print(f"live:    {page.url}", soft_wrap=True, highlight=False)
     with bars(console, transient=True) as tell:
-        document = compare(comparison, batch, workers, tell, None if page is None else page.feed_url)
+        try:
+            feed = None if page is None else page.feed_url
+            document = compare(comparison, batch, workers, tell, left=tell.left, live=feed)
+        except KeyboardInterrupt:
+            if ALL_ROWS not in tell.told:
+                raise
+            done, of = tell.told[ALL_ROWS]
+            raise KeyboardInterrupt(
+                f"interrupted; {done} of {of} episodes are kept in {comparison.out}: repeat the command to go on"
+            ) from None
     for table in results_tables(document):
         print_whole(console, table)
     for line in document.get("left_out", ()):
@@ -87,3 +104,5 @@ def run_and_show(comparison: Comparison, batch: int, workers: int, page: "LivePa
     if save_curves(curves, document):
         console.print(f"curves:  {curves}", soft_wrap=True, highlight=False)
     console.print(f"results: {comparison.out / 'results.json'}", soft_wrap=True, highlight=False)
+    if report:
+        show_report(console, document, comparison.out / PAGE, comparison.out, EMBED_MB)

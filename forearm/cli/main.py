@@ -75,6 +75,15 @@ COMMANDS: dict[str, Subcommand] = {
         ),
         "compare",
     ),
+    "report": Subcommand(
+        "forearm.cli.report",
+        "results of a comparison as a page to look at, or a table: CSV, LaTeX, Markdown",
+        (
+            "forearm report outputs/compare/results.json",
+            "forearm report outputs/compare/results.json format=latex out=table.tex",
+        ),
+        "report",
+    ),
     "diagnose": Subcommand(
         "forearm.cli.diagnose",
         "why a planner fails: latents, cost, dynamics, candidates or distance",
@@ -209,8 +218,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(words)
-    except KeyboardInterrupt:
-        _complain("interrupted; finished parts are kept")
+    except KeyboardInterrupt as stop:
+        _complain(str(stop) or "interrupted; finished parts are kept")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`forearm list | head`): nothing is left to say or flush.

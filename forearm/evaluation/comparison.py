@@ -1,7 +1,7 @@
 """Compare planners on the same episodes, beside floors, ceilings and error bars."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from forearm.agent.setup import EXPERT, LEARNED, NONE, ORACLE, PlanningSetup
 from forearm.common.dotted import is_dotted
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
-from forearm.common.progress import Progress
+from forearm.common.progress import ALL_ROWS, Progress
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.contenders import Contender, label_of
@@ -26,6 +26,7 @@ from forearm.evaluation.manifest import (
     manifest_sha256,
     solved_at_start,
 )
+from forearm.evaluation.pace import seconds_left
 from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.results import provenance, results
 from forearm.evaluation.workers import ChunkJob, film_path, finished, run_chunk
@@ -138,13 +139,19 @@ def _varied(contender: Contender, comparison: Comparison) -> list[Contender]:
 
 
 def compare(
-    comparison: Comparison, batch: int, workers: int, progress: Progress | None = None, live: str | None = None
+    comparison: Comparison,
+    batch: int,
+    workers: int,
+    progress: Progress | None = None,
+    left: Callable[[float], None] | None = None,
+    live: str | None = None,
 ) -> dict[str, Any]:
     """Run what has not been run yet, and return and write the results.
 
     Writes `manifest.json`, `settings.json`, `results.json` and films into the comparison's folder. Outcomes
     are kept there as they come, so a call that was killed goes on where it stopped. They depend on neither
     `batch` nor `workers`, nor on `live`, the `feed_url` of a page that shows episodes while they run.
+    `progress` is told of each row, and of `ALL_ROWS`, whose rest takes so many seconds as `left` is told.
     """
     tell = progress or (lambda what, done, of: None)
     contenders, left_out = rows_of(comparison)
@@ -167,11 +174,20 @@ def compare(
             jobs.append(ChunkJob(contender, tuple(lacking[start : start + batch]), out, films, live))
     # Rows take turns: how fast a machine is changes by the minute, and shall change alike for all of them.
     jobs.sort(key=lambda job: job.episodes[0].episode)
+
+    def tell_all() -> None:
+        tell(ALL_ROWS, sum(_count(outcomes, wanted, one) for one in contenders), sum(map(len, wanted.values())))
+        lacking = {one.key: len(wanted[one.key]) - _count(outcomes, wanted, one) for one in contenders}
+        if left is not None and (seconds := seconds_left(lacking, outcomes, workers)) is not None:
+            left(seconds)
+
     for contender in contenders:
         tell(contender.label, _count(outcomes, wanted, contender), len(wanted[contender.key]))
+    tell_all()
     for contender, ended in run_jobs(run_chunk, jobs, workers):
         outcomes[contender.key] |= {outcome.episode: outcome for outcome in ended}
         tell(contender.label, _count(outcomes, wanted, contender), len(wanted[contender.key]))
+        tell_all()
 
     ordered = [[outcomes[one.key][e.episode] for e in wanted[one.key]] for one in contenders]
     about = provenance(comparison.command, comparison.seed, comparison.protocol, manifest_sha256(everything))

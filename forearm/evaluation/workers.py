@@ -1,10 +1,11 @@
 """What a worker process of a comparison does: run a chunk of episodes."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,16 +47,19 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
     """Run the episodes of `job`, write their films, and then, last, their outcomes."""
     contender = job.contender
     import_modules(contender.use)
+    began = time.monotonic()
     with one_thread():
         task = contender.task
         agent, envs = _agent(contender, len(job.episodes))
         nothing = np.zeros((0,), np.uint8)
-        recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
+        filmed = {b: e.episode for b, e in enumerate(job.episodes) if e.episode < job.films}
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
-        imagination = contender.setup.imagination() if recordings or job.live else None
+        imagination = contender.setup.imagination() if filmed or job.live else None
         live = None if job.live is None else LiveEpisodes(feed_to(job.live), contender.label, imagination)
-        with overheard(agent, live is not None) as tried, varied(envs, contender.variation) as where:
+        heard = overheard(agent, bool(filmed) or live is not None)
+        with heard as tried, varied(envs, contender.variation) as where:
+            recordings = {number: Recording(nothing, candidates=partial(tried.get, b)) for b, number in filmed.items()}
             if live is not None:
                 live.tried = tried
             outcomes = run_episodes(
@@ -70,6 +74,8 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
             write_film(path, recordings[outcome.episode], contender.label, outcome)
     from forearm.planner.plan_json import or_none
 
+    for outcome in outcomes:
+        outcome.seconds = (time.monotonic() - began) / len(outcomes)
     # A simulation that diverged is nowhere, and JSON has no number for that.
     kept = [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes]
     write_json(partial_path(job), kept)

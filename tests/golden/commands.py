@@ -85,6 +85,7 @@ MISTAKES = [
     "train-heads data=nowhere", "train-heads distance.kind=straight data=here", "train-heads task=own data=here",
     "data", "data look", "data inspect", "data inspect data=here", "data inspect data=here frames=7",
     "data merge data=here out=c", "data merge data=[here,here] out=c", "data inspect data=[here,here]",
+    "report", "report nowhere.json", "report here", "report here format=docx", "report here embed=-1",
     "diagnose planner=gradient", "diagnose planner=[cem,mppi]", "diagnose nearer=-1", "diagnose explore=2",
     "diagnose task=own", "diagnose planner=prior", "diagnose planner=random",
     "practice data=nowhere", "practice task=own data=here", "practice data=here", "practice data=here episodes=0",

@@ -17,6 +17,7 @@ COMMANDS: dict[str, type[Any]] = {
     "imagine": commands.ImagineCommand,
     "run": commands.RunCommand,
     "compare": commands.CompareCommand,
+    "report": commands.ReportCommand,
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
     "ros2": commands.Ros2Command,

@@ -127,6 +127,7 @@ class CompareCommand:
         batch: episodes that are planned together in one process.
         workers: processes; null: one per core.
         films: first episodes of each task and planner to film.
+        report: write report.html beside the results, to look at.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
         model: world models in the place of the task's, several in brackets, a row each: checkpoints, or functions of
@@ -147,11 +148,29 @@ class CompareCommand:
     batch: int = checks.setting(1, checks.whole, least=1)
     workers: int | None = checks.setting(None, checks.whole, least=1)
     films: int = checks.setting(2, checks.whole, least=0)
+    report: bool = True
     to_end: bool = True
     model: str | None = None
     vary: VaryConfig = field(default_factory=VaryConfig)
     live: bool = False
     live_port: int = checks.setting(8010, checks.whole, least=0)
+
+
+@dataclass
+class ReportCommand:
+    """Results of a comparison as one HTML file that needs no network, or as a table.
+
+    Attributes:
+        results: results.json of a comparison, or its folder; may stand without its name, forearm report FILE.
+        format: html, csv, latex (booktabs) or markdown.
+        out: file to write; null: report.html, .csv, .tex or .md beside the results; -: print a table.
+        embed: MB of films that the page holds itself, 0: none; the others are linked. null: all of them.
+    """
+
+    results: str | None = None
+    format: str = "html"
+    out: str | None = None
+    embed: float | None = checks.setting(32.0, checks.real, least=0.0, none=True)
 
 
 @dataclass
