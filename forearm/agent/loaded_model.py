@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forearm.agent.agent import PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint
+from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
 from forearm.common.files import place
 from forearm.errors import ForearmError
@@ -27,9 +27,9 @@ class LoadedModel(OfCheckpoint):
     description.
     """
 
-    def __init__(self, task: Mapping[str, Any]) -> None:
+    def __init__(self, task: Mapping[str, Any], device: str = CPU) -> None:
         self.task = task
-        self._read = LoadedCheckpoint.read(task)
+        self._read = LoadedCheckpoint.read(task, device)
         self._read.heads(task)  # what is missing is told now
 
     @property
@@ -81,17 +81,19 @@ class LoadedModel(OfCheckpoint):
         return setup.plan(setup.frame(frame, "frame"), setup.frame(goal, "goal"), seed, proprio)
 
 
-def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -> LoadedModel:
+def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None, device: str = CPU) -> LoadedModel:
     """The world model of a task, by the task's name or the path of a checkpoint: its folder, or one of its files.
 
-    A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several.
+    A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several. `device` is
+    where it goes: `cpu`, `cuda`, `cuda:1`, `mps`.
 
-    Raises `CheckpointError` for a checkpoint that cannot be read, `ForearmError` for an unknown task, one that
-    differs from the checkpoint's, or none where the checkpoint has several.
+    Raises `CheckpointError` for a checkpoint that cannot be read, `DeviceError` for a device that is not here,
+    `ForearmError` for an unknown task, one that differs from the checkpoint's, or none where the checkpoint has
+    several.
     """
     name = str(task_or_checkpoint)
     if task is None and task_or_checkpoint in settings.options("task"):
-        return LoadedModel(task_config(name))
+        return LoadedModel(task_config(name), device)
     from forearm.world_model.runtime.checkpoint import find, load_checkpoint, tasks_of
 
     if find(place(name)) is None and _is_meant_for_a_task(name):
@@ -102,7 +104,7 @@ def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -
             f"checkpoint '{name}' was made for several tasks ({', '.join(made_for)}): "
             f"say which, load('{name}', task='{made_for[0]}')"
         )
-    return LoadedModel({**task_config(task or "".join(made_for) or "None"), "checkpoint": name})
+    return LoadedModel({**task_config(task or "".join(made_for) or "None"), "checkpoint": name}, device)
 
 
 def _is_meant_for_a_task(name: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from forearm import envs
 from forearm.agent.setup import LEARNED, ORACLE
 from forearm.cli.compare import run_and_show
+from forearm.cli.device import device_of
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.comparison import Comparison
@@ -35,6 +36,7 @@ def main(overrides: Sequence[str]) -> int:
         films=chosen.whole("films", 0, episodes),
         use=tuple(chosen["use"]),
         to_end=chosen["to_end"],
+        device=device_of(chosen),
     )
     batch, workers = chosen.whole("batch", 1), chosen.whole("workers", 1)
     envs.working_backend()

@@ -9,7 +9,7 @@ from typing import Any
 
 from forearm.agent.guided import PRIOR
 from forearm.agent.latent import proposals_of
-from forearm.agent.setup import LEARNED, ORACLE, POLICIES, PlanningSetup
+from forearm.agent.setup import CPU, LEARNED, ORACLE, POLICIES, PlanningSetup
 from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.own_code import own_code_sha256
@@ -87,6 +87,7 @@ class Contender:
             "use": list(self.use),
             "protocol": dict(self.protocol),
             "to_end": self.to_end,
+            **({} if setup.device == CPU else {"device": setup.device}),
         }
 
     @property

@@ -19,6 +19,7 @@ from forearm.evaluation.env_pool import environment
 from forearm.evaluation.labels import file_stem
 from forearm.evaluation.manifest import HeldOutEpisode, make_episode
 from forearm.evaluation.protocol import rules_of
+from forearm.evaluation.results import outcomes_in
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,16 @@ def film_path(out: Path, label: str, episode: int) -> Path:
     return out / "films" / f"{file_stem(label)}-{episode:03d}.mp4"
 
 
-def finished(out: Path, contender: Contender, episodes: Sequence[HeldOutEpisode]) -> dict[int, Outcome]:
-    """Outcomes by episode number that an earlier call left for this contender; what cannot be read is run again."""
+def finished(
+    out: Path, contender: Contender, episodes: Sequence[HeldOutEpisode], row: Mapping[str, Any] | None = None
+) -> dict[int, Outcome]:
+    """Outcomes by episode number that an earlier call left for this contender, in files or in a `row` of its results;
+    what cannot be read is run again.
+    """
     from forearm.planner.plan_json import or_infinite
 
     seeds = {episode.episode: episode.seed for episode in episodes}
-    found: dict[int, Outcome] = {}
+    found = {o.episode: o for o in outcomes_in(row) if seeds.get(o.episode) == o.seed} if row else {}
     for path in sorted((out / "partial" / contender.key).glob("*.json")):
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))

@@ -16,6 +16,7 @@ COMMANDS: dict[str, type[Any]] = {
     "plan": commands.PlanCommand,
     "run": commands.RunCommand,
     "compare": commands.CompareCommand,
+    "manifest": commands.ManifestCommand,
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
     "collect": commands.CollectCommand,

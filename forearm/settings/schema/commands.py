@@ -46,6 +46,7 @@ class RunCommand:
         films: episodes to film; null: all.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
         use: Python modules to import first.
     """
 
@@ -58,6 +59,7 @@ class RunCommand:
     workers: int = 1
     films: int | None = None
     to_end: bool = True
+    device: str | None = "cpu"
     use: list[str] = field(default_factory=list)
 
 
@@ -79,6 +81,12 @@ class CompareCommand:
         films: first episodes of each task and planner to film.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
+        manifest: file of forearm manifest, whose episodes are run; it brings task, protocol, seed and episodes, and
+            what is said otherwise is refused; fewer episodes are the first. null: episodes are drawn.
+        budget: of each plan, alike for every planner: evaluations:3000, of the model, which sets samples and
+            iterations; ms:50, which sets deadline_ms. null: each has its own.
+        unpaired: with results files to merge: those of other episodes are taken too, and tested as such.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
         use: Python modules to import first.
     """
 
@@ -94,6 +102,29 @@ class CompareCommand:
     workers: int | None = None
     films: int = 2
     to_end: bool = True
+    manifest: str | None = None
+    budget: str | None = None
+    unpaired: bool = False
+    device: str | None = "cpu"
+    use: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ManifestCommand:
+    """Episodes for comparisons, with start state, goal, seeds and a hash.
+
+    Attributes:
+        episodes: how many, for each task.
+        seed: they are drawn with.
+        out: file of the manifest.
+        workers: processes; null: one per core.
+        use: Python modules to import first.
+    """
+
+    episodes: int = 50
+    seed: int = 0
+    out: str = "manifest.json"
+    workers: int | None = None
     use: list[str] = field(default_factory=list)
 
 
@@ -159,6 +190,7 @@ class ServeCommand:
         receive_timeout: s for the rest of a message that has begun.
         send_timeout: s for a reply to be taken.
         seed: of the searches.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
         use: Python modules to import first.
     """
 
@@ -178,6 +210,7 @@ class ServeCommand:
     receive_timeout: float = 10.0
     send_timeout: float = 10.0
     seed: int = 0
+    device: str | None = "cpu"
     use: list[str] = field(default_factory=list)
 
 
