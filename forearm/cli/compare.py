@@ -29,9 +29,9 @@ OF_A_MERGE = ("out", "unpaired")
 
 def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
-    files = [place(word) for word in overrides if "=" not in word or place(word).is_file()]
+    files = [place(word) for word in overrides if _is_file(word)]
     if files:
-        merge_and_show(files, [word for word in overrides if place(word) not in files], overrides)
+        merge_and_show(files, [word for word in overrides if not _is_file(word)], overrides)
         return 0
     chosen = chosen_of(overrides)
     comparison = comparison_of(chosen, overrides)
@@ -39,6 +39,11 @@ def main(overrides: Sequence[str]) -> int:
     envs.working_backend()  # found once here, not once in every worker
     run_and_show(comparison, batch, workers)
     return 0
+
+
+def _is_file(word: str) -> bool:
+    """Whether a word is meant for a file of results rather than a setting."""
+    return ("=" not in word and word.endswith(".json")) or place(word).is_file()
 
 
 def chosen_of(overrides: Sequence[str]) -> settings.Settings:

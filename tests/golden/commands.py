@@ -60,7 +60,7 @@ MISTAKES = [
     "compare episods=3", "compare task=rech", "compare planner=Cemm", "compare protocol=rset",
     "compare planner.sampels=3",
     "compare samples=3", "compare mppi.samples=3", "compare episodes=many", "compare episodes=1.5",
-    "compare oracle=maybe", "compare baselines=random", "compare planner.alpha=big", "compare seed=1,2",
+    "compare oracle=maybe", "compare baselines=random", "compare planner.alpha=big", "compare seed=1.5",
     "compare episodes=[3", "compare task=[reach,reach]", "compare task=", "compare task.objective=3",
     "compare world_model=conv", "compare episodes", "compare +episodes=3", "compare hydra.run.dir=x",
     "compare objective.action=1", "compare episodes=0", "compare workers=0", "compare batch=0 episodes=1",
