@@ -29,16 +29,20 @@ def load(command: str, overrides: Sequence[str] = ()) -> settings.Settings:
     combined = {word: values for word, values in several.items() if _key(word) != "seed"}
     usual = [word if word not in several else f"{_key(word)}={several[word][0]}" for word in overrides]
     first = settings.load(command, usual)
-    groups: dict[str, dict[str, dict[str, Any]]] = {group: {} for group in SWEPT}
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
+        group: {name: {} for name in first.all(group)} for group in SWEPT
+    }
     for chosen in itertools.product(*combined.values()):
         one = {word: f"{_key(word)}={value}" for word, value in zip(combined, chosen, strict=True)}
-        found = settings.load(command, [one.get(word, usual[n]) for n, word in enumerate(overrides)])
-        for group in SWEPT:
-            for name, config in found.all(group).items():
-                told = ",".join(word for word in one.values() if _changes(word, group, name))
-                if config not in groups[group].values():
-                    groups[group][f"{name} {told}".strip()] = config
+        settled = settings.load(command, [one.get(word, usual[n]) for n, word in enumerate(overrides)])
+        for group, options in found.items():
+            for name, configs in options.items():
+                config = settled.all(group)[name]
+                if config not in configs.values():
+                    told = ",".join(word for word in one.values() if _changes(word, group, name))
+                    configs[f"{name} {told}".strip()] = config
     own = first.values if seeds is None else {**first.values, "seed": _whole(command, seeds)}
+    groups = {group: {told: c for of in found[group].values() for told, c in of.items()} for group in SWEPT}
     return settings.Settings(command, own, {**first.groups, **groups})
 
 
@@ -71,7 +75,7 @@ def _values(word: str, whole: Sequence[str]) -> list[str]:
     key, equals, text = word.partition("=")
     key, text = key.strip(), text.strip()
     last = key.rpartition(".")[2]
-    if not equals or not _several(word) or not ("." in key or key == "seed"):
+    if not equals or not _several(word) or not (key == "seed" or _is_swept(key)):
         return [text]
     if last in PATHS and place(text).exists():
         return [text]
@@ -87,6 +91,12 @@ def _values(word: str, whole: Sequence[str]) -> list[str]:
         raise ForearmError(f"{word}: write the values, {key}=1,2, choice or range")
     found = [str(value) for value in override.sweep_string_iterator()]
     return [unquoted(value) for value in found] if last in PATHS else found
+
+
+def _is_swept(key: str) -> bool:
+    """Whether a key is of planners or tasks."""
+    names = [name for group in SWEPT for name in (group, *settings.options(group))]
+    return any(key.startswith(f"{name}.") for name in names)
 
 
 def _takes_lists(key: str, whole: Sequence[str]) -> bool:
