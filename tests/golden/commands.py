@@ -42,6 +42,7 @@ WORDS: dict[str, list[str]] = {
         "task=[own,built-in] episodes=7 replan_every=null protocol.confidence=0.9 push.max_steps=30",
         "task=metaworld/door-open-v3 metaworld/door-open-v3.camera=corner",
     ],
+    "manifest": ["task=[reach,push] protocol=strict episodes=7 seed=3 out='m (1).json'"],
     "serve": ["task=push host=0.0.0.0 port=0 token_file=t.txt idle_timeout=5 workers=2", "goals=goals/ planner=guided"],
     "collect": ["task=pick_place practice=0.25 planner=mppi storage=mp4 episodes=10"],
     "train": [
