@@ -152,7 +152,7 @@ def test_a_pair_says_how_many_more_episodes_would_tell_it_apart() -> None:
     a, b = [True] * 30 + [False] * 20, [True] * 22 + [False] * 28
     (pair,) = compare_pairs([("t", "x", "y", a, b)])
     assert pair.more_episodes == 0  # 8 to 0
-    (pair,) = compare_pairs([("t", "x", "y", a[2:] + [False] * 2, b)])
+    (pair,) = compare_pairs([("t", "x", "y", a[4:] + [False] * 4, b)])
     needed = episodes_needed(pair.only_a / 50, pair.only_b / 50, 0.05)
     assert pair.verdict == "no difference shown" and needed is not None and pair.more_episodes == max(needed - 50, 1)
     (pair,) = compare_pairs([("t", "x", "y", a, a)])
