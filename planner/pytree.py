@@ -55,7 +55,7 @@ def all_tensors(value: Any) -> bool:
 
 def all_arrays(value: Any) -> bool:
     """Whether there is nothing in `value` but tensors and arrays."""
-    return all(isinstance(leaf, Tensor | np.ndarray) for _, leaf in leaves(value))
+    return isinstance(value, Tensor) or all(isinstance(leaf, Tensor | np.ndarray) for _, leaf in leaves(value))
 
 
 def _parts(value: Any) -> dict[str, Any] | None:

@@ -200,7 +200,8 @@ class Planner(ABC, Generic[D, C]):
     def _plans(self, run: Run, dist: D) -> list[Plan]:
         """What was found, problem by problem."""
         space, best = run.space, run.record.best()
-        iterations, evaluations = run.iterations, run.evaluations
+        iterations = run.iterations
+        evaluations = run.evaluations(iterations)
         report_bad_costs(self.name, run.bad, evaluations)
         curves = cost_curve(run.problem.objective, best)
         actions = doubles(best.commands)[:, 0]

@@ -97,10 +97,9 @@ class Run:
         """How many each problem has had (B), until it converged."""
         return [self._converged_after.get(b, len(self._candidates)) for b in range(self.space.batch)]
 
-    @property
-    def evaluations(self) -> list[int]:
-        """How many candidates each problem has had evaluated (B)."""
-        return [sum(self._candidates[:count]) for count in self.iterations]
+    def evaluations(self, iterations: Sequence[int]) -> list[int]:
+        """How many candidates each problem has had evaluated in its `iterations` (B)."""
+        return [sum(self._candidates[:count]) for count in iterations]
 
     def out_of_time(self) -> bool:
         """Whether another iteration would miss the deadline, which then is why the search stopped."""
