@@ -86,7 +86,7 @@ def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> C
     manifest = None if chosen["manifest"] is None else read_manifest(place(chosen["manifest"]))
     seeds = chosen["seed"] if isinstance(chosen["seed"], list) else [chosen.whole("seed", 0)]
     if manifest is not None and len(seeds) > 1:
-        raise ForearmError(f"seed={written(seeds)}: a manifest has one seed; compare each, then merge the results")
+        raise ForearmError(f"seed={written(seeds)}: a manifest has one seed: leave seed= out")
     budget = None if chosen["budget"] is None else Budget.read(str(chosen["budget"]))
     if budget is not None and budget.kind == MS and chosen["batch"] != 1:
         raise ForearmError(f"budget={budget} is of a plan of one episode: leave batch={chosen['batch']} out")
