@@ -1,7 +1,6 @@
 """Episodes that are fixed in a file, and comparisons that run them."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +156,19 @@ def test_what_is_no_manifest_is_refused(manifest: Path, tmp_path: Path, failing:
 
 def test_a_goal_that_is_another_is_told(manifest: Path) -> None:
     [episode, *_] = read_manifest(manifest).episodes["reach"]
-    check_goal(episode.goal_state, episode)
-    with pytest.raises(ForearmError, match="episode 0 has another goal than its manifest says"):
-        check_goal(episode.goal_state, replace(episode, goal_state=tuple(x + 0.01 for x in episode.goal_state)))
+    check_goal(episode.start_distance_m, episode)
+    for distance in (episode.start_distance_m + 0.001, float("nan")):
+        with pytest.raises(ForearmError, match="episode 0 does not have the goal that its manifest says"):
+            check_goal(distance, episode)
+
+
+def test_a_manifest_with_another_goal_is_not_run(manifest: Path, checkpoints: Path, tmp_path: Path) -> None:
+    document = json.loads(manifest.read_text())
+    for episode in document["episodes"]:
+        episode["start_distance_m"] += 0.01
+    manifest.write_text(json.dumps(document))
+    with pytest.raises(ForearmError, match="does not have the goal that its manifest says"):
+        engine.compare(of(checkpoints, tmp_path, f"manifest={manifest}"), 1, 1)
 
 
 def test_python_takes_a_manifest(manifest: Path, tmp_path: Path, capsys: Any) -> None:
