@@ -142,6 +142,7 @@ def run_episodes(
         if isinstance(env, VariedEnvironment):
             observation = env.vary(variation_rng(episode.seed))
             info["goal"] = env.goal(info["goal_state"]) if goal_varies else info["goal"]
+        check_goal(float(info["distance_m"]), episode)
         observations.append(observation)
         goals.append(info["goal"])
         if recording is not None:
@@ -188,6 +189,15 @@ def run_episodes(
                 live.over(b, outcome.success, outcome.final_distance_m)
             observations[b] = None if over else observation
     return outcomes
+
+
+def check_goal(distance_m: float, episode: HeldOutEpisode) -> None:
+    """Raise `ForearmError` unless an environment, just reset, is as far from its goal as `episode` is."""
+    if not abs(distance_m - episode.start_distance_m) <= 1e-4:
+        raise ForearmError(
+            f"{episode.task}: episode {episode.episode} does not have the goal that its manifest says; was the task "
+            "changed since the manifest was made? Write another with 'forearm manifest', or use another out="
+        )
 
 
 def check_start(env: "Environment", episode: HeldOutEpisode) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -23,6 +23,7 @@ from forearm.evaluation.labels import file_stem
 from forearm.evaluation.live import LiveEpisodes
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import rules_of
+from forearm.evaluation.results import outcomes_in
 from forearm.live.feed import feed_to
 
 if TYPE_CHECKING:
@@ -109,12 +110,16 @@ def film_path(out: Path, label: str, episode: int) -> Path:
     return out / "films" / f"{file_stem(label)}-{episode:03d}.mp4"
 
 
-def finished(out: Path, contender: Contender, episodes: Sequence[HeldOutEpisode]) -> dict[int, Outcome]:
-    """Outcomes by episode number that an earlier call left for this contender; what cannot be read is run again."""
+def finished(
+    out: Path, contender: Contender, episodes: Sequence[HeldOutEpisode], row: Mapping[str, Any] | None = None
+) -> dict[int, Outcome]:
+    """Outcomes by episode number that an earlier call left for this contender, in files or in a `row` of its results;
+    what cannot be read is run again.
+    """
     from forearm.planner.plan_json import or_infinite
 
     seeds = {episode.episode: episode.seed for episode in episodes}
-    found: dict[int, Outcome] = {}
+    found = {o.episode: o for o in outcomes_in(row) if seeds.get(o.episode) == o.seed} if row else {}
     for path in sorted((out / "partial" / contender.key).glob("*.json")):
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))

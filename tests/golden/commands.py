@@ -43,6 +43,7 @@ WORDS: dict[str, list[str]] = {
         "task=[own,built-in] episodes=7 replan_every=null protocol.confidence=0.9 push.max_steps=30",
         "task=metaworld/door-open-v3 metaworld/door-open-v3.camera=corner",
     ],
+    "manifest": ["task=[reach,push] protocol=strict episodes=7 seed=3 out='m (1).json'"],
     "serve": ["task=push host=0.0.0.0 port=0 token_file=t.txt idle_timeout=5 workers=2", "goals=goals/ planner=guided"],
     "collect": ["task=pick_place practice=0.25 planner=mppi storage=mp4 episodes=10"],
     "train": [
@@ -62,7 +63,7 @@ MISTAKES = [
     "compare episods=3", "compare task=rech", "compare planner=Cemm", "compare protocol=rset",
     "compare planner.sampels=3",
     "compare samples=3", "compare mppi.samples=3", "compare episodes=many", "compare episodes=1.5",
-    "compare oracle=maybe", "compare baselines=random", "compare planner.alpha=big", "compare seed=1,2",
+    "compare oracle=maybe", "compare baselines=random", "compare planner.alpha=big", "compare seed=1.5",
     "compare episodes=[3", "compare task=[reach,reach]", "compare task=", "compare task.objective=3",
     "compare world_model=conv", "compare episodes", "compare +episodes=3", "compare hydra.run.dir=x",
     "compare objective.action=1", "compare episodes=0", "compare workers=0", "compare batch=0 episodes=1",

@@ -18,6 +18,7 @@ COMMANDS: dict[str, type[Any]] = {
     "run": commands.RunCommand,
     "compare": commands.CompareCommand,
     "report": commands.ReportCommand,
+    "manifest": commands.ManifestCommand,
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
     "ros2": commands.Ros2Command,

@@ -94,6 +94,7 @@ class RunCommand:
         live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
             machine can reach; needs the extra live.
         live_port: of that page; 0: any free one.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     episodes: int = checks.setting(3, checks.whole, least=1)
@@ -109,6 +110,7 @@ class RunCommand:
     vary: VaryConfig = field(default_factory=VaryConfig)
     live: bool = False
     live_port: int = checks.setting(8010, checks.whole, least=0)
+    device: str | None = "cpu"
 
 
 @dataclass
@@ -135,6 +137,12 @@ class CompareCommand:
         live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
             machine can reach; needs the extra live.
         live_port: of that page; 0: any free one.
+        manifest: file of forearm manifest, whose episodes are run; it brings task, protocol, seed and episodes, and
+            what is said otherwise is refused; fewer episodes are the first. null: episodes are drawn.
+        budget: of each plan, alike for every planner: evaluations:3000, of the model, which sets samples and
+            iterations; ms:50, which sets deadline_ms. null: each has its own.
+        unpaired: with results files to merge: those of other episodes are taken too, and tested as such.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     episodes: int = checks.setting(50, checks.whole, least=1)
@@ -154,6 +162,27 @@ class CompareCommand:
     vary: VaryConfig = field(default_factory=VaryConfig)
     live: bool = False
     live_port: int = checks.setting(8010, checks.whole, least=0)
+    manifest: str | None = None
+    budget: str | None = None
+    unpaired: bool = False
+    device: str | None = "cpu"
+
+
+@dataclass
+class ManifestCommand:
+    """Episodes for comparisons, with start state, goal, seeds and a hash.
+
+    Attributes:
+        episodes: how many, for each task.
+        seed: they are drawn with.
+        out: file of the manifest.
+        workers: processes; null: one per core.
+    """
+
+    episodes: int = checks.setting(50, checks.whole, least=1)
+    seed: int = checks.setting(0, checks.whole, least=0)
+    out: str = "manifest.json"
+    workers: int | None = checks.setting(None, checks.whole, least=1)
 
 
 @dataclass
@@ -236,6 +265,7 @@ class ServeCommand:
         send_timeout: s for a reply to be taken.
         seed: of the searches.
         model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     host: str = "127.0.0.1"
@@ -255,6 +285,7 @@ class ServeCommand:
     send_timeout: float = checks.setting(10.0, checks.real, above=0.0)
     seed: int = checks.setting(0, checks.whole, least=0)
     model: str | None = None
+    device: str | None = "cpu"
 
 
 @dataclass
