@@ -14,9 +14,9 @@ from forearm.envs.holding import Still
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.registry import MissingExtra, check_installed, make, names, register_environments
 from forearm.envs.rendering import RenderingUnavailable, View, working_backend
-from forearm.envs.scene import Parts
 from forearm.envs.true_dynamics import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
 from forearm.envs.variation.factors import FACTORS, Variation
+from forearm.envs.variation.scene import Parts
 from forearm.envs.variation.varied import VariedEnvironment, factors_of
 from forearm.errors import InputError
 

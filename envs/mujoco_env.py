@@ -20,8 +20,8 @@ from forearm.envs.contract import Array, Frame, Policy
 from forearm.envs.exploration import Explorer, segment
 from forearm.envs.holding import Still
 from forearm.envs.rendering import View
-from forearm.envs.scene import Parts, SceneEdit
 from forearm.envs.twin import Twin
+from forearm.envs.variation.scene import Parts, SceneEdit
 from forearm.errors import InputError
 
 PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION

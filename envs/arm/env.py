@@ -16,7 +16,7 @@ from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Policy
 from forearm.envs.exploration import Explorer
 from forearm.envs.mujoco_env import MujocoEnvironment
-from forearm.envs.scene import Parts
+from forearm.envs.variation.scene import Parts
 
 CAMERAS = ("front", "side")
 ACTIONS = ("dx", "dy", "dz", "gripper")

@@ -8,10 +8,10 @@ import pytest
 from forearm import envs
 from forearm.envs.backend import mujoco
 from forearm.envs.rendering import View
-from forearm.envs.scene import Parts, SceneEdit
 from forearm.envs.twin import Twin
 from forearm.envs.variation.factors import FACTORS, Variation
 from forearm.envs.variation.frames import Arrival, altered
+from forearm.envs.variation.scene import Parts, SceneEdit
 from forearm.envs.variation.varied import VariedEnvironment, factors_of
 
 CHANGED = {
