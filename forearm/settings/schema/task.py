@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from forearm.settings.schema.adapter import AdapterConfig
 from forearm.settings.schema.fields import REQUIRED
 
 
@@ -110,6 +111,7 @@ class TaskConfig:
         prior_spread: of the candidates from the prior, as a share of its standard deviation; null: guided's, else 1.
         prior_gain: what the prior's commands are multiplied by, above 1 where recordings are slow; null: guided's,
             else 1.
+        adapter: what commands mean for the joints of a robot; null: as the robot's config says.
     """
 
     name: str = REQUIRED
@@ -127,3 +129,4 @@ class TaskConfig:
     prior_gain: float | None = None
     guided: GuidedConfig = field(default_factory=GuidedConfig)
     collect: RecordingConfig | None = None
+    adapter: AdapterConfig | None = None
