@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.action_spec import ActionSpec, same_period
+from forearm.agent.action_spec import ActionSpec, Holding, same_period
 from forearm.agent.agent import Acting, Agent, PlanningModel
 from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, fingerprint
 from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guided
@@ -46,6 +46,7 @@ class PlanningSetup(OfCheckpoint):
         replan_every: control steps carried out from each plan.
         actions: what commands are: of the checkpoint, or of an environment (`in_env`); None before that without one.
         fingerprint: of the world model and the heads that are used; None without.
+        hold: what holds the arm still; None: the environment's own way, or else zero.
     """
 
     task: Mapping[str, Any]
@@ -54,6 +55,7 @@ class PlanningSetup(OfCheckpoint):
     replan_every: int = 1
     actions: ActionSpec | None = None
     fingerprint: str | None = None
+    hold: Holding | None = None
     _read: LoadedCheckpoint | None = field(default=None, repr=False)
 
     @classmethod
@@ -179,12 +181,13 @@ class PlanningSetup(OfCheckpoint):
             proposals_of(self.task),
             spread,
             gain,
+            self.hold,
         )
 
     def agent(self, envs: "Sequence[Environment]" = ()) -> Acting:
         """What acts, one episode in each of `envs`, whose commands then count, or in as many as it is asked for."""
         if self.planner_name in (EXPERT, HOLD) and self.dynamics == NONE:
-            return ExpertAgent(envs) if self.planner_name == EXPERT else HoldAgent(envs)
+            return ExpertAgent(envs) if self.planner_name == EXPERT else HoldAgent(envs, self.hold)
         here = self.in_env(envs[0]) if envs else self
         return Agent(here.planner(), here.planning_model(envs), here.replan_every)
 

@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 
 from forearm import envs
 from forearm.cli.progress import bars
 from forearm.common.parallel import default_workers, import_modules
+from forearm.control.adapters.hold import hold_of
 from forearm.evaluation.comparison import Comparison, compare, films_of
 from forearm.evaluation.table import print_whole, results_tables
 from forearm.settings import compose as settings
@@ -42,6 +44,7 @@ def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> C
         films=chosen["films"],
         use=tuple(chosen["use"]),
         to_end=chosen["to_end"],
+        hold=partial(hold_of, chosen.one("robot")),
         command=shlex.join(["forearm", "compare", *overrides]),
     )
 

@@ -1,8 +1,9 @@
 """`forearm plan`: one plan, as a table, a JSON document and a picture. Nothing moves."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -10,9 +11,12 @@ from rich.console import Console
 from forearm import envs
 from forearm.agent.camera_check import Views
 from forearm.agent.setup import PlanningSetup
+from forearm.common import checks
 from forearm.common.parallel import import_modules, one_thread
 from forearm.common.seeds import evaluation_reset_seed, planning_seed
-from forearm.control.action_adapter import ActionAdapter, ToolActionAdapter
+from forearm.control.action_adapter import ActionAdapter
+from forearm.control.adapters.choice import chosen_adapter
+from forearm.control.adapters.hold import hold_of
 from forearm.control.robots.fit import check_fit
 from forearm.control.robots.robot import Robot
 from forearm.control.trajectories.limits import LimitReport
@@ -41,11 +45,10 @@ def main(overrides: Sequence[str]) -> int:
     form = str(chosen["format"])
     if form not in FORMATS:
         raise ForearmError(f"unknown format '{form}'{did_you_mean(form, FORMATS)}")
-    arm = None
+    robot = None
     if form == JOINTS:
         joint_trajectory.check_format(out)
-        arm = Robot(chosen.one("robot")), ToolActionAdapter(task["name"])
-        check_fit(*arm)
+        robot = Robot(chosen.one("robot"))
         joint_trajectory.check_rate(chosen["rate"])
     if picture == out:
         raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
@@ -58,6 +61,12 @@ def main(overrides: Sequence[str]) -> int:
             "that registers its environment, use=[MODULE]"
         )
     setup = PlanningSetup.resolve(task, chosen.one("planner"))
+    setup = replace(setup, hold=hold_of(chosen.one("robot"), task))
+    adapter = None
+    if robot is not None:
+        assert setup.actions is not None
+        adapter = chosen_adapter(robot, task, setup.actions, setup.document.get("action_names"))
+        check_fit(robot, adapter)
     if given:  # read before the simulator is built: a wrong file is told at once
         start = setup.frame(Path(chosen["start"]), "start")
         goal = setup.frame(Path(chosen["goal"]), "goal")
@@ -66,8 +75,12 @@ def main(overrides: Sequence[str]) -> int:
         views = Views(env)
         for key, frame in (("start", start), ("goal", goal)):
             views.check(frame, f"{key}={chosen[key]}")
-    hand = None
-    if given and isinstance(env, envs.ArmEnv):
+    hand, read = None, chosen["proprio"]
+    if read is not None and not given:
+        raise ForearmError("proprio= are the readings at start=: give start= and goal= too")
+    if given and read is not None:
+        proprio = _readings(read, setup.model.config.proprio_dim)
+    elif given and isinstance(env, envs.ArmEnv):
         from forearm.agent.hand_localization import find_hand, readings_at_rest
 
         hand = find_hand(env, start)
@@ -78,9 +91,9 @@ def main(overrides: Sequence[str]) -> int:
                 f"start={chosen['start']}: this checkpoint also reads the arm's joints, which a picture of "
                 f"{task['name']} does not tell; "
                 + (
-                    "leave out start= and goal= to sample them from seed="
+                    "give them, proprio=[...], or leave out start= and goal= to sample them from seed="
                     if simulated
-                    else "plan from Python, forearm.load(...).plan(..., proprio=...), or over the wire, 'forearm serve'"
+                    else "give them, proprio=[...]"
                 )
             )
         proprio = None
@@ -102,8 +115,7 @@ def main(overrides: Sequence[str]) -> int:
     save_plan_picture(picture, start, goal, path, plan)
     console = Console()
     console.print(str(plan), highlight=False)
-    if arm is not None:
-        robot, adapter = arm
+    if robot is not None and adapter is not None:
         motion, report = joint_path(robot, adapter, proprio, plan)
         joint_trajectory.write(out, motion, robot, float(chosen["rate"]))
         said = f"{len(robot.joints)} joints of {robot.name}, {motion.end - motion.start:.2f} s"
@@ -117,11 +129,13 @@ def main(overrides: Sequence[str]) -> int:
 def joint_path(
     robot: Robot, adapter: ActionAdapter, proprio: np.ndarray | None, plan: "Plan"
 ) -> tuple[Trajectory, LimitReport]:
-    """What the joints do for a plan, within the robot's limits, from rest at the readings `proprio` (15,) on; and what
+    """What the joints do for a plan, within the robot's limits, from rest at the readings `proprio` (P,) on; and what
     the plan's own curve would have broken. Raises `ForearmError` where nothing of the plan can be followed.
     """
     from forearm.control.committed_motion import PlanFollower
 
+    if proprio is None:
+        raise ForearmError("where the arm stands, no picture tells: give its readings at the start, proprio=[...]")
     here = adapter.read({"proprio": proprio})
     position = np.clip(here, robot.limits.low, robot.limits.high)
     standing = robot.check_pose(position)
@@ -133,6 +147,15 @@ def joint_path(
     if draft.path is None:
         raise ForearmError(f"nothing of the plan keeps the limits of robot '{robot.name}': {draft.why}")
     return draft.path, draft.report
+
+
+def _readings(given: Any, expected: int) -> np.ndarray:
+    """Joint readings (P,) of the command line, as many as the model reads, if it does; raises `ForearmError`."""
+    values = given if isinstance(given, list) else [given]
+    found = np.array([checks.real("proprio", value) for value in values], np.float32)
+    if expected and len(found) != expected:
+        raise ForearmError(f"proprio has {len(found)} numbers, but the world model reads {expected}")
+    return found
 
 
 def _simulator(setup: PlanningSetup) -> "envs.Environment":

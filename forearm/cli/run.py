@@ -1,11 +1,13 @@
 """`forearm run`: closed loop in the simulator, with a film of every episode."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from forearm import envs
 from forearm.agent.setup import LEARNED, ORACLE
 from forearm.cli.compare import run_and_show
 from forearm.common.parallel import import_modules
+from forearm.control.adapters.hold import hold_of
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.comparison import Comparison
 from forearm.settings import compose as settings
@@ -34,6 +36,7 @@ def main(overrides: Sequence[str]) -> int:
         replan_every=chosen["replan_every"],
         films=episodes if chosen["films"] is None else chosen["films"],
         use=tuple(chosen["use"]),
+        hold=partial(hold_of, chosen.one("robot")),
         to_end=chosen["to_end"],
     )
     batch, workers = chosen["batch"], chosen["workers"]

@@ -1,11 +1,12 @@
 """Compare planners on the same episodes, beside floors, ceilings and error bars."""
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from forearm.agent.action_spec import Holding
 from forearm.agent.guided import PRIOR, is_guided
 from forearm.agent.setup import NONE, ORACLE, PlanningSetup
 from forearm.common.files import remove_leftovers, write_json
@@ -27,7 +28,7 @@ class Comparison:
     """What to compare. `tasks`, `planners` and `protocol` are configs as in configs/; paths are real ones. Where
     `replan_every` is None, or a planner's horizon or action repeat, it is the task's. With `to_end` episodes run on
     after their first success, so that what is held at the end is counted too. `command` is what to type for the same
-    results.
+    results. `hold` says of a task's config what holds its arm still, where an adapter is chosen.
     """
 
     tasks: Sequence[Mapping[str, Any]]
@@ -45,6 +46,7 @@ class Comparison:
     use: tuple[str, ...] = ()
     to_end: bool = True
     command: str | None = None
+    hold: Callable[[Mapping[str, Any]], Holding | None] = lambda task: None
 
 
 def contenders_of(comparison: Comparison) -> list[Contender]:
@@ -62,7 +64,7 @@ def contenders_of(comparison: Comparison) -> list[Contender]:
 
     def add(*setups: PlanningSetup) -> bool:
         """Whether one of them draws from a prior."""
-        made = [Contender(setup, *about) for setup in setups]
+        made = [Contender(replace(setup, hold=comparison.hold(setup.task)), *about) for setup in setups]
         contenders.extend(made)
         return any(contender.draws_prior for contender in made)
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from forearm.agent.action_spec import ActionSpec
 from forearm.agent.guided import PRIOR
 from forearm.agent.latent import proposals_of
 from forearm.agent.setup import BASELINES, LEARNED, ORACLE, PlanningSetup
@@ -87,6 +88,7 @@ class Contender:
             "use": list(self.use),
             "protocol": dict(self.protocol),
             "to_end": self.to_end,
+            **({} if setup.hold is None else {"hold": setup.hold.document}),
         }
 
     @property
@@ -111,9 +113,12 @@ class Contender:
         return isinstance(other, Contender) and self.key == other.key
 
     def check(self) -> None:
-        """Raise `ForearmError` where its environment takes commands that its checkpoint does not know."""
-        if self.dynamics == LEARNED:
-            self.setup.check_commands(environment(self.task_name, self.task["camera"], self.task["resolution"]))
+        """Raise `ForearmError` where its environment takes commands that its checkpoint or adapter does not know."""
+        if self.dynamics == LEARNED or self.setup.hold is not None:
+            env = environment(self.task_name, self.task["camera"], self.task["resolution"])
+            self.setup.check_commands(env)
+            if self.setup.hold is not None:
+                self.setup.hold(ActionSpec.of_env(env), {})
 
 
 def name_of(planner: str, dynamics: str) -> str:

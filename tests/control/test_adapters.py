@@ -178,7 +178,7 @@ def test_a_task_goes_before_a_robot_and_the_built_in_arm_comes_last(tmp_path: Pa
     task = {"name": "own", "adapter": {"kind": "joint_displacement", "scale": 0.01}}
     assert chosen_adapter(arm, task, spec(7)).targets(home, ones)[0, 0] == pytest.approx(0.01)
     assert isinstance(chosen_adapter(plain, {"name": "reach"}, spec(4)), ToolActionAdapter)
-    with pytest.raises(ForearmError, match=r"task 'own' mean for robot 'six': add 'adapter: \{kind: …\}'"):
+    with pytest.raises(ForearmError, match=r"its commands mean for robot 'six': add 'adapter: \{kind: …\}'"):
         chosen_adapter(plain, {"name": "own"}, spec(7))
 
 

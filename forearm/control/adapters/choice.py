@@ -36,8 +36,8 @@ def chosen_adapter(
     if name in envs.TASKS:
         return ToolActionAdapter(name)
     raise ForearmError(
-        f"nothing says what the commands of task '{name}' mean for robot '{robot.name}': add 'adapter: {{kind: …}}' to "
-        f"the config of either, with one of {', '.join(KINDS)}, or a class of your own"
+        f"task '{name}' is not of the built-in arm, and nothing says what its commands mean for robot '{robot.name}': "
+        f"add 'adapter: {{kind: …}}' to the config of either, with one of {', '.join(KINDS)}, or a class of your own"
     )
 
 
@@ -74,8 +74,8 @@ def _own(kind: str, robot: "Robot", actions: ActionSpec, options: Mapping[str, A
         found: Any = getattr(importlib.import_module(module), name)(robot, actions, **options)
     except Exception as error:  # of code that is not ours
         raise InputError(
-            f"adapter.kind={kind}: cannot be made, {type(error).__name__}: {one_line(error)}; it is a class MODULE.CLASS "
-            "on PYTHONPATH or in the current folder, called with the robot and the commands' bounds"
+            f"adapter.kind={kind}: cannot be made, {type(error).__name__}: {one_line(error)}; it is a class "
+            "MODULE.CLASS on PYTHONPATH or in the current folder, called with the robot and the commands' bounds"
         ) from error
     if lacking := [part for part in NEEDED if not hasattr(found, part)]:
         raise InputError(f"adapter.kind={kind}: lacks {', '.join(lacking)}, which an ActionAdapter has")

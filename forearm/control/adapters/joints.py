@@ -26,8 +26,7 @@ class JointAdapter(ConfiguredAdapter):
         known = dict(zip(axes, robot.limits.units, strict=True))
         super().__init__(robot, actions, config, known, axes, axes if kind == "joint_position" else (), names)
         self._index = np.array([list(axes).index(name) for name in self.numbers])
-        self._seconds = self.period if kind == "joint_velocity" else 1.0
-        self._seconds = np.where(self.absolute, 1.0, self._seconds)
+        self._seconds = np.where(self.absolute | (kind != "joint_velocity"), 1.0, self.period)
 
     def targets(self, start: Array, actions: Array) -> Array:
         """See `ActionAdapter`; within the position limits, and no faster than the velocity limits."""

@@ -1,6 +1,7 @@
 """Commands that displace a tool: inverse kinematics by mink finds the joints."""
 
 import copy
+import itertools
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,7 @@ class ToolAdapter(ConfiguredAdapter):
         configuration = self._mink.Configuration(self._model)
         poses = [self._tool(configuration, row) for row in np.asarray(path, np.float64)]
         found = np.empty((len(poses) - 1, len(self.numbers)))
-        for i, ((place, turn), (later, turned)) in enumerate(zip(poses, poses[1:], strict=False)):
+        for i, ((place, turn), (later, turned)) in enumerate(itertools.pairwise(poses)):
             moved = dict(zip(PLACE, later - place, strict=True))
             moved |= dict(zip(TURN, (turned @ turn.inverse()).log(), strict=True))
             moved[GRIPPER] = path[i + 1][-1] - path[i][-1]
@@ -119,7 +120,7 @@ class ToolAdapter(ConfiguredAdapter):
 def _only(kind: Any, dof: np.ndarray) -> Any:
     """A task of mink's for which the arm's joints alone are moved."""
 
-    class OfTheArm(kind):  # type: ignore[misc]
+    class OfTheArm(kind):
         def compute_jacobian(self, configuration: Any) -> Any:
             jacobian = super().compute_jacobian(configuration)
             found = np.zeros_like(jacobian)

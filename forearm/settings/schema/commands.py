@@ -29,6 +29,8 @@ class PlanCommand:
     Attributes:
         start: PNG of the start; null: sampled from seed.
         goal: PNG of the goal; null: sampled from seed.
+        proprio: readings of the arm at the start, as the model was trained on them; null: found in the picture, of the
+            built-in arm.
         seed: of the search, and of what is sampled.
         episode: which of the seed's held-out episodes to sample, where no files are given.
         out: file of the plan.
@@ -39,6 +41,7 @@ class PlanCommand:
 
     start: str | None = None
     goal: str | None = None
+    proprio: list[float] | None = None
     seed: int = checks.setting(0, checks.whole, least=0)
     episode: int = checks.setting(0, checks.whole, least=0)
     out: str = "plan.json"
