@@ -14,6 +14,7 @@ from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guide
 from forearm.agent.latent import LatentPlanningModel, proposals_of
 from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
 from forearm.agent.scripted import ExpertAgent, HoldAgent
+from forearm.common.durations import in_steps, seconds, told_in_seconds
 from forearm.errors import ForearmError, did_you_mean
 from forearm.settings import compose as settings
 from forearm.settings.schema.task import PaceConfig
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from forearm.world_model.heads.checkpoint import Heads
 
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
-PACE: dict[str, int] = asdict(PaceConfig())
+PACE: dict[str, Any] = asdict(PaceConfig())
 """Of tasks that say nothing."""
 HOLD, EXPERT = "hold", "expert"
 BASELINES = ("random", HOLD, EXPERT, PRIOR)
@@ -66,7 +67,7 @@ class PlanningSetup(OfCheckpoint):
         checkpoint: str | Path | LoadedCheckpoint | None = None,
         *,
         dynamics: str = LEARNED,
-        replan_every: int | None = 1,
+        replan_every: int | str | None = 1,
     ) -> "PlanningSetup":
         """Settle and check everything, and read the world model.
 
@@ -76,7 +77,7 @@ class PlanningSetup(OfCheckpoint):
                 `prior`; None: that of the task if the checkpoint is its own, and else CEM.
             checkpoint: another than the task's, by name or path, or one that was read before.
             dynamics: `learned` or `oracle`, which needs no checkpoint.
-            replan_every: control steps carried out from each plan; None: the task's.
+            replan_every: control steps carried out from each plan, or seconds, such as "0.4s"; None: the task's.
 
         Raises:
             CheckpointError: a checkpoint, or heads, that cannot be read.
@@ -91,6 +92,7 @@ class PlanningSetup(OfCheckpoint):
             raise ForearmError(
                 f"planner={GUIDED} has no oracle: its prior sees the world model's latents, use another planner"
             )
+        config, chosen, replan_every = _in_steps(config, chosen, replan_every, dynamics, checkpoint)
         if chosen["name"] in (GUIDED, PRIOR):
             config = guided_task(config, chosen)
         pace = _pace(config)
@@ -111,7 +113,7 @@ class PlanningSetup(OfCheckpoint):
         return replace(found, actions=actions, fingerprint=used, _read=read)
 
     @classmethod
-    def baseline(cls, task: Mapping[str, Any], name: str, replan_every: int | None = 1) -> "PlanningSetup":
+    def baseline(cls, task: Mapping[str, Any], name: str, replan_every: int | str | None = 1) -> "PlanningSetup":
         """One of `BASELINES` on a task's config; raises `ForearmError` for another name, and `prior` like `resolve`."""
         if name not in BASELINES:
             raise ForearmError(f"unknown baseline '{name}'{did_you_mean(name, BASELINES)}")
@@ -249,6 +251,44 @@ def task_config(name: str) -> dict[str, Any]:
 def planner_config(name: str) -> dict[str, Any]:
     """The defaults in configs/planner; raises `ForearmError` for an unknown name."""
     return settings.load("plan", [f"planner={name}"]).one("planner")
+
+
+def _in_steps(
+    task: Mapping[str, Any],
+    planner: Mapping[str, Any],
+    replan_every: int | str | None,
+    dynamics: str,
+    checkpoint: str | Path | LoadedCheckpoint | None,
+) -> tuple[dict[str, Any], Mapping[str, Any], int | None]:
+    """The same in control steps: what is in seconds, by the period of the world model, or of the simulator.
+
+    Horizons become multiples of the model's steps. Raises `InputError` for what is neither.
+    """
+    sections = {key: dict(task.get(key) or {}) for key in ("plan", GUIDED, "objective")}
+    every = {"replan_every": replan_every}
+    if not told_in_seconds(planner, every, *sections.values()):
+        if isinstance(replan_every, str):
+            replan_every = in_steps("replan_every", replan_every, 1.0)  # which says what is wrong with it
+        return dict(task), planner, replan_every
+    if dynamics == ORACLE:
+        from forearm import envs
+
+        period, multiple = envs.make(str(task["name"]), task["camera"]).control_period, 1
+    else:
+        read = checkpoint if isinstance(checkpoint, LoadedCheckpoint) else LoadedCheckpoint.read(task)
+        period, multiple = float(read.document["control_period"]), read.model.config.frameskip
+
+    def settled(config: Mapping[str, Any], named: str) -> dict[str, Any]:
+        whole = {"horizon": multiple, "until": multiple}
+        return {
+            key: in_steps(f"{named}{key}", value, period, multiple=whole.get(key, 1))
+            if seconds(value) is not None
+            else value
+            for key, value in config.items()
+        }
+
+    found = {key: settled(section, f"{task['name']}.{key}.") for key, section in sections.items() if key in task}
+    return {**task, **found}, settled(planner, "planner."), settled(every, "")["replan_every"]
 
 
 def _pace(task: Mapping[str, Any]) -> dict[str, int]:

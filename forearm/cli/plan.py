@@ -10,6 +10,7 @@ from rich.console import Console
 
 from forearm import envs
 from forearm.agent.camera_check import Views
+from forearm.agent.haste import too_short
 from forearm.agent.setup import PlanningSetup
 from forearm.common import checks
 from forearm.common.parallel import import_modules, one_thread
@@ -115,6 +116,9 @@ def main(overrides: Sequence[str]) -> int:
     save_plan_picture(picture, start, goal, path, plan)
     console = Console()
     console.print(str(plan), highlight=False)
+    assert setup.actions is not None
+    if said := too_short(plan, setup.actions.period):
+        console.print(f"careful: {said}", soft_wrap=True, highlight=False)
     if robot is not None and adapter is not None:
         motion, report = joint_path(robot, adapter, proprio, plan)
         joint_trajectory.write(out, motion, robot, float(chosen["rate"]))

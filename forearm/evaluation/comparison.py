@@ -17,6 +17,7 @@ from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.contenders import Contender, label_of
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.labels import told_apart
+from forearm.evaluation.lengths import lengths_in_steps
 from forearm.evaluation.manifest import HeldOutEpisode, manifest_document, manifest_sha256, solved_at_start
 from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.results import provenance, results
@@ -41,12 +42,18 @@ class Comparison:
     learned: bool = True
     oracle: bool = False
     oracle_episodes: int = 20
-    replan_every: int | None = 1
+    replan_every: int | str | None = 1
     films: int = 2
     use: tuple[str, ...] = ()
     to_end: bool = True
     command: str | None = None
     hold: Callable[[Mapping[str, Any]], Holding | None] = lambda task: None
+
+    def __post_init__(self) -> None:
+        """Make control steps of lengths in seconds; raises `ForearmError` where no simulator says how long one is."""
+        tasks, protocol = lengths_in_steps(self.tasks, self.protocol)
+        object.__setattr__(self, "tasks", tasks)
+        object.__setattr__(self, "protocol", protocol)
 
 
 def contenders_of(comparison: Comparison) -> list[Contender]:
