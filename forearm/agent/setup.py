@@ -1,7 +1,7 @@
 """From a task, a planner and a checkpoint to something that plans: settled and checked once, then handed on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,10 @@ from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, fingerprint
 from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guided
 from forearm.agent.latent import LatentPlanningModel, proposals_of
 from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
+from forearm.agent.pace import in_control_steps, pace_of
 from forearm.agent.scripted import ExpertAgent, HoldAgent
-from forearm.common.durations import in_steps, seconds, told_in_seconds
 from forearm.errors import ForearmError, did_you_mean
 from forearm.settings import compose as settings
-from forearm.settings.schema.task import PaceConfig
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from forearm.world_model.heads.checkpoint import Heads
 
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
-PACE: dict[str, Any] = asdict(PaceConfig())
-"""Of tasks that say nothing."""
 HOLD, EXPERT = "hold", "expert"
 BASELINES = ("random", HOLD, EXPERT, PRIOR)
 """The last one looks through the world model's eyes, and follows its prior without a search."""
@@ -92,10 +89,10 @@ class PlanningSetup(OfCheckpoint):
             raise ForearmError(
                 f"planner={GUIDED} has no oracle: its prior sees the world model's latents, use another planner"
             )
-        config, chosen, replan_every = _in_steps(config, chosen, replan_every, dynamics, checkpoint)
+        config, chosen, replan_every = in_control_steps(config, chosen, replan_every, dynamics == ORACLE, checkpoint)
         if chosen["name"] in (GUIDED, PRIOR):
             config = guided_task(config, chosen)
-        pace = _pace(config)
+        pace = pace_of(config)
         every = replan_every or pace["replan_every"]
         found = cls(config, _filled(chosen, config, pace, every), dynamics, every)
         horizon = found.planner().config.horizon
@@ -251,52 +248,6 @@ def task_config(name: str) -> dict[str, Any]:
 def planner_config(name: str) -> dict[str, Any]:
     """The defaults in configs/planner; raises `ForearmError` for an unknown name."""
     return settings.load("plan", [f"planner={name}"]).one("planner")
-
-
-def _in_steps(
-    task: Mapping[str, Any],
-    planner: Mapping[str, Any],
-    replan_every: int | str | None,
-    dynamics: str,
-    checkpoint: str | Path | LoadedCheckpoint | None,
-) -> tuple[dict[str, Any], Mapping[str, Any], int | None]:
-    """The same in control steps: what is in seconds, by the period of the world model, or of the simulator.
-
-    Horizons become multiples of the model's steps. Raises `InputError` for what is neither.
-    """
-    sections = {key: dict(task.get(key) or {}) for key in ("plan", GUIDED, "objective")}
-    every = {"replan_every": replan_every}
-    if not told_in_seconds(planner, every, *sections.values()):
-        if isinstance(replan_every, str):
-            replan_every = in_steps("replan_every", replan_every, 1.0)  # which says what is wrong with it
-        return dict(task), planner, replan_every
-    if dynamics == ORACLE:
-        from forearm import envs
-
-        period, multiple = envs.make(str(task["name"]), task["camera"]).control_period, 1
-    else:
-        read = checkpoint if isinstance(checkpoint, LoadedCheckpoint) else LoadedCheckpoint.read(task)
-        period, multiple = float(read.document["control_period"]), read.model.config.frameskip
-
-    def settled(config: Mapping[str, Any], named: str) -> dict[str, Any]:
-        whole = {"horizon": multiple, "until": multiple}
-        return {
-            key: in_steps(f"{named}{key}", value, period, multiple=whole.get(key, 1))
-            if seconds(value) is not None
-            else value
-            for key, value in config.items()
-        }
-
-    found = {key: settled(section, f"{task['name']}.{key}.") for key, section in sections.items() if key in task}
-    return {**task, **found}, settled(planner, "planner."), settled(every, "")["replan_every"]
-
-
-def _pace(task: Mapping[str, Any]) -> dict[str, int]:
-    """The `horizon`, `action_repeat` and `replan_every` of a task in control steps; raises ValueError for none."""
-    from forearm.common import checks
-
-    pace = PACE | dict(task.get("plan") or {})
-    return {key: checks.integer(f"{task['name']}.plan.{key}", pace[key], 1) for key in PACE}
 
 
 def _filled(

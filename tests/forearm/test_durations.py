@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forearm.agent import pace
 from forearm.agent import setup as setups
 from forearm.agent.haste import Haste, too_short
 from forearm.agent.setup import PlanningSetup, task_config
@@ -85,8 +86,8 @@ def test_a_model_of_ones_own_looks_as_far_at_any_rate(rate: int, monkeypatch: py
         document = {"control_period": 1 / rate}
         model: Any = type("Model", (), {"config": type("Config", (), {"frameskip": 2})})
 
-    monkeypatch.setattr(setups.LoadedCheckpoint, "read", classmethod(lambda cls, task: Read()))
-    task, _, _ = setups._in_steps(task_config("own"), {"name": "cem"}, None, setups.LEARNED, None)
+    monkeypatch.setattr(pace.LoadedCheckpoint, "read", classmethod(lambda cls, task: Read()))
+    task, _, _ = pace.in_control_steps(task_config("own"), {"name": "cem"}, None, False, None)
     assert np.array(list(task["plan"].values())) / rate == pytest.approx([1.2, 0.2, 0.4])
 
 
