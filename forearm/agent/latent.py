@@ -62,6 +62,7 @@ class LatentPlanningModel:
         gain: float = 1.0,
         hold: Holding | None = None,
     ) -> None:
+        from forearm.agent.own_model import OwnModel
         from forearm.planner import UnlikelyLatents
         from forearm.world_model.runtime.latent_dynamics import LatentDynamics
 
@@ -72,7 +73,7 @@ class LatentPlanningModel:
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
         self._gain = checks.real("prior_gain", gain, least=0.0)
-        self._dynamics = LatentDynamics(model)
+        self._dynamics = model.dynamics() if isinstance(model, OwnModel) else LatentDynamics(model)
         self._metric = self._map()
         self._until = self._prefix()
         self._unlikely: UnlikelyLatents | None = None
@@ -84,10 +85,12 @@ class LatentPlanningModel:
         self._trackers: list[LatentTracker] = []
         self._last_actions: list[np.ndarray] = []
 
-    def _map(self) -> torch.Tensor:
-        """(D, K), under which latents are compared."""
+    def _map(self) -> torch.Tensor | None:
+        """(D, K), under which latents are compared; None: as they are."""
         from forearm.world_model.runtime.slowness import slow_map
 
+        if self._model.step_covariance is None:
+            return None
         if not self._objective.get("features"):
             return slow_map(self._model.step_covariance, float(self._objective["slowness"]))
         slow = None if self._heads is None else self._heads.prior.slow
@@ -114,7 +117,7 @@ class LatentPlanningModel:
 
         self._goals = [self.encode(goal[None])[0] for goal in goals]
         self._trackers = [LatentTracker(self._model) for _ in goals]
-        self._last_actions = [self._model.action_rest.double().cpu().numpy() for _ in goals]
+        self._last_actions = [self._model.action_rest.cpu().double().numpy() for _ in goals]
 
     def observe(self, episode: int, observation: dict[str, Any], action: np.ndarray | None) -> None:
         """Encode the frame that `episode` shows now."""
@@ -132,16 +135,21 @@ class LatentPlanningModel:
         """The command (A,) that holds the arm where it is seen; None where the model's `action_rest` does."""
         return None if self._hold is None else self._hold(self.actions, observation)
 
+    def state(self, episode: int) -> "LatentState":
+        """Where an episode is now, as far as it was shown: B = 1."""
+        return self._trackers[episode].state()
+
     def problem(self, episodes: Sequence[int], beliefs: Sequence[Belief] | None = None) -> "Problem":
         """Latent dynamics, distance to the goal latents plus the other costs, and the states to start from: where the
         episodes are now, or where they are believed to be when the plan begins.
         """
         from forearm.world_model.runtime.latent_dynamics import LatentState
 
-        where = beliefs or [Belief(self._trackers[b].state(), self._last_actions[b]) for b in episodes]
-        state = LatentState(torch.cat([at.state.states for at in where]), torch.cat([at.state.actions for at in where]))
-        objective = self.toward(self._goals_of(episodes), [at.last_action for at in where])
-        return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes))
+        begun = beliefs or [Belief(self.state(b), self._last_actions[b]) for b in episodes]
+        state = LatentState(torch.cat([at.state.states for at in begun]), torch.cat([at.state.actions for at in begun]))
+        objective = self.toward(self._goals_of(episodes), [at.last_action for at in begun])
+        where = self._model.action_mean.device
+        return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes), where)
 
     def toward(self, goals: torch.Tensor, last_actions: Sequence[np.ndarray]) -> "Objective":
         """Distance to goal latents (B, D) plus the other costs, after commands (A,) that were carried out last."""
@@ -170,7 +178,9 @@ class LatentPlanningModel:
     @torch.inference_mode()
     def distance(self, episode: int, latent: torch.Tensor) -> float:
         """Mean squared distance of a latent (D,) from the goal's, under the objective's metric."""
-        return float(((latent - self._goals[episode]) @ self._metric).square().mean())
+        goal = self._goals[episode]
+        difference = latent.to(goal.device) - goal
+        return float((difference if self._metric is None else difference @ self._metric).square().mean())
 
     def _proposals(self, episodes: Sequence[int]) -> "tuple[Proposal, ...]":
         """The chosen proposals, for planning these episodes together."""

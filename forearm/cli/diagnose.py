@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from forearm import envs
+from forearm.cli.models import task_of
 from forearm.cli.progress import bars
 from forearm.common import checks
 from forearm.common.durations import in_steps, seconds
@@ -26,7 +27,7 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("diagnose", overrides)
     import_modules(chosen["use"])
-    task, planner = chosen.one("task"), dict(chosen.one("planner"))
+    task, planner = task_of(chosen), dict(chosen.one("planner"))
     check_simulator(task["name"], "'diagnose'")
     for key in ("samples", "iterations"):
         if chosen[key] is not None:

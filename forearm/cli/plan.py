@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 
-from forearm import envs
-from forearm.agent.camera_check import Views
 from forearm.agent.haste import too_short
 from forearm.agent.setup import PlanningSetup
-from forearm.common import checks
+from forearm.cli.models import task_of
+from forearm.cli.scene import check_given, path_in_pixels, scene_of
 from forearm.common.parallel import import_modules, one_thread
-from forearm.common.seeds import evaluation_reset_seed, planning_seed
+from forearm.common.seeds import planning_seed
 from forearm.control.action_adapter import ActionAdapter
 from forearm.control.adapters.choice import chosen_adapter
 from forearm.control.adapters.hold import hold_of
@@ -23,7 +21,7 @@ from forearm.control.robots.robot import Robot
 from forearm.control.trajectories.limits import LimitReport
 from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError, did_you_mean, one_line
-from forearm.evaluation.env_pool import environment, has_simulator
+from forearm.evaluation.env_pool import has_simulator
 from forearm.integrations import joint_trajectory
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
@@ -38,7 +36,7 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("plan", overrides)
     import_modules(chosen["use"])
-    task = chosen.one("task")
+    task = task_of(chosen)
     simulated = has_simulator(task["name"])
     seed, episode = chosen["seed"], chosen["episode"]
     out = output.file("out", chosen["out"])
@@ -55,12 +53,7 @@ def main(overrides: Sequence[str]) -> int:
         raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
     if (chosen["start"] is None) != (chosen["goal"] is None):
         raise ForearmError("give both start= and goal=, or neither to sample them from seed=")
-    given = chosen["start"] is not None
-    if not given and not simulated:
-        raise ForearmError(
-            f"task '{task['name']}' has no simulator to sample frames from: give start= and goal=, or name the module "
-            "that registers its environment, use=[MODULE]"
-        )
+    check_given(task["name"], chosen["start"], simulated)
     setup = PlanningSetup.resolve(task, chosen.one("planner"))
     setup = replace(setup, hold=hold_of(chosen.one("robot"), task))
     adapter = None
@@ -68,59 +61,23 @@ def main(overrides: Sequence[str]) -> int:
         assert setup.actions is not None
         adapter = chosen_adapter(robot, task, setup.actions, setup.document.get("action_names"))
         check_fit(robot, adapter)
-    if given:  # read before the simulator is built: a wrong file is told at once
-        start = setup.frame(Path(chosen["start"]), "start")
-        goal = setup.frame(Path(chosen["goal"]), "goal")
-    env = _simulator(setup) if simulated else None
-    if given and env is not None:
-        views = Views(env)
-        for key, frame in (("start", start), ("goal", goal)):
-            views.check(frame, f"{key}={chosen[key]}")
-    hand, read = None, chosen["proprio"]
-    if read is not None and not given:
-        raise ForearmError("proprio= are the readings at start=: give start= and goal= too")
-    if given and read is not None:
-        proprio = _readings(read, setup.model.config.proprio_dim)
-    elif given and isinstance(env, envs.ArmEnv):
-        from forearm.agent.hand_localization import find_hand, readings_at_rest
-
-        hand = find_hand(env, start)
-        proprio = readings_at_rest(env, hand)
-    elif given:
-        if setup.model.config.proprio_dim:
-            raise ForearmError(
-                f"start={chosen['start']}: this checkpoint also reads the arm's joints, which a picture of "
-                f"{task['name']} does not tell; "
-                + (
-                    "give them, proprio=[...], or leave out start= and goal= to sample them from seed="
-                    if simulated
-                    else "give them, proprio=[...]"
-                )
-            )
-        proprio = None
-    else:
-        assert env is not None
-        observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
-        start, goal, proprio, hand = (
-            observation["pixels"],
-            info["goal"],
-            observation["proprio"],
-            env.positions()["ee_position"],
-        )
+    scene = scene_of(setup, chosen, simulated, seed, episode, chosen["proprio"])
+    assert scene.goal is not None
     with one_thread():
-        plan = setup.plan(start, goal, planning_seed(seed, episode), proprio)
-    path = _path_in_pixels(env, hand, plan.actions)
+        plan = setup.plan(scene.start, scene.goal, planning_seed(seed, episode), scene.proprio)
+        imagined = setup.imagine(plan, scene.start, scene.proprio)
+    path = path_in_pixels(scene, plan.actions)
     from forearm.cli.picture import save_plan_picture
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_plan_picture(picture, start, goal, path, plan)
+    save_plan_picture(picture, scene.start, scene.goal, path, plan, imagined)
     console = Console()
     console.print(str(plan), highlight=False)
     assert setup.actions is not None
     if said := too_short(plan, setup.actions.period):
         console.print(f"careful: {said}", soft_wrap=True, highlight=False)
     if robot is not None and adapter is not None:
-        motion, report = joint_path(robot, adapter, proprio, plan)
+        motion, report = joint_path(robot, adapter, scene.proprio, plan)
         joint_trajectory.write(out, motion, robot, float(chosen["rate"]))
         said = f"{len(robot.joints)} joints of {robot.name}, {motion.end - motion.start:.2f} s"
         console.print(f"{said}; before shaping: {report}", soft_wrap=True, highlight=False)
@@ -151,29 +108,3 @@ def joint_path(
     if draft.path is None:
         raise ForearmError(f"nothing of the plan keeps the limits of robot '{robot.name}': {draft.why}")
     return draft.path, draft.report
-
-
-def _readings(given: Any, expected: int) -> np.ndarray:
-    """Joint readings (P,) of the command line, as many as the model reads, if it does; raises `ForearmError`."""
-    values = given if isinstance(given, list) else [given]
-    found = np.array([checks.real("proprio", value) for value in values], np.float32)
-    if expected and len(found) != expected:
-        raise ForearmError(f"proprio has {len(found)} numbers, but the world model reads {expected}")
-    return found
-
-
-def _simulator(setup: PlanningSetup) -> "envs.Environment":
-    """The task's simulator, which takes commands as its checkpoint knows them; raises `ForearmError` otherwise."""
-    envs.working_backend()  # before a benchmark's packages look for one themselves, and complain of what they find
-    env = environment(setup.task["name"], setup.task["camera"], setup.task["resolution"])
-    setup.check_commands(env)
-    return env
-
-
-def _path_in_pixels(env: "envs.Environment | None", hand: np.ndarray | None, actions: np.ndarray) -> np.ndarray:
-    """(H + 1, 2) where the plan sends the hand; (0, 2) for an arm whose commands say too little of that."""
-    if hand is None or not isinstance(env, envs.ArmEnv):
-        return np.zeros((0, 2))
-    from forearm.agent.hand_localization import commanded_path
-
-    return env.project(commanded_path(env.task, hand, actions))

@@ -5,11 +5,14 @@ from functools import partial
 
 from forearm import envs
 from forearm.agent.setup import LEARNED, ORACLE
-from forearm.cli.compare import run_and_show
+from forearm.cli.compare import live_page, run_and_show
+from forearm.cli.device import device_of
+from forearm.cli.models import task_of
 from forearm.common.parallel import import_modules
 from forearm.control.adapters.hold import hold_of
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.comparison import Comparison
+from forearm.evaluation.variations import variations_of
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
@@ -18,7 +21,7 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command: a comparison of one contender. Raises what `forearm compare` raises."""
     chosen = settings.load("run", overrides)
     import_modules(chosen["use"])
-    task, planner, dynamics = chosen.one("task"), chosen.one("planner"), chosen["dynamics"]
+    task, planner, dynamics = task_of(chosen), chosen.one("planner"), chosen["dynamics"]
     if dynamics not in (LEARNED, ORACLE):
         raise ForearmError(f"unknown dynamics '{dynamics}'{did_you_mean(dynamics, (LEARNED, ORACLE))}")
     episodes = chosen["episodes"]
@@ -38,8 +41,12 @@ def main(overrides: Sequence[str]) -> int:
         use=tuple(chosen["use"]),
         hold=partial(hold_of, chosen.one("robot")),
         to_end=chosen["to_end"],
+        variations=variations_of(chosen["vary"]),
+        goal_varies=chosen["vary"]["goal_too"],
+        device=device_of(chosen),
     )
     batch, workers = chosen["batch"], chosen["workers"]
     envs.working_backend()
-    run_and_show(comparison, batch, workers)
+    with live_page(chosen) as page:
+        run_and_show(comparison, batch, workers, page)
     return 0

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from forearm.cli.device import device_of
+from forearm.cli.models import task_of
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
@@ -38,8 +40,8 @@ def main(overrides: Sequence[str]) -> int:
 
     config = config_of(chosen)
     config.tls()
-    task, robot = chosen.one("task"), chosen.one("robot")
-    setup = PlanningSetup.resolve(task, chosen.one("planner"))
+    task, robot = task_of(chosen), chosen.one("robot")
+    setup = PlanningSetup.resolve(task, chosen.one("planner"), device=device_of(chosen))
     hold = hold_of(robot, task)
     if hold is not None:  # whatever does not fit is told before anybody connects
         assert setup.actions is not None

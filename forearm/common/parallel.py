@@ -6,22 +6,20 @@ shared and nothing is locked: a worker can be ended at any moment, in the middle
 """
 
 import copy
-import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import queue
 import signal
-import sys
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, TypeVar
 
+from forearm.common.dotted import import_own
 from forearm.errors import ForearmError, debugging, user_message
 
 Job = TypeVar("Job")
@@ -41,17 +39,8 @@ def import_modules(names: Sequence[str]) -> None:
 
     The current folder is looked through last: what lies there takes the place of no module that is installed.
     """
-    if names and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
     for name in names:
-        try:
-            if not all(part.isidentifier() for part in name.split(".")):
-                raise ModuleNotFoundError("is no name of a module")
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise ForearmError(f"use={name}: {error}; it must be on PYTHONPATH or in the current folder") from None
-        except Exception as error:
-            raise ForearmError(f"use={name}: fails when it is imported, {type(error).__name__}: {error}") from error
+        import_own(name, f"use={name}")
 
 
 def default_workers() -> int:

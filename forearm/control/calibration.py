@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from forearm.common.dotted import is_dotted
 from forearm.common.files import write_json
 from forearm.control.frame_gate import Looks
 from forearm.errors import ForearmError, InputError, one_line
@@ -50,6 +51,11 @@ def calibration_of(task: Mapping[str, Any], document: Mapping[str, Any]) -> Cali
 
     Raises ForearmError for a file that cannot be read, or was made for other weights.
     """
+    if is_dotted(str(task["checkpoint"])):
+        logger.warning(
+            "model %s has no calibration: frames are hardly checked, and arrival is not noticed", task["checkpoint"]
+        )
+        return Calibration()
     path = calibration_path(task)
     if not path.is_file():
         logger.warning("no %s: frames are hardly checked, and arrival is not noticed", path.name)

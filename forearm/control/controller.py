@@ -38,6 +38,8 @@ class Controller(Tracking):
         steady: s; a clock that nobody sets, such as `time.monotonic`, where `clock` is one that may be set (of ROS, of
             the day). What is sent then goes by it. None: `clock` is such a clock, or time is simulated.
         gate: what frames must look like to be believed; None: any of the right shape.
+        live: show camera, imagination, candidates, costs and statuses on a page, see `forearm.live.page.LivePage`: one
+            of those, or True for one of its own at the usual port, which it logs.
 
     Raises ValueError for an unknown mode, `ForearmError` for a source that plans at another rate than the
     adapter's, and for an adapter whose commands are another arm's.
@@ -59,17 +61,19 @@ class Controller(Tracking):
         seed: int = 0,
         check_goals: bool = True,
         check_frames: bool = True,
+        device: str = "cpu",
         **settings: Any,
     ) -> "Controller":
         """A controller with the checkpoint of a task, or of a robot of one's own by its path; `settings` are `mode`,
-        `clock`, `steady` and `timing`.
+        `clock`, `steady`, `timing` and `live`.
 
         `checkpoint`: another than the task's own, by name or path, such as one of several tasks. `planner`: that of
         the task's config, if none is given. `robot`: by the name of its config. `adapter`: what commands mean for its
         joints, as an object or as settings; None: as the configs of task and robot say, and else the built-in arm's.
         `check_goals`: refuse a goal that another of the task's cameras took, or that is upside down, as far as the
         simulator can be drawn here. `check_frames`: a fault where frames cannot show this arm, as far as the
-        checkpoint's calibration tells (`NAME.calibration.json`), or stand still while it moves.
+        checkpoint's calibration tells (`NAME.calibration.json`), or stand still while it moves. `device`: where the
+        world model is, `cpu`, `cuda`, `cuda:1` or `mps`.
 
         Raises what `forearm.load` raises, and `ForearmError` for an unknown robot or planner, or an adapter that does
         not fit.
@@ -82,7 +86,7 @@ class Controller(Tracking):
         from forearm.control.robots.robot import load_robot
 
         arm = load_robot(robot) if isinstance(robot, str) else robot
-        loaded = load(task) if checkpoint is None else load(checkpoint, task=task)
+        loaded = load(task, device=device) if checkpoint is None else load(checkpoint, task=task, device=device)
         setup = loaded.setup(planner)
         if adapter is None or isinstance(adapter, Mapping):
             assert setup.actions is not None
@@ -148,11 +152,14 @@ class Controller(Tracking):
             if seen is not None:
                 self._believe(seen)
             self._watch(now)
-            if self.mode != "inline":
-                return self._command(now)
-        self.think()
-        with self._lock:
-            return self._command(now)
+            command = self._command(now) if self.mode != "inline" else None
+        if command is None:
+            self.think()
+            with self._lock:
+                command = self._command(now)
+        if self._live is not None:
+            self._live.status(command)
+        return command
 
     def preview(self, seconds: np.ndarray) -> np.ndarray:
         """Positions (N, D) of the axes `seconds` (N,) after the last call of `act`, if nothing new comes up until then.
@@ -194,6 +201,8 @@ class Controller(Tracking):
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=10.0)
+        if self._live is not None:
+            self._live.close()
 
     def __enter__(self) -> "Controller":
         return self

@@ -1,8 +1,11 @@
 """The simulators of this process, built once and used again."""
 
 import atexit
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
 
 from forearm.errors import ForearmError
 
@@ -29,6 +32,16 @@ def check_simulator(task: str, what: str) -> None:
             f"start=FILE goal=FILE' or 'forearm serve task={task}', or name the module that registers its environment, "
             "use=[MODULE]"
         )
+
+
+def has_expert(task: Mapping[str, Any]) -> bool:
+    """Whether the environment of a task's config has a scripted expert; built for the answer, and kept."""
+    env = environment(task["name"], task["camera"], task["resolution"])
+    try:
+        env.expert(np.random.default_rng(0))
+    except ValueError:
+        return False
+    return True
 
 
 @overload

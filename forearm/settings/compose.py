@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from forearm.common import checks
+from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.errors import ForearmError, did_you_mean, nearest
 from forearm.settings import words as texts
@@ -27,8 +28,8 @@ from forearm.settings.schema.fields import walk
 OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
 LIST_GROUPS = ("task", "planner")
-ONE_PLANNER = ("run", "plan", "serve", "ros2", "collect")
-"""Commands that plan one task with one planner: that of the task's config, if none is named."""
+ONE_PLANNER = ("run", "plan", "serve", "ros2", "collect", "practice")
+"""Commands that plan one task with one planner unless they are told: that of the task's config, if none is named."""
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
 
@@ -106,7 +107,7 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
         selected["planner"] = _usual_planner(command, selected["task"], dict(plain)) or selected["planner"]
     for group, names in selected.items():
         for name in names:
-            if name not in options(group):
+            if name not in options(group) and not (group == "planner" and is_dotted(name)):
                 raise ForearmError(f"unknown {group} '{name}'{_near_option(group, name)}")
 
     groups = {group: {name: option(group, name, command) for name in names} for group, names in selected.items()}
@@ -123,7 +124,9 @@ def _usual_planner(command: str, tasks: Sequence[str], words: Mapping[str, str])
     if len(tasks) != 1 or tasks[0] not in options("task"):
         return []
     told = {key: words.get(f"task.{key}", words.get(f"{tasks[0]}.{key}")) for key in ("planner", "checkpoint")}
-    usual = told["planner"] or (None if told["checkpoint"] else option("task", tasks[0], command).get("planner"))
+    usual = told["planner"] or (
+        None if told["checkpoint"] or words.get("model") else option("task", tasks[0], command).get("planner")
+    )
     return [str(usual)] if usual else []
 
 
@@ -207,6 +210,8 @@ def _assign(kind: type[Any] | None, target: dict[str, Any], dotted: str, key: st
     *parents, leaf = dotted.split(".")
     for parent in parents:
         target = target[parent]
+    if isinstance(target[leaf], dict) and "factors" in target[leaf]:  # vary=[light] is short for vary.factors=[light]
+        target, leaf = target[leaf], "factors"
     if isinstance(target[leaf], dict):
         raise ForearmError(f"'{key}' holds several settings; set one of them: {', '.join(sorted(target[leaf]))}")
     target[leaf] = texts.read(key, text, target[leaf], nullable, steps)
@@ -247,9 +252,15 @@ def _near_key(key: str, known: Iterable[str]) -> str:
 def option(group: str, name: str, command: str = "") -> dict[str, Any]:
     """A fresh copy of the config `name` of `group`, complete: as its file says, and else as its dataclass does.
 
+    A planner of one's own, `module:Class`, needs no file.
+
     `command` is one that has the group; its name is in what is said about files that make no config. Raises
     `ForearmError` for those, and for settings that there are not or that must be given and are not.
     """
+    if group == "planner" and is_dotted(name):
+        kind = of_option(group, {"name": name})
+        assert kind is not None
+        return complete(kind, {"name": name}, f"planner={name}")
     return deepcopy(_option(command or _COMMAND_OF.get(group, "compare"), group, name, _own_folders()))
 
 

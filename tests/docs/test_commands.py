@@ -1,11 +1,13 @@
 """Every `forearm` line of a page is one that the command line takes."""
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from forearm.cli.main import COMMANDS
-from forearm.settings import compose
+from forearm.settings import compose, sweep
 from tests.docs.markdown import PAGES, blocks, commands
 
 LINES = {name: commands(text) for name, text in PAGES.items() if commands(text)}
@@ -13,11 +15,19 @@ LINES = {name: commands(text) for name, text in PAGES.items() if commands(text)}
 
 @pytest.fixture(autouse=True)
 def own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The task that docs/own_environment.md describes, where its reader would put it."""
+    """The task, the robot and the planner that three pages describe, where their reader would put them."""
     [text] = blocks(PAGES["docs/own_environment.md"], "yaml")
     (tmp_path / "task" / "mine").mkdir(parents=True)
     (tmp_path / "task" / "mine" / "ball.yaml").write_text(text, encoding="utf-8")
+    [arm] = re.findall(r'"""\n(name: planar\n.*?)"""', PAGES["docs/tutorials/own_arm.md"], re.S)
+    (tmp_path / "robot").mkdir()
+    for robot in ("planar", "mine"):
+        (tmp_path / "robot" / f"{robot}.yaml").write_text(arm.replace("planar\n", f"{robot}\n", 1), encoding="utf-8")
     monkeypatch.setenv("FOREARM_CONFIGS", str(tmp_path))
+    planner = "\n".join(blocks(PAGES["docs/tutorials/own_planner.md"], "python")[:2])
+    (tmp_path / "mine.py").write_text(planner, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
 
 
 @pytest.mark.parametrize("page", LINES)
@@ -33,11 +43,15 @@ def test_every_command_of_a_page_is_taken(page: str) -> None:
         assert name in COMMANDS, line
         if name == "data" and settings:
             assert settings.pop(0) in ("inspect", "merge", "convert"), line
+        if name == "report":  # whose file may stand alone
+            settings = [word if "=" in word else f"results={word}" for word in settings]
         if COMMANDS[name].config is None:
             assert not settings, line
             continue
         try:
-            compose.load(COMMANDS[name].config, settings)
+            load = sweep.load if name == "compare" else compose.load
+            files = [word for word in settings if name == "compare" and word.endswith(".json") and "=" not in word]
+            load(COMMANDS[name].config, [word for word in settings if word not in files])
         except Exception as error:
             pytest.fail(f"{line}: {error}")
 

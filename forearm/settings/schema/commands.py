@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.common import checks, durations
+from forearm.settings.schema.vary import VaryConfig
 
 HELD_OUT = 5
 """Every fifth explored episode tests the probe of a diagnosis."""
@@ -37,6 +38,7 @@ class PlanCommand:
         format: plan: the document; joint_trajectory: what the joints do, for ROS 2 (.json, .yaml) or as .csv.
         rate: points a second of a joint trajectory.
         picture: PNG of the planned path over the start frame; null: beside out.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
     """
 
     start: str | None = None
@@ -47,6 +49,32 @@ class PlanCommand:
     out: str = "plan.json"
     format: str = "plan"
     rate: float = 50.0
+    picture: str | None = None
+    model: str | None = None
+
+
+@dataclass
+class ImagineCommand:
+    """What the world model expects of any commands, as pictures. Nothing moves.
+
+    Attributes:
+        actions: rows of numbers, one a control step, [[0.5,0,0,0],...]; or a file of them: a plan, .json or .csv.
+        start: PNG of the start; null: sampled from seed.
+        goal: PNG of the goal, whose distance is told; null: sampled with the start, none for a given one.
+        seed: of what is sampled.
+        episode: which of the seed's held-out episodes to sample.
+        real: carry the commands out in the simulator too, and show what comes beside what was imagined.
+        out: file of the commands, times and distances.
+        picture: a strip (.png) or a film (.mp4); null: a strip beside out.
+    """
+
+    actions: Any = None
+    start: str | None = None
+    goal: str | None = None
+    seed: int = checks.setting(0, checks.whole, least=0)
+    episode: int = checks.setting(0, checks.whole, least=0)
+    real: bool = False
+    out: str = "imagined.json"
     picture: str | None = None
 
 
@@ -65,6 +93,11 @@ class RunCommand:
         films: episodes to film; null: all.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
+        live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
+            machine can reach; needs the extra live.
+        live_port: of that page; 0: any free one.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     episodes: int = checks.setting(3, checks.whole, least=1)
@@ -76,6 +109,11 @@ class RunCommand:
     workers: int = checks.setting(1, checks.whole, least=1)
     films: int | None = checks.setting(None, checks.whole, least=0)
     to_end: bool = True
+    model: str | None = None
+    vary: VaryConfig = field(default_factory=VaryConfig)
+    live: bool = False
+    live_port: int = checks.setting(8010, checks.whole, least=0)
+    device: str | None = "cpu"
 
 
 @dataclass
@@ -94,8 +132,20 @@ class CompareCommand:
         batch: episodes that are planned together in one process.
         workers: processes; null: one per core.
         films: first episodes of each task and planner to film.
+        report: write report.html beside the results, to look at.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
+        model: world models in the place of the task's, several in brackets, a row each: checkpoints, or functions of
+            one's own, module:function.
+        live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
+            machine can reach; needs the extra live.
+        live_port: of that page; 0: any free one.
+        manifest: file of forearm manifest, whose episodes are run; it brings task, protocol, seed and episodes, and
+            what is said otherwise is refused; fewer episodes are the first. null: episodes are drawn.
+        budget: of each plan, alike for every planner: evaluations:3000, of the model, which sets samples and
+            iterations; ms:50, which sets deadline_ms. null: each has its own.
+        unpaired: with results files to merge: those of other episodes are taken too, and tested as such.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     episodes: int = checks.setting(50, checks.whole, least=1)
@@ -109,7 +159,50 @@ class CompareCommand:
     batch: int = checks.setting(1, checks.whole, least=1)
     workers: int | None = checks.setting(None, checks.whole, least=1)
     films: int = checks.setting(2, checks.whole, least=0)
+    report: bool = True
     to_end: bool = True
+    model: str | None = None
+    vary: VaryConfig = field(default_factory=VaryConfig)
+    live: bool = False
+    live_port: int = checks.setting(8010, checks.whole, least=0)
+    manifest: str | None = None
+    budget: str | None = None
+    unpaired: bool = False
+    device: str | None = "cpu"
+
+
+@dataclass
+class ManifestCommand:
+    """Episodes for comparisons, with start state, goal, seeds and a hash.
+
+    Attributes:
+        episodes: how many, for each task.
+        seed: they are drawn with.
+        out: file of the manifest.
+        workers: processes; null: one per core.
+    """
+
+    episodes: int = checks.setting(50, checks.whole, least=1)
+    seed: int = checks.setting(0, checks.whole, least=0)
+    out: str = "manifest.json"
+    workers: int | None = checks.setting(None, checks.whole, least=1)
+
+
+@dataclass
+class ReportCommand:
+    """Results of a comparison as one HTML file that needs no network, or as a table.
+
+    Attributes:
+        results: results.json of a comparison, or its folder; may stand without its name, forearm report FILE.
+        format: html, csv, latex (booktabs) or markdown.
+        out: file to write; null: report.html, .csv, .tex or .md beside the results; -: print a table.
+        embed: MB of films that the page holds itself, 0: none; the others are linked. null: all of them.
+    """
+
+    results: str | None = None
+    format: str = "html"
+    out: str | None = None
+    embed: float | None = checks.setting(32.0, checks.real, least=0.0, none=True)
 
 
 @dataclass
@@ -132,6 +225,7 @@ class DiagnoseCommand:
         ways: from each start.
         farthest: control steps of each way.
         workers: processes; null: one per core.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
     """
 
     episodes: int = checks.setting(20, checks.whole, least=1)
@@ -149,6 +243,7 @@ class DiagnoseCommand:
     ways: int = checks.setting(12, checks.whole, least=4)
     farthest: int = checks.setting(24, checks.whole, least=1)
     workers: int | None = checks.setting(None, checks.whole, least=1)
+    model: str | None = None
 
 
 @dataclass
@@ -172,6 +267,8 @@ class ServeCommand:
         receive_timeout: s for the rest of a message that has begun.
         send_timeout: s for a reply to be taken.
         seed: of the searches.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     host: str = "127.0.0.1"
@@ -190,6 +287,8 @@ class ServeCommand:
     receive_timeout: float = checks.setting(10.0, checks.real, above=0.0)
     send_timeout: float = checks.setting(10.0, checks.real, above=0.0)
     seed: int = checks.setting(0, checks.whole, least=0)
+    model: str | None = None
+    device: str | None = "cpu"
 
 
 @dataclass
@@ -251,6 +350,54 @@ class CollectCommand:
     storage: str = "png"
     shard_episodes: int = checks.setting(25, checks.whole, least=1)
     contact_sheet: bool = True
+
+
+@dataclass
+class PracticeCommand:
+    """Rounds of filming what planners do, training on, and keeping what is better.
+
+    Attributes:
+        data: folder of the data set on which the checkpoint was trained; null: data/<task>.
+        out: folder of the rounds, practice.json and practice.png; null: outputs/practice-<task>.
+        rounds: how many; more may be asked for later.
+        episodes: filmed a round, shared among the planners.
+        steps: control steps per episode; null: the task's collect.steps.
+        practice: share of these episodes that a planner begins; 0: none, for the same training without practice.
+        train_steps: optimiser steps of the model in a round.
+        heads_steps: optimiser steps of each head in a round; null: as many as it was trained for.
+        learning_rate: peak rate of a round; null: that of the checkpoint's training.
+        precision: auto (the faster here), float32 (the same weights whenever it is repeated) or bfloat16; null: that of
+            the checkpoint's training.
+        freeze_encoder: keep the encoder as it is and train the rest.
+        validation: episodes on which each round is measured, the same in all.
+        validation_seed: of these.
+        seed: of filming and training.
+        replan_every: control steps that are executed from each plan; null: the task's.
+        storage: png (exact) or mp4 (smaller).
+        cache_dir: folder of the decoded frames; null: beside the merged data, with which they go.
+        workers: processes that film and measure; null: one per core.
+        device: cpu, cuda, cuda:1, mps, for training; null: cuda where there is one, else cpu.
+    """
+
+    data: str | None = None
+    out: str | None = None
+    rounds: int = checks.setting(3, checks.whole, least=1)
+    episodes: int = checks.setting(200, checks.whole, least=1)
+    steps: int | None = checks.setting(None, checks.whole, least=1)
+    practice: float = checks.setting(1.0, _SHARE, least=0.0, most=1.0)
+    train_steps: int = checks.setting(600, checks.whole, least=1)
+    heads_steps: int | None = checks.setting(None, checks.whole, least=1)
+    learning_rate: float | None = checks.setting(None, checks.real, above=0.0)
+    precision: str | None = None
+    freeze_encoder: bool = False
+    validation: int = checks.setting(50, checks.whole, least=1)
+    validation_seed: int = checks.setting(9, checks.whole, least=0)
+    seed: int = checks.setting(0, checks.whole, least=0)
+    replan_every: int | None = checks.setting(None, checks.whole, least=1)
+    storage: str = "png"
+    cache_dir: str | None = None
+    workers: int | None = checks.setting(None, checks.whole, least=1)
+    device: str | None = None
 
 
 @dataclass
@@ -323,9 +470,10 @@ class TrainCommand:
 
 @dataclass
 class TrainHeadsCommand:
-    """Train an action prior and a distance to the goal on a frozen world model.
+    """Train an action prior and a distance to the goal on a frozen world model, or a decoder that draws its latents.
 
     Attributes:
+        parts: what is trained: heads (prior and distance, to plan with), decoder (to look at what is imagined).
         data: folder of the data set; null: data/<task>.
         action_key: column with the commands, or several, [NAME,NAME]; null: as the checkpoint was trained.
         state_key: the same for the joint readings.
@@ -346,3 +494,4 @@ class TrainHeadsCommand:
     cache_dir: str | None = None
     seed: int = checks.setting(0, checks.whole, least=0)
     validation: float = 0.05
+    parts: list[str] = field(default_factory=lambda: ["heads"])
