@@ -10,6 +10,7 @@ import numpy as np
 from forearm import envs
 from forearm.agent.camera_check import Views
 from forearm.agent.checkpoint import OfCheckpoint
+from forearm.agent.places import check_places, draw_goal
 from forearm.common.seeds import evaluation_reset_seed
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import environment
@@ -49,6 +50,9 @@ def scene_of(of: OfCheckpoint, chosen: Mapping[str, Any] | Any, simulated: bool,
     """The frames that `start=` and `goal=` name, or those of an episode; raises `ForearmError` for wrong ones."""
     named = {key: chosen[key] for key in ("start", "goal") if chosen[key] is not None}
     given = "start" in named
+    places = named.pop("goal") if isinstance(named.get("goal"), dict) else None
+    if places is not None:
+        check_places(places)
     # Read before the simulator is built: a wrong file is told at once.
     frames = {key: of.frame(Path(name), key) for key, name in named.items()}
     env = _simulator(of) if simulated else None
@@ -78,6 +82,8 @@ def scene_of(of: OfCheckpoint, chosen: Mapping[str, Any] | Any, simulated: bool,
         observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
         frames = {"goal": info["goal"]} | frames | {"start": observation["pixels"]}
         proprio, hand = observation["proprio"], env.positions()["ee_position"]
+    if places is not None:
+        frames["goal"] = of.goal_frame(places) if given or env is None else draw_goal(env, places)
     return Scene(frames["start"], frames.get("goal"), proprio, hand, env, not given)
 
 

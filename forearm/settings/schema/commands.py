@@ -29,7 +29,7 @@ class PlanCommand:
 
     Attributes:
         start: PNG of the start; null: sampled from seed.
-        goal: PNG of the goal; null: sampled from seed.
+        goal: PNG of the goal, or places in m, {object: [0.5, 0.1]} or {tool: [0.5, 0.1, 0.1]}; null: sampled from seed.
         seed: of the search, and of what is sampled.
         episode: which of the seed's held-out episodes to sample, where no files are given.
         out: file of the plan.
@@ -40,7 +40,7 @@ class PlanCommand:
     """
 
     start: str | None = None
-    goal: str | None = None
+    goal: Any = None
     seed: int = checks.setting(0, checks.whole, least=0)
     episode: int = checks.setting(0, checks.whole, least=0)
     out: str = "plan.json"
@@ -57,7 +57,7 @@ class ImagineCommand:
     Attributes:
         actions: rows of numbers, one a control step, [[0.5,0,0,0],...]; or a file of them: a plan, .json or .csv.
         start: PNG of the start; null: sampled from seed.
-        goal: PNG of the goal, whose distance is told; null: sampled with the start, none for a given one.
+        goal: PNG of the goal whose distance is told, or places in m; null: sampled with the start, none for a given one.
         seed: of what is sampled.
         episode: which of the seed's held-out episodes to sample.
         real: carry the commands out in the simulator too, and show what comes beside what was imagined.
@@ -67,7 +67,7 @@ class ImagineCommand:
 
     actions: Any = None
     start: str | None = None
-    goal: str | None = None
+    goal: Any = None
     seed: int = checks.setting(0, checks.whole, least=0)
     episode: int = checks.setting(0, checks.whole, least=0)
     real: bool = False
@@ -243,7 +243,7 @@ class Ros2Command:
     """A ROS 2 node that drives an arm to what a goal shows; needs no ROS.
 
     Attributes:
-        goal: picture of the goal, of the model's size.
+        goal: picture of the goal, of the model's size, or places in m, {object: [0.5, 0.1]}.
         joint_states: topic of sensor_msgs/JointState.
         image: topic of sensor_msgs/Image, of any size.
         command: topic of trajectory_msgs/JointTrajectory for the arm.
@@ -256,7 +256,7 @@ class Ros2Command:
         seed: of the searches.
     """
 
-    goal: str | None = None
+    goal: Any = None
     joint_states: str = "/joint_states"
     image: str = "/camera/image_raw"
     command: str = "/arm_controller/joint_trajectory"
