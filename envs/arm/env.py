@@ -99,6 +99,15 @@ class ArmEnv(MujocoEnvironment):
         self.command = after
         self._locate()
 
+    def servo(self, joints: Array, opening: float, seconds: float) -> None:
+        """Tells the servos where to be, joints (7,) in rad and finger opening in m, and lets physics run for a while."""
+        joints = np.array(joints, np.float64)
+        self.command = ServoCommand(np.array(kinematics.forward(joints)[0]), np.array(float(opening)), joints)
+        self.data.ctrl[:] = self.command.servo_targets()
+        for _ in range(round(seconds / self.model.opt.timestep)):
+            mujoco.mj_step(self.model, self.data)
+        self._locate()
+
     def place(self, scene: Scene) -> None:
         """Puts the arm and the object into `scene`, at rest."""
         mujoco.mj_resetData(self.model, self.data)

@@ -19,6 +19,7 @@ COMMANDS: dict[str, type[Any]] = {
     "compare": commands.CompareCommand,
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
+    "mcp": commands.McpCommand,
     "ros2": commands.Ros2Command,
     "collect": commands.CollectCommand,
     "practice": commands.PracticeCommand,
