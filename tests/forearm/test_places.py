@@ -47,9 +47,7 @@ def test_on_the_command_line(checkpoints: Path, tmp_path: Path) -> None:
         ("{object: [0.5, 0.1]", "cannot read"),
     ],
 )
-def test_wrong_places_on_the_command_line(
-    goal: str, said: str, checkpoints: Path, tmp_path: Path, capsys: Any
-) -> None:
+def test_wrong_places_on_the_command_line(goal: str, said: str, checkpoints: Path, tmp_path: Path, capsys: Any) -> None:
     assert main(["plan", *options(checkpoints, tmp_path / "plan.json"), f"goal={goal}"]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "plan.json").exists()

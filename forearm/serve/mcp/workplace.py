@@ -152,9 +152,7 @@ class Workplace:
         found = self.loaded.imagine(self._now["pixels"], commands, goal=frame, proprio=self._now.get("proprio"))
         distances = None if found.distances is None else found.distances.tolist()
         job.step(1, 1, "imagining")
-        return Answer(
-            {"times_s": found.times.tolist(), "distances": distances}, _timed(found.frames, found.times)
-        )
+        return Answer({"times_s": found.times.tolist(), "distances": distances}, _timed(found.frames, found.times))
 
     def compare_plans(self, job: Job, plans: Any, goal: Any) -> Answer:
         """What each of several plans is expected to cost, the best among them."""
