@@ -73,7 +73,7 @@ class Agent:
         return answer.structured_content
 
     async def most_promising(self, goal: dict[str, list[float]]) -> tuple[list[list[float]], float]:
-        """The commands, out of several plans, that are imagined to lead nearest, and how much nearer: 1 is all the way."""
+        """The commands, out of several plans, imagined to lead nearest, and how much nearer: 1 is all the way."""
         found: tuple[list[list[float]], float] = ([], float("-inf"))
         for _ in range(ASKED):
             self.plans += 1

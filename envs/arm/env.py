@@ -100,7 +100,7 @@ class ArmEnv(MujocoEnvironment):
         self._locate()
 
     def servo(self, joints: Array, opening: float, seconds: float) -> None:
-        """Tells the servos where to be, joints (7,) in rad and finger opening in m, and lets physics run for a while."""
+        """Tells the servos where to be, joints (7,) in rad and finger opening in m, and lets physics run so long."""
         joints = np.array(joints, np.float64)
         self.command = ServoCommand(np.array(kinematics.forward(joints)[0]), np.array(float(opening)), joints)
         self.data.ctrl[:] = self.command.servo_targets()

@@ -219,7 +219,7 @@ class OfCheckpoint(ABC):
             return self.frame(goal, "goal")
         from forearm.agent.places import goal_of_places
 
-        return goal_of_places(self, goal)
+        return goal_of_places(goal, self.task, self.resolution)
 
 
 def settled(task: Mapping[str, Any]) -> dict[str, Any]:

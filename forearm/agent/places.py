@@ -8,7 +8,6 @@ import numpy as np
 from forearm.errors import ForearmError, did_you_mean
 
 if TYPE_CHECKING:
-    from forearm.agent.checkpoint import OfCheckpoint
     from forearm.envs import Environment
 
 PLACES = ("tool", "object")
@@ -36,19 +35,19 @@ def draw_goal(env: "Environment", places: Mapping[str, Any], begun: bool = True)
         env.restore(here)
 
 
-def goal_of_places(of: "OfCheckpoint", places: Mapping[str, Any]) -> np.ndarray:
-    """The same in a simulator of its own, for a world model's task and camera; takes 0.2 to 3 s to build.
+def goal_of_places(places: Mapping[str, Any], task: Mapping[str, Any], resolution: int) -> np.ndarray:
+    """The same in a simulator of its own, of a task's config, with frames of that side; takes 0.2 to 3 s to build.
 
     Raises `ForearmError` for a task without a simulator, `envs.RenderingUnavailable` where nothing can draw.
     """
     from forearm import envs
 
     check_places(places)
-    name = str(of.task["name"])
+    name = str(task["name"])
     if name not in envs.names():
         raise ForearmError(f"goal: task '{name}' has no simulator to draw places with: give a picture, goal=FILE")
     envs.working_backend()
-    env = envs.make(name, of.task["camera"], of.resolution)
+    env = envs.make(name, task["camera"], resolution)
     try:
         env.reset(seed=0, options={"goal": False})
         return draw_goal(env, places, begun=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 from rich.console import Console
 
@@ -35,7 +36,9 @@ def main(overrides: Sequence[str]) -> int:
     size = chosen["max_message_kib"] << 10
     alike = {item.name: chosen[item.name] for item in fields(Bounds) if item.name in chosen.values}
     bounds = Bounds(**alike, max_message_bytes=size)
-    tls = {name: None if chosen[name] is None else place(chosen[name]) for name in ("tls_cert", "tls_key")}
+    tls: dict[str, Any] = {
+        name: None if chosen[name] is None else place(chosen[name]) for name in ("tls_cert", "tls_key")
+    }
     config = ServeConfig(
         host=chosen["host"], port=chosen["port"], token=None if stdio else read_token(chosen["token_file"]),
         max_clients=chosen["max_clients"], max_message_bytes=size, **tls,

@@ -157,7 +157,7 @@ def test_a_flood_is_refused_and_the_server_goes_on(url: str) -> None:
         told = [answer.content[0].text for answer in answers if answer.is_error]  # type: ignore[union-attr]
         assert told and all("wait for an answer" in text for text in told)
         assert not all(answer.is_error for answer in answers)
-        with pytest.raises(Exception):  # noqa: PT011  (whatever the client makes of 413)
+        with pytest.raises(Exception):  # whatever the client makes of 413
             await client.call_tool("plan", {"goal": "A" * 200_000})
         assert not (await client.call_tool("look", {})).is_error
 

@@ -89,14 +89,15 @@ def carry_out(env: "ArmEnv", robot: "Robot", actions: np.ndarray, job: Job) -> M
             command = controller.act(new, now)
             if command.positions is None:
                 break
+            opening = float(command.gripper or 0.0)
             if new is not None:
                 seen.append(new)
-                told.append(np.append(command.positions, command.gripper))
+                told.append(np.append(command.positions, opening))
                 if command.status in OVER and beat:
                     break
                 job.say(min(beat // every, len(actions)), len(actions), "moving")
                 env.steps += beat > 0
-            env.servo(command.positions, float(command.gripper or 0.0), BEAT)
+            env.servo(command.positions, opening, BEAT)
         shaped = "" if controller.report.ok else str(controller.report)
         if command.positions is None:
             return Motion(command.status.value, command.reason, shaped, seen, np.zeros((0, len(adapter.low))))

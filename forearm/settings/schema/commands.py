@@ -57,7 +57,8 @@ class ImagineCommand:
     Attributes:
         actions: rows of numbers, one a control step, [[0.5,0,0,0],...]; or a file of them: a plan, .json or .csv.
         start: PNG of the start; null: sampled from seed.
-        goal: PNG of the goal whose distance is told, or places in m; null: sampled with the start, none for a given one.
+        goal: PNG of the goal whose distance is told, or places in m; null: sampled with the start, none for a given
+            one.
         seed: of what is sampled.
         episode: which of the seed's held-out episodes to sample.
         real: carry the commands out in the simulator too, and show what comes beside what was imagined.
