@@ -12,10 +12,10 @@ from forearm.errors import ForearmError, one_line
 
 _FOLDERS = {"out", "data", "configs", "goals", "cache_dir"}
 _FILES = {"start", "goal", "checkpoint", "heads", "decoder", "init", "picture", "model", "weights_file", "token_file"}
-PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key"})
+PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key", "manifest"})
 PLACED = frozenset({"goal"})
 """Keys that hold a path, or places in braces."""
-NAMES = frozenset({"camera", "camera_key", "device", "planner"})
+NAMES = frozenset({"budget", "camera", "camera_key", "device", "planner"})
 """Keys that hold a name, though their default may be null."""
 COLUMNS = frozenset({"action_key", "state_key"})
 """Keys that hold a name, or several in brackets."""

@@ -97,7 +97,9 @@ class LatentSurprise:
             if expected is not None:
                 errors.append(float((state.states[0, -1, :size] - expected).square().mean()))
             if step < len(actions):
-                coming = torch.as_tensor(actions[step : step + every], dtype=torch.float32)[None]
+                coming = torch.as_tensor(actions[step : step + every], dtype=torch.float32)[None].to(
+                    state.states.device
+                )
                 ahead = model.rollout(state.states, model.blocks(state.actions), model.blocks(coming))
                 expected = ahead[0, -1, :size]
         return errors

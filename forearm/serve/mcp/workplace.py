@@ -167,7 +167,7 @@ class Workplace:
         with torch.inference_mode():
             for number, rows in enumerate(candidates):
                 job.step(number, len(candidates), "comparing")
-                coming = torch.as_tensor(rows, dtype=torch.float32)[None, None]
+                coming = torch.as_tensor(rows, dtype=torch.float32, device=problem.low.device)[None, None]
                 future = problem.dynamics.rollout(problem.state, coming)
                 costs.append(float(problem.objective.cost(future, coming)[0, 0]))
                 ends.append(thinking.distance(0, future[0, 0, -1]))
