@@ -60,9 +60,9 @@ def _object_place(task: Task, given: Sequence[float]) -> Array:
     lowest = task.object_half_height
     place = _place("object", given, lowest)
     if not task.gripper and abs(place[2] - lowest) > TOUCHING:
-        raise InputError(f"goal: object z={place[2]:g}, but it stays on the table in '{task.name}': leave z out")
+        raise InputError(f"goal: object z is {place[2]:g}, but it stays on the table in '{task.name}': leave z out")
     if place[2] < lowest - TOUCHING:
-        raise InputError(f"goal: object z={place[2]:g} lies in the table; its centre is at least {lowest:g} m above it")
+        raise InputError(f"goal: object z is {place[2]:g}, in the table; its centre is at least {lowest:g} m above it")
     place[2] = max(place[2], lowest)
     _inside(task, "object", place)
     return place
@@ -101,8 +101,8 @@ def _inside(task: Task, key: str, place: Array) -> Array:
         low, high = task.low[axis], task.high[axis]
         if not low - 1e-6 <= place[axis] <= high + 1e-6:
             raise InputError(
-                f"goal: {key} {name}={place[axis]:g} m lies outside the workspace of '{task.name}', {low:g} to {high:g}"
+                f"goal: {key} {name} is {place[axis]:g} m, outside the workspace of '{task.name}', {low:g} to {high:g}"
             )
     if key == "object" and place[2] > task.high[2] and task.gripper:
-        raise InputError(f"goal: object z={place[2]:g} m is higher than the tool comes, {task.high[2]:g}")
+        raise InputError(f"goal: object z is {place[2]:g} m, higher than the tool comes, {task.high[2]:g}")
     return place
