@@ -10,6 +10,7 @@ import pytest
 import forearm
 from forearm.agent.places import draw_goal
 from forearm.cli.main import main
+from forearm.control.plan_source import LocalPlanSource
 from forearm.errors import ForearmError
 
 from .test_plan_command import options
@@ -29,6 +30,14 @@ def test_a_goal_is_drawn_and_planned_for(checkpoints: Path) -> None:
     drawn = loaded.plan(seen["pixels"], unknown, proprio=seen["proprio"], **few)
     assert np.array_equal(told.actions, drawn.actions)
     env.close()
+
+
+def test_a_controllers_plan_source_takes_places(checkpoints: Path) -> None:
+    loaded = forearm.load(checkpoints / "push.json", task="push")
+    source = LocalPlanSource(loaded.setup("cem", samples=8, elites=4, iterations=1))
+    source.begin({"object": [0.5, 0.1]})
+    assert source.goal is not None
+    assert np.array_equal(source.goal, loaded.goal(object=[0.5, 0.1]))
 
 
 def test_on_the_command_line(checkpoints: Path, tmp_path: Path) -> None:
