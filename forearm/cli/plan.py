@@ -51,7 +51,7 @@ def main(overrides: Sequence[str]) -> int:
         joint_trajectory.check_rate(chosen["rate"])
     if picture == out:
         raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
-    if (chosen["start"] is None) != (chosen["goal"] is None):
+    if (chosen["start"] is None) != (chosen["goal"] is None) and not isinstance(chosen["goal"], dict):
         raise ForearmError("give both start= and goal=, or neither to sample them from seed=")
     check_given(task["name"], chosen["start"], simulated)
     setup = PlanningSetup.resolve(task, chosen.one("planner"))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from forearm.agent.image_file import read_frame
 from forearm.common.files import place
 from forearm.common.parallel import import_modules, one_thread
 from forearm.control.command import Command
@@ -33,6 +32,7 @@ def main(overrides: Sequence[str]) -> int:
     if not SLOWEST <= rate <= 1000:
         raise ForearmError(f"rate must lie between {SLOWEST:g} and 1000 messages a second, not {rate:g}")
     from forearm.control.controller import Controller
+    from forearm.control.plan_source import LocalPlanSource
     from forearm.control.robots.robot import Robot
     from forearm.integrations.ros2.bus import Bus
     from forearm.integrations.ros2.node import Node, Topics
@@ -53,7 +53,8 @@ def main(overrides: Sequence[str]) -> int:
             )
         )  # fmt: skip
         check_readings(controller)
-        goal = read_frame(place(chosen["goal"]), controller.source.frame_shape[0], "goal")
+        assert isinstance(controller.source, LocalPlanSource)
+        goal = controller.source.setup.goal_frame(chosen["goal"])
         recording = None
         if chosen["record"] is not None:
             recording = stack.enter_context(Recording(place(chosen["record"]), robot, controller.adapter))

@@ -10,6 +10,7 @@ import numpy as np
 from forearm import envs
 from forearm.agent.camera_check import Views
 from forearm.agent.checkpoint import OfCheckpoint
+from forearm.agent.places import check_places, draw_goal
 from forearm.common import checks
 from forearm.common.seeds import evaluation_reset_seed
 from forearm.errors import ForearmError
@@ -60,6 +61,9 @@ def scene_of(
     """
     named = {key: chosen[key] for key in ("start", "goal") if chosen[key] is not None}
     given = "start" in named
+    places = named.pop("goal") if isinstance(named.get("goal"), dict) else None
+    if places is not None:
+        check_places(places)
     # Read before the simulator is built: a wrong file is told at once.
     frames = {key: of.frame(Path(name), key) for key, name in named.items()}
     env = _simulator(of) if simulated else None
@@ -93,6 +97,8 @@ def scene_of(
         observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
         frames = {"goal": info["goal"]} | frames | {"start": observation["pixels"]}
         proprio, hand = observation["proprio"], env.positions()["ee_position"]
+    if places is not None:
+        frames["goal"] = of.goal_frame(places) if given or env is None else draw_goal(env, places)
     return Scene(frames["start"], frames.get("goal"), proprio, hand, env, not given)
 
 

@@ -109,12 +109,12 @@ class LocalPlanSource:
         self._ahead: tuple[LatentState, Array] | None = None
 
     def begin(self, goal: Any) -> None:
-        """Encode the goal frame (R, R, 3) uint8, or the file of one.
+        """Encode the goal frame (R, R, 3) uint8, the file of one, or places in m that the task's simulator draws.
 
         Raises ForearmError for another size, and for one of another camera or upside down where there are `views`; what
         was begun before then still holds.
         """
-        frame = self.setup.frame(goal, "goal")
+        frame = self.setup.goal_frame(goal)
         if self.views is not None:
             self.views.check(frame, "goal")
         self._planning_model.begin([frame])

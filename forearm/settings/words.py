@@ -14,6 +14,8 @@ from forearm.errors import ForearmError, one_line
 _FOLDERS = {"out", "data", "configs", "goals", "cache_dir"}
 _FILES = {"start", "goal", "checkpoint", "heads", "decoder", "init", "picture", "model", "weights_file", "token_file"}
 PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key", "manifest"})
+PLACED = frozenset({"goal"})
+"""Keys that hold a path, or places in braces."""
 NAMES = frozenset({"budget", "camera", "camera_key", "device", "planner"})
 """Keys that hold a name, though their default may be null."""
 COLUMNS = frozenset({"action_key", "state_key"})
@@ -37,7 +39,7 @@ def read(key: str, text: str, default: Any, nullable: bool = False, steps: bool 
         return text.strip()
     if steps and isinstance(default, str):
         default = 1
-    if last in PATHS:
+    if last in PATHS and not (last in PLACED and text.strip().startswith("{")):
         return text if text.strip() else None
     if isinstance(default, str) or last in NAMES:
         return unquoted(text)

@@ -29,7 +29,7 @@ class PlanCommand:
 
     Attributes:
         start: PNG of the start; null: sampled from seed.
-        goal: PNG of the goal; null: sampled from seed.
+        goal: PNG of the goal, or places in m, {object: [0.5, 0.1]} or {tool: [0.5, 0.1, 0.1]}; null: sampled from seed.
         proprio: readings of the arm at the start, as the model was trained on them; null: found in the picture, of the
             built-in arm.
         seed: of the search, and of what is sampled.
@@ -42,7 +42,7 @@ class PlanCommand:
     """
 
     start: str | None = None
-    goal: str | None = None
+    goal: Any = None
     proprio: list[float] | None = None
     seed: int = checks.setting(0, checks.whole, least=0)
     episode: int = checks.setting(0, checks.whole, least=0)
@@ -60,7 +60,8 @@ class ImagineCommand:
     Attributes:
         actions: rows of numbers, one a control step, [[0.5,0,0,0],...]; or a file of them: a plan, .json or .csv.
         start: PNG of the start; null: sampled from seed.
-        goal: PNG of the goal, whose distance is told; null: sampled with the start, none for a given one.
+        goal: PNG of the goal whose distance is told, or places in m; null: sampled with the start, none for a given
+            one.
         seed: of what is sampled.
         episode: which of the seed's held-out episodes to sample.
         real: carry the commands out in the simulator too, and show what comes beside what was imagined.
@@ -70,7 +71,7 @@ class ImagineCommand:
 
     actions: Any = None
     start: str | None = None
-    goal: str | None = None
+    goal: Any = None
     seed: int = checks.setting(0, checks.whole, least=0)
     episode: int = checks.setting(0, checks.whole, least=0)
     real: bool = False
@@ -292,11 +293,56 @@ class ServeCommand:
 
 
 @dataclass
+class McpCommand:
+    """Tools for language models and other agents, over the Model Context Protocol, on a task's simulator.
+
+    Attributes:
+        transport: stdio: for the program that starts this one; http: streamable HTTP at host and port.
+        host: address to listen on; any but loopback needs a token.
+        port: to listen on; 0: any free one.
+        token_file: file with the token that clients must show; null: the variable FOREARM_TOKEN, if it is set.
+        tls_cert: PEM file of a certificate; null: no TLS.
+        tls_key: PEM file of its key.
+        goals: folder of pictures (png, jpg, webp, bmp) that clients may name as goals.
+        check_goals: refuse goals of another of the task's cameras, or upside down.
+        seed: of the scene that is begun with, and of the searches.
+        episode: which of the seed's held-out episodes the scene is.
+        allow_motion: let clients move the simulated arm, within the robot's limits.
+        max_steps: commands in one call.
+        max_plans: plans that one call may compare.
+        max_waiting: calls that may wait for their turn; one is worked on at a time.
+        calls_per_minute: from all clients together.
+        max_clients: sessions at a time, over http.
+        max_message_kib: largest request in KiB.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
+    """
+
+    transport: str = checks.setting("stdio", checks.choice, known=("stdio", "http"))
+    host: str = "127.0.0.1"
+    port: int = checks.setting(8001, _PORT, least=0, most=65535)
+    token_file: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    goals: str | None = None
+    check_goals: bool = True
+    seed: int = checks.setting(0, checks.whole, least=0)
+    episode: int = checks.setting(0, checks.whole, least=0)
+    allow_motion: bool = False
+    max_steps: int = checks.setting(100, checks.whole, least=1)
+    max_plans: int = checks.setting(16, checks.whole, least=2)
+    max_waiting: int = checks.setting(4, checks.whole, least=1)
+    calls_per_minute: int = checks.setting(120, checks.whole, least=1)
+    max_clients: int = checks.setting(16, checks.whole, least=1)
+    max_message_kib: int = checks.setting(1024, checks.whole, least=1)
+    model: str | None = None
+
+
+@dataclass
 class Ros2Command:
     """A ROS 2 node that drives an arm to what a goal shows; needs no ROS.
 
     Attributes:
-        goal: picture of the goal, of the model's size.
+        goal: picture of the goal, of the model's size, or places in m, {object: [0.5, 0.1]}.
         joint_states: topic of sensor_msgs/JointState.
         image: topic of sensor_msgs/Image, of any size.
         command: topic of trajectory_msgs/JointTrajectory for the arm.
@@ -309,7 +355,7 @@ class Ros2Command:
         seed: of the searches.
     """
 
-    goal: str | None = None
+    goal: Any = None
     joint_states: str = "/joint_states"
     image: str = "/camera/image_raw"
     command: str = "/arm_controller/joint_trajectory"
