@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.agent.absolute import AbsolutePlanner
 from forearm.agent.action_spec import ActionSpec, same_period
 from forearm.agent.agent import Acting, Agent, PlanningModel
 from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, fingerprint, settled
@@ -165,9 +166,14 @@ class PlanningSetup(OfCheckpoint):
 
     def planner(self, **changes: Any) -> Any:
         """A planner, or baseline, with `changes` of its settings; raises ValueError for some that contradict others."""
+        chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
+        searching = self._searching(chosen)
+        absolute = None if self.actions is None or self.actions.step is None else self.model.absolute
+        return searching if absolute is None else AbsolutePlanner(searching, absolute)
+
+    def _searching(self, chosen: Mapping[str, Any]) -> Any:
         from forearm.planner import make_baseline, make_planner
 
-        chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
         if is_dotted(self.planner_name):
             return _own_planner(self.planner_name, chosen)
         make = make_baseline if self.planner_name in BASELINES else make_planner
@@ -210,7 +216,8 @@ class PlanningSetup(OfCheckpoint):
         not know.
         """
         self.check_commands(env)
-        return replace(self, actions=ActionSpec.of_env(env))
+        step = None if self.actions is None else self.actions.step
+        return replace(self, actions=replace(ActionSpec.of_env(env), step=step))
 
     def check_commands(self, env: "Environment") -> None:
         """Raise `ForearmError` unless the checkpoint, if there is one, knows commands of the kind and rate that `env`

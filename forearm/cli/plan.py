@@ -23,6 +23,7 @@ from forearm.evaluation.env_pool import environment, has_simulator
 from forearm.integrations import joint_trajectory
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
+from forearm.settings.words import written
 
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
@@ -67,24 +68,15 @@ def main(overrides: Sequence[str]) -> int:
         views = Views(env)
         for key, frame in (("start", start), ("goal", goal)):
             views.check(frame, f"{key}={chosen[key]}")
-    hand = None
+    hand: np.ndarray | None = None
+    proprio: np.ndarray | None
     if given and isinstance(env, envs.ArmEnv):
         from forearm.agent.hand_localization import find_hand, readings_at_rest
 
         hand = find_hand(env, start)
         proprio = readings_at_rest(env, hand)
     elif given:
-        if setup.model.config.proprio_dim:
-            raise ForearmError(
-                f"start={chosen['start']}: this checkpoint also reads the arm's joints, which a picture of "
-                f"{task['name']} does not tell; "
-                + (
-                    "leave out start= and goal= to sample them from seed="
-                    if simulated
-                    else "plan from Python, forearm.load(...).plan(..., proprio=...), or over the wire, 'forearm serve'"
-                )
-            )
-        proprio = None
+        proprio = _readings(chosen, setup, simulated)
     else:
         assert env is not None
         observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
@@ -113,6 +105,30 @@ def main(overrides: Sequence[str]) -> int:
         plan.save(out)
     console.print(f"plan:    {out}\npicture: {picture}", soft_wrap=True, highlight=False)
     return 0
+
+
+def _readings(chosen: settings.Settings, setup: PlanningSetup, simulated: bool) -> np.ndarray | None:
+    """The joint readings that a model wants beside a picture; raises `ForearmError` where they are missing or wrong."""
+    absolute = setup.model.absolute
+    wanted = setup.model.config.proprio_dim if absolute is None else absolute.readings
+    given = chosen["proprio"]
+    if given is None and not wanted:
+        return None
+    if given is None:
+        reason = "also reads the arm's joints" if absolute is None else "plans joint positions from the present ones"
+        raise ForearmError(
+            f"start={chosen['start']}: this checkpoint {reason}, which a picture does not tell: give "
+            f" proprio=[...], {wanted} numbers" + (", or leave out start= and goal=" if simulated else "")
+        )
+    numbers = given if isinstance(given, list) else [given]
+    right = all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
+    if not right or len(numbers) != wanted or not np.isfinite(np.asarray(numbers, np.float64)).all():
+        raise ForearmError(
+            f"proprio={written(given)}: this checkpoint reads no joints, leave it out"
+            if not wanted
+            else f"proprio={written(given)}: expected {wanted} numbers, the arm's joint readings at the start"
+        )
+    return np.asarray(numbers, np.float64)
 
 
 def joint_path(

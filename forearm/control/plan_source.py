@@ -89,7 +89,7 @@ class LocalPlanSource:
         model = setup.model.config
         self.frame_shape: tuple[int, ...] = (model.resolution, model.resolution, 3)
         self.ahead_steps = model.frameskip
-        self.past_steps = (model.history - 1) * model.frameskip
+        self.past_steps = past_steps(setup)
         self._planning_model = setup.latent_model()
         self.period = self._planning_model.actions.period
         self._planner = setup.planner()
@@ -146,6 +146,8 @@ class LocalPlanSource:
         state = self._tracker.state_at(request.time, request.past, request.committed)
         rest = self.setup.model.action_rest.double().cpu().numpy()
         [*_, last_action] = [rest, *request.past, *request.committed]
+        if state.begin is not None:  # commands are positions, and the model takes their differences
+            [*_, last_action] = [rest, *state.actions[0].double().cpu().numpy()]
         problem = self._planning_model.problem([0], [Belief(state, last_action)])
         hurried = request.deadline_ms is not None
         planner = self.setup.planner(deadline_ms=request.deadline_ms) if hurried else self._planner
@@ -158,3 +160,9 @@ class LocalPlanSource:
         )
         self._previous = plan
         return self.setup.signed(plan)
+
+
+def past_steps(setup: "PlanningSetup") -> int:
+    """How many past commands a world model wants to know: of positions one more, from which the others are measured."""
+    model = setup.model
+    return (model.config.history - 1) * model.config.frameskip + (model.absolute is not None)

@@ -5,11 +5,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from forearm.common.progress import Progress
-from forearm.world_model.data import ACTION_KEY, DatasetError, open_cache, read_dataset, split_episodes, with_features
+from forearm.world_model.data import (
+    ACTION_KEY,
+    DatasetError,
+    open_cache,
+    read_dataset,
+    split_episodes,
+    with_differences,
+    with_features,
+)
 from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.columns import Keys, advice
 from forearm.world_model.data.layout import INFO_PATH
@@ -99,6 +108,7 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
             f"'{training.checkpoint}' was trained on one every {1e3 * period:.4g} ms: give data of that rate, "
             "or train a world model on these"
         )
+    cache = with_differences(cache, model.absolute is not None, np.arange(cache.episodes))
     fitting, held_out = split_episodes(cache.episodes, training.validation, training.seed)
     if (backbone := model.backbone) is not None:
         cache = with_features(

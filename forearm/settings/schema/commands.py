@@ -29,6 +29,7 @@ class PlanCommand:
     Attributes:
         start: PNG of the start; null: sampled from seed.
         goal: PNG of the goal; null: sampled from seed.
+        proprio: joint readings at the start, [0.1,-0.2,...], for a model that wants them; null: of the sampled start.
         seed: of the search, and of what is sampled.
         episode: which of the seed's held-out episodes to sample, where no files are given.
         out: file of the plan.
@@ -40,6 +41,7 @@ class PlanCommand:
 
     start: str | None = None
     goal: str | None = None
+    proprio: Any = None
     seed: int = checks.setting(0, checks.whole, least=0)
     episode: int = checks.setting(0, checks.whole, least=0)
     out: str = "plan.json"
@@ -303,6 +305,8 @@ class TrainCommand:
         out: folder of checkpoint, log and report; null: outputs/<task>, or outputs/<task>+<task>
         init: checkpoint (name, folder or file) from which encoder, projection and norm are taken; null: begin anew.
         freeze_encoder: keep them as they are and train the rest alone, on latents that are made once.
+        absolute: commands are absolute joint positions, whose differences are learned and whose steps are limited;
+            null: where they look so.
         share: of the episodes to learn from; smaller shares are part of larger ones, the held-out episodes stay.
         every: windows have their present at every n-th frame; 2 with an even frameskip leaves out odd frames.
         cache_dir: folder of the decoded frames; null: .cache/forearm in the data set.
@@ -321,6 +325,7 @@ class TrainCommand:
     out: str | None = None
     init: str | None = None
     freeze_encoder: bool = False
+    absolute: bool | None = None
     share: float = 1.0
     every: int = checks.setting(1, checks.whole, least=1)
     cache_dir: str | None = None
