@@ -97,7 +97,7 @@ class AbsolutePositions:
             return np.asarray(found.min(0) if "low" in name else found.max(0))
 
         names = ("low", "high", "step", "first_low", "first_high")
-        return cls(*(limit(name) for name in names), each[0].columns, each[0].readings)
+        return cls(**{name: limit(name) for name in names}, columns=each[0].columns, readings=each[0].readings)
 
     def to_document(self) -> dict[str, Any]:
         """As it stands in a checkpoint, without `low` and `high`, which stand there for all kinds of commands."""
