@@ -9,16 +9,21 @@ from forearm.envs.arm.skills import SKILLS, Skill
 from forearm.envs.arm.tasks import TASKS, Scene, Task
 from forearm.envs.benchmarks.catalog import BENCHMARKS
 from forearm.envs.contract import Environment, Policy, expert, explorer
+from forearm.envs.futures import visit
 from forearm.envs.holding import Still
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.registry import MissingExtra, check_installed, make, names, register_environments
 from forearm.envs.rendering import RenderingUnavailable, View, working_backend
 from forearm.envs.true_dynamics import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
+from forearm.envs.variation.factors import FACTORS, Variation
+from forearm.envs.variation.scene import Parts
+from forearm.envs.variation.varied import VariedEnvironment, factors_of
 from forearm.errors import InputError
 
 __all__ = [
     "BENCHMARKS",
     "CAMERAS",
+    "FACTORS",
     "TASKS",
     "ArmEnv",
     "CostToGo",
@@ -26,6 +31,7 @@ __all__ = [
     "GeometricObjective",
     "MissingExtra",
     "MujocoEnvironment",
+    "Parts",
     "Policy",
     "RenderingUnavailable",
     "Scene",
@@ -33,14 +39,18 @@ __all__ = [
     "Still",
     "Task",
     "TrueDynamics",
+    "Variation",
+    "VariedEnvironment",
     "View",
     "check_installed",
     "expert",
     "explorer",
+    "factors_of",
     "make",
     "names",
     "register",
     "register_environments",
+    "visit",
     "working_backend",
 ]
 

@@ -21,6 +21,7 @@ from forearm.envs.exploration import Explorer, segment
 from forearm.envs.holding import Still
 from forearm.envs.rendering import View
 from forearm.envs.twin import Twin
+from forearm.envs.variation.scene import Parts, SceneEdit
 from forearm.errors import InputError
 
 PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
@@ -44,6 +45,9 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         flipped: cameras whose picture is upside down in the model.
         hidden: bodies that are not drawn.
         cell, markers, fixed_assets: of the render-only twin, see `Twin`.
+
+    Attributes:
+        layout: what of the model is what, so that it can be varied.
 
     Raises:
         ValueError: unknown camera, or a resolution below 16.
@@ -90,6 +94,7 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         )
         self.model, self.data = model, data
         self.steps = 0
+        self.layout = Parts()
         self._twin = Twin(model, data, views, cell, flipped, hidden, markers, fixed_assets)
         self._physics_size = mujoco.mj_stateSize(model, PHYSICS)
 
@@ -171,6 +176,10 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
     def explorer(self, rng: np.random.Generator) -> Policy:
         """Skills with noise, straight moves, wandering and rests."""
         return Explorer(len(self.action_names), functools.partial(segment, self), rng)
+
+    def scene_edit(self) -> SceneEdit:
+        """What changes the scene as a `Variation` says, and takes that back."""
+        return SceneEdit(self.model, self.layout, self._twin, self.camera)
 
     # -- the contract -------------------------------------------------------------------------------------------
 

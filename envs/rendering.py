@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +105,23 @@ class View:
     elevation: float
 
 
+@dataclass(frozen=True)
+class Shape:
+    """A thing that is drawn beside what the model has, and touches nothing.
+
+    Attributes:
+        kind: `box`, `sphere` or `cylinder`, upright.
+        place: (3,) of its middle, in m.
+        size: half of its width and height, in m.
+        colour: red, green and blue in [0, 1].
+    """
+
+    kind: str
+    place: tuple[float, ...]
+    size: float
+    colour: tuple[float, ...]
+
+
 class Renderer:
     """Draws square frames of one model with one GL context; use it from the thread that made it.
 
@@ -154,8 +171,9 @@ class Renderer:
         _close_at_exit()
         _alive.add(self)
 
-    def render(self, data: mujoco.MjData, camera: str | View) -> NDArray[np.uint8]:
-        """The frame that `camera` (of the model by name, or a view) sees, (R, R, 3) uint8, first row at the top.
+    def render(self, data: mujoco.MjData, camera: str | View, shapes: Sequence[Shape] = ()) -> NDArray[np.uint8]:
+        """The frame that `camera` (of the model by name, or a view) sees, (R, R, 3) uint8, first row at the top;
+        `shapes` are drawn beside the model.
 
         Raises `RenderingUnavailable` in a process that was forked after the first frame, where drawing would hang.
         """
@@ -166,6 +184,8 @@ class Renderer:
             mujoco.mjv_updateScene(
                 self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
             )
+        for shape in shapes:
+            self._add(shape)
         (context,) = self._contexts
         mujoco.mjr_render(self._viewport, self._scene, context)
         mujoco.mjr_readPixels(self._pixels, None, self._viewport, context)
@@ -191,6 +211,13 @@ class Renderer:
         context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
         return context
+
+    def _add(self, shape: Shape) -> None:
+        kind = getattr(mujoco.mjtGeom, f"mjGEOM_{shape.kind.upper()}")
+        geom = self._scene.geoms[self._scene.ngeom]
+        size, place, upright = np.full(3, shape.size), np.array(shape.place), np.eye(3).ravel()
+        mujoco.mjv_initGeom(geom, kind, size, place, upright, np.array([*shape.colour, 1.0], np.float32))
+        self._scene.ngeom += 1
 
     def _aim(self, camera: str | View) -> None:
         if isinstance(camera, str):

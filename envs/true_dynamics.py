@@ -4,18 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mujoco.rollout import rollout
 from numpy.typing import ArrayLike
 
 from forearm.envs.arm import kinematics
 from forearm.envs.arm.env import ArmEnv
-from forearm.envs.arm.joints import ServoCommand, next_command, servo_path
+from forearm.envs.arm.futures import full_states
 from forearm.envs.arm.tasks import Task
-from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Environment
-from forearm.envs.mujoco_env import PHYSICS
-
-FULL = mujoco.mjtState.mjSTATE_FULLPHYSICS
+from forearm.envs.futures import visit
 
 
 class TrueDynamics:
@@ -30,8 +26,7 @@ class TrueDynamics:
         self._env = env
         self._task = env.task
         self._model = env.model
-        self._scratch = mujoco.MjData(env.model)
-        self._data = [mujoco.MjData(env.model) for _ in range(threads)]
+        self._threads = threads
 
     def rollout(self, state: ArrayLike, actions: Any) -> Array:
         """True futures of candidate commands.
@@ -47,40 +42,11 @@ class TrueDynamics:
         return np.stack([self._rollout_one(s, a) for s, a in zip(np.asarray(state), actions, strict=True)])
 
     def _rollout_one(self, snapshot: Array, actions: Array) -> Array:
-        candidates, horizon = actions.shape[:2]
-        substeps = self._env.substeps
-        physics, command = self._env.split(snapshot)
-        mujoco.mj_setState(self._model, self._scratch, physics, PHYSICS)
-        full = np.empty(mujoco.mj_stateSize(self._model, FULL))
-        mujoco.mj_getState(self._model, self._scratch, full, FULL)
-        controls = self._controls(command, actions)
-        states, _ = rollout(
-            self._model,
-            self._data,
-            np.repeat(full[None], candidates, 0),
-            controls,
-            initial_warmstart=np.repeat(self._scratch.qacc_warmstart[None], candidates, 0),
-            persistent_pool=len(self._data) > 1,
-        )
-        qpos = states[:, substeps - 1 :: substeps, 1 : 1 + self._model.nq]  # a full state starts with the time
+        states = full_states(self._env, snapshot, actions, self._threads)
+        qpos = states[..., 1 : 1 + self._model.nq]  # a full state starts with the time
         tool = kinematics.forward(qpos[..., :7])[0]
         thing = qpos[..., 9:12] if self._task.has_object else np.full_like(tool, np.nan)
-        return np.concatenate([tool, thing], -1).reshape(candidates, horizon, 6)
-
-    def _controls(self, command: ServoCommand, actions: Array) -> Array:
-        """Servo targets (K, H * substeps, 9) for actions (K, H, 4)."""
-        candidates, horizon = actions.shape[:2]
-        before = ServoCommand(
-            np.repeat(command.tool[None], candidates, 0),
-            np.repeat(command.opening[None], candidates, 0),
-            np.repeat(command.joints[None], candidates, 0),
-        )
-        path = []
-        for t in range(horizon):
-            after = next_command(self._task, before, actions[:, t])
-            path.append(servo_path(before, after, self._env.substeps))
-            before = after
-        return np.concatenate(path, axis=1)
+        return np.concatenate([tool, thing], -1)
 
 
 class StepwiseDynamics:
@@ -107,11 +73,8 @@ class StepwiseDynamics:
         here = self._env.snapshot()
         costs = np.empty((*actions.shape[:3], 1))
         for b, start in enumerate(np.asarray(state)):
-            for k, sequence in enumerate(actions[b]):
-                self._env.restore(start)
-                for h, action in enumerate(sequence):
-                    self._env.advance(action)
-                    costs[b, k, h] = self._env.cost()
+            for k, h in visit(self._env, start, actions[b]):
+                costs[b, k, h] = self._env.cost()
         self._env.restore(here)
         return costs
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from packaging.version import Version
 
 from forearm.envs.backend import mujoco
-from forearm.envs.rendering import Renderer, View
+from forearm.envs.rendering import Renderer, Shape, View
 from forearm.envs.uploads import Copies
 
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION
@@ -54,7 +54,7 @@ class Twin:
     ) -> None:
         self._hidden = np.flatnonzero(np.isin(model.geom_bodyid, [model.body(name).id for name in hidden]))
         self._model, self._data, self._cell = model, data, cell
-        self._cameras, self._flipped = dict(cameras), flipped
+        self.cameras, self._flipped = dict(cameras), flipped
         if markers is None and (sites := _visible_sites(model)):
             warnings.warn(
                 f"frames do not show the sites {sites}, as sites often mark the goal: "
@@ -74,6 +74,8 @@ class Twin:
         self._state = np.empty(mujoco.mj_stateSize(model, STATE))
         self._forward = _needs_forces(model)
         self._renderers: dict[int, Renderer] = {}
+        self.shapes: tuple[Shape, ...] = ()
+        """What is drawn beside the model."""
 
     def render(self, camera: str, resolution: int) -> NDArray[np.uint8]:
         """The frame (R, R, 3) uint8 of the present state."""
@@ -84,7 +86,7 @@ class Twin:
             self._renderers[resolution] = Renderer(
                 self._model, resolution, room, self._markers, self._twin, tuple(self._hidden.tolist())
             )
-        frame = self._renderers[resolution].render(self._posed, self._cameras[camera])
+        frame = self._renderers[resolution].render(self._posed, self.cameras[camera], self.shapes)
         return np.ascontiguousarray(frame[::-1, ::-1]) if camera in self._flipped else frame
 
     def close(self) -> None:

@@ -168,8 +168,13 @@ class AbsolutePositions:
 
     def kept(self, moved: Tensor, begin: Handover) -> Tensor:
         """Differences (B, K, H, A) of the `positions` that differences lead to: what is really done."""
-        found = self.positions(moved, begin)
-        return torch.diff(found, dim=2, prepend=begin.before.to(moved)[:, None, None].expand_as(found[:, :, :1]))
+        return moved_by(self.positions(moved, begin), begin)
+
+
+def moved_by(positions: Tensor, begin: Handover) -> Tensor:
+    """Differences (B, K, H, A) that positions (B, K, H, A) are, from where they begin."""
+    before = begin.before.to(positions)[:, None, None].expand_as(positions[:, :, :1])
+    return torch.diff(positions, dim=2, prepend=before)
 
 
 def columns_of(action_names: Sequence[str], state_names: Sequence[str]) -> tuple[int, ...] | None:

@@ -78,6 +78,8 @@ class ModelConfig:
         patch: side in pixels of the squares that the first layer (conv) takes whole.
         standardize: frames are seen less the mean frame of the data, and divided by their standard deviation from it,
             one number for all pixels; of use where what moves is small or dark.
+        balance: red, green and blue of every frame are scaled so that its median colour is that of the data, which is
+            how bright and of what tint the light is where most of a frame is the same background.
         latent_dim: D, size of the latent of one frame.
         width: channels of the encoder's first stage (conv), of every token (vit) or of the projected map (frozen).
         depth: residual blocks per stage (conv) or on the projected map (frozen), or transformer blocks (vit).
@@ -96,6 +98,7 @@ class ModelConfig:
     resolution: int = 64
     patch: int = 4
     standardize: bool = False
+    balance: bool = False
     latent_dim: int = checks.setting(64, COUNT, least=1)
     width: int = checks.setting(32, COUNT, least=1)
     depth: int = checks.setting(1, COUNT, least=1)
@@ -133,6 +136,8 @@ class ModelConfig:
             )
         if self.encoder == "frozen" and self.standardize:
             raise InputError("standardize is true: a frozen backbone has its own mean and std, set it to false")
+        if self.encoder == "frozen" and self.balance:
+            raise InputError("balance is true: what a frozen backbone sees is kept of plain frames, set it to false")
 
     @property
     def block_dim(self) -> int:

@@ -16,6 +16,7 @@ from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Policy
 from forearm.envs.exploration import Explorer
 from forearm.envs.mujoco_env import MujocoEnvironment
+from forearm.envs.variation.scene import Parts
 
 CAMERAS = ("front", "side")
 ACTIONS = ("dx", "dy", "dz", "gripper")
@@ -69,6 +70,7 @@ class ArmEnv(MujocoEnvironment):
             fixed_assets=True,
         )
         self.task = task
+        self.layout = Parts(("table",), "object" if task.has_object else None, (task.low, task.high))
         self.render_mode = render_mode
         self.substeps = round(CONTROL_PERIOD / model.opt.timestep)
         self.command = ServoCommand(np.array(task.low), np.array(0.0), kinematics.HOME.copy())
@@ -110,6 +112,12 @@ class ArmEnv(MujocoEnvironment):
         self.data.qvel[:] = 0.0
         self.data.time = 0.0
         self.steps = 0
+        self._locate()
+
+    def pose(self, state: Array, steps: int) -> None:
+        """Shows a full physics state of MuJoCo's, `steps` control steps after the start; not one to go on from."""
+        mujoco.mj_setState(self.model, self.data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        self.steps = steps
         self._locate()
 
     def _locate(self) -> None:

@@ -44,16 +44,22 @@ class ActionSpec:
         return (self.low, self.high) if self.step is None else (-self.step, self.step)
 
     def problem(
-        self, dynamics: Any, objective: Any, state: Any, batch: int, proposals: "Sequence[Proposal]" = ()
+        self,
+        dynamics: Any,
+        objective: Any,
+        state: Any,
+        batch: int,
+        proposals: "Sequence[Proposal]" = (),
+        device: Any = "cpu",
     ) -> "Problem":
-        """The problem of finding such commands for `batch` episodes, searched in float32: of absolute joint positions,
-        their differences.
+        """The problem of finding such commands for `batch` episodes, searched in float32 on a torch `device`: of absolute
+        joint positions, their differences.
         """
         import torch
 
         from forearm.planner.problem import Problem
 
-        low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in self.searched)
+        low, high = (torch.as_tensor(bound, dtype=torch.float32, device=device) for bound in self.searched)
         return Problem(dynamics, objective, state, low, high, batch, self.period, tuple(proposals))
 
 

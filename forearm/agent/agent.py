@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 
 from forearm.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from forearm.planner.baselines import Baseline
     from forearm.planner.plan import Plan
     from forearm.planner.problem import Problem
@@ -59,7 +60,7 @@ class Acting(Protocol):
 class _Course:
     """How far one episode has come."""
 
-    generator: torch.Generator
+    generator: "torch.Generator"
     plan: "Plan | None" = None
     executed: int = 0
     last_action: np.ndarray | None = None
@@ -101,6 +102,8 @@ class Agent:
         """Begin `len(goals)` episodes with goal frames (H, W, 3) uint8, each with its own random stream."""
         if len(goals) != len(seeds):
             raise InputError(f"{len(goals)} goals but {len(seeds)} seeds")
+        import torch
+
         self._courses = [_Course(torch.Generator().manual_seed(seed)) for seed in seeds]
         self.planning_model.begin(goals)
 

@@ -1,5 +1,6 @@
 """World models as they were read from disk, with the heads that go with them."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
+from forearm.agent.action_spec import same_period
 from forearm.agent.image_file import as_frame
 from forearm.agent.latent import proposals_of, reason_for_heads
 from forearm.common.dotted import is_dotted
@@ -15,10 +17,15 @@ from forearm.common.files import place
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
+    from forearm.envs import Environment
     from forearm.world_model.heads.checkpoint import Heads
+    from forearm.world_model.heads.decoder import Decoder
     from forearm.world_model.model.jepa import JEPA
 
+logger = logging.getLogger(__name__)
+
 Kept = TypeVar("Kept")
+CPU = "cpu"
 _LOADED: dict[Path, tuple[tuple[Any, ...], Any]] = {}
 
 
@@ -40,20 +47,26 @@ class LoadedCheckpoint:
     _heads: "dict[Path, Heads]" = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, task: Mapping[str, Any]) -> "LoadedCheckpoint":
+    def read(cls, task: Mapping[str, Any], device: str = CPU) -> "LoadedCheckpoint":
         """The checkpoint that a task's config names, which must be made for this task (it may be one of several) and
-        this camera; or the model of one's own, `module:function`.
+        this camera; or the model of one's own, `module:function`, which is where it is. Weights go to
+        a torch `device`.
 
-        Raises `CheckpointError` for one that cannot be read, `ForearmError` that says what differs for a wrong one, or
-        that knows no commands.
+        Raises `CheckpointError` for one that cannot be read, `DeviceError` for a device that is not here, and
+        `ForearmError` that says what differs for a wrong one, or that knows no commands.
         """
         if is_dotted(name := str(task["checkpoint"])):
             from forearm.agent.own_model import read_own
 
             return cls(*read_own(name, task))
-        found = cls(*loaded(name))
+        found = cls(*loaded(name, device))
         found._check_task(task)
         return found
+
+    @property
+    def device(self) -> str:
+        """Where its weights are."""
+        return str(self.model.action_mean.device)
 
     @property
     def fingerprint(self) -> str:
@@ -84,10 +97,44 @@ class LoadedCheckpoint:
                     f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
                     f"train them with 'forearm train-heads task={task['name']}', or plan without them, planner=cem"
                 )
-            self._heads[path] = _load_heads(path, str(self.document["weights_sha256"]))
+            loaded = _load_heads(path, str(self.document["weights_sha256"]), self.device)
+            self._heads[path] = loaded
         heads = self._heads[path]
         _check_heads(heads, path, task)
         return heads
+
+    def decoder(self, task: Mapping[str, Any]) -> "Decoder":
+        """What draws the latents: of the file that a task's config names, or beside its checkpoint.
+
+        Raises `ForearmError` where there is none, `CheckpointError` for one that cannot be read or belongs to another
+        world model.
+        """
+        from forearm.world_model.heads.decoder_checkpoint import decoder_path
+
+        named = task.get("decoder")
+        path = place(named) if named else decoder_path(_place(str(task["checkpoint"])))
+        if not path.is_file():
+            raise ForearmError(
+                f"drawing what is imagined needs a decoder of checkpoint '{task['checkpoint']}', but there is no "
+                f"{path}: train one with 'forearm train-heads task={task['name']} parts=[decoder]'"
+            )
+        return _load_decoder(path, str(self.document["weights_sha256"]))
+
+    def decoder_if_any(self, task: Mapping[str, Any]) -> "Decoder | None":
+        """The same where pictures do without it: None where there is none; one beside the checkpoint that does not fit
+        is told in a warning. Raises like `decoder` for one that the config names.
+        """
+        from forearm.world_model.heads.decoder_checkpoint import decoder_path
+
+        if task.get("decoder"):
+            return self.decoder(task)
+        if not decoder_path(_place(str(task["checkpoint"]))).is_file():
+            return None
+        try:
+            return self.decoder(task)
+        except ForearmError as error:
+            logger.warning("what is imagined is not drawn: %s", error)
+            return None
 
     def check_horizon(self, task: Mapping[str, Any], horizon: int) -> None:
         """Raise `ForearmError` unless the steps of the model divide `horizon`, in control steps."""
@@ -151,6 +198,20 @@ class OfCheckpoint(ABC):
         """Side of the frames that the model expects, in pixels."""
         return int(self.model.config.resolution)
 
+    def check_commands(self, env: "Environment") -> None:
+        """Raise `ForearmError` unless the checkpoint knows commands of the kind and rate that `env` takes."""
+        period, size = float(self.document["control_period"]), len(env.action_names)
+        differing = []
+        if not same_period(period, env.control_period):
+            differing.append(f"one command every {1e3 * period:.4g} ms, not every {1e3 * env.control_period:.4g} ms")
+        if self.model.config.action_dim != size:
+            differing.append(f"commands of {self.model.config.action_dim} numbers, not {size}")
+        if differing:
+            raise ForearmError(
+                f"checkpoint '{self.task['checkpoint']}' was trained on {' and '.join(differing)} as {env.name} takes "
+                f"them: give another {self.task['name']}.checkpoint= or train one"
+            )
+
     def frame(self, frame: np.ndarray | str | Path, key: str) -> np.ndarray:
         """A frame, or the file of one, as an array (R, R, 3) uint8; raises `ForearmError` for one that the model was
         not trained on.
@@ -186,7 +247,7 @@ def _check_heads(heads: "Heads", path: Path, task: Mapping[str, Any]) -> None:
         )
 
 
-def loaded(name: str) -> "tuple[JEPA, dict[str, Any]]":
+def loaded(name: str, device: str = CPU) -> "tuple[JEPA, dict[str, Any]]":
     """The world model of a checkpoint, and its description, read once for as long as its files stay the same.
 
     Raises `CheckpointError` for one that cannot be read.
@@ -194,13 +255,23 @@ def loaded(name: str) -> "tuple[JEPA, dict[str, Any]]":
     from forearm.world_model.runtime.checkpoint import load_checkpoint, locate
 
     path = locate(_place(name))
-    return _kept(path, lambda: load_checkpoint(path))
+    return _kept(path, lambda: load_checkpoint(path, device), device)
 
 
-def _load_heads(path: Path, world_model_sha256: str) -> "Heads":
+def _load_heads(path: Path, world_model_sha256: str, device: str) -> "Heads":
+    import torch
+
     from forearm.world_model.heads.checkpoint import load_heads
 
-    return _kept(path, lambda: load_heads(path, world_model_sha256), world_model_sha256)
+    return _kept(
+        path, lambda: load_heads(path, world_model_sha256).to(torch.device(device)), world_model_sha256, device
+    )
+
+
+def _load_decoder(path: Path, world_model_sha256: str) -> "Decoder":
+    from forearm.world_model.heads.decoder_checkpoint import load_decoder
+
+    return _kept(path, lambda: load_decoder(path, world_model_sha256), world_model_sha256)
 
 
 def _kept(path: Path, load: Callable[[], Kept], *of: str) -> Kept:

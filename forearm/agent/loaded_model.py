@@ -1,13 +1,17 @@
 """One plan from two frames: the shortest way through the house."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, loaded, settled
+from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, loaded, settled
+from forearm.agent.imagination import Imagination, Imagined, commands_of
+from forearm.agent.latent import LatentPlanningModel
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
 from forearm.common.dotted import is_dotted
 from forearm.common.files import place
@@ -27,15 +31,20 @@ class LoadedModel(OfCheckpoint):
     description.
     """
 
-    def __init__(self, task: Mapping[str, Any]) -> None:
+    def __init__(self, task: Mapping[str, Any], device: str = CPU) -> None:
         self.task = settled(task)
-        self._read = LoadedCheckpoint.read(self.task)
+        self._read = LoadedCheckpoint.read(self.task, device)
         self._read.heads(self.task)  # what is missing is told now
 
     @property
     def checkpoint(self) -> LoadedCheckpoint:
         """The world model as it was read."""
         return self._read
+
+    @property
+    def action_spec(self) -> ActionSpec:
+        """What commands are."""
+        return ActionSpec.of_checkpoint(self.document, self.model.config.action_dim)
 
     def setup(self, planner: str | Mapping[str, Any] | None = None, **overrides: Any) -> PlanningSetup:
         """What plans with this model, such as for a `LocalPlanSource`: a planner, with `overrides` of its settings.
@@ -80,24 +89,71 @@ class LoadedModel(OfCheckpoint):
         setup = self.setup(planner, **overrides)
         return setup.plan(setup.frame(frame, "frame"), setup.frame(goal, "goal"), seed, proprio)
 
+    def imagine(
+        self,
+        frames: Frame | Sequence[Frame],
+        actions: Any,
+        *,
+        goal: Frame | None = None,
+        past: Any = None,
+        proprio: np.ndarray | None = None,
+    ) -> Imagined:
+        """What the model expects `actions` to lead to, as pictures; nothing moves, and no plan is made.
 
-def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -> LoadedModel:
+        Args:
+            frames: what is seen now, as for `plan`; or several, one a control step, the newest last.
+            actions: commands (H, A), H a multiple of the model's steps, from now on.
+            goal: whose distance shall be told.
+            past: commands (T - 1, A) between T frames.
+            proprio: joint readings (P,), or (T, P) for several frames, if the model uses them.
+
+        Raises:
+            ForearmError: no decoder lies beside the checkpoint, a frame is not what the model was trained on, or
+                commands have another shape or lie outside their bounds.
+        """
+        import torch
+
+        decoder = self.checkpoint.decoder(self.task)
+        one = isinstance(frames, (str, Path)) or (isinstance(frames, np.ndarray) and frames.ndim == 3)
+        several: Any = [frames] if one else frames
+        seen = [self.frame(frame, "frames") for frame in several]
+        spec = self.action_spec
+        names = list(self.document.get("action_names") or [])
+        coming = commands_of(actions, spec, names)
+        done = [] if past is None or not len(past) else list(commands_of(past, spec, names, "past"))
+        readings = [None] * len(seen) if proprio is None else list(np.reshape(proprio, (len(seen), -1)))
+        if len(done) != len(seen) - 1:
+            raise ForearmError(f"past: {len(seen)} frames want {len(seen) - 1} commands between them, got {len(done)}")
+        thinking = LatentPlanningModel(self.model, self.task["objective"], spec, heads=self.checkpoint.heads(self.task))
+        thinking.begin([seen[0] if goal is None else self.frame(goal, "goal")])
+        for frame, reading, command in zip(seen, readings, [None, *done], strict=True):
+            thinking.observe(0, {"pixels": frame, "proprio": reading}, command)
+        found = Imagination(self.model, decoder, spec.period).ahead(thinking.state(0), coming)
+        if goal is None:
+            return found
+        apart = [thinking.distance(0, latent) for latent in torch.as_tensor(found.latents, dtype=torch.float32)]
+        return replace(found, distances=np.array(apart))
+
+
+def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None, device: str = CPU) -> LoadedModel:
     """The world model of a task, by the task's name or the path of a checkpoint: its folder, or one of its files.
 
     Or a model of one's own, `module:function` (see `WorldModel`), which needs a `task`.
 
-    A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several.
+    A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several. `device` is
+    where it goes: `cpu`, `cuda`, `cuda:1`, `mps`.
 
-    Raises `CheckpointError` for a checkpoint that cannot be read, `ForearmError` for an unknown task, one that
-    differs from the checkpoint's, or none where the checkpoint has several.
+    Raises `CheckpointError` for a checkpoint that cannot be read, `DeviceError` for a device that is not here,
+    `ForearmError` for an unknown task, one that differs from the checkpoint's, or none where the checkpoint has
+    several.
     """
     name = str(task_or_checkpoint)
     if task is None and task_or_checkpoint in settings.options("task"):
-        return LoadedModel(task_config(name))
+        return LoadedModel(task_config(name), device)
     if is_dotted(name):
         if task is None:
             raise ForearmError(f"model {name} does not say for which task it is: load('{name}', task='reach')")
-        return LoadedModel({**task_config(task), "checkpoint": name})
+        return LoadedModel({**task_config(task), "checkpoint": name}, device)
     from forearm.world_model.runtime.checkpoint import find, tasks_of
 
     if find(place(name)) is None and _is_meant_for_a_task(name):
@@ -108,7 +164,7 @@ def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -
             f"checkpoint '{name}' was made for several tasks ({', '.join(made_for)}): "
             f"say which, load('{name}', task='{made_for[0]}')"
         )
-    return LoadedModel({**task_config(task or "".join(made_for) or "None"), "checkpoint": name})
+    return LoadedModel({**task_config(task or "".join(made_for) or "None"), "checkpoint": name}, device)
 
 
 def _is_meant_for_a_task(name: str) -> bool:

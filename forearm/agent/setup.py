@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forearm.agent.absolute import AbsolutePlanner
-from forearm.agent.action_spec import ActionSpec, same_period
+from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import Acting, Agent, PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, fingerprint, settled
+from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, fingerprint, settled
 from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guided
+from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.latent import LatentPlanningModel, proposals_of
 from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
 from forearm.agent.scripted import ExpertAgent, HoldAgent
@@ -49,6 +50,7 @@ class PlanningSetup(OfCheckpoint):
         replan_every: control steps carried out from each plan.
         actions: what commands are: of the checkpoint, or of an environment (`in_env`); None before that without one.
         fingerprint: of the world model and the heads that are used; None without.
+        device: of torch, where the world model is.
     """
 
     task: Mapping[str, Any]
@@ -57,6 +59,7 @@ class PlanningSetup(OfCheckpoint):
     replan_every: int = 1
     actions: ActionSpec | None = None
     fingerprint: str | None = None
+    device: str = CPU
     _read: LoadedCheckpoint | None = field(default=None, repr=False)
 
     @classmethod
@@ -68,6 +71,7 @@ class PlanningSetup(OfCheckpoint):
         *,
         dynamics: str = LEARNED,
         replan_every: int | None = 1,
+        device: str = CPU,
     ) -> "PlanningSetup":
         """Settle and check everything, and read the world model.
 
@@ -78,9 +82,11 @@ class PlanningSetup(OfCheckpoint):
             checkpoint: another than the task's, by name or path, or one that was read before.
             dynamics: `learned` or `oracle`, which needs no checkpoint.
             replan_every: control steps carried out from each plan; None: the task's.
+            device: of torch, where a world model that is read goes.
 
         Raises:
             CheckpointError: a checkpoint, or heads, that cannot be read.
+            DeviceError: a device that is not here.
             ForearmError: unknown names, settings that do not fit each other or the checkpoint.
             ValueError: a planner's settings that contradict each other.
         """
@@ -106,20 +112,22 @@ class PlanningSetup(OfCheckpoint):
             )
         if dynamics == ORACLE:
             return found
-        read = checkpoint if isinstance(checkpoint, LoadedCheckpoint) else LoadedCheckpoint.read(config)
+        read = checkpoint if isinstance(checkpoint, LoadedCheckpoint) else LoadedCheckpoint.read(config, device)
         used = _fingerprint(read, config)
         if found.planner_name != PRIOR:  # which rolls nothing out
             read.check_horizon(config, horizon)
         actions = ActionSpec.of_checkpoint(read.document, read.model.config.action_dim)
-        return replace(found, actions=actions, fingerprint=used, _read=read)
+        return replace(found, actions=actions, fingerprint=used, device=read.device, _read=read)
 
     @classmethod
-    def baseline(cls, task: Mapping[str, Any], name: str, replan_every: int | None = 1) -> "PlanningSetup":
+    def baseline(
+        cls, task: Mapping[str, Any], name: str, replan_every: int | None = 1, device: str = CPU
+    ) -> "PlanningSetup":
         """One of `BASELINES` on a task's config; raises `ForearmError` for another name, and `prior` like `resolve`."""
         if name not in BASELINES:
             raise ForearmError(f"unknown baseline '{name}'{did_you_mean(name, BASELINES)}")
         if name == PRIOR:
-            return cls.resolve(task, {"name": name}, replan_every=replan_every)
+            return cls.resolve(task, {"name": name}, replan_every=replan_every, device=device)
         return cls(task, {"name": name}, NONE)
 
     # -- what it is made of ---------------------------------------------------------------------------------------
@@ -133,7 +141,7 @@ class PlanningSetup(OfCheckpoint):
     def checkpoint(self) -> LoadedCheckpoint:
         """The world model as it was read. Raises `ForearmError` if it is another one where it was sent to."""
         if self._read is None:
-            read = LoadedCheckpoint.read(self.task)
+            read = LoadedCheckpoint.read(self.task, self.device)
             if _fingerprint(read, self.task) != self.fingerprint:
                 if is_dotted(str(self.task["checkpoint"])):
                     raise ForearmError(
@@ -223,19 +231,13 @@ class PlanningSetup(OfCheckpoint):
         """Raise `ForearmError` unless the checkpoint, if there is one, knows commands of the kind and rate that `env`
         takes.
         """
-        if self.dynamics != LEARNED:
-            return
-        period, size = float(self.document["control_period"]), len(env.action_names)
-        differing = []
-        if not same_period(period, env.control_period):
-            differing.append(f"one command every {1e3 * period:.4g} ms, not every {1e3 * env.control_period:.4g} ms")
-        if self.model.config.action_dim != size:
-            differing.append(f"commands of {self.model.config.action_dim} numbers, not {size}")
-        if differing:
-            raise ForearmError(
-                f"checkpoint '{self.task['checkpoint']}' was trained on {' and '.join(differing)} as {env.name} takes "
-                f"them: give another {self.task['name']}.checkpoint= or train one"
-            )
+        if self.dynamics == LEARNED:
+            super().check_commands(env)
+
+    def imagination(self) -> Imagination | None:
+        """What draws its plans' futures; None for other dynamics than learned ones, and without a decoder."""
+        decoder = self.checkpoint.decoder_if_any(self.task) if self.dynamics == LEARNED else None
+        return None if decoder is None else Imagination(self.model, decoder, float(self.document["control_period"]))
 
     def plan(self, start: np.ndarray, goal: np.ndarray, seed: int = 0, proprio: np.ndarray | None = None) -> "Plan":
         """The plan from one frame (R, R, 3) uint8 to another, with the joint readings `proprio` (P,) if the model uses
@@ -246,6 +248,17 @@ class PlanningSetup(OfCheckpoint):
         [act] = agent.act([{"pixels": start, "proprio": proprio}])
         assert act is not None and act.plan is not None
         return self.signed(act.plan)
+
+    def imagine(self, plan: "Plan", start: np.ndarray, proprio: np.ndarray | None = None) -> Imagined | None:
+        """What a plan from a frame (R, R, 3) uint8 is expected to lead to, drawn; None where it cannot be drawn."""
+        imagination = self.imagination()
+        if imagination is None:
+            return None
+        from forearm.world_model.runtime.tracker import LatentTracker
+
+        tracker = LatentTracker(self.model)
+        tracker.begin(start, proprio)
+        return imagination.ahead(tracker.state(), plan.actions)
 
     def signed(self, plan: "Plan") -> "Plan":
         """The plan with what it was made by, and names for its numbers."""

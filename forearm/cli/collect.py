@@ -12,8 +12,8 @@ from forearm.cli.progress import bars
 from forearm.common import checks
 from forearm.common.parallel import default_workers, import_modules
 from forearm.errors import ForearmError
-from forearm.evaluation.env_pool import check_simulator, environment
-from forearm.recording.collect import Collection, collect
+from forearm.evaluation.env_pool import check_simulator
+from forearm.recording.collect import Collection, collect, practising
 from forearm.recording.contact_sheet import save_contact_sheet
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
@@ -61,17 +61,7 @@ def main(overrides: Sequence[str]) -> int:
 
 def _agent(chosen: settings.Settings) -> "PlanningSetup":
     """Who practises; raises what `forearm compare` raises for settings that contradict each other."""
-    from forearm.agent.setup import PlanningSetup
-
-    task = chosen.one("task")
-    setup = PlanningSetup.resolve(task, chosen.one("planner"), replan_every=chosen["replan_every"])
-    setup.check_commands(environment(task["name"], task["camera"], task["resolution"]))
-    if (deadline := setup.planner_config.get("deadline_ms")) is not None:
-        raise ForearmError(
-            f"planner.deadline_ms={deadline}: what practice films would depend on how fast this machine is; "
-            "set it to null"
-        )
-    return setup
+    return practising(chosen.one("task"), chosen.one("planner"), chosen["replan_every"])
 
 
 def _film(collection: Collection, workers: int, console: Console) -> None:

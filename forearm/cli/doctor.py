@@ -207,10 +207,12 @@ def _gpu() -> Finding:
 
 
 def _checkpoints(folder: Path | None) -> Finding:
-    """The shipped checkpoints and their heads, each loaded once."""
+    """The shipped checkpoints, their heads and decoders, each loaded once."""
     from forearm.world_model.heads.checkpoint import load_heads
+    from forearm.world_model.heads.decoder_checkpoint import load_decoder
     from forearm.world_model.runtime.checkpoint import (
         CALIBRATION,
+        DECODER,
         HEADS,
         CheckpointError,
         load_checkpoint,
@@ -223,9 +225,11 @@ def _checkpoints(folder: Path | None) -> Finding:
         if stem.endswith(CALIBRATION):
             continue
         try:
-            _, document = load_checkpoint(folder / f"{stem.removesuffix(HEADS)}.json")
+            _, document = load_checkpoint(folder / f"{stem.removesuffix(HEADS).removesuffix(DECODER)}.json")
             if stem.endswith(HEADS):
                 load_heads(folder / f"{stem}.json", document["weights_sha256"])
+            elif stem.endswith(DECODER):
+                load_decoder(folder / f"{stem}.json", document["weights_sha256"])
         except CheckpointError as error:
             broken.append(_first_line(error))
         else:

@@ -21,7 +21,7 @@ DEFECT = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 SHELLS = ("bash", "zsh", "fish", "powershell")
-SWEPT = ("plan", "run", "compare", "diagnose", "collect", "train", "train-heads")
+SWEPT = ("plan", "imagine", "run", "compare", "diagnose", "collect", "practice", "train", "train-heads")
 """Commands whose settings may be given several values."""
 MULTIRUN = "one job for each combination of values: seed=1,2 planner=cem,mppi"
 
@@ -48,6 +48,15 @@ COMMANDS: dict[str, Subcommand] = {
         ),
         "plan",
     ),
+    "imagine": Subcommand(
+        "forearm.cli.imagine",
+        "what the world model expects of any commands, as pictures; nothing moves",
+        (
+            "forearm imagine task=push actions=plan.json seed=3 real=true",
+            "forearm imagine task=reach start=a.png goal=b.png 'actions=[[1,0,0,0],[1,0,0,0]]' picture=imagined.mp4",
+        ),
+        "imagine",
+    ),
     "run": Subcommand(
         "forearm.cli.run",
         "closed loop in the simulator, with a film of every episode",
@@ -63,8 +72,26 @@ COMMANDS: dict[str, Subcommand] = {
         (
             "forearm compare task=[reach,push] planner=[cem,mppi,random_shooting] episodes=50 seed=0",
             "forearm compare task=push planner=[cem,mppi] cem.samples=100 oracle=true oracle_episodes=20",
+            "forearm compare task=push planner.horizon=8,12 seed=0,1 budget=evaluations:500",
+            "forearm compare manifest=push.json planner=[cem,mppi]",
+            "forearm compare here/results.json there/results.json out=outputs/both",
         ),
         "compare",
+    ),
+    "report": Subcommand(
+        "forearm.cli.report",
+        "results of a comparison as a page to look at, or a table: CSV, LaTeX, Markdown",
+        (
+            "forearm report outputs/compare/results.json",
+            "forearm report outputs/compare/results.json format=latex out=table.tex",
+        ),
+        "report",
+    ),
+    "manifest": Subcommand(
+        "forearm.cli.manifest",
+        "episodes for comparisons: start states, goals, seeds and a hash",
+        ("forearm manifest task=push protocol=rest episodes=100 seed=1 out=push.json",),
+        "manifest",
     ),
     "diagnose": Subcommand(
         "forearm.cli.diagnose",
@@ -129,6 +156,15 @@ COMMANDS: dict[str, Subcommand] = {
         ),
         "train-heads",
     ),
+    "practice": Subcommand(
+        "forearm.cli.practice",
+        "rounds of filming what planners do, training on, and keeping what is better",
+        (
+            "forearm practice task=push data=data/push rounds=3",
+            "forearm practice task=pick_place planner=[guided,cem] data=data/pick_place out=outputs/practised",
+        ),
+        "practice",
+    ),
     "doctor": Subcommand(
         "forearm.cli.doctor", "what this machine has, and what to do about what it has not", ("forearm doctor",)
     ),
@@ -170,7 +206,7 @@ def build_parser() -> argparse.ArgumentParser:
         words.completer = _completer  # type: ignore[attr-defined]
         if name in SWEPT:
             sub.add_argument("--multirun", "-m", action="store_true", help=MULTIRUN)
-        if name in (*SWEPT, "serve", "ros2"):
+        if name in (*SWEPT, "serve", "ros2", "manifest"):
             sub.add_argument("--cfg", "-c", choices=["job"], help="show the settings as YAML instead of running")
             sub.add_argument("--package", "-p", metavar="KEY", help="with --cfg: only these, such as planner")
     return parser
@@ -191,8 +227,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(words)
-    except KeyboardInterrupt:
-        _complain("interrupted; finished parts are kept")
+    except KeyboardInterrupt as stop:
+        _complain(str(stop) or "interrupted; finished parts are kept")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`forearm list | head`): nothing is left to say or flush.

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from forearm import envs
 from forearm.agent.setup import LEARNED, ORACLE
-from forearm.cli.compare import run_and_show
+from forearm.cli.compare import live_page, run_and_show
+from forearm.cli.device import device_of
 from forearm.cli.models import task_of
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.comparison import Comparison
+from forearm.evaluation.variations import variations_of
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
@@ -36,8 +38,12 @@ def main(overrides: Sequence[str]) -> int:
         films=episodes if chosen["films"] is None else chosen["films"],
         use=tuple(chosen["use"]),
         to_end=chosen["to_end"],
+        variations=variations_of(chosen["vary"]),
+        goal_varies=chosen["vary"]["goal_too"],
+        device=device_of(chosen),
     )
     batch, workers = chosen["batch"], chosen["workers"]
     envs.working_backend()
-    run_and_show(comparison, batch, workers)
+    with live_page(chosen) as page:
+        run_and_show(comparison, batch, workers, page)
     return 0

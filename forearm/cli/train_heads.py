@@ -1,4 +1,4 @@
-"""`forearm train-heads`: an action prior, a distance to the goal and statistics, on a frozen world model."""
+"""`forearm train-heads`: an action prior, a distance to the goal, statistics and a decoder, on a frozen world model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +33,8 @@ def main(overrides: Sequence[str]) -> int:
     except FloatingPointError as error:
         raise ForearmError(str(error)) from None
     print_whole(console, report_table(report))
-    console.print(f"heads: {training.out}", soft_wrap=True, highlight=False)
+    for part, path in training.files.items():
+        console.print(f"{part}: {path}", soft_wrap=True, highlight=False)
     return 0
 
 
@@ -46,6 +47,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
     from forearm.world_model.config import from_mapping
     from forearm.world_model.heads.action_prior import PriorConfig
     from forearm.world_model.heads.checkpoint import heads_path
+    from forearm.world_model.heads.decoder import DecoderConfig
     from forearm.world_model.heads.distance import DistanceConfig
     from forearm.world_model.heads.training import HeadsTraining
     from forearm.world_model.runtime.checkpoint import locate, shipped
@@ -64,6 +66,8 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
         out=output.folder(chosen["out"], str(own)) / beside.name,
         prior=from_mapping(PriorConfig, chosen["prior"]),
         distance=from_mapping(DistanceConfig, chosen["distance"]),
+        decoder=from_mapping(DecoderConfig, chosen["decoder"]),
+        parts=tuple(chosen["parts"]),
         validation=chosen["validation"],
         seed=chosen["seed"],
         action_key=keys("action_key", chosen["action_key"]),

@@ -9,7 +9,7 @@ import numpy as np
 
 _HALF = 2**30
 _COLLECTION, _EVALUATION = 1, 2
-_PLANNING, _POLICY = 3, 4
+_PLANNING, _POLICY, _VARIATION = 3, 4, 5
 
 
 def collection_rng(seed: int, episode: int) -> np.random.Generator:
@@ -43,6 +43,11 @@ def planning_seed(seed: int, episode: int) -> int:
 def policy_rng(seed: int, episode: int) -> np.random.Generator:
     """Random stream of a policy that does not plan (the random floor, the scripted expert)."""
     return np.random.default_rng([seed, _POLICY, episode])
+
+
+def variation_rng(reset_seed: int) -> np.random.Generator:
+    """Random stream of what is otherwise in the episode that was reset with this seed, whatever its strength."""
+    return np.random.default_rng([reset_seed, _VARIATION])
 
 
 def _draw(seed: int, purpose: int, episode: int) -> int:

@@ -37,6 +37,8 @@ class Controller(Tracking):
         steady: s; a clock that nobody sets, such as `time.monotonic`, where `clock` is one that may be set (of ROS, of
             the day). What is sent then goes by it. None: `clock` is such a clock, or time is simulated.
         gate: what frames must look like to be believed; None: any of the right shape.
+        live: show camera, imagination, candidates, costs and statuses on a page, see `forearm.live.page.LivePage`: one
+            of those, or True for one of its own at the usual port, which it logs.
 
     Raises ValueError for an unknown mode, `ForearmError` for a source that plans at another rate than the
     adapter's, and for an adapter whose commands are another arm's.
@@ -57,16 +59,18 @@ class Controller(Tracking):
         seed: int = 0,
         check_goals: bool = True,
         check_frames: bool = True,
+        device: str = "cpu",
         **settings: Any,
     ) -> "Controller":
         """A controller with the checkpoint of a task of the built-in arm; `settings` are `mode`, `clock`,
-        `steady` and `timing`.
+        `steady`, `timing` and `live`.
 
         `checkpoint`: another than the task's own, by name or path, such as one of several tasks. `planner`: that of
         the task's config, if none is given.
         `check_goals`: refuse a goal that another of the task's cameras took, or that is upside down, as far as the
         simulator can be drawn here. `check_frames`: a fault where frames cannot show this arm, as far as the
-        checkpoint's calibration tells (`NAME.calibration.json`), or stand still while it moves.
+        checkpoint's calibration tells (`NAME.calibration.json`), or stand still while it moves. `device`: where the
+        world model is, `cpu`, `cuda`, `cuda:1` or `mps`.
 
         Raises what `forearm.load` raises, and `ForearmError` for an unknown robot or planner.
         """
@@ -78,7 +82,7 @@ class Controller(Tracking):
         from forearm.control.robots.robot import load_robot
 
         arm = load_robot(robot) if isinstance(robot, str) else robot
-        loaded = load(task) if checkpoint is None else load(checkpoint, task=task)
+        loaded = load(task, device=device) if checkpoint is None else load(checkpoint, task=task, device=device)
         adapter = ToolActionAdapter(str(loaded.task["name"]))
         setup = loaded.setup(planner)
         views = views_for(loaded) if check_goals else None
@@ -141,11 +145,14 @@ class Controller(Tracking):
             if seen is not None:
                 self._believe(seen)
             self._watch(now)
-            if self.mode != "inline":
-                return self._command(now)
-        self.think()
-        with self._lock:
-            return self._command(now)
+            command = self._command(now) if self.mode != "inline" else None
+        if command is None:
+            self.think()
+            with self._lock:
+                command = self._command(now)
+        if self._live is not None:
+            self._live.status(command)
+        return command
 
     def preview(self, seconds: np.ndarray) -> np.ndarray:
         """Positions (N, D) of the axes `seconds` (N,) after the last call of `act`, if nothing new comes up until then.
@@ -187,6 +194,8 @@ class Controller(Tracking):
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=10.0)
+        if self._live is not None:
+            self._live.close()
 
     def __enter__(self) -> "Controller":
         return self

@@ -6,16 +6,20 @@ A plan source is told of it and plans from where it will lead.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from forearm.agent.candidates import Candidates, telling
+from forearm.agent.imagination import Imagination, Imagined
 from forearm.control.trajectories.trajectory import Array
 
 if TYPE_CHECKING:
     from forearm.agent.camera_check import Views
     from forearm.agent.setup import PlanningSetup
     from forearm.planner.plan import Plan
+    from forearm.world_model.runtime.latent_dynamics import LatentState
 
 Observation = Mapping[str, Any]
 
@@ -78,6 +82,8 @@ class LocalPlanSource:
 
     Attributes:
         latent: (L,) of the newest frame, None before the first.
+        goal: the goal frame, None before the first.
+        listen: whether `tried` is to hold what was tried for the last plan.
     """
 
     def __init__(
@@ -97,6 +103,9 @@ class LocalPlanSource:
         self._begun = False
         self._previous: Plan | None = None
         self._generator = torch.Generator()
+        self.listen, self.tried = False, Candidates()
+        self.goal: Array | None = None
+        self._ahead: tuple[LatentState, Array] | None = None
 
     def begin(self, goal: Any) -> None:
         """Encode the goal frame (R, R, 3) uint8, or the file of one.
@@ -108,7 +117,7 @@ class LocalPlanSource:
         if self.views is not None:
             self.views.check(frame, "goal")
         self._planning_model.begin([frame])
-        self._begun = True
+        self._begun, self.goal = True, frame
         self._tracker.forget()
         self._previous = None
         self._generator = torch.Generator().manual_seed(self.seed)
@@ -123,7 +132,7 @@ class LocalPlanSource:
     def latent(self) -> Array | None:
         """(L,) of the newest frame, None before the first."""
         newest = self._tracker.newest
-        return None if newest is None else newest[: self.setup.model.config.latent_dim].double().numpy()
+        return None if newest is None else newest[: self.setup.model.config.latent_dim].cpu().double().numpy()
 
     def nearness(self) -> float | None:
         """How far the newest frame is from the goal, as a share of the radius; None where that is not known."""
@@ -149,6 +158,9 @@ class LocalPlanSource:
         if state.begin is not None:  # commands are positions, and the model takes their differences
             [*_, last_action] = [rest, *state.actions[0].double().cpu().numpy()]
         problem = self._planning_model.problem([0], [Belief(state, last_action)])
+        if self.listen:
+            self.tried = Candidates()
+            problem = telling(problem, [self.tried])
         hurried = request.deadline_ms is not None
         planner = self.setup.planner(deadline_ms=request.deadline_ms) if hurried else self._planner
         [plan] = planner.plan(
@@ -158,8 +170,16 @@ class LocalPlanSource:
             elapsed_steps=max(0, request.elapsed_steps),
             encode_ms=request.spent_ms,
         )
-        self._previous = plan
+        self._previous, self._ahead = plan, (state, plan.actions)
         return self.setup.signed(plan)
+
+    def imagined(self) -> Imagined | None:
+        """What the last plan is expected to lead to, drawn; None before there is one, and where it cannot be drawn."""
+        return None if self._ahead is None or self._imagination is None else self._imagination.ahead(*self._ahead)
+
+    @cached_property
+    def _imagination(self) -> Imagination | None:
+        return self.setup.imagination()
 
 
 def past_steps(setup: "PlanningSetup") -> int:

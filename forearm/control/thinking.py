@@ -19,6 +19,7 @@ from forearm.control.attempt import Attempt, PlanningJob
 from forearm.control.committed_motion import Motion, PlanFollower
 from forearm.control.fault import Kind, Latch
 from forearm.control.frame_gate import Gate
+from forearm.control.live import LiveController
 from forearm.control.observation_gate import ObservationGate
 from forearm.control.pausable_clock import PausableClock
 from forearm.control.plan_source import PlanRequest, PlanSource
@@ -57,13 +58,14 @@ class Thinking:
         mode: Mode = "thread",
         clock: Callable[[], float] = time.monotonic,
         gate: Gate | None = None,
+        live: LiveController | None = None,
     ) -> None:
         checks.choice("mode", mode, get_args(Mode))
         check_pace(source, adapter)
         check_fit(robot, adapter)
         self.source, self.robot, self.adapter, self.gate = source, robot, adapter, gate
         self.timing = timing or Timing()
-        self.mode, self.clock = mode, clock
+        self.mode, self.clock, self._live = mode, clock, live
         self.plan: Plan | None = None
         self.report = LimitReport()
         steps = max(1, source.ahead_steps)
@@ -102,12 +104,16 @@ class Thinking:
                     begun = True
                     if self.gate is not None:
                         self.gate.begin()
+                    if self._live is not None:
+                        self._live.begin(job.attempt.goal)
                 self._see(job)
                 committed = self._wanted(job)
                 if committed is not None:
                     plan = self.source.plan(self._request(job, committed))
                     job.attempt.last_start = job.start
                     self._take_over(plan, job)
+                    if self._live is not None:
+                        self._live.planned(plan, job.frames[-1])
             except Exception as error:  # whatever happens, the arm must come to rest and say why
                 why = f"{type(error).__name__}: {one_line(error)}"
                 if why != job.attempt.refused:  # once, not with every frame
@@ -148,6 +154,8 @@ class Thinking:
                 )
             nearness = getattr(self.source, "nearness", None)
             distance = None if nearness is None or doubt else nearness()
+            if self._live is not None:
+                self._live.seen(frame, distance)
             with self._lock:
                 if job.attempt is not self._attempt:
                     continue

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from forearm.agent.agent import PlanningModel
+from forearm.envs import visit
 from forearm.world_model.runtime.latent_dynamics import LatentState
 
 if TYPE_CHECKING:
@@ -90,13 +91,10 @@ class TrueFutures:
         where = np.empty((candidates, horizon, *positions(env).shape))
         distances, solved = np.empty((candidates, horizon)), np.zeros((candidates, horizon), bool)
         frames = []
-        for k, sequence in enumerate(commands):
-            env.restore(start)
-            for h, action in enumerate(sequence):
-                env.advance(action)
-                where[k, h], distances[k, h], solved[k, h] = positions(env), env.distance(), self._solved(env)
-                if eyes is not None and (h + 1) % eyes.frameskip == 0:
-                    frames.append(env.render())
+        for k, h in visit(env, start, commands):
+            where[k, h], distances[k, h], solved[k, h] = positions(env), env.distance(), self._solved(env)
+            if eyes is not None and (h + 1) % eyes.frameskip == 0:
+                frames.append(env.render())
         found: dict[str, Any] = {"positions": where, "distances": distances, "solved": solved}
         if eyes is not None:
             found["latents"] = encoded(eyes, frames).unflatten(0, (candidates, -1))

@@ -5,15 +5,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forearm.agent.guided import PRIOR
 from forearm.agent.latent import proposals_of
-from forearm.agent.setup import BASELINES, LEARNED, ORACLE, PlanningSetup
+from forearm.agent.setup import BASELINES, CPU, LEARNED, ORACLE, PlanningSetup
 from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.own_code import own_code_sha256
 from forearm.evaluation.protocol import rules_of
+
+if TYPE_CHECKING:
+    from forearm.envs.variation.factors import Variation
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +24,9 @@ class Contender:
     """Everything that decides how the episodes of a contender go, apart from the episodes themselves.
 
     Two are equal whose keys are, so that one can be the key of a cache. `protocol` is a config as in configs/, `use`
-    names modules of the user's own; with `to_end` episodes run on after their first success. `apart` says what tells
-    it from others of its name in one table.
+    names modules of the user's own; with `to_end` episodes run on after their first success. `variation` says what is
+    otherwise than in training, `goal_varies` whether it is on the goal picture too. `apart` says what tells it from
+    others of its name in one table.
     """
 
     setup: PlanningSetup
@@ -31,6 +35,8 @@ class Contender:
     protocol: Mapping[str, Any] = field(default_factory=dict)
     to_end: bool = False
     apart: str = ""
+    variation: "Variation | None" = None
+    goal_varies: bool = False
 
     @property
     def task(self) -> Mapping[str, Any]:
@@ -55,12 +61,18 @@ class Contender:
     @property
     def name(self) -> str:
         """That of its row in the table of its task."""
-        return name_of(self.planner_name, self.dynamics) + (self.apart and f" {self.apart}")
+        return name_of(self.planner_name, self.dynamics) + self._said
 
     @property
     def label(self) -> str:
         """A name for films and progress bars."""
-        return label_of(self.task_name, self.planner_name, self.dynamics) + (self.apart and f" {self.apart}")
+        return label_of(self.task_name, self.planner_name, self.dynamics) + self._said
+
+    @property
+    def _said(self) -> str:
+        """What its name says beside the planner: what is otherwise, and what tells it from others."""
+        varied = self.variation and f"{self.variation.factor}={self.variation.strength:g}"
+        return "".join(f" {word}" for word in (varied, self.apart) if word)
 
     @property
     def searches(self) -> bool:
@@ -87,7 +99,16 @@ class Contender:
             "use": list(self.use),
             "protocol": dict(self.protocol),
             "to_end": self.to_end,
+            **self._varied,
+            **({} if setup.device == CPU else {"device": setup.device}),
         }
+
+    @property
+    def _varied(self) -> dict[str, Any]:
+        """What is otherwise, for the document; nothing where nothing is."""
+        if self.variation is None:
+            return {}
+        return {"vary": asdict(self.variation), "goal_varies": self.goal_varies}
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -112,7 +133,14 @@ class Contender:
         return isinstance(other, Contender) and self.key == other.key
 
     def check(self) -> None:
-        """Raise `ForearmError` where its environment takes commands that its checkpoint does not know."""
+        """Raise `ForearmError` where its environment takes commands that its checkpoint does not know, or cannot be
+        varied so.
+        """
+        if self.variation is not None:
+            from forearm.envs.variation.varied import VariedEnvironment
+
+            env = environment(self.task_name, self.task["camera"], self.task["resolution"])
+            VariedEnvironment(env, self.variation)
         if self.dynamics == LEARNED:
             self.setup.check_commands(environment(self.task_name, self.task["camera"], self.task["resolution"]))
 

@@ -1,15 +1,18 @@
-"""What a worker process of a comparison does: make a piece of the manifest, or run a chunk of episodes."""
+"""What a worker process of a comparison does: run a chunk of episodes."""
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forearm.agent.agent import Acting
+from forearm.agent.candidates import overheard
 from forearm.agent.setup import LEARNED
 from forearm.common.files import write_json
 from forearm.common.parallel import import_modules, one_thread
@@ -17,52 +20,53 @@ from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.labels import file_stem
-from forearm.evaluation.manifest import HeldOutEpisode, make_episode
+from forearm.evaluation.live import LiveEpisodes
+from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import rules_of
+from forearm.evaluation.results import outcomes_in
+from forearm.live.feed import feed_to
 
-
-@dataclass(frozen=True)
-class ManifestJob:
-    """Episodes `numbers` of one task."""
-
-    task: Mapping[str, Any]
-    seed: int
-    numbers: tuple[int, ...]
-    protocol: Mapping[str, Any]
-    use: tuple[str, ...] = ()
+if TYPE_CHECKING:
+    from forearm.envs.variation.factors import Variation
 
 
 @dataclass(frozen=True)
 class ChunkJob:
-    """Episodes of one contender that are run together. Those whose number is below `films` are filmed."""
+    """Episodes of one contender that are run together. Those whose number is below `films` are filmed.
+
+    `live`: where a page takes news of them, see `forearm.live`; None: nobody looks on.
+    """
 
     contender: Contender
     episodes: tuple[HeldOutEpisode, ...]
     out: Path
     films: int
-
-
-def make_manifest(job: ManifestJob) -> list[HeldOutEpisode]:
-    """Make and check the episodes of `job`."""
-    import_modules(job.use)
-    env = environment(job.task["name"], job.task["camera"], job.task["resolution"])
-    return [make_episode(env, job.seed, e, rules_of(job.protocol, job.task)) for e in job.numbers]
+    live: str | None = None
 
 
 def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
     """Run the episodes of `job`, write their films, and then, last, their outcomes."""
     contender = job.contender
     import_modules(contender.use)
+    began = time.monotonic()
     with one_thread():
         task = contender.task
         agent, envs = _agent(contender, len(job.episodes))
         nothing = np.zeros((0,), np.uint8)
-        recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
+        filmed = {b: e.episode for b, e in enumerate(job.episodes) if e.episode < job.films}
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
-        outcomes = run_episodes(
-            agent, envs, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind, contender.to_end
-        )
+        imagination = contender.setup.imagination() if filmed or job.live else None
+        live = None if job.live is None else LiveEpisodes(feed_to(job.live), contender.label, imagination)
+        heard = overheard(agent, bool(filmed) or live is not None)
+        with heard as tried, varied(envs, contender.variation) as where:
+            recordings = {number: Recording(nothing, candidates=partial(tried.get, b)) for b, number in filmed.items()}
+            if live is not None:
+                live.tried = tried
+            outcomes = run_episodes(
+                agent, where, job.episodes, contender.seed, task["max_steps"], recordings, rules, blind,
+                contender.to_end, contender.goal_varies, imagination, live,
+            )  # fmt: skip
     for outcome in outcomes:
         if outcome.episode in recordings:
             from forearm.evaluation.film import write_film
@@ -71,10 +75,28 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
             write_film(path, recordings[outcome.episode], contender.label, outcome)
     from forearm.planner.plan_json import or_none
 
+    for outcome in outcomes:
+        outcome.seconds = (time.monotonic() - began) / len(outcomes)
     # A simulation that diverged is nowhere, and JSON has no number for that.
     kept = [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes]
     write_json(partial_path(job), kept)
     return contender, outcomes
+
+
+@contextmanager
+def varied(envs: Sequence[Any], variation: "Variation | None") -> Iterator[Sequence[Any]]:
+    """The environments in which the episodes run; they are as before when that is over, as others use them too."""
+    if variation is None:
+        yield envs
+        return
+    from forearm.envs.variation.varied import VariedEnvironment
+
+    where = [VariedEnvironment(env, variation) for env in envs]
+    try:
+        yield where
+    finally:
+        for env in where:
+            env.restore_nominal()
 
 
 def partial_path(job: ChunkJob) -> Path:
@@ -88,12 +110,16 @@ def film_path(out: Path, label: str, episode: int) -> Path:
     return out / "films" / f"{file_stem(label)}-{episode:03d}.mp4"
 
 
-def finished(out: Path, contender: Contender, episodes: Sequence[HeldOutEpisode]) -> dict[int, Outcome]:
-    """Outcomes by episode number that an earlier call left for this contender; what cannot be read is run again."""
+def finished(
+    out: Path, contender: Contender, episodes: Sequence[HeldOutEpisode], row: Mapping[str, Any] | None = None
+) -> dict[int, Outcome]:
+    """Outcomes by episode number that an earlier call left for this contender, in files or in a `row` of its results;
+    what cannot be read is run again.
+    """
     from forearm.planner.plan_json import or_infinite
 
     seeds = {episode.episode: episode.seed for episode in episodes}
-    found: dict[int, Outcome] = {}
+    found = {o.episode: o for o in outcomes_in(row) if seeds.get(o.episode) == o.seed} if row else {}
     for path in sorted((out / "partial" / contender.key).glob("*.json")):
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))

@@ -12,15 +12,16 @@ episode) alone, so a collection that was killed is continued by filming the shar
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forearm.common.parallel import import_modules, run_jobs
 from forearm.common.seeds import collection_reset_seed, collection_rng
+from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import environment
 
 if TYPE_CHECKING:
@@ -67,6 +68,20 @@ class CollectionProgress:
     shards: int
     episodes_done: int
     frames_now: int
+
+
+def practising(task: Mapping[str, Any], planner: Mapping[str, Any], replan_every: int | None) -> "PlanningSetup":
+    """Who practises; raises what `PlanningSetup.resolve` raises, and `ForearmError` for a planner with a deadline."""
+    from forearm.agent.setup import PlanningSetup
+
+    setup = PlanningSetup.resolve(task, planner, replan_every=replan_every)
+    setup.check_commands(environment(task["name"], task["camera"], task["resolution"]))
+    if (deadline := setup.planner_config.get("deadline_ms")) is not None:
+        raise ForearmError(
+            f"planner.deadline_ms={deadline}: what practice films would depend on how fast this machine is; "
+            "set it to null"
+        )
+    return setup
 
 
 def collect(collection: Collection, workers: int) -> Iterator[CollectionProgress]:

@@ -28,8 +28,8 @@ from forearm.settings.schema.fields import walk
 OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
 LIST_GROUPS = ("task", "planner")
-ONE_PLANNER = ("run", "plan", "serve", "ros2", "collect")
-"""Commands that plan one task with one planner: that of the task's config, if none is named."""
+ONE_PLANNER = ("run", "plan", "serve", "ros2", "collect", "practice")
+"""Commands that plan one task with one planner unless they are told: that of the task's config, if none is named."""
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
 
@@ -206,6 +206,8 @@ def _assign(kind: type[Any] | None, target: dict[str, Any], dotted: str, key: st
     *parents, leaf = dotted.split(".")
     for parent in parents:
         target = target[parent]
+    if isinstance(target[leaf], dict) and "factors" in target[leaf]:  # vary=[light] is short for vary.factors=[light]
+        target, leaf = target[leaf], "factors"
     if isinstance(target[leaf], dict):
         raise ForearmError(f"'{key}' holds several settings; set one of them: {', '.join(sorted(target[leaf]))}")
     target[leaf] = texts.read(key, text, target[leaf], nullable)

@@ -11,12 +11,14 @@ from typing import Any
 from forearm.errors import ForearmError, one_line
 
 _FOLDERS = {"out", "data", "configs", "goals", "cache_dir"}
-_FILES = {"start", "goal", "checkpoint", "heads", "init", "picture", "model", "weights_file", "token_file"}
-PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key"})
-NAMES = frozenset({"camera", "camera_key", "device", "planner"})
+_FILES = {"start", "goal", "checkpoint", "heads", "decoder", "init", "picture", "model", "weights_file", "token_file"}
+PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key", "manifest"})
+NAMES = frozenset({"budget", "camera", "camera_key", "device", "planner"})
 """Keys that hold a name, though their default may be null."""
 COLUMNS = frozenset({"action_key", "state_key"})
 """Keys that hold a name, or several in brackets."""
+CURVES = frozenset({"strength"})
+"""Keys that hold a number, or several in brackets."""
 
 
 def read(key: str, text: str, default: Any, nullable: bool = False) -> Any:
@@ -131,6 +133,8 @@ def _checked(key: str, value: Any, default: Any) -> Any:
     kind = next((kind for kind in _KINDS if isinstance(default, kind)), None)
     if kind is None:
         return value
+    if key.rpartition(".")[2] in CURVES and _is_number(value):
+        return [float(value)]
     right, words = _KINDS[kind]
     if not right(value):
         raise ForearmError(f"{key} must be {words}, not {'null' if value is None else value}")

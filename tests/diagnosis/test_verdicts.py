@@ -1,13 +1,16 @@
 """Toys with one known fault each: the diagnosis finds it."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from forearm.diagnosis import probe
 from forearm.diagnosis.cells import CEILING, CELLS, DIAGNOSED
 from forearm.diagnosis.document import findings
+from forearm.diagnosis.probe import Probe
 from forearm.diagnosis.study import Effort, diagnosed, explored, fit_probe, ranking
 from forearm.diagnosis.subject import Subject
 from forearm.diagnosis.verdict import CANDIDATES, COST, DISTANCE, DYNAMICS, LATENTS, NOTHING
@@ -22,14 +25,21 @@ EFFORT = Effort(explore=20, explore_steps=24, pools=1, pool=20, nearer_m=0.02, s
 SEARCH: dict[str, Any] = {"horizon": 8, "samples": 20, "iterations": 2, "elites": 4}
 
 
+@cache
+def probe_of(wall: bool, features: Any) -> tuple[Probe, list[float]]:
+    """What is read off latents, and its errors: neither knows what the world model believes, or how it is searched."""
+    subject = Subject(PlaneEnv(wall), PlaneEyes(features), None, Rules(rest_tolerance_m=None), replan_every=4)  # type: ignore[arg-type]
+    return fit_probe(explored(subject, 0, range(EFFORT.explore), EFFORT.explore_steps))
+
+
 def study(env: PlaneEnv, eyes: PlaneEyes, **search: Any) -> dict[str, Any]:
     """The whole diagnosis of CEM in a toy."""
     rules = Rules(rest_tolerance_m=None)
     subject = Subject(env, eyes, make_planner("cem", **(SEARCH | search)), rules, replan_every=4)  # type: ignore[arg-type]
     episodes = [make_episode(env, 0, number, rules) for number in range(EPISODES)]  # type: ignore[arg-type]
-    probe, probe_m = fit_probe(explored(subject, 0, range(EFFORT.explore), EFFORT.explore_steps))
-    as_it_is = [diagnosed(subject, episode, 0, probe, EFFORT) for episode in episodes]
-    outcomes = {cell: [subject.run(cell, e, 0, probe)[0] for e in episodes] for cell in CELLS if cell != DIAGNOSED}
+    reads, probe_m = probe_of(env.wall, eyes.features)
+    as_it_is = [diagnosed(subject, episode, 0, reads, EFFORT) for episode in episodes]
+    outcomes = {cell: [subject.run(cell, e, 0, reads)[0] for e in episodes] for cell in CELLS if cell != DIAGNOSED}
     outcomes[DIAGNOSED] = [episode.outcome for episode in as_it_is]
     ranks = [ranking(subject, episode, 0, EFFORT) for episode in episodes[: EFFORT.starts]]
     horizon = int(search.get("horizon", SEARCH["horizon"]))
@@ -47,8 +57,10 @@ def shows(document: dict[str, Any], limit: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread, and as many steps as a probe of a plane needs."""
     torch.set_num_threads(1)
+    monkeypatch.setattr(probe, "STEPS", 300)
 
 
 def test_without_a_fault_nothing_limits() -> None:

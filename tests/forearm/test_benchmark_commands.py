@@ -77,7 +77,7 @@ def test_the_world_model_takes_rate_and_size_from_task_and_data(fetch: Path) -> 
     assert (document["model"]["action_dim"], document["model"]["frameskip"]) == (4, 4)
 
 
-def test_planners_floors_expert_and_oracle_stand_beside_each_other(fetch: Path, tmp_path: Path) -> None:
+def test_planners_floors_expert_and_oracle_stand_beside_each_other(fetch: Path, tmp_path: Path, here: None) -> None:
     words = ["task=fetch/reach", f"fetch/reach.checkpoint={fetch / 'model'}", "episodes=2", "films=1", "workers=1"]
     words += ["oracle=true", "oracle_episodes=1", "cem.samples=16", "cem.iterations=1", "task.max_steps=6"]
     assert main(["compare", *words, f"out={tmp_path}"]) == 0

@@ -92,7 +92,7 @@ def test_a_full_disk_leaves_what_was_finished_and_the_next_call_goes_on(
 def test_a_killed_collection_goes_on_with_nothing_lost_or_doubled(tmp_path: Path) -> None:
     command = [
         sys.executable, "-c", "import sys; from forearm.cli.main import main; sys.exit(main(sys.argv[1:]))",
-        "collect", "task=push", "episodes=60", "steps=20", "shard_episodes=5", "workers=2", f"out={tmp_path}/data",
+        "collect", "task=push", "episodes=60", "steps=8", "shard_episodes=5", "workers=2", f"out={tmp_path}/data",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 60
@@ -105,7 +105,7 @@ def test_a_killed_collection_goes_on_with_nothing_lost_or_doubled(tmp_path: Path
     data = read_dataset(tmp_path / "data")
     assert [entry.index for entry in data.episodes] == list(range(60))
     assert not list((tmp_path / "data").rglob(".*.tmp"))
-    assert json.loads((tmp_path / "data" / "meta" / "info.json").read_text())["total_frames"] == 60 * 21
+    assert json.loads((tmp_path / "data" / "meta" / "info.json").read_text())["total_frames"] == 60 * 9
 
 
 def test_bad_collections(tmp_path: Path, failing: Any, serial: None) -> None:

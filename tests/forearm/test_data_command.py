@@ -36,7 +36,7 @@ def test_mistakes_are_one_line(tmp_path: Path, failing: Any) -> None:
     assert "frames must be true or false" in failing("data", "inspect", f"data={tmp_path}", "frames=7")
 
 
-def test_two_folders_become_one(tmp_path: Path, capsys: Any) -> None:
+def test_two_folders_become_one(tmp_path: Path, capsys: Any, here: None) -> None:
     for seed in (0, 1):
         command = ["collect", "task=reach", "episodes=2", "steps=3", "workers=1", f"seed={seed}", "contact_sheet=false"]
         assert main([*command, f"out={tmp_path}/{seed}"]) == 0

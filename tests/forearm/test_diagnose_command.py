@@ -8,6 +8,9 @@ import pytest
 from PIL import Image
 
 from forearm.cli.main import main
+from forearm.diagnosis.subject import check_planner
+from forearm.errors import ForearmError
+from forearm.planner import make_baseline
 
 SMALL = (
     "task=reach", "planner=cem", "planner.horizon=4", "samples=8", "iterations=1", "episodes=2", "protocol.max_steps=4",
@@ -16,18 +19,30 @@ SMALL = (
 
 
 def test_writes_findings_and_a_picture_and_goes_on_where_it_stopped(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    failing: Callable[..., str],
+    here: None,
 ) -> None:
+    import forearm.diagnosis.probe as probe
     import forearm.diagnosis.run as run
 
     words = ["diagnose", *SMALL, f"out={tmp_path}"]
     real = run.save_picture
+    monkeypatch.setattr(probe, "STEPS", 20)
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "save_picture", stop)
     assert main(words) == 130
+
+    def full(path: Path, document: dict) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(run, "save_picture", full)
+    assert "disk is full" in failing(*words) and "finished parts are kept" in failing(*words)
     kept = sorted((tmp_path / "partial").rglob("*.json"))
     assert len(kept) == 4 * 2 + 2 + 1 + 1  # four cells, the planner as it is, one start, the probe's errors
     times = [path.stat().st_mtime_ns for path in kept]
@@ -61,7 +76,9 @@ def test_writes_findings_and_a_picture_and_goes_on_where_it_stopped(
         (["episodes=0"], "episodes must be a whole number of at least 1"),
         (["nearer=-1"], "nearer"),
         (["explore=2"], "explore must be a whole number of at least"),
-        (["task=own"], "own"),
+        (["task=own"], "task 'own' has no simulator, and 'diagnose' needs one"),
+        (["planner=prior"], "unknown planner 'prior'; choose from cem"),
+        (["task=push", "task.objective.features=true"], "needs a prior with slow features"),
         (["task.checkpoint=nowhere"], "nowhere"),
         (["planner=guided", "task=reach", "task.heads=none.json"], "none.json"),
     ],
@@ -71,3 +88,23 @@ def test_what_cannot_be_diagnosed_is_said_in_one_line(
 ) -> None:
     assert said in failing("diagnose", *words, f"out={tmp_path / 'out'}")
     assert not (tmp_path / "out").exists()
+
+
+NEEDING = ("planner=guided", "task.objective.terminal=1", "task.objective.features=true", "task.proposals=[prior]")
+
+
+@pytest.mark.parametrize("needing", NEEDING)
+def test_a_checkpoint_without_the_heads_that_are_needed(
+    needing: str, failing: Callable[..., str], checkpoints: Path, tmp_path: Path
+) -> None:
+    checkpoint = f"task.checkpoint={checkpoints / 'reach.json'}"
+    said = failing("diagnose", "task=reach", checkpoint, needing, f"out={tmp_path / 'out'}")
+    assert "needs heads of checkpoint" in said and "forearm train-heads task=reach" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["random", "hold", "prior"])
+def test_what_does_not_search_is_nothing_to_diagnose(name: str) -> None:
+    policy = make_baseline(name, horizon=2)
+    with pytest.raises(ForearmError, match=f"planner={name} does not search.*choose another planner"):
+        check_planner(policy, name)

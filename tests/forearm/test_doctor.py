@@ -153,7 +153,12 @@ def test_damaged_heads_are_told(tmp_path: Path) -> None:
     for path in pretrained_folder().glob("reach.*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     finding = doctor._checkpoints(tmp_path)
-    assert finding.ok and "reach.heads (1.1 MB)" in finding.detail
+    assert finding.ok and "reach.heads (1.1 MB)" in finding.detail and "reach.decoder (1.0 MB)" in finding.detail
+    whole = (tmp_path / "reach.decoder.safetensors").read_bytes()
+    (tmp_path / "reach.decoder.safetensors").write_bytes(b"0")
+    finding = doctor._checkpoints(tmp_path)
+    assert not finding.ok and "reach.decoder.json describes" in finding.detail
+    (tmp_path / "reach.decoder.safetensors").write_bytes(whole)
     (tmp_path / "reach.heads.safetensors").write_bytes(b"0")
     finding = doctor._checkpoints(tmp_path)
     assert not finding.ok and "reach.heads.json describes" in finding.detail

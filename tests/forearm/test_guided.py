@@ -45,7 +45,7 @@ def test_it_is_what_its_words_say(tmp_path: Path) -> None:
     assert [short.task[key] for key in same] == [long.task[key] for key in same]
 
 
-def test_its_episodes_go_as_those_of_its_words(tmp_path: Path) -> None:
+def test_its_episodes_go_as_those_of_its_words(tmp_path: Path, here: None) -> None:
     found = [
         compare(comparison(tmp_path / str(i), *words, episodes=2), 2, 1)["rows"]
         for i, words in enumerate((["planner=guided"], WORDS))
@@ -124,7 +124,7 @@ def test_so_does_python() -> None:
     assert forearm.load(str(path)).plan(*frames, proprio=proprio).config["prior_share"] == 0.0
 
 
-def test_the_prior_that_plans_are_drawn_from_is_beside_them_with_a_test(tmp_path: Path) -> None:
+def test_the_prior_that_plans_are_drawn_from_is_beside_them_with_a_test(tmp_path: Path, here: None) -> None:
     chosen = comparison(tmp_path, "planner=[guided,cem]", "planner.samples=8", "cem.elites=2", episodes=2)
     document = compare(replace(chosen, baselines=("hold",)), 2, 1)
     assert [row["name"] for row in document["rows"]] == ["guided", "cem", "hold", "prior"]

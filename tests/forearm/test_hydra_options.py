@@ -46,7 +46,7 @@ def test_every_combination_once_and_the_last_varies_fastest() -> None:
 
 
 def test_planners_compared_seed_by_seed(
-    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, here: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = (f"task.checkpoint={checkpoints}/reach.json", "planner=cem,random_shooting", "seed=3,4", "episodes=1")

@@ -68,6 +68,23 @@ def test_what_a_job_raises_is_raised_here(job: int, error: type[Exception], said
     assert not multiprocessing.active_children()
 
 
+def _die(job: int) -> int:
+    if job == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return job
+
+
+def _full(job: int) -> int:
+    raise OSError(28, "No space left on device", "films/x.mp4")
+
+
+def test_a_killed_worker_is_a_clear_error() -> None:
+    with pytest.raises(ForearmError, match="killed"):
+        list(run_jobs(_die, [0, 1, 2, 3], 1))
+    with pytest.raises(ForearmError, match="disk is full"):
+        list(run_jobs(_full, [0], 1))
+
+
 def test_jobs_in_hand_are_finished_after_a_failure_and_others_are_not_begun(tmp_path: Path) -> None:
     jobs = [(tmp_path / "nowhere" / "x", 0.0), *((tmp_path / str(n), 1.0) for n in range(6))]
     with pytest.raises(ForearmError, match="nowhere"):

@@ -12,7 +12,20 @@ from forearm.settings import compose as settings
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("planner", "world_model", "envs", "forearm")
-COMMANDS = ("collect", "compare", "data", "plan", "run", "serve", "train", "train-heads")
+COMMANDS = (
+    "collect",
+    "compare",
+    "data",
+    "diagnose",
+    "imagine",
+    "plan",
+    "practice",
+    "ros2",
+    "run",
+    "serve",
+    "train",
+    "train-heads",
+)
 SETTING = re.compile(r"(?<![\w.{}-])([a-z_]+(?:\.[a-z_]+)*)=(?!=)")
 ELSEWHERE = {
     *("input_size", "tokens", "layer", "key"),  # words about words
@@ -77,7 +90,9 @@ def test_caches_may_be_kept_elsewhere(command: str, tmp_path: Path) -> None:
     assert settings.load(command)["cache_dir"] is None
 
 
-def test_a_set_that_may_not_be_written_to_is_trained_on(tmp_path: Path, failing: object, capsys: object) -> None:
+def test_a_set_that_may_not_be_written_to_is_trained_on(
+    tmp_path: Path, failing: object, capsys: object, here: None, quick_probes: None
+) -> None:
     data = tmp_path / "data"
     collect = ["collect", "task=reach", "episodes=3", "steps=30", "workers=1", "contact_sheet=false", f"out={data}"]
     assert main(collect) == 0

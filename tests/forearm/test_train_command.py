@@ -17,6 +17,8 @@ from forearm.world_model.model.timm_import import import_timm
 from tests.world_model.foreign import write
 from tests.world_model.processes import TORCHRUN, finish, rows, start
 
+pytestmark = pytest.mark.usefixtures("quick_probes")
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -31,6 +31,7 @@ WORDS: dict[str, list[str]] = {
         "task=pick_place task.proposals=[previous,prior] planner=icem planner.prior_share=0.3 out='a (1).json'",
         "task=push task.planner=mppi start=a.png goal=b.png format=joint_trajectory",
     ],
+    "imagine": ["task=push actions=[[1,0,0,0],[0.5,0,0,-1]] real=true", "task=reach actions=plan.json start=a.png"],
     "run": [
         "task=push dynamics=oracle",
         "task=push dynamics=oracle planner=guided",
@@ -42,6 +43,7 @@ WORDS: dict[str, list[str]] = {
         "task=[own,built-in] episodes=7 replan_every=null protocol.confidence=0.9 push.max_steps=30",
         "task=metaworld/door-open-v3 metaworld/door-open-v3.camera=corner",
     ],
+    "manifest": ["task=[reach,push] protocol=strict episodes=7 seed=3 out='m (1).json'"],
     "serve": ["task=push host=0.0.0.0 port=0 token_file=t.txt idle_timeout=5 workers=2", "goals=goals/ planner=guided"],
     "collect": ["task=pick_place practice=0.25 planner=mppi storage=mp4 episodes=10"],
     "train": [
@@ -51,6 +53,7 @@ WORDS: dict[str, list[str]] = {
     ],
     "train-heads": ["task=push data=d distance.kind=quasimetric prior.steps=10 distance.rate=1e-4"],
     "diagnose": ["task=pick_place planner=cem episodes=20", "task=fetch/push planner=guided explore=7"],
+    "practice": ["task=push planner=[guided,cem] cem.samples=9 learning_rate=1e-4", "task=fetch/push practice=0"],
     "data": ["data=[a,b] out=c episodes=[[0,1],[2]]", "data='a b' frames=true"],
 }
 """Settings as they may be typed; blanks part them, quotes hold them together."""
@@ -60,7 +63,7 @@ MISTAKES = [
     "compare episods=3", "compare task=rech", "compare planner=Cemm", "compare protocol=rset",
     "compare planner.sampels=3",
     "compare samples=3", "compare mppi.samples=3", "compare episodes=many", "compare episodes=1.5",
-    "compare oracle=maybe", "compare baselines=random", "compare planner.alpha=big", "compare seed=1,2",
+    "compare oracle=maybe", "compare baselines=random", "compare planner.alpha=big", "compare seed=1.5",
     "compare episodes=[3", "compare task=[reach,reach]", "compare task=", "compare task.objective=3",
     "compare world_model=conv", "compare episodes", "compare +episodes=3", "compare hydra.run.dir=x",
     "compare objective.action=1", "compare episodes=0", "compare workers=0", "compare batch=0 episodes=1",
@@ -83,8 +86,11 @@ MISTAKES = [
     "train-heads data=nowhere", "train-heads distance.kind=straight data=here", "train-heads task=own data=here",
     "data", "data look", "data inspect", "data inspect data=here", "data inspect data=here frames=7",
     "data merge data=here out=c", "data merge data=[here,here] out=c", "data inspect data=[here,here]",
+    "report", "report nowhere.json", "report here", "report here format=docx", "report here embed=-1",
     "diagnose planner=gradient", "diagnose planner=[cem,mppi]", "diagnose nearer=-1", "diagnose explore=2",
-    "diagnose task=own",
+    "diagnose task=own", "diagnose planner=prior", "diagnose planner=random",
+    "practice data=nowhere", "practice task=own data=here", "practice data=here", "practice data=here episodes=0",
+    "practice data=here practice=2", "practice data=here rounds=0", "practice data=here learning_rate=0",
     "serve host=0.0.0.0", "serve port=70000", "serve execute=0", "serve tls_cert=none.pem", "serve goals=nowhere",
     "serve token_file=none.txt", "serve max_clients=0", "serve planner.horizon=5",
 ]  # fmt: skip

@@ -35,6 +35,11 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def brief(quick_probes):
+    """Whoever asks what latents show has a training of the module's, which began before this."""
+
+
 @pytest.fixture(scope="session")
 def squares(tmp_path_factory):
     """A LeRobot folder of 40 episodes of the moving square."""

@@ -118,7 +118,7 @@ def test_it_sees_joint_readings_where_there_are_any():
         changed = part.actions + readings
         shown.append(Trajectories(part.latents, changed, part.left, readings))
         blind.append(Trajectories(part.latents, changed, part.left))
-    config = replace(CONFIG, horizon=1)
+    config = replace(CONFIG, horizon=1, steps=300)
     rows, ahead = shown[1].pairs(2000, 4, torch.Generator().manual_seed(2))
     with_readings, without = (train_prior(parts[0], config)[0] for parts in (shown, blind))
     assert prior_loss(with_readings, shown[1], rows, ahead) < prior_loss(without, blind[1], rows, ahead) - 0.3

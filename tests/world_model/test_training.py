@@ -206,6 +206,7 @@ def test_data_that_do_not_fit_the_model_are_refused(squares, tmp_path):
         ({"patch": 3}, "patch is 3: expected one of 2, 4, 8"),
         ({"patch": 8, "resolution": 48}, "patch is 8.*the resolution, 48, is a multiple"),
         ({"encoder": "frozen", "backbone": {"weights_file": "w"}, "standardize": True}, "standardize is true"),
+        ({"encoder": "frozen", "backbone": {"weights_file": "w"}, "balance": True}, "balance is true"),
     ],
 )
 def test_settings_that_make_no_model_are_refused(changes, complaint):

@@ -229,3 +229,19 @@ def test_what_cannot_be_begun_with_is_named(squares, silent, video, tmp_path):
 def test_a_model_of_frames_alone_cannot_plan(video):
     with pytest.raises(ValueError, match="trained on frames alone and cannot plan"):
         LatentDynamics(load_checkpoint(video[0])[0])
+
+
+def test_a_whole_model_goes_on_with_other_data_as_it_saw_the_first(squares, more_squares, tmp_path):
+    train(training_of(squares, tmp_path / "first", 4))
+    still = training_of(more_squares, tmp_path / "second", 1, learning_rate=1e-30, weight_decay=0.0)
+    train(replace(still, init=Init(str(tmp_path / "first"), whole=True)))
+    train(replace(still, out=tmp_path / "third", init=Init(str(tmp_path / "first"))))
+    kept = ("predictor.", "action_mean", "action_std", "encoder.trunk.")
+    assert equal(weights(tmp_path / "second", *kept), weights(tmp_path / "first", *kept))
+    for part in ("predictor.", "action_mean"):  # which an encoder alone does not bring
+        assert not equal(weights(tmp_path / "third", part), weights(tmp_path / "first", part))
+    told = json.loads((tmp_path / "second" / "model.json").read_text())["init"]
+    assert told["whole"] is True and "whole" not in json.loads((tmp_path / "third" / "model.json").read_text())["init"]
+    other = replace(still, model=replace(MODEL, predictor_width=32), out=tmp_path / "fourth")
+    with pytest.raises(CheckpointError, match="has a model with predictor_width 64, not 32"):
+        train(replace(other, init=Init(str(tmp_path / "first"), whole=True)))

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from forearm.world_model import LossConfig, ModelConfig, TrainConfig
+from forearm.world_model.training import report
 from forearm.world_model.training.run import Training, train
 
 MODEL = ModelConfig(resolution=32, latent_dim=8, width=8, predictor_width=64, history=2, frameskip=2)
@@ -54,6 +55,7 @@ def doubles():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    report.PROBE_STEPS = 20
     if sys.argv[5:] == ["float64"]:
         torch.set_default_dtype(torch.float64)
     folders = sys.argv[1].split(",")

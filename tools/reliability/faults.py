@@ -1,6 +1,6 @@
 """The controller with bad input, in simulated time: each fault for a while, then none, to see it recover."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -141,12 +141,16 @@ class Clock:
         return self.now
 
 
-def all_faults(seconds: float, task: str = "push") -> dict[str, dict[str, Any]]:
-    """Every fault for `seconds` s of simulated time, each with a controller of its own."""
+def all_faults(
+    seconds: float, task: str = "push", planner: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Every fault for `seconds` s of simulated time, each with a controller of its own; `planner`: another than the
+    task's.
+    """
     found = {}
     for name in FAULTS:
         clock, arm = Clock(), SimulatedArm(task)
-        with Controller.load(task, mode="manual", clock=clock) as control:
+        with Controller.load(task, planner=planner, mode="manual", clock=clock) as control:
             found[name] = endure(name, control, arm, seconds, clock)
         arm.close()
     return found

@@ -1,4 +1,7 @@
-"""Training of the heads: encode the episodes once with the frozen model, fit every head on the latents, report."""
+"""Training of the heads: encode the episodes once with the frozen model, fit every head on the latents, report.
+
+The decoder is another part of it, with files of its own: it is for people to look at, not to plan with.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from forearm.common.progress import Progress
+from forearm.errors import InputError, did_you_mean
 from forearm.world_model.data import (
     ACTION_KEY,
     DatasetError,
+    FrameCache,
     open_cache,
     read_dataset,
     split_episodes,
@@ -24,13 +30,18 @@ from forearm.world_model.data.columns import Keys, advice
 from forearm.world_model.data.layout import INFO_PATH
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, prior_loss, train_prior
 from forearm.world_model.heads.checkpoint import Heads, save_heads
+from forearm.world_model.heads.decoder import DecoderConfig, Frames, picture_errors, train_decoder
+from forearm.world_model.heads.decoder_checkpoint import save_decoder
 from forearm.world_model.heads.distance import Distance, DistanceConfig
 from forearm.world_model.heads.distances import train_distance
 from forearm.world_model.heads.fitting import OnStep
 from forearm.world_model.heads.trajectories import Trajectories, encode_episodes
-from forearm.world_model.runtime.checkpoint import load_checkpoint
+from forearm.world_model.model.jepa import JEPA
+from forearm.world_model.runtime.checkpoint import DECODER, HEADS, load_checkpoint
 
 HELD_OUT_PAIRS = 8192
+PARTS = ("heads", "decoder")
+"""What can be trained: the prior and the distance, which share their files, and the decoder."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,8 @@ class HeadsTraining:
         action_key, state_key: columns with commands and joint readings; None for those that the model was trained on.
         episodes, exclude: which episodes count and which do not, see `dataset.selection.select`.
         out: JSON file of the heads.
-        prior, distance: settings of the two.
+        prior, distance, decoder: settings of each.
+        parts: out of `PARTS`; the decoder's files lie beside `out`.
         validation: share of episodes that the report is made on.
         seed: of weights, batches and the split.
         description: what else the JSON shall say.
@@ -55,6 +67,8 @@ class HeadsTraining:
     out: Path
     prior: PriorConfig = field(default_factory=PriorConfig)
     distance: DistanceConfig = field(default_factory=DistanceConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    parts: tuple[str, ...] = PARTS[:1]
     validation: float = 0.05
     seed: int = 0
     action_key: Keys = None
@@ -64,9 +78,40 @@ class HeadsTraining:
     description: dict[str, Any] = field(default_factory=dict)
     cache_dir: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for parts that there are not."""
+        for part in self.parts:
+            if part not in PARTS:
+                raise InputError(f"parts: unknown part '{part}'{did_you_mean(part, PARTS)}")
+        if not self.parts:
+            raise InputError(f"parts: name at least one of {', '.join(PARTS)}")
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The JSON file of each part."""
+        name = self.out.name.removesuffix(f"{HEADS}.json")
+        known = {"heads": self.out, "decoder": self.out.with_name(f"{name}{DECODER}.json")}
+        return {part: known[part] for part in PARTS if part in self.parts}
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """What heads are trained and tested on: a model, its data, and the latents of two shares of its episodes."""
+
+    model: JEPA
+    document: dict[str, Any]
+    cache: FrameCache
+    episodes: tuple[NDArray[np.int64], NDArray[np.int64]]
+    latents: tuple[Trajectories, Trajectories]
+
+    def frames(self, share: int) -> Frames:
+        """The frames of the latents of one share."""
+        rows = self.cache.rows(self.episodes[share])
+        return lambda moments: self.cache.frames[rows[moments.numpy()]]
+
 
 def train_heads(training: HeadsTraining, progress: Progress = lambda what, done, of: None) -> dict[str, Any]:
-    """Trains all heads, writes their pair of files, and returns the report, which the JSON holds too.
+    """Trains the parts, writes the pair of files of each, and returns the report, which the JSON holds too.
 
     Raises:
         CheckpointError: a world model that cannot be read.
@@ -74,6 +119,44 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         ValueError: a validation share that leaves nothing to train or to test on.
         FloatingPointError: a loss that is no longer finite.
     """
+    encoded = _encode(training, progress)
+    skip, sha256 = encoded.model.config.frameskip, str(encoded.document["weights_sha256"])
+    cache, metrics = encoded.cache, dict[str, Any]()
+    description = {
+        **training.description,
+        "dataset": {"fingerprint": cache.fingerprint, "frames": len(cache.frames), "episodes": cache.episodes},
+        "seed": training.seed,
+    }
+    training.out.parent.mkdir(parents=True, exist_ok=True)
+    if "heads" in training.parts:
+        heads, metrics = fit_heads(*encoded.latents, training.prior, training.distance, training.seed, progress, skip)
+        save_heads(heads, training.out, sha256, {**description, "metrics": metrics})
+    if "decoder" in training.parts:
+        errors = _fit_decoder(training, encoded, progress, description)
+        metrics = {**metrics, "pictures": errors}
+    return metrics
+
+
+def _fit_decoder(
+    training: HeadsTraining, encoded: _Encoded, progress: Progress, description: dict[str, Any]
+) -> dict[str, Any]:
+    """Trains the decoder, writes its files and returns its report, see `picture_errors`."""
+    config, model = training.decoder, encoded.model
+
+    def on_step(step: int) -> None:
+        progress("decoder", step, config.steps)
+
+    (latents, others), side = encoded.latents, model.config.resolution
+    decoder, _ = train_decoder(latents, encoded.frames(0), side, config, training.seed, on_step)
+    errors = picture_errors(model, decoder, others, encoded.frames(1))
+    save_decoder(
+        decoder, training.files["decoder"], str(encoded.document["weights_sha256"]), {**description, "metrics": errors}
+    )
+    return errors
+
+
+def _encode(training: HeadsTraining, progress: Progress) -> _Encoded:
+    """The model and the data, checked against each other, and the latents; raises as `train_heads`."""
     model, document = load_checkpoint(training.checkpoint)
     learned = document.get("dataset", {}).get("chosen", {})
     chosen: dict[str, Any] = {
@@ -118,18 +201,7 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         encode_episodes(model, cache, episodes, lambda done, of: progress("encoding frames", done, of))
         for episodes in (fitting, held_out)
     )
-    heads, metrics = fit_heads(
-        fitted, tests, training.prior, training.distance, training.seed, progress, model.config.frameskip
-    )
-    description = {
-        **training.description,
-        "dataset": {"fingerprint": cache.fingerprint, "frames": len(cache.frames), "episodes": cache.episodes},
-        "metrics": metrics,
-        "seed": training.seed,
-    }
-    training.out.parent.mkdir(parents=True, exist_ok=True)
-    save_heads(heads, training.out, str(document["weights_sha256"]), description)
-    return metrics
+    return _Encoded(model, document, cache, (fitting, held_out), (fitted, tests))
 
 
 def _camera(data: Path, document: dict[str, Any]) -> str | None:

@@ -19,12 +19,13 @@ from forearm.errors import InputError
 from forearm.world_model.absolute import AbsolutePositions
 from forearm.world_model.config import ModelConfig
 from forearm.world_model.model.backbone import Backbone
+from forearm.world_model.model.balance import balanced
 from forearm.world_model.model.batch_norm import WholeBatchNorm
 from forearm.world_model.model.encoders import FrozenEncoder, make_encoder, pixels
 from forearm.world_model.model.precision import full_precision
 from forearm.world_model.model.predictors import InverseDynamics, ResidualPredictor
 
-ENCODING = ("encoder.", "project.", "norm.")
+ENCODING = ("encoder.", "project.", "norm.", "median_colour")
 """How the names of the weights begin that make latents of frames."""
 
 
@@ -43,6 +44,7 @@ class JEPA(nn.Module):
     proprio_mean: Tensor
     proprio_std: Tensor
     step_covariance: Tensor
+    median_colour: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -68,6 +70,8 @@ class JEPA(nn.Module):
         self.register_buffer("proprio_std", torch.ones(config.proprio_dim))
         # Of the latents' changes in one step, set when training exports the model; see runtime/slowness.py.
         self.register_buffer("step_covariance", torch.eye(config.latent_dim))
+        if config.balance:
+            self.register_buffer("median_colour", torch.full((3,), 127.5))
 
     @property
     def state_dim(self) -> int:
@@ -118,7 +122,8 @@ class JEPA(nn.Module):
                 f"frames are {str(frames.dtype).removeprefix('torch.')} {tuple(frames.shape)}: "
                 f"this model expects uint8 (N, {side}, {side}, 3)"
             )
-        return self._latents(self.encoder(frames.to(self.action_mean.device)))
+        frames = frames.to(self.action_mean.device)
+        return self._latents(self.encoder(balanced(frames, self.median_colour) if self.config.balance else frames))
 
     def latents(self, batch: dict[str, Tensor]) -> Tensor:
         """Latents (N, T, D) of the windows of a batch: of `pixels`, or of the `features` that were kept of them.

@@ -26,6 +26,9 @@ FORMAT = 1
 HEADS = ".heads"
 """Ends the names of the files with the heads for a checkpoint, which lie beside it; see heads_checkpoint.py."""
 
+DECODER = ".decoder"
+"""Ends the names of the files with the decoder for a checkpoint; see heads/decoder_checkpoint.py."""
+
 CALIBRATION = ".calibration"
 """Ends the name of the file with what was measured with a checkpoint, which lies beside it."""
 
@@ -41,9 +44,8 @@ def pretrained_folder() -> Path:
 
 def shipped() -> list[str]:
     """Names of the checkpoints that ship with the package."""
-    return sorted(
-        path.stem for path in pretrained_folder().glob("*.json") if not path.stem.endswith((HEADS, CALIBRATION))
-    )
+    beside = (HEADS, DECODER, CALIBRATION)
+    return sorted(path.stem for path in pretrained_folder().glob("*.json") if not path.stem.endswith(beside))
 
 
 def locate(name: str | Path) -> Path:

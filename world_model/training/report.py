@@ -18,6 +18,8 @@ from forearm.world_model.model.precision import full_precision
 BATCH = 64
 WINDOWS = 512
 """Of held-out episodes, for one report."""
+PROBE_STEPS = 600
+"""Of training the small MLP that says what latents show."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def probe(inputs: Tensor, targets: Tensor, test_inputs: Tensor, test_targets: Te
         net = nn.Sequential(nn.Linear(inputs.shape[1], 256), nn.SiLU(), nn.Linear(256, targets.shape[1]))
         optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
         order = torch.Generator().manual_seed(0)
-        for _ in range(600):
+        for _ in range(PROBE_STEPS):
             pick = torch.randint(len(inputs), (512,), generator=order)
             optimizer.zero_grad()
             (net(inputs[pick]) - wanted[pick]).pow(2).mean().backward()

@@ -25,6 +25,7 @@ from forearm.world_model.config import LossConfig, ModelConfig, TrainConfig, to_
 from forearm.world_model.data import Batch, DatasetError, Windows, WindowSampler
 from forearm.world_model.data.columns import Keys
 from forearm.world_model.data.statistics import Statistics, combine, vector_statistics
+from forearm.world_model.model.balance import median_colour
 from forearm.world_model.model.encoders import Stem
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.checkpoint import write_whole
@@ -41,6 +42,7 @@ DEFAULTS = {
     "model.inferred_dim": 0,
     "model.patch": 4,
     "model.standardize": False,
+    "model.balance": False,
     "loss.inverse_steps": 1,
 }
 """What settings were before there were any, for states of earlier versions."""
@@ -157,14 +159,20 @@ class Trainer:
         self._broken = torch.full((), -1, device=device)
 
     def use(self, sampler: Windows) -> None:
-        """Train on these windows, normalised as their data are; raises `DatasetError` for other joint readings than the
-        model's.
+        """Train on these windows, normalised as their data are, or as the model is that the run goes on from; raises
+        `DatasetError` for other joint readings than the model's.
         """
         self.sampler = sampler
-        share = self.training.train.share
-        _set_normalisation(self.model, sampler, share)
-        if self.model.config.standardize and self.training.init is None:  # an encoder that was given keeps its own
+        share, init = self.training.train.share, self.training.init
+        if init is None or not init.whole:
+            _set_normalisation(self.model, sampler, share)
+        elif self.model.config.proprio_dim:
+            for part in sampler.parts:
+                part.cache.check_readings(self.model.config.proprio_dim)
+        if self.model.config.standardize and init is None:  # an encoder that was given keeps its own
             _set_standardisation(self.model, sampler, share)
+        if self.model.config.balance and self.training.init is None:
+            _set_balance(self.model, sampler, share)
 
     def begin(self) -> None:
         """Settle the precision, the same in all processes; to be called once, after `load`."""
@@ -354,14 +362,24 @@ def _set_standardisation(model: JEPA, windows: Windows, share: float) -> None:
     """Mean frame, and deviation from it, of frames spread over the data."""
     mean, squares = 0.0, 0.0
     for part, weight in zip(windows.parts, windows.shares, strict=True):
-        rows = np.arange(len(part.cache.frames))[known_rows(part, share)]
-        rows = rows[:: math.ceil(len(rows) / SEEN_FRAMES)]
-        frames = part.cache.frames[rows].astype(np.float32) / 255.0 - 0.5  # as the model itself makes of them
+        frames = _spread_frames(part, share).astype(np.float32) / 255.0 - 0.5  # as the model itself makes of them
         mean, squares = mean + weight * frames.mean(0), squares + weight * np.square(frames).mean(0)
     stem = next(part for part in model.encoder.modules() if isinstance(part, Stem))
     stem.mean.copy_(torch.as_tensor(mean))
     spread = float(np.mean(squares - np.square(mean)))
     stem.std.fill_(max(spread, LEAST_SPREAD**2) ** 0.5)
+
+
+def _set_balance(model: JEPA, windows: Windows, share: float) -> None:
+    """Median colour of frames spread over the data."""
+    of_parts = [torch.from_numpy(_spread_frames(part, share)) for part in windows.parts]
+    model.median_colour.copy_(median_colour(torch.cat(of_parts)).median(dim=0).values)
+
+
+def _spread_frames(part: WindowSampler, share: float) -> NDArray[np.uint8]:
+    """Some `SEEN_FRAMES` of the frames that a run may know of, spread over them."""
+    rows = np.arange(len(part.cache.frames))[known_rows(part, share)]
+    return np.asarray(part.cache.frames[rows[:: math.ceil(len(rows) / SEEN_FRAMES)]])
 
 
 def _schedule(step: int, config: TrainConfig) -> float:

@@ -14,12 +14,16 @@ from forearm.settings.schema.fields import Key, derived, meanings
 
 COMMANDS: dict[str, type[Any]] = {
     "plan": commands.PlanCommand,
+    "imagine": commands.ImagineCommand,
     "run": commands.RunCommand,
     "compare": commands.CompareCommand,
+    "report": commands.ReportCommand,
+    "manifest": commands.ManifestCommand,
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
     "ros2": commands.Ros2Command,
     "collect": commands.CollectCommand,
+    "practice": commands.PracticeCommand,
     "data": commands.DataCommand,
     "train": commands.TrainCommand,
     "train-heads": commands.TrainHeadsCommand,
@@ -36,9 +40,11 @@ def of_command(command: str) -> type[Any]:
     heads: dict[str, type[Any]] = {}
     if command == "train-heads":
         from forearm.world_model.heads.action_prior import PriorConfig
+        from forearm.world_model.heads.decoder import DecoderConfig
         from forearm.world_model.heads.distance import DistanceConfig
 
-        heads = {"prior": derived(PriorConfig), "distance": derived(DistanceConfig)}
+        kinds = {"prior": PriorConfig, "distance": DistanceConfig, "decoder": DecoderConfig}
+        heads = {name: derived(kind) for name, kind in kinds.items()}
     sections = [(name, kind, field(default_factory=kind)) for name, kind in heads.items()]
     return make_dataclass(own.__name__, sections, bases=bases, namespace={"__doc__": own.__doc__})
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.common import checks
+from forearm.settings.schema.vary import VaryConfig
 
 HELD_OUT = 5
 """Every fifth explored episode tests the probe of a diagnosis."""
@@ -52,6 +53,33 @@ class PlanCommand:
 
 
 @dataclass
+class ImagineCommand:
+    """What the world model expects of any commands, as pictures. Nothing moves.
+
+    Attributes:
+        actions: rows of numbers, one a control step, [[0.5,0,0,0],...]; or a file of them: a plan, .json or .csv.
+        start: PNG of the start; null: sampled from seed.
+        goal: PNG of the goal, whose distance is told; null: sampled with the start, none for a given one.
+        proprio: joint readings at the start, [0.1,-0.2,...], for a model that wants them; null: of the sampled start.
+        seed: of what is sampled.
+        episode: which of the seed's held-out episodes to sample.
+        real: carry the commands out in the simulator too, and show what comes beside what was imagined.
+        out: file of the commands, times and distances.
+        picture: a strip (.png) or a film (.mp4); null: a strip beside out.
+    """
+
+    actions: Any = None
+    start: str | None = None
+    goal: str | None = None
+    proprio: Any = None
+    seed: int = checks.setting(0, checks.whole, least=0)
+    episode: int = checks.setting(0, checks.whole, least=0)
+    real: bool = False
+    out: str = "imagined.json"
+    picture: str | None = None
+
+
+@dataclass
 class RunCommand:
     """Closed loop in the simulator, with a film of every episode.
 
@@ -67,6 +95,10 @@ class RunCommand:
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
         model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
+        live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
+            machine can reach; needs the extra live.
+        live_port: of that page; 0: any free one.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     episodes: int = checks.setting(3, checks.whole, least=1)
@@ -79,6 +111,10 @@ class RunCommand:
     films: int | None = checks.setting(None, checks.whole, least=0)
     to_end: bool = True
     model: str | None = None
+    vary: VaryConfig = field(default_factory=VaryConfig)
+    live: bool = False
+    live_port: int = checks.setting(8010, checks.whole, least=0)
+    device: str | None = "cpu"
 
 
 @dataclass
@@ -97,10 +133,20 @@ class CompareCommand:
         batch: episodes that are planned together in one process.
         workers: processes; null: one per core.
         films: first episodes of each task and planner to film.
+        report: write report.html beside the results, to look at.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
         model: world models in the place of the task's, several in brackets, a row each: checkpoints, or functions of
             one's own, module:function.
+        live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
+            machine can reach; needs the extra live.
+        live_port: of that page; 0: any free one.
+        manifest: file of forearm manifest, whose episodes are run; it brings task, protocol, seed and episodes, and
+            what is said otherwise is refused; fewer episodes are the first. null: episodes are drawn.
+        budget: of each plan, alike for every planner: evaluations:3000, of the model, which sets samples and
+            iterations; ms:50, which sets deadline_ms. null: each has its own.
+        unpaired: with results files to merge: those of other episodes are taken too, and tested as such.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     episodes: int = checks.setting(50, checks.whole, least=1)
@@ -114,8 +160,50 @@ class CompareCommand:
     batch: int = checks.setting(1, checks.whole, least=1)
     workers: int | None = checks.setting(None, checks.whole, least=1)
     films: int = checks.setting(2, checks.whole, least=0)
+    report: bool = True
     to_end: bool = True
     model: str | None = None
+    vary: VaryConfig = field(default_factory=VaryConfig)
+    live: bool = False
+    live_port: int = checks.setting(8010, checks.whole, least=0)
+    manifest: str | None = None
+    budget: str | None = None
+    unpaired: bool = False
+    device: str | None = "cpu"
+
+
+@dataclass
+class ManifestCommand:
+    """Episodes for comparisons, with start state, goal, seeds and a hash.
+
+    Attributes:
+        episodes: how many, for each task.
+        seed: they are drawn with.
+        out: file of the manifest.
+        workers: processes; null: one per core.
+    """
+
+    episodes: int = checks.setting(50, checks.whole, least=1)
+    seed: int = checks.setting(0, checks.whole, least=0)
+    out: str = "manifest.json"
+    workers: int | None = checks.setting(None, checks.whole, least=1)
+
+
+@dataclass
+class ReportCommand:
+    """Results of a comparison as one HTML file that needs no network, or as a table.
+
+    Attributes:
+        results: results.json of a comparison, or its folder; may stand without its name, forearm report FILE.
+        format: html, csv, latex (booktabs) or markdown.
+        out: file to write; null: report.html, .csv, .tex or .md beside the results; -: print a table.
+        embed: MB of films that the page holds itself, 0: none; the others are linked. null: all of them.
+    """
+
+    results: str | None = None
+    format: str = "html"
+    out: str | None = None
+    embed: float | None = checks.setting(32.0, checks.real, least=0.0, none=True)
 
 
 @dataclass
@@ -181,6 +269,7 @@ class ServeCommand:
         send_timeout: s for a reply to be taken.
         seed: of the searches.
         model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     host: str = "127.0.0.1"
@@ -200,6 +289,7 @@ class ServeCommand:
     send_timeout: float = checks.setting(10.0, checks.real, above=0.0)
     seed: int = checks.setting(0, checks.whole, least=0)
     model: str | None = None
+    device: str | None = "cpu"
 
 
 @dataclass
@@ -261,6 +351,54 @@ class CollectCommand:
     storage: str = "png"
     shard_episodes: int = checks.setting(25, checks.whole, least=1)
     contact_sheet: bool = True
+
+
+@dataclass
+class PracticeCommand:
+    """Rounds of filming what planners do, training on, and keeping what is better.
+
+    Attributes:
+        data: folder of the data set on which the checkpoint was trained; null: data/<task>.
+        out: folder of the rounds, practice.json and practice.png; null: outputs/practice-<task>.
+        rounds: how many; more may be asked for later.
+        episodes: filmed a round, shared among the planners.
+        steps: control steps per episode; null: the task's collect.steps.
+        practice: share of these episodes that a planner begins; 0: none, for the same training without practice.
+        train_steps: optimiser steps of the model in a round.
+        heads_steps: optimiser steps of each head in a round; null: as many as it was trained for.
+        learning_rate: peak rate of a round; null: that of the checkpoint's training.
+        precision: auto (the faster here), float32 (the same weights whenever it is repeated) or bfloat16; null: that of
+            the checkpoint's training.
+        freeze_encoder: keep the encoder as it is and train the rest.
+        validation: episodes on which each round is measured, the same in all.
+        validation_seed: of these.
+        seed: of filming and training.
+        replan_every: control steps that are executed from each plan; null: the task's.
+        storage: png (exact) or mp4 (smaller).
+        cache_dir: folder of the decoded frames; null: beside the merged data, with which they go.
+        workers: processes that film and measure; null: one per core.
+        device: cpu, cuda, cuda:1, mps, for training; null: cuda where there is one, else cpu.
+    """
+
+    data: str | None = None
+    out: str | None = None
+    rounds: int = checks.setting(3, checks.whole, least=1)
+    episodes: int = checks.setting(200, checks.whole, least=1)
+    steps: int | None = checks.setting(None, checks.whole, least=1)
+    practice: float = checks.setting(1.0, _SHARE, least=0.0, most=1.0)
+    train_steps: int = checks.setting(600, checks.whole, least=1)
+    heads_steps: int | None = checks.setting(None, checks.whole, least=1)
+    learning_rate: float | None = checks.setting(None, checks.real, above=0.0)
+    precision: str | None = None
+    freeze_encoder: bool = False
+    validation: int = checks.setting(50, checks.whole, least=1)
+    validation_seed: int = checks.setting(9, checks.whole, least=0)
+    seed: int = checks.setting(0, checks.whole, least=0)
+    replan_every: int | None = checks.setting(None, checks.whole, least=1)
+    storage: str = "png"
+    cache_dir: str | None = None
+    workers: int | None = checks.setting(None, checks.whole, least=1)
+    device: str | None = None
 
 
 @dataclass
@@ -336,9 +474,10 @@ class TrainCommand:
 
 @dataclass
 class TrainHeadsCommand:
-    """Train an action prior and a distance to the goal on a frozen world model.
+    """Train an action prior and a distance to the goal on a frozen world model, or a decoder that draws its latents.
 
     Attributes:
+        parts: what is trained: heads (prior and distance, to plan with), decoder (to look at what is imagined).
         data: folder of the data set; null: data/<task>.
         action_key: column with the commands, or several, [NAME,NAME]; null: as the checkpoint was trained.
         state_key: the same for the joint readings.
@@ -359,3 +498,4 @@ class TrainHeadsCommand:
     cache_dir: str | None = None
     seed: int = checks.setting(0, checks.whole, least=0)
     validation: float = 0.05
+    parts: list[str] = field(default_factory=lambda: ["heads"])

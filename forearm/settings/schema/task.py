@@ -102,6 +102,7 @@ class TaskConfig:
         checkpoint: a shipped checkpoint by name, or the path of one. A task of a benchmark whose file names none takes
             the checkpoint with the task's name, with - for /.
         heads: JSON file of the heads for the checkpoint; null: the one beside it.
+        decoder: JSON file of the decoder that draws what is imagined; null: the one beside the checkpoint, if any.
         camera: whose frames are seen; null: whatever the checkpoint was trained with.
         resolution: of the frames, in pixels, square; recorded ones are resized to it in training.
         frameskip: control steps in one step of a world model trained on it.
@@ -116,6 +117,7 @@ class TaskConfig:
     planner: str = "cem"
     checkpoint: str = REQUIRED
     heads: str | None = None
+    decoder: str | None = None
     camera: str | None = "front"
     resolution: int = 64
     frameskip: int = 2

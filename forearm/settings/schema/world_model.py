@@ -23,6 +23,7 @@ def _config(encoder: str, without_commands: bool) -> type[Any]:
     of_no_use = {
         "patch": encoder != "conv",
         "standardize": encoder == "frozen",
+        "balance": encoder == "frozen",
         "inferred_dim": not without_commands,
         "inverse_steps": without_commands,
     }

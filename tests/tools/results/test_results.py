@@ -13,7 +13,9 @@ from tools.results import cells
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-def test_a_cell_is_measured_and_told(checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_is_measured_and_told(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
+) -> None:
     monkeypatch.chdir(tmp_path)
     own = cells.Cell.words
     small = [f"reach.checkpoint={checkpoints}/reach.json", "planner.horizon=4", "task.max_steps=4", "cem.elites=2"]

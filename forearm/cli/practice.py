@@ -1,0 +1,81 @@
+"""`forearm practice`: rounds of filming what planners do, training on, and keeping what is better."""
+
+import shlex
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from forearm import envs
+from forearm.cli.progress import bars
+from forearm.cli.train import no_data
+from forearm.common import checks
+from forearm.common.files import place
+from forearm.common.parallel import default_workers, import_modules
+from forearm.errors import ForearmError
+from forearm.evaluation.env_pool import check_simulator
+from forearm.evaluation.table import print_whole
+from forearm.practice.page import line, table
+from forearm.practice.run import practise
+from forearm.practice.settings import Practice
+from forearm.settings import compose as settings
+from forearm.settings import paths as output
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
+    chosen = settings.load("practice", overrides)
+    import_modules(chosen["use"])
+    from forearm.world_model.device import choose
+
+    choose(chosen["device"])  # one that is not here is told before anything is filmed
+    practice = practice_of(chosen, overrides)
+    workers = chosen["workers"] or default_workers()
+    envs.working_backend()  # found once here, not once in every worker
+    console = Console()
+    with bars(console, transient=True) as tell:
+        document = practise(
+            practice,
+            workers,
+            tell,
+            lambda made: console.print(line(made, practice.rounds), highlight=False, soft_wrap=True),
+        )
+    print_whole(console, table(document))
+    for what, name in (("curve", "practice.png"), ("figures", "practice.json")):
+        console.print(f"{what}: {practice.out / name}", soft_wrap=True, highlight=False)
+    console.print(f"checkpoint: {document['checkpoint']}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def practice_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Practice:
+    """The practice that settings, made by `overrides`, describe; `ForearmError` for those that make no sense."""
+    task = chosen.one("task")
+    check_simulator(task["name"], "'practice'")
+    data = place(chosen["data"] or f"data/{task['name']}")
+    if not data.is_dir():
+        raise ForearmError(no_data(data, task["name"]))
+    steps = chosen["steps"] or (task.get("collect") or {}).get("steps")
+    return Practice(
+        task=task,
+        planners=list(chosen.all("planner").values()),
+        protocol=chosen.one("protocol"),
+        data=data,
+        out=output.folder(chosen["out"], f"outputs/practice-{task['name']}"),
+        rounds=chosen["rounds"],
+        episodes=chosen["episodes"],
+        steps=checks.whole("steps", steps, least=1),
+        practice=chosen["practice"],
+        train_steps=chosen["train_steps"],
+        heads_steps=chosen["heads_steps"],
+        learning_rate=chosen["learning_rate"],
+        precision=chosen["precision"],
+        freeze_encoder=chosen["freeze_encoder"],
+        validation=chosen["validation"],
+        validation_seed=chosen["validation_seed"],
+        seed=chosen["seed"],
+        replan_every=chosen["replan_every"],
+        storage=chosen["storage"],
+        cache_dir=output.cache_folder(chosen["cache_dir"]),
+        device=chosen["device"],
+        use=tuple(chosen["use"]),
+        command=shlex.join(["forearm", "practice", *overrides]),
+    )

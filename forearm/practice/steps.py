@@ -1,0 +1,202 @@
+"""The steps of a round, each of which is done once, whatever kills come between."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.common.files import place, write_json
+from forearm.common.progress import Progress
+from forearm.errors import ForearmError
+from forearm.evaluation.comparison import Comparison, compare
+from forearm.practice.settings import Practice
+from forearm.recording.collect import Collection, collect, practising
+from forearm.world_model.data.atomic import plain
+
+if TYPE_CHECKING:
+    from forearm.world_model.training.run import Training
+
+EXPLORER = "explorer"
+Found = dict[str, Any]
+
+
+def once(path: Path, do: Callable[[], Found]) -> Found:
+    """What `do` comes to, kept in the JSON file `path`, and taken from there if it was done before.
+
+    Numbers that are not finite, such as the error of a probe that there is not, are None.
+    """
+    if not path.exists():
+        write_json(path, plain(do()))
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def film(practice: Practice, number: int, task: Mapping[str, Any], workers: int, tell: Progress) -> Found:
+    """Film what the planners do with the checkpoint of `task`; the films' folders, relative to the round's."""
+    films, done = _films(practice, number, task), 0
+    for collection in films:
+        for state in collect(collection, workers):
+            tell("filming", done + state.episodes_done, practice.episodes)
+        done += collection.episodes
+    return {"films": [collection.out.name for collection in films], "episodes": done}
+
+
+def _films(practice: Practice, number: int, task: Mapping[str, Any]) -> list[Collection]:
+    setups = {str(planner["name"]): practising(task, planner, practice.replan_every) for planner in practice.planners}
+    agents = setups if practice.practice else {EXPLORER: None}
+    shares = np.diff(np.linspace(0, practice.episodes, len(agents) + 1).round().astype(int))
+    base = Collection(
+        str(task["name"]),
+        practice.folder(number),
+        episodes=practice.episodes,
+        steps=practice.steps,
+        camera=task["camera"],
+        resolution=task["resolution"],
+        storage=practice.storage,
+        use=practice.use,
+    )
+    return [
+        replace(
+            base,
+            out=practice.folder(number) / f"film-{name}",
+            episodes=int(share),
+            seed=int(np.random.SeedSequence([practice.seed, number, index]).generate_state(1)[0]),
+            practice=practice.practice,
+            agent=agent,
+        )
+        for index, ((name, agent), share) in enumerate(zip(agents.items(), shares, strict=True))
+    ]
+
+
+def merge(practice: Practice, number: int, tell: Progress) -> Found:
+    """Put the data and all films up to this round into one data set."""
+    from forearm.world_model.data.merging import merge as merge_folders
+
+    films = []
+    for earlier in range(1, number + 1):
+        told = json.loads((practice.folder(earlier) / "film.json").read_text(encoding="utf-8"))
+        films += [practice.folder(earlier) / name for name in told["films"]]
+    merged = practice.folder(number) / "data"
+    info = merge_folders([practice.data, *films], merged, lambda done, of: tell("merging", done, of))
+    return {"episodes": info["total_episodes"], "frames": info["total_frames"]}
+
+
+def training_of(practice: Practice, number: int, task: Mapping[str, Any]) -> "Training":
+    """The training that goes on from the checkpoint of `task`, on the merged data of a round.
+
+    Raises ValueError for settings that make no sense.
+    """
+    from forearm.world_model.config import LossConfig, TrainConfig
+    from forearm.world_model.training.run import Training
+    from forearm.world_model.training.warm_start import Init
+
+    read = LoadedCheckpoint.read(task)
+    document = read.document
+    given = {"learning_rate": practice.learning_rate, "precision": practice.precision}
+    changed = {key: value for key, value in given.items() if value is not None}
+    changed |= {"steps": practice.train_steps, "seed": practice.seed + number, "share": 1.0}
+    columns = document.get("dataset", {}).get("chosen", {})
+    described = ("task_description", "name")
+    return Training(
+        data=practice.folder(number) / "data",
+        out=practice.folder(number) / "model",
+        model=read.model.config,
+        loss=LossConfig(**_known(LossConfig, document.get("loss", {}))),
+        train=TrainConfig(**(_known(TrainConfig, document.get("train", {})) | changed)),
+        description={"task": task["name"]} | {key: document[key] for key in described if key in document},
+        camera_key=str(document["camera"]),
+        action_key=columns.get("action_key"),
+        state_key=columns.get("state_key"),
+        init=Init(str(place(str(task["checkpoint"]))), practice.freeze_encoder, whole=True),
+        cache_dir=practice.cache_dir,
+    )
+
+
+def train(practice: Practice, number: int, task: Mapping[str, Any], tell: Progress) -> Found:
+    """Train the checkpoint of `task` on, on the merged data; a run that was stopped goes on from where it was saved."""
+    from forearm.world_model.training.run import train as train_model
+
+    with _finite(number):
+        return train_model(
+            training_of(practice, number, task),
+            device=practice.device,
+            on_progress=lambda at: tell("training", at.step, practice.train_steps),
+            on_decoded=lambda done, of: tell("decoding the video", done, of),
+            on_features=lambda done, of: tell("looking at the video", done, of),
+        )
+
+
+def train_heads(practice: Practice, number: int, task: Mapping[str, Any], tell: Progress) -> Found:
+    """Train heads such as the checkpoint of `task` has, on the round's model and data; none if it has none."""
+    from forearm.world_model.config import from_mapping
+    from forearm.world_model.heads.action_prior import PriorConfig
+    from forearm.world_model.heads.checkpoint import heads_path, load_heads
+    from forearm.world_model.heads.distance import DistanceConfig
+    from forearm.world_model.heads.training import HeadsTraining
+    from forearm.world_model.heads.training import train_heads as train_all
+
+    named = task.get("heads")
+    path = place(named) if named else heads_path(str(place(str(task["checkpoint"]))))
+    if not path.is_file():
+        return {"heads": None}
+    former = load_heads(path, str(LoadedCheckpoint.read(task).document["weights_sha256"]))
+    steps = {} if practice.heads_steps is None else {"steps": practice.heads_steps}
+    model = practice.folder(number) / "model"
+    training = HeadsTraining(
+        checkpoint=model,
+        data=practice.folder(number) / "data",
+        out=heads_path(model),
+        prior=from_mapping(PriorConfig, {**former.document["prior"], **steps}),
+        distance=from_mapping(DistanceConfig, {**former.document["distance"], **steps}),
+        seed=practice.seed + number,
+        description={key: former.document[key] for key in ("task", "task_description") if key in former.document},
+        cache_dir=practice.cache_dir,
+    )
+    with _finite(number):
+        return {"heads": train_all(training, tell)}
+
+
+@contextmanager
+def _finite(number: int) -> Iterator[None]:
+    """A loss that is no longer finite is an error that says what to change."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise ForearmError(f"round {number}: {error}; or give learning_rate= or precision=, and another out=") from None
+
+
+def measure(practice: Practice, number: int, task: Mapping[str, Any], workers: int, tell: Progress) -> Found:
+    """Successes of the checkpoint of `task` on the validation episodes, in all and by planner."""
+    comparison = Comparison(
+        tasks=[task],
+        planners=practice.planners,
+        protocol=practice.protocol,
+        out=practice.folder(number) / "measure",
+        episodes=practice.validation,
+        seed=practice.validation_seed,
+        baselines=(),
+        replan_every=practice.replan_every,
+        films=0,
+        use=practice.use,
+        to_end=False,
+        command=practice.command,
+    )
+    document = compare(comparison, 1, workers, tell)
+    rows = {row["planner"]: row["successes"] for row in document["rows"]}
+    return {
+        "successes": sum(rows.values()),
+        "episodes": sum(row["episodes"] for row in document["rows"]),
+        "planners": rows,
+        "checkpoint": document["rows"][0]["checkpoint"],
+        "manifest_sha256": document["manifest_sha256"],
+    }
+
+
+def _known(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a checkpoint tells, the settings of `kind`."""
+    names = {item.name for item in fields(kind)}
+    return {key: value for key, value in given.items() if key in names}
