@@ -52,8 +52,8 @@ class ActionSpec:
         proposals: "Sequence[Proposal]" = (),
         device: Any = "cpu",
     ) -> "Problem":
-        """The problem of finding such commands for `batch` episodes, searched in float32 on a torch `device`: of absolute
-        joint positions, their differences.
+        """The problem of finding such commands for `batch` episodes, in float32 on a torch `device`: of absolute joint
+        positions, the search is for their differences.
         """
         import torch
 
