@@ -262,7 +262,21 @@ class PlanningSetup(OfCheckpoint):
 
     def signed(self, plan: "Plan") -> "Plan":
         """The plan with what it was made by, and names for its numbers."""
-        return replace(plan, checkpoint=self.checkpoint.fingerprint, action_names=self.document.get("action_names"))
+        units, names = self.action_units, self.document.get("action_names")
+        return replace(plan, checkpoint=self.checkpoint.fingerprint, action_names=names, action_units=units)
+
+    @property
+    def action_units(self) -> list[str] | None:
+        """What 1.0 of each number of a command is, such as "3 cm": as the checkpoint's data say, or the built-in arm
+        has it; None where it is not known.
+        """
+        from forearm.envs import TASKS
+        from forearm.envs.arm.joints import ACTION_UNITS
+
+        said = self.document.get("action_units")
+        if said is not None or self.task["name"] not in TASKS:
+            return None if said is None else [str(unit) for unit in said]
+        return list(ACTION_UNITS) if self.model.config.action_dim == len(ACTION_UNITS) else None
 
 
 def chosen_planner(planner: str | Mapping[str, Any] | None, task: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -63,7 +63,7 @@ def main(overrides: Sequence[str]) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     save_plan_picture(picture, scene.start, scene.goal, path, plan, imagined)
     console = Console()
-    console.print(str(plan), highlight=False)
+    console.print(str(plan), highlight=False, soft_wrap=True)
     if arm is not None:
         robot, adapter = arm
         motion, report = joint_path(robot, adapter, scene.proprio, plan)

@@ -84,6 +84,7 @@ class Server:
             "control_period": setup.actions.period,
             "action_dim": self._shape.action_dim,
             "action_names": list(setup.document.get("action_names") or []),
+            "action_units": setup.action_units or [],
             "action_low": setup.actions.low.tolist(),
             "action_high": setup.actions.high.tolist(),
             **({} if setup.actions.step is None else {"action_step": setup.actions.step.tolist()}),

@@ -19,6 +19,8 @@ from forearm.control import Controller
 from forearm.control.plan_source import LocalPlanSource, PlanRequest
 from forearm.errors import InputError
 from forearm.integrations.lerobot_policy import LeRobotPolicy
+from forearm.planner.plan import Plan
+from forearm.planner.plan_json import PlanError
 from forearm.serve.config import ServeConfig
 from forearm.serve.goals import Goals
 from forearm.serve.running import running
@@ -253,6 +255,38 @@ def test_lerobots_loop_is_led_from_the_present_pose(
     for request, actions in source.seen:
         path = np.concatenate([request.committed[-1:], actions])
         assert (abs(np.diff(path, axis=0)) <= limits.step + ROUNDING).all()
+
+
+def test_units_of_the_data_reach_plans_and_clients(run: Path, tmp_path: Path, capsys: Any) -> None:
+    data = dataset(tmp_path / "data")
+    info = json.loads((data / "meta/info.json").read_text())
+    info["features"]["action"]["unit"] = ["rad"] * 7 + ["100 % open"]
+    (data / "meta/info.json").write_text(json.dumps(info))
+    assert trained(data, tmp_path / "out") == 0
+    setup = forearm.load(tmp_path / "out").setup("cem", **SEARCH)
+    plan = setup.plan(frame(), frame(1), proprio=np.zeros(9))
+    assert plan.action_units == ["1 rad"] * 7 + ["100 % open"] and Plan.from_json(plan.to_json()) == plan
+    table = str(plan).splitlines()
+    assert table[2] == f"1.0 is 1 rad ({', '.join(JOINTS[:7])}), 100 % open ({JOINTS[7]})"
+    columns = table[3].split()
+    assert columns[3:] == JOINTS and all(len(line) == len(table[3]) for line in table[4:])
+    assert Server(setup, ServeConfig(), Goals(None, setup)).metadata["action_units"] == plan.action_units
+    told = forearm.load(run / "out").plan(frame(), frame(1), planner="cem", proprio=np.zeros(9), **SEARCH)
+    assert told.action_units is None and "action_units" not in told.to_dict() and "1.0 is" not in str(told)
+    info["features"]["action"]["unit"] = ["rad"]  # too few: as good as nothing
+    (data / "meta/info.json").write_text(json.dumps(info))
+    assert trained(data, tmp_path / "few") == 0
+    assert "action_units" not in json.loads((tmp_path / "few/model.json").read_text())
+    with pytest.raises(PlanError, match="action_units: expected 8 units"):
+        replace(plan, action_units=["1 rad"])
+
+
+def test_units_of_the_built_in_arm() -> None:
+    plan = forearm.load("push").plan(
+        frame(), frame(1), planner="cem", samples=8, elites=2, iterations=1, proprio=np.zeros(15)
+    )
+    assert plan.action_units == ["3 cm", "3 cm", "3 cm", "1 cm"]
+    assert "1.0 is 3 cm (dx, dy, dz), 1 cm (gripper)" in str(plan)
 
 
 def test_heads_learn_differences(run: Path) -> None:

@@ -79,6 +79,8 @@ class FrameCache:
     """Which of ``extra`` are known to be positions x, y, z in metres."""
     action_bounds: declared.Bounds | None = None
     """Between which commands the data say to lie; None where they do not say."""
+    action_units: tuple[str, ...] | None = None
+    """What 1.0 of each number of a command is; None where the data do not say."""
     absolute: AbsolutePositions | None = None
     """What joint positions as commands keep to, where ``action`` holds their differences; see ``with_differences``."""
 
@@ -161,7 +163,7 @@ def open_cache(
 def _described(cache: FrameCache, data: LeRobotData) -> FrameCache:
     """``cache`` with what the data set says about its numbers."""
     known = tuple(key for key in declared.positions(data.info) if key in cache.extra)
-    return replace(cache, positions=known, action_bounds=data.action_bounds)
+    return replace(cache, positions=known, action_bounds=data.action_bounds, action_units=data.action_units)
 
 
 def with_differences(cache: FrameCache, wanted: bool | None, episodes: npt.NDArray[np.int64]) -> FrameCache:

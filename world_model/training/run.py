@@ -174,6 +174,7 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
         **training.description,
         "camera": cache.camera_key,
         "action_names": cache.names.get(ACTION_KEY),
+        **({} if cache.action_units is None else {"action_units": list(cache.action_units)}),
         "control_period": 1.0 / cache.fps,
         **(_bounds(trainer) if training.model.action_dim else {}),
         **({} if training.init is None else {"init": training.init.settings()}),
