@@ -136,6 +136,15 @@ COMMANDS: dict[str, Subcommand] = {
         ),
         "data",
     ),
+    "robot": Subcommand(
+        "forearm.cli.robot",
+        "what a robot's config, or a model file, describes, and a drawing of it",
+        (
+            "forearm robot check arm.yaml",
+            "forearm robot check arm.urdf tool=gripper_link picture=arm.png",
+        ),
+        "robot-check",
+    ),
     "train": Subcommand(
         "forearm.cli.train",
         "train a world model on such a folder",

@@ -429,6 +429,23 @@ class DataCommand:
 
 
 @dataclass
+class RobotCommand:
+    """Check: what a robot is, from its config or from a model file alone; nothing moves.
+
+    Attributes:
+        file: YAML of a robot as in configs/robot, the name of one that is there, or an MJCF or URDF file.
+        joints: of a model file: the joints of a command, [NAME,NAME]; null: all that nothing else moves.
+        tool: of a model file: site or link of the point between the fingertips; null: the only site, or the last link.
+        picture: PNG of it at home; null: the file's name with .png, in the present folder.
+    """
+
+    file: str | None = None
+    joints: Any = None
+    tool: str | None = None
+    picture: str | None = None
+
+
+@dataclass
 class TrainCommand:
     """Train a world model on a data set, or one on those of several tasks, task=[A,B,...] or task=built-in.
 
