@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
+from forearm.cli.main import COMMANDS
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
 from forearm.settings.reference import keys
@@ -27,10 +28,11 @@ def complete(parser: argparse.ArgumentParser) -> None:
 def completer(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     """The words that begin with `prefix`, for the settings of the command in `parsed_args`."""
     words = [word for word in parsed_args.settings or [] if word != prefix]
+    config = COMMANDS[parsed_args.command].config or parsed_args.command
     try:
-        chosen = settings.load(parsed_args.command, words)
+        chosen = settings.load(config, words)
     except ForearmError:
-        chosen = settings.load(parsed_args.command)
+        chosen = settings.load(config)
     key, equals, text = prefix.partition("=")
     found = [f"{key}={value}" for value in _values(chosen, key, text)] if equals else list(_keys(chosen, prefix))
     return [word for word in found if word.startswith(prefix)]
