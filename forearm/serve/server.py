@@ -87,7 +87,7 @@ class Server:
             "action_units": setup.action_units or [],
             "action_low": setup.actions.low.tolist(),
             "action_high": setup.actions.high.tolist(),
-            **({} if setup.actions.step is None else {"action_step": setup.actions.step.tolist()}),
+            "action_step": [] if setup.actions.step is None else setup.actions.step.tolist(),
             "resolution": self._shape.resolution,
             "proprio_dim": self._shape.proprio_dim,
             "ahead_steps": int(model.frameskip),
