@@ -128,7 +128,7 @@ def run_episodes(
 
     Raises `ForearmError` if an environment does not start where the manifest says.
     """
-    from forearm.envs.variation.varied import VariedEnvironment
+    from forearm.envs.varied import VariedEnvironment
 
     rules = rules or Rules()
     observations: list[Observation | None] = []

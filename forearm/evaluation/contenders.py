@@ -137,7 +137,7 @@ class Contender:
         varied so.
         """
         if self.variation is not None:
-            from forearm.envs.variation.varied import VariedEnvironment
+            from forearm.envs.varied import VariedEnvironment
 
             env = environment(self.task_name, self.task["camera"], self.task["resolution"])
             VariedEnvironment(env, self.variation)

@@ -89,7 +89,7 @@ def varied(envs: Sequence[Any], variation: "Variation | None") -> Iterator[Seque
     if variation is None:
         yield envs
         return
-    from forearm.envs.variation.varied import VariedEnvironment
+    from forearm.envs.varied import VariedEnvironment
 
     where = [VariedEnvironment(env, variation) for env in envs]
     try:
