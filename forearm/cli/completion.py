@@ -4,11 +4,13 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
-from forearm.cli.main import COMMANDS
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
 from forearm.settings.reference import keys
 from forearm.settings.words import PATHS
+
+ROBOT_CHECK = "robot-check"
+"""The settings of the command `robot`, whose name is a group's."""
 
 
 def script(shell: str) -> str:
@@ -28,7 +30,7 @@ def complete(parser: argparse.ArgumentParser) -> None:
 def completer(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     """The words that begin with `prefix`, for the settings of the command in `parsed_args`."""
     words = [word for word in parsed_args.settings or [] if word != prefix]
-    config = COMMANDS[parsed_args.command].config or parsed_args.command
+    config = ROBOT_CHECK if parsed_args.command == "robot" else parsed_args.command
     try:
         chosen = settings.load(config, words)
     except ForearmError:
