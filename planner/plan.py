@@ -40,7 +40,8 @@ class Plan:
     planned together. predicted_cost_curve: (H',), cost along the predicted trajectory. seed: of this problem's random
     stream. checkpoint: fingerprint of the model's checkpoint, if there is one. action_names: (A,), what the
     components of a command are called, where that is known. elites: (E, H, A), the best candidates that the search
-    hands on to the next one, best first, if it does.
+    hands on to the next one, best first, if it does. action_units: (A,), what 1.0 of each component is, such as
+    "3 cm", where that is known.
 
     Raises `PlanError` (a `ValueError`) naming the field whose value or shape is wrong. Compares by content.
     """
@@ -63,6 +64,7 @@ class Plan:
     batch: int = 1
     action_names: Sequence[str] | None = None
     elites: NDArray[np.float64] | None = None
+    action_units: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Check every field and bring it into its plain form."""
@@ -102,14 +104,12 @@ class Plan:
             clean["seed"] = check.count("seed", self.seed, None)
         if self.checkpoint is not None:
             clean["checkpoint"] = check.text("checkpoint", self.checkpoint)
-        if self.action_names is not None:
-            names = [
-                check.text(f"action_names[{i}]", n)
-                for i, n in enumerate(check.items("action_names", self.action_names))
-            ]
-            if len(names) != dims:
-                raise PlanError(f"action_names: expected {dims} names, one per action dimension, got {len(names)}")
-            clean["action_names"] = names
+        for key, what in (("action_names", "names"), ("action_units", "units")):
+            if (given := getattr(self, key)) is not None:
+                texts = [check.text(f"{key}[{i}]", n) for i, n in enumerate(check.items(key, given))]
+                if len(texts) != dims:
+                    raise PlanError(f"{key}: expected {dims} {what}, one per action dimension, got {len(texts)}")
+                clean[key] = texts
         if self.elites is not None:
             elites = check.array("elites", self.elites, 3)
             clean["elites"] = check.shaped("elites", elites, (len(elites), horizon, dims))
@@ -145,6 +145,7 @@ class Plan:
             "checkpoint": self.checkpoint,
             "batch": self.batch,
             "action_names": self.action_names,
+            **({} if self.action_units is None else {"action_units": self.action_units}),
             "actions": self.actions.tolist(),
             "times": self.times.tolist(),
             "mean": self.mean.tolist(),
@@ -175,7 +176,8 @@ class Plan:
         units = values.pop("units", UNITS)
         if units != UNITS:
             raise PlanError("units: expected the units of plan version 1, which cannot be chosen")
-        values.setdefault("elites", None)  # plans were written before they had any
+        for later in ("elites", "action_units"):  # plans were written before they had any
+            values.setdefault(later, None)
         known = set(cls.__dataclass_fields__)
         if missing := sorted(known - set(values)):
             raise PlanError(f"{missing[0]}: missing from the plan")
@@ -218,19 +220,31 @@ class Plan:
         """A short table to read on a terminal."""
         horizon, dims = self.actions.shape
         names = self.action_names or [f"a{i}" for i in range(dims)]
+        widths = [max(9, len(name) + 2) for name in names]
         cost = f"cost {self.cost:.6g}" if math.isfinite(self.cost) else "no finite cost"
         head = [
             f"{self.planner}: {horizon} steps, {cost}, {self.iterations} iterations ({self.stopped}), "
             f"{self.model_evals} model evaluations",
             "  ".join(f"{name} {ms:.1f} ms" for name, ms in self.timings_ms.items()),
-            f"{'step':>5}{'time [s]':>10}" + "".join(f"{name:>9}" for name in names),
+            *([] if self.action_units is None else [f"1.0 is {_listed(names, self.action_units)}"]),
+            f"{'step':>5}{'time [s]':>10}" + "".join(f"{name:>{w}}" for name, w in zip(names, widths, strict=True)),
         ]
         rows = [
-            f"{h:>5}{self.times[h]:>10.2f}" + "".join(f"{a:>+9.3f}" for a in self.actions[h]) for h in range(horizon)
+            f"{h:>5}{self.times[h]:>10.2f}"
+            + "".join(f"{a:>+{w}.3f}" for a, w in zip(self.actions[h], widths, strict=True))
+            for h in range(horizon)
         ]
         if horizon > 24:
             rows = [*rows[:20], f"{'...':>5}", *rows[-3:]]
         return "\n".join([*head, *rows])
+
+
+def _listed(names: Sequence[str], units: Sequence[str]) -> str:
+    """What 1.0 of each number is, those of one unit together: `3 cm (dx, dy, dz), 1 cm (gripper)`."""
+    if len(set(units)) == 1:
+        return f"{units[0]} for each"
+    of = {unit: ", ".join(n for n, u in zip(names, units, strict=True) if u == unit) for unit in units}
+    return ", ".join(f"{unit} ({those})" for unit, those in of.items())
 
 
 def command_times(horizon: int, control_period: float) -> NDArray[np.float64]:

@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 CONTROL_PERIOD = 0.1  # s between commands
 DISPLACEMENT = 0.03  # m that a command of 1 moves the tool along an axis
 OPENING_STEP = 0.01  # m that a gripper command of 1 opens each finger
+ACTION_UNITS = (*(f"{100 * DISPLACEMENT:g} cm",) * 3, f"{100 * OPENING_STEP:g} cm")
+"""What a command of 1 is, in each of its numbers."""
 
 
 @dataclass(frozen=True)

@@ -13,24 +13,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ActionSpec:
-    """`low` and `high` (A,) bound every command, and one is given every `period` s."""
+    """`low` and `high` (A,) bound every command, and one is given every `period` s.
+
+    Where commands are absolute joint positions, none lies further than `step` (A,) from the one before.
+    """
 
     low: np.ndarray
     high: np.ndarray
     period: float
+    step: np.ndarray | None = None
 
     @classmethod
     def of_checkpoint(cls, document: Mapping[str, Any], dims: int) -> "ActionSpec":
         """Lowest and highest commands that a checkpoint was trained on; -1 and 1 where it says nothing."""
         low = np.asarray(document.get("action_low", np.full(dims, -1.0)), np.float64)
         high = np.asarray(document.get("action_high", np.full(dims, 1.0)), np.float64)
-        return cls(low, high, float(document["control_period"]))
+        positions = document.get("absolute_positions")
+        step = None if positions is None else np.asarray(positions["step"], np.float64)
+        return cls(low, high, float(document["control_period"]), step)
 
     @classmethod
     def of_env(cls, env: "Environment") -> "ActionSpec":
         """What an environment takes."""
         space: Any = env.action_space  # a Box, which Gymnasium's types do not say
         return cls(space.low, space.high, env.control_period)
+
+    @property
+    def searched(self) -> tuple[np.ndarray, np.ndarray]:
+        """Between what a planner searches: commands, or differences of positions."""
+        return (self.low, self.high) if self.step is None else (-self.step, self.step)
 
     def problem(
         self,
@@ -41,12 +52,14 @@ class ActionSpec:
         proposals: "Sequence[Proposal]" = (),
         device: Any = "cpu",
     ) -> "Problem":
-        """The problem of finding such commands for `batch` episodes, searched in float32 on a torch `device`."""
+        """The problem of finding such commands for `batch` episodes, in float32 on a torch `device`: of absolute joint
+        positions, the search is for their differences.
+        """
         import torch
 
         from forearm.planner.problem import Problem
 
-        low, high = (torch.as_tensor(bound, dtype=torch.float32, device=device) for bound in (self.low, self.high))
+        low, high = (torch.as_tensor(bound, dtype=torch.float32, device=device) for bound in self.searched)
         return Problem(dynamics, objective, state, low, high, batch, self.period, tuple(proposals))
 
 

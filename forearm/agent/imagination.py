@@ -64,12 +64,16 @@ class Imagination:
 
         Raises ValueError for a number of commands that the model's steps do not divide.
         """
+        from forearm.world_model.absolute import moved_by
+
         skip = self._model.config.frameskip
         if not len(actions) or len(actions) % skip:
             raise InputError(
                 f"{len(actions)} commands: this model steps {skip} at a time, so expected a multiple of {skip}"
             )
         coming = torch.as_tensor(np.asarray(actions), dtype=torch.float32).to(state.states.device)[None]
+        if state.begin is not None:
+            coming = moved_by(coming[None], state.begin)[0]
         predicted = self._model.rollout(state.states, self._model.blocks(state.actions), self._model.blocks(coming))
         states = torch.cat([state.states[:, -1:], predicted], dim=1)[0]
         drawn = self._decoder.draw(states)

@@ -25,7 +25,9 @@ PROPOSALS = ("previous", "prior")
 
 @dataclass(frozen=True, eq=False)
 class Belief:
-    """Where a plan for one episode begins: the model's `state` (B = 1), and the command (A,) carried out before."""
+    """Where a plan for one episode begins: the model's `state` (B = 1), and the command (A,) carried out before, as the
+    model takes it.
+    """
 
     state: "LatentState"
     last_action: np.ndarray
@@ -129,7 +131,7 @@ class LatentPlanningModel:
                 self._last_actions[episode] = rest
         else:
             tracker.advance(action, pixels, proprio)
-            self._last_actions[episode] = action
+            self._last_actions[episode] = action if self._model.absolute is None else tracker.taken
 
     def rest(self, observation: Mapping[str, Any]) -> np.ndarray | None:
         """The command (A,) that holds the arm where it is seen; None where the model's `action_rest` does."""
@@ -143,10 +145,16 @@ class LatentPlanningModel:
         """Latent dynamics, distance to the goal latents plus the other costs, and the states to start from: where the
         episodes are now, or where they are believed to be when the plan begins.
         """
+        from forearm.world_model.absolute import Handover
         from forearm.world_model.runtime.latent_dynamics import LatentState
 
         begun = beliefs or [Belief(self.state(b), self._last_actions[b]) for b in episodes]
-        state = LatentState(torch.cat([at.state.states for at in begun]), torch.cat([at.state.actions for at in begun]))
+        begins = [at.state.begin for at in begun if at.state.begin is not None]
+        state = LatentState(
+            torch.cat([at.state.states for at in begun]),
+            torch.cat([at.state.actions for at in begun]),
+            Handover.joined(begins) if begins else None,
+        )
         objective = self.toward(self._goals_of(episodes), [at.last_action for at in begun])
         where = self._model.device
         return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes), where)

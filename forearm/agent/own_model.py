@@ -71,6 +71,8 @@ class OwnModel:
 
     step_covariance = None
     """How its latents change is not known, so they are compared as they are."""
+    absolute = None
+    """It takes commands as they are given."""
 
     def __init__(self, model: WorldModel, name: str, resolution: int, actions: ActionSpec) -> None:
         self.name, self.own = name, model

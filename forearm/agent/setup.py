@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.agent.absolute import AbsolutePlanner
 from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.agent.agent import Acting, Agent, PlanningModel
 from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, fingerprint, settled
@@ -174,9 +175,14 @@ class PlanningSetup(OfCheckpoint):
 
     def planner(self, **changes: Any) -> Any:
         """A planner, or baseline, with `changes` of its settings; raises ValueError for some that contradict others."""
+        chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
+        searching = self._searching(chosen)
+        absolute = None if self.actions is None or self.actions.step is None else self.model.absolute
+        return searching if absolute is None else AbsolutePlanner(searching, absolute)
+
+    def _searching(self, chosen: Mapping[str, Any]) -> Any:
         from forearm.planner import make_baseline, make_planner
 
-        chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
         if is_dotted(self.planner_name):
             return _own_planner(self.planner_name, chosen)
         make = make_baseline if self.planner_name in BASELINES else make_planner
@@ -220,7 +226,8 @@ class PlanningSetup(OfCheckpoint):
         not know.
         """
         self.check_commands(env)
-        return replace(self, actions=ActionSpec.of_env(env))
+        step = None if self.actions is None else self.actions.step
+        return replace(self, actions=replace(ActionSpec.of_env(env), step=step))
 
     def check_commands(self, env: "Environment") -> None:
         """Raise `ForearmError` unless the checkpoint, if there is one, knows commands of the kind and rate that `env`
@@ -257,7 +264,21 @@ class PlanningSetup(OfCheckpoint):
 
     def signed(self, plan: "Plan") -> "Plan":
         """The plan with what it was made by, and names for its numbers."""
-        return replace(plan, checkpoint=self.checkpoint.fingerprint, action_names=self.document.get("action_names"))
+        units, names = self.action_units, self.document.get("action_names")
+        return replace(plan, checkpoint=self.checkpoint.fingerprint, action_names=names, action_units=units)
+
+    @property
+    def action_units(self) -> list[str] | None:
+        """What 1.0 of each number of a command is, such as "3 cm": as the checkpoint's data say, or the built-in arm
+        has it; None where it is not known.
+        """
+        from forearm.envs import TASKS
+        from forearm.envs.arm.joints import ACTION_UNITS
+
+        said = self.document.get("action_units")
+        if said is not None or self.task["name"] not in TASKS:
+            return None if said is None else [str(unit) for unit in said]
+        return list(ACTION_UNITS) if self.model.config.action_dim == len(ACTION_UNITS) else None
 
 
 def chosen_planner(planner: str | Mapping[str, Any] | None, task: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,6 +9,9 @@ from forearm.settings import compose as settings
 from forearm.settings.reference import keys
 from forearm.settings.words import PATHS
 
+ROBOT_CHECK = "robot-check"
+"""The settings of the command `robot`, whose name is a group's."""
+
 
 def script(shell: str) -> str:
     """What `shell` has to read once, so that it asks for proposals: `eval "$(forearm --shell-completion bash)"`."""
@@ -27,10 +30,11 @@ def complete(parser: argparse.ArgumentParser) -> None:
 def completer(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     """The words that begin with `prefix`, for the settings of the command in `parsed_args`."""
     words = [word for word in parsed_args.settings or [] if word != prefix]
+    config = ROBOT_CHECK if parsed_args.command == "robot" else parsed_args.command
     try:
-        chosen = settings.load(parsed_args.command, words)
+        chosen = settings.load(config, words)
     except ForearmError:
-        chosen = settings.load(parsed_args.command)
+        chosen = settings.load(config)
     key, equals, text = prefix.partition("=")
     found = [f"{key}={value}" for value in _values(chosen, key, text)] if equals else list(_keys(chosen, prefix))
     return [word for word in found if word.startswith(prefix)]

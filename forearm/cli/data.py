@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from forearm.cli.progress import bars
-from forearm.cli.train import keys
+from forearm.cli.train import keys, steps_table
 from forearm.errors import ForearmError
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
@@ -84,6 +84,10 @@ def _inspect(folder: Path, frames: bool, chosen: Mapping[str, Any]) -> int:
     for line in lines(found):
         console.print(line, highlight=False, soft_wrap=True)
     print_whole(console, columns(found))
+    if found.absolute is not None:
+        console.print("commands look like absolute joint positions; plans will keep to these steps:")
+        names = [column.name for column in found.columns if column.feature == "action"]
+        print_whole(console, steps_table(found.absolute, names))
     for note in found.notes[:MOST]:
         console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
     for problem in found.problems[:MOST]:

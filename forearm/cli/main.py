@@ -145,6 +145,15 @@ COMMANDS: dict[str, Subcommand] = {
         ),
         "data",
     ),
+    "robot": Subcommand(
+        "forearm.cli.robot",
+        "what a robot's config, or a model file, describes, and a drawing of it",
+        (
+            "forearm robot check arm.yaml",
+            "forearm robot check arm.urdf tool=gripper_link picture=arm.png",
+        ),
+        "robot-check",
+    ),
     "train": Subcommand(
         "forearm.cli.train",
         "train a world model on such a folder",
@@ -329,7 +338,7 @@ def _print_help(parser: argparse.ArgumentParser, name: str) -> None:
     text = (files("forearm.configs") / f"{COMMANDS[name].config}.yaml").read_text(encoding="utf-8")
     for group, default in re.findall(r"^  - (\w+): (\S+)$", text, re.M):
         _say(f"  {group}: {default}    # its own settings: {group}.KEY=VALUE, see configs/{group}/")
-    for key in keys(name):
+    for key in keys(str(COMMANDS[name].config)):
         setting = f"{key.name}: {written(key.default)}"
         _say(f"  {setting:<24}  # {key.meaning.replace('`', '')}")
 

@@ -61,7 +61,7 @@ def main(overrides: Sequence[str]) -> int:
         assert setup.actions is not None
         adapter = chosen_adapter(robot, task, setup.actions, setup.document.get("action_names"))
         check_fit(robot, adapter)
-    scene = scene_of(setup, chosen, simulated, seed, episode, chosen["proprio"])
+    scene = scene_of(setup, chosen, simulated, seed, episode, for_arm=robot is not None)
     assert scene.goal is not None
     with one_thread():
         plan = setup.plan(scene.start, scene.goal, planning_seed(seed, episode), scene.proprio)
@@ -72,7 +72,7 @@ def main(overrides: Sequence[str]) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     save_plan_picture(picture, scene.start, scene.goal, path, plan, imagined)
     console = Console()
-    console.print(str(plan), highlight=False)
+    console.print(str(plan), highlight=False, soft_wrap=True)
     assert setup.actions is not None
     if said := too_short(plan, setup.actions.period):
         console.print(f"careful: {said}", soft_wrap=True, highlight=False)

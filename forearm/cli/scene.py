@@ -11,10 +11,10 @@ from forearm import envs
 from forearm.agent.camera_check import Views
 from forearm.agent.checkpoint import OfCheckpoint
 from forearm.agent.places import check_places, draw_goal
-from forearm.common import checks
 from forearm.common.seeds import evaluation_reset_seed
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import environment
+from forearm.settings.words import written
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +53,12 @@ def scene_of(
     simulated: bool,
     seed: int,
     episode: int,
-    proprio: Any = None,
+    for_arm: bool = False,
 ) -> Scene:
     """The frames that `start=` and `goal=` name, or those of an episode; raises `ForearmError` for wrong ones.
 
-    `proprio` are the joint readings at the start, for a model or an arm that no picture tells them of.
+    `proprio=` are the joint readings at the start, for a model that no picture tells them of, or `for_arm`, whose way
+    shall be written.
     """
     named = {key: chosen[key] for key in ("start", "goal") if chosen[key] is not None}
     given = "start" in named
@@ -71,28 +72,17 @@ def scene_of(
         views = Views(env)
         for key, frame in frames.items():
             views.check(frame, f"{key}={named[key]}")
-    if proprio is not None and not given:
+    if chosen["proprio"] is not None and not given:
         raise ForearmError("proprio= are the readings at start=: give start= and goal= too")
-    hand = None
-    if proprio is not None:
-        proprio = _readings(proprio, of.model.config.proprio_dim)
-    elif given and isinstance(env, envs.ArmEnv):
+    hand = proprio = None
+    if given and chosen["proprio"] is None and isinstance(env, envs.ArmEnv):
         from forearm.agent.hand_localization import find_hand, readings_at_rest
 
         hand = find_hand(env, frames["start"])
         proprio = readings_at_rest(env, hand)
-    elif given and of.model.config.proprio_dim:
-        name = of.task["name"]
-        raise ForearmError(
-            f"start={chosen['start']}: this checkpoint also reads the arm's joints, which a picture of {name} does not "
-            "tell; "
-            + (
-                "give them, proprio=[...], or leave out start= and goal= to sample them from seed="
-                if simulated
-                else "give them, proprio=[...]"
-            )
-        )
-    elif not given:
+    elif given:
+        proprio = _readings(chosen, of, simulated, for_arm)
+    else:
         assert env is not None
         observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
         frames = {"goal": info["goal"]} | frames | {"start": observation["pixels"]}
@@ -102,6 +92,31 @@ def scene_of(
     return Scene(frames["start"], frames.get("goal"), proprio, hand, env, not given)
 
 
+def _readings(chosen: Mapping[str, Any] | Any, of: OfCheckpoint, simulated: bool, for_arm: bool) -> np.ndarray | None:
+    """The joint readings that a model wants beside a picture; raises `ForearmError` where they are missing or wrong."""
+    absolute = of.model.absolute
+    wanted = of.model.config.proprio_dim if absolute is None else absolute.readings
+    given = chosen["proprio"]
+    if given is None and not wanted:
+        return None
+    if given is None:
+        reason = "also reads the arm's joints" if absolute is None else "plans joint positions from the present ones"
+        raise ForearmError(
+            f"start={chosen['start']}: this checkpoint {reason}, which a picture does not tell: give "
+            f" proprio=[...], {wanted} numbers" + (", or leave out start= and goal=" if simulated else "")
+        )
+    numbers = given if isinstance(given, list) else [given]
+    right = all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)
+    fits = len(numbers) == wanted or (for_arm and not wanted)
+    if not right or not fits or not np.isfinite(np.asarray(numbers, np.float64)).all():
+        raise ForearmError(
+            f"proprio={written(given)}: this checkpoint reads no joints, leave it out"
+            if not wanted
+            else f"proprio={written(given)}: expected {wanted} numbers, the arm's joint readings at the start"
+        )
+    return np.asarray(numbers, np.float64)
+
+
 def path_in_pixels(scene: Scene, actions: np.ndarray) -> np.ndarray:
     """(H + 1, 2) where commands send the hand; (0, 2) for an arm whose commands say too little of that."""
     if scene.hand is None or not isinstance(scene.env, envs.ArmEnv):
@@ -109,15 +124,6 @@ def path_in_pixels(scene: Scene, actions: np.ndarray) -> np.ndarray:
     from forearm.agent.hand_localization import commanded_path
 
     return scene.env.project(commanded_path(scene.env.task, scene.hand, actions))
-
-
-def _readings(given: Any, expected: int) -> np.ndarray:
-    """Joint readings (P,) of the command line, as many as the model reads, if it does; raises `ForearmError`."""
-    values = given if isinstance(given, list) else [given]
-    found = np.array([checks.real("proprio", value) for value in values], np.float32)
-    if expected and len(found) != expected:
-        raise ForearmError(f"proprio has {len(found)} numbers, but the world model reads {expected}")
-    return found
 
 
 def _simulator(of: OfCheckpoint) -> "envs.Environment":

@@ -1,9 +1,10 @@
 """`forearm train`: train a world model, with loss, throughput and time left, and a report at the end."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,6 +19,9 @@ from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 from forearm.settings.words import written
+
+if TYPE_CHECKING:
+    from forearm.world_model.absolute import AbsolutePositions
 
 Tasks = Mapping[str, Mapping[str, Any]]
 """Configs as in configs/task, by name."""
@@ -42,6 +46,9 @@ def main(overrides: Sequence[str]) -> int:
     except FloatingPointError as error:
         raise ForearmError(str(error)) from None
     print_whole(console, report_table(report))
+    if (said := _limits(training.out / "model.json")) is not None:
+        console.print("commands are absolute joint positions; plans keep to these steps:")
+        print_whole(console, said)
     console.print(f"checkpoint: {training.out / 'model.json'}", soft_wrap=True, highlight=False)
     return 0
 
@@ -83,6 +90,7 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
         exclude=chosen["exclude"],
         weights=_weights(chosen["weights"], list(tasks)),
         init=_init(chosen["init"], bool(chosen["freeze_encoder"])),
+        absolute=chosen["absolute"],
         cache_dir=output.cache_folder(chosen["cache_dir"]),
     )
 
@@ -224,6 +232,30 @@ def report_table(report: Mapping[str, Any]) -> Table:
     table.add_column(overflow="fold")
     for name, value in _flat(report):
         table.add_row(name, value)
+    return table
+
+
+def _limits(path: Path) -> Table | None:
+    """The steps that plans of a checkpoint in positions keep to; None for other commands, or where none was written."""
+    from forearm.world_model.absolute import AbsolutePositions
+
+    if not path.exists():
+        return None
+    document = json.loads(path.read_text(encoding="utf-8"))
+    absolute = AbsolutePositions.from_document(document)
+    return None if absolute is None else steps_table(absolute, document.get("action_names") or [])
+
+
+def steps_table(absolute: "AbsolutePositions", names: Sequence[str]) -> Table:
+    """How far commands that are positions lie from the one before at most, and from the readings of their moment."""
+    table = Table(title="steps", title_justify="left", box=None, padding=(0, 1))
+    table.add_column("command", no_wrap=True)
+    for title in ("from the last", "from the reading", ""):
+        table.add_column(title, justify="right", no_wrap=True)
+    rows = zip(absolute.step, absolute.first_low, absolute.first_high, strict=True)
+    for i, (step, low, high) in enumerate(rows):
+        name = names[i] if i < len(names) else f"a{i}"
+        table.add_row(escape(name), f"{step:.3g}", f"{low:.3g}", f"{high:.3g}")
     return table
 
 

@@ -95,7 +95,7 @@ class LocalPlanSource:
         model = setup.model.config
         self.frame_shape: tuple[int, ...] = (model.resolution, model.resolution, 3)
         self.ahead_steps = model.frameskip
-        self.past_steps = (model.history - 1) * model.frameskip
+        self.past_steps = past_steps(setup)
         self._planning_model = setup.latent_model()
         self.period = self._planning_model.actions.period
         self._planner = setup.planner()
@@ -158,6 +158,8 @@ class LocalPlanSource:
         rest = self._rest if self._rest is not None else self.setup.model.action_rest.double().cpu().numpy()
         state = self._tracker.state_at(request.time, request.past, request.committed, self._rest)
         [*_, last_action] = [rest, *request.past, *request.committed]
+        if state.begin is not None:  # commands are positions, and the model takes their differences
+            [*_, last_action] = [rest, *state.actions[0].double().cpu().numpy()]
         problem = self._planning_model.problem([0], [Belief(state, last_action)])
         if self.listen:
             self.tried = Candidates()
@@ -181,3 +183,9 @@ class LocalPlanSource:
     @cached_property
     def _imagination(self) -> Imagination | None:
         return self.setup.imagination()
+
+
+def past_steps(setup: "PlanningSetup") -> int:
+    """How many past commands a world model wants to know: of positions one more, from which the others are measured."""
+    model = setup.model
+    return (model.config.history - 1) * model.config.frameskip + (model.absolute is not None)

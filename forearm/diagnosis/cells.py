@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from forearm.diagnosis.costs import ByLatents, ByPositions, ByProbe, PositionCost, Recorded
 from forearm.diagnosis.futures import Eyes, SeenState, TrueFutures
+from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
     from forearm.agent.agent import Observation
@@ -84,7 +85,9 @@ class CellModel:
     def problem(self, episodes: Sequence[int]) -> "Problem":
         """See `forearm.agent.agent.PlanningModel`."""
         seen = self.eyes.problem(list(episodes))
-        state = SeenState(seen.state.states, seen.state.actions, self.env.snapshot()[None])
+        if seen.state.begin is not None:
+            raise ForearmError("a model whose commands are absolute joint positions cannot be diagnosed yet")
+        state = SeenState(seen.state.states, seen.state.actions, snapshots=self.env.snapshot()[None])
         dynamics: Any = seen.dynamics
         if self.cell.dynamics == TRUE:
             drawn = None if self.cell.cost == POSITIONS else self.eyes

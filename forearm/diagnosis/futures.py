@@ -37,7 +37,7 @@ class Eyes(PlanningModel, Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SeenState(LatentState):
     """Where B problems start: what has been seen of them, and where the simulator is, `snapshots` (B, S)."""
 

@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from forearm.common.durations import in_steps
 from forearm.common.version import VERSION
+from forearm.control.plan_source import past_steps
 from forearm.serve.config import ServeConfig
 from forearm.serve.connection import Connection
 from forearm.serve.goals import Goals
@@ -53,7 +54,9 @@ class Server:
         self._horizon = int(setup.planner_config["horizon"])
         assert setup.actions is not None
         self._execute = min(in_steps("execute", config.execute, setup.actions.period), self._horizon)
-        self._shape = RequestShape(int(model.resolution), int(model.action_dim), int(model.proprio_dim))
+        absolute = setup.model.absolute
+        readings = int(model.proprio_dim) if absolute is None else absolute.readings
+        self._shape = RequestShape(int(model.resolution), int(model.action_dim), readings)
         self._listener: Listener | None = None
         self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="forearm-plan")
         self._clients = 0
@@ -83,12 +86,14 @@ class Server:
             "control_period": setup.actions.period,
             "action_dim": self._shape.action_dim,
             "action_names": list(setup.document.get("action_names") or []),
+            "action_units": setup.action_units or [],
             "action_low": setup.actions.low.tolist(),
             "action_high": setup.actions.high.tolist(),
+            "action_step": [] if setup.actions.step is None else setup.actions.step.tolist(),
             "resolution": self._shape.resolution,
             "proprio_dim": self._shape.proprio_dim,
             "ahead_steps": int(model.frameskip),
-            "past_steps": (model.history - 1) * model.frameskip,
+            "past_steps": past_steps(setup),
             "goals": self.goals.names,
             "max_message_bytes": self.config.max_message_bytes,
         }

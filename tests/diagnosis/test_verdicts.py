@@ -126,7 +126,7 @@ def test_the_simulator_is_left_where_it_was() -> None:
     before = env.snapshot()
     from forearm.diagnosis.futures import SeenState, TrueFutures
 
-    state = SeenState(torch.zeros(1, 1, 2), torch.zeros(1, 0, 2), np.asarray(episode.start_state)[None])
+    state = SeenState(torch.zeros(1, 1, 2), torch.zeros(1, 0, 2), snapshots=np.asarray(episode.start_state)[None])
     came = TrueFutures(env, eyes, subject.solved).rollout(state, torch.ones(1, 3, 4, 2))  # type: ignore[arg-type]
     assert np.array_equal(env.snapshot(), before)
     assert came["positions"].shape == (1, 3, 4, 1, 3)

@@ -43,6 +43,9 @@ def test_every_command_of_a_page_is_taken(page: str) -> None:
         assert name in COMMANDS, line
         if name == "data" and settings:
             assert settings.pop(0) in ("inspect", "merge", "convert"), line
+        if name == "robot" and settings:
+            assert settings.pop(0) == "check", line
+            settings = [word if "=" in word else f"file={word}" for word in settings]
         if name == "report":  # whose file may stand alone
             settings = [word if "=" in word else f"results={word}" for word in settings]
         if COMMANDS[name].config is None:

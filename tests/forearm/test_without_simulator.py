@@ -102,7 +102,7 @@ def test_it_is_planned_and_served(own: Path, monkeypatch: pytest.MonkeyPatch, ca
 
 
 def test_what_needs_a_simulator_says_so(own: Path, failing: Callable[..., str]) -> None:
-    for command in ("run", "compare", "collect"):
+    for command in ("run", "compare", "collect", "diagnose", "practice", "manifest"):
         said = failing(command, "task=own")
         assert "task 'own' has no simulator" in said and "forearm plan task=own" in said
     assert "give start= and goal=" in failing("plan", "task=own")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from forearm.common.lazy import attach
 
 if TYPE_CHECKING:
-    from forearm.world_model.data.cache import FrameCache, open_cache
+    from forearm.world_model.data.cache import FrameCache, open_cache, with_differences
     from forearm.world_model.data.episode import Episode, Floats
     from forearm.world_model.data.episodes import EpisodeEntry
     from forearm.world_model.data.features import with_features
@@ -43,6 +43,7 @@ __all__ = [
     "resize_frame",
     "share_of",
     "split_episodes",
+    "with_differences",
     "with_features",
 ]
 
@@ -50,7 +51,7 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "cache": ["FrameCache", "open_cache"],
+        "cache": ["FrameCache", "open_cache", "with_differences"],
         "episode": ["Episode", "Floats"],
         "episodes": ["EpisodeEntry"],
         "features": ["with_features"],

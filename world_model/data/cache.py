@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from forearm.common.progress import Count
 from forearm.errors import InputError
+from forearm.world_model.absolute import AbsolutePositions, columns_of, differences, looks_absolute
 from forearm.world_model.data import declared, layout
 from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.columns import Keys
@@ -78,6 +79,10 @@ class FrameCache:
     """Which of ``extra`` are known to be positions x, y, z in metres."""
     action_bounds: declared.Bounds | None = None
     """Between which commands the data say to lie; None where they do not say."""
+    action_units: tuple[str, ...] | None = None
+    """What 1.0 of each number of a command is; None where the data do not say."""
+    absolute: AbsolutePositions | None = None
+    """What joint positions as commands keep to, where ``action`` holds their differences; see ``with_differences``."""
 
     @property
     def resolution(self) -> tuple[int, int]:
@@ -158,7 +163,38 @@ def open_cache(
 def _described(cache: FrameCache, data: LeRobotData) -> FrameCache:
     """``cache`` with what the data set says about its numbers."""
     known = tuple(key for key in declared.positions(data.info) if key in cache.extra)
-    return replace(cache, positions=known, action_bounds=data.action_bounds)
+    return replace(cache, positions=known, action_bounds=data.action_bounds, action_units=data.action_units)
+
+
+def with_differences(cache: FrameCache, wanted: bool | None, episodes: npt.NDArray[np.int64]) -> FrameCache:
+    """``cache`` with differences for commands where those are absolute joint positions, and what they keep to.
+
+    ``wanted`` says whether they are; None: as they look, see ``looks_absolute``. Limits are learned from ``episodes``
+    (E,).
+
+    Raises:
+        DatasetError: they are said to be positions, and no joint readings fit them.
+    """
+    names = [cache.names.get(key, []) for key in (layout.ACTION_KEY, layout.STATE_KEY)]
+    columns = columns_of(*names) if cache.action.shape[1] else None
+    if wanted is False or (columns is None and not wanted):
+        return cache
+    if columns is None:
+        raise DatasetError(
+            f"{cache.path}: absolute=true wants a joint reading for each of {cache.action.shape[1]} numbers of a "
+            f"command, by their names or by their number, and there are {cache.state.shape[1]} readings"
+        )
+    rows = cache.rows(episodes)
+    starts = np.cumsum(cache.lengths[episodes]) - cache.lengths[episodes]
+    known = cache.action[rows], cache.state[rows], columns, starts
+    if not wanted and not looks_absolute(*known):
+        return cache
+    found = AbsolutePositions.of(*known)
+    if cache.action_bounds is not None:
+        low, high = (np.asarray(bound, np.float64) for bound in cache.action_bounds)
+        found = replace(found, low=low, high=high)
+    moved = differences(cache.action, cache.state, columns, cache.starts)
+    return replace(cache, action=moved, action_bounds=None, absolute=found)
 
 
 def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: str, progress: Count | None) -> None:

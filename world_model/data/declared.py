@@ -62,6 +62,21 @@ def bounds(root: Path, info: Mapping[str, Any], parts: Sequence[str]) -> Bounds 
     return (tuple(low), tuple(high)) if parts else None
 
 
+def units(info: Mapping[str, Any], parts: Sequence[str]) -> tuple[str, ...] | None:
+    """What 1.0 of each number of the columns ``parts`` is, by their ``unit``: a text for all numbers of a column, or a
+    list with one for each; None unless that is said of all.
+    """
+    found: list[str] = []
+    for part in parts:
+        size = int(np.prod(info["features"][part]["shape"]))
+        said = info["features"][part].get("unit")
+        each = [said] * size if isinstance(said, str) else said
+        if not isinstance(each, list) or len(each) != size or not all(isinstance(unit, str) and unit for unit in each):
+            return None
+        found += [unit if unit[0].isdigit() else f"1 {unit}" for unit in each]
+    return tuple(found) or None
+
+
 def spread(commands: Floats) -> Bounds:
     """The least and the greatest of commands (N, A) in every dimension."""
     return tuple(commands.min(0).tolist()), tuple(commands.max(0).tolist())

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from forearm.world_model.absolute import AbsolutePositions, columns_of, looks_absolute
 from forearm.world_model.data import layout
 from forearm.world_model.data.consistency import clear_kept, read_tasks, row_problems, table_notes, table_problems
 from forearm.world_model.data.info import read_info
@@ -67,6 +68,8 @@ class Inspection:
     columns: list[Column]
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    absolute: AbsolutePositions | None = None
+    """What commands keep to that look like absolute joint positions; None for others."""
 
 
 def inspect(root: str | Path, *, frames: bool = False, **chosen: Any) -> Inspection:
@@ -122,7 +125,22 @@ def inspect(root: str | Path, *, frames: bool = False, **chosen: Any) -> Inspect
         columns=columns,
         problems=list(dict.fromkeys(problems)),
         notes=notes,
+        absolute=_absolute(data, rows),
     )
+
+
+def _absolute(data: LeRobotData, rows: list[dict[str, np.ndarray]]) -> AbsolutePositions | None:
+    keys = layout.ACTION_KEY, layout.STATE_KEY
+    if not rows or not all(data.columns.get(key) for key in keys):
+        return None
+    columns = columns_of(*(data.names(key) for key in keys))
+    if columns is None:
+        return None
+    action, state = (np.concatenate([row[key] for row in rows]) for key in keys)
+    starts = np.cumsum([0, *(len(row[keys[0]]) for row in rows[:-1])])
+    if not looks_absolute(action, state, columns, starts):
+        return None
+    return AbsolutePositions.of(action, state, columns, starts)
 
 
 def _cameras(root: Path) -> list[Camera]:

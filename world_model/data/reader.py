@@ -114,6 +114,11 @@ class LeRobotData:
         return declared.bounds(self.root, self.info, self.sources.get(layout.ACTION_KEY, ()))
 
     @property
+    def action_units(self) -> tuple[str, ...] | None:
+        """What 1.0 of each number of a command is, such as ``1 rad``; None where the data do not say."""
+        return declared.units(self.info, self.sources.get(layout.ACTION_KEY, ()))
+
+    @property
     def frames_total(self) -> int:
         """Frames of all episodes together."""
         return sum(entry.length for entry in self.episodes)

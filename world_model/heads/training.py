@@ -22,6 +22,7 @@ from forearm.world_model.data import (
     open_cache,
     read_dataset,
     split_episodes,
+    with_differences,
     with_features,
 )
 from forearm.world_model.data.atomic import read_json
@@ -190,6 +191,7 @@ def _encode(training: HeadsTraining, progress: Progress) -> _Encoded:
             f"'{training.checkpoint}' was trained on one every {1e3 * period:.4g} ms: give data of that rate, "
             "or train a world model on these"
         )
+    cache = with_differences(cache, model.absolute is not None, np.arange(cache.episodes))
     fitting, held_out = split_episodes(cache.episodes, training.validation, training.seed)
     if (backbone := model.backbone) is not None:
         cache = with_features(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from forearm.errors import InputError
+from forearm.world_model.absolute import AbsolutePositions
 from forearm.world_model.config import ModelConfig
 from forearm.world_model.model.backbone import Backbone
 from forearm.world_model.model.balance import balanced
@@ -57,6 +58,8 @@ class JEPA(nn.Module):
             self.state_dim, config.block_dim, config.history, config.predictor_width, config.predictor_depth
         )
         self.infer = InverseDynamics(config.latent_dim, config.inferred_dim) if config.inferred_dim else None
+        self.absolute: AbsolutePositions | None = None
+        """What joint positions as commands keep to; the model itself takes their differences. None: other commands."""
         self.encoder_is_fixed = False
         """Whether only the rest is trained, see `fix_encoder`."""
         self.register_buffer("action_mean", torch.zeros(config.action_dim))

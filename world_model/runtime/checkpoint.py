@@ -15,6 +15,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from forearm.errors import InputError
+from forearm.world_model.absolute import AbsolutePositions
 from forearm.world_model.config import ModelConfig, from_mapping, to_mapping
 from forearm.world_model.data.atomic import plain, replacing
 from forearm.world_model.device import choose
@@ -145,6 +146,10 @@ def load_checkpoint(name: str | Path, device: str | torch.device = "cpu") -> tup
         model.action_rest.copy_(torch.tensor(rest, dtype=torch.float32).reshape(config.action_dim))
     except (TypeError, ValueError, RuntimeError):
         raise CheckpointError(f"{path}: action_rest is {rest}: expected {config.action_dim} numbers") from None
+    try:
+        model.absolute = AbsolutePositions.from_document(document)
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{path}: absolute_positions are not what training writes: train it again") from None
     return model.to(where).eval().requires_grad_(False), document
 
 

@@ -6,17 +6,20 @@ import torch
 from torch import Tensor
 
 from forearm.errors import InputError
+from forearm.world_model.absolute import Handover
 from forearm.world_model.model.jepa import JEPA
 
 
 @dataclass(frozen=True)
 class LatentState:
     """Where B planning problems start: states (B, T, S), the newest last, and the raw actions between them,
-    (B, (T-1)·frameskip, A).
+    (B, (T-1)·frameskip, A). Where commands are absolute joint positions, actions are their differences, and `begin`
+    says from where on.
     """
 
     states: Tensor
     actions: Tensor
+    begin: Handover | None = None
 
 
 class LatentDynamics:
@@ -61,6 +64,8 @@ class LatentDynamics:
                 f"horizon is {horizon} control steps: this model steps {self.frameskip} at a time, "
                 f"so expected a multiple of {self.frameskip}"
             )
+        if self.model.absolute is not None and state.begin is not None:
+            actions = self.model.absolute.kept(actions, state.begin)
         found = [self._one(state, b, actions[b]) for b in range(len(actions))]
         for latents in found:
             if (

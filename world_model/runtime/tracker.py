@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from forearm.errors import InputError
+from forearm.world_model.absolute import Floats
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.latent_dynamics import LatentState
 
@@ -19,6 +20,9 @@ class LatentTracker:
     accordingly, by `state` or by `state_at`. Before the first frame the arm is taken to have been at rest there: the
     first frame repeated, with the model's `action_rest`, mostly zero, which is also how training windows begin.
 
+    Commands that are absolute joint positions come and go as such; the state holds their differences, and where a plan
+    begins. They want joint readings, whether or not the model itself looks at them.
+
     Args:
         model: the world model.
         period: s from one command to the next, for frames with times.
@@ -29,16 +33,25 @@ class LatentTracker:
         self._span = (model.config.history - 1) * model.config.frameskip
         self._seen: deque[tuple[float, Tensor]] = deque()
         self._actions: deque[Tensor] = deque(maxlen=max(self._span, 1))
+        self._absolute = model.absolute
+        self._reading: Floats | None = None  # of the newest frame, where commands are positions
+        self._sent: Floats | None = None  # the last command, where they are
 
     @property
     def newest(self) -> Tensor | None:
         """The state (S,) of the newest frame, its latent first; None before there is one."""
         return self._seen[-1][1] if self._seen else None
 
+    @property
+    def taken(self) -> NDArray[np.float64]:
+        """The last command (A,) as the model takes it, after frames that came one a command."""
+        return np.asarray(self._actions[-1].double().cpu().numpy())
+
     def forget(self) -> None:
         """Nothing was seen."""
         self._seen.clear()
         self._actions.clear()
+        self._reading = self._sent = None
 
     def begin(
         self,
@@ -67,15 +80,22 @@ class LatentTracker:
             RuntimeError: no episode was begun.
         """
         self._check_begun()
+        taken = np.asarray(action)
+        if self._absolute is not None:
+            sent = np.asarray(action, np.float64)
+            taken = sent - (self._absolute.reading(None) if (before := self._before) is None else before)
+            self._sent = sent
         self.see(self._seen[-1][0] + self._period, pixels, proprio)
         state = self._seen[-1][1]
-        self._actions.append(torch.as_tensor(np.asarray(action), dtype=torch.float32).to(state.device))
+        self._actions.append(torch.as_tensor(taken, dtype=torch.float32).to(state.device))
 
     @torch.inference_mode()
     def see(self, time: float, pixels: NDArray[np.uint8], proprio: NDArray[np.floating] | None = None) -> None:
         """Takes in a frame of `time` s, as `begin` does; one that is not newer than the last is ignored."""
         if self._seen and time <= self._seen[-1][0]:
             return
+        if self._absolute is not None:
+            self._reading = None if proprio is None else self._absolute.reading(proprio)
         self._seen.append((time, self._encode(pixels, proprio)))
         oldest = time - (self._span + 1) * self._period
         while len(self._seen) > 1 and self._seen[1][0] <= oldest:
@@ -92,7 +112,13 @@ class LatentTracker:
         ago = range(self._span, -1, -skip)
         states = torch.stack([self._seen[max(newest - steps, 0)][1] for steps in ago])
         actions = torch.stack(list(self._actions))[: self._span]
-        return LatentState(states[None], actions[None])
+        begin = None if self._absolute is None else self._absolute.handover(self._sent, self._reading)
+        return LatentState(states[None], actions[None], begin)
+
+    @property
+    def _before(self) -> Floats | None:
+        """The position from which the next command is measured, where commands are positions."""
+        return self._reading if self._sent is None else self._sent
 
     @torch.inference_mode()
     def state_at(
@@ -120,6 +146,12 @@ class LatentTracker:
         history, skip = self._model.config.history, self._model.config.frameskip
         if len(committed) % skip:
             raise InputError(f"{len(committed)} committed commands: this model wants a multiple of {skip}")
+        begin = None
+        if self._absolute is not None:
+            sent = [*past, *committed]
+            last = None if not sent else np.asarray(sent[-1], np.float64)
+            begin = self._absolute.handover(last, None if len(committed) else self._reading)
+            past, committed = self._moved(past, committed)
         moments = time - self._period * skip * np.arange(history - 1, -1, -1)
         states = torch.stack([self._at(moment) for moment in moments])[None]
         held = self._model.action_rest.cpu().double().numpy() if rest is None else np.asarray(rest, np.float64)
@@ -132,7 +164,20 @@ class LatentTracker:
             predicted = self._model.rollout(states, self._model.blocks(actions), self._model.blocks(coming))
             states = torch.cat([states, predicted], dim=1)[:, -history:]
             actions = torch.cat([actions, coming], dim=1)[:, len(committed) :]
-        return LatentState(states, actions)
+        return LatentState(states, actions, begin)
+
+    def _moved(
+        self, past: NDArray[np.floating], committed: NDArray[np.floating]
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Commands that are positions as differences, of `past` all but the oldest, which nothing lies before."""
+        if len(past):
+            first = past[:1]
+        else:
+            first = np.asarray(committed[:1] if self._reading is None else self._reading[None])
+        path = np.concatenate([first, *(commands for commands in (past[1:], committed) if len(commands))])
+        moved = np.diff(path, axis=0)
+        known = max(len(past) - 1, 0)
+        return moved[:known], moved[len(moved) - len(committed) :]
 
     def _at(self, moment: float) -> Tensor:
         """The state at a moment: between two frames on the line between theirs, before the first like the first."""

@@ -14,6 +14,7 @@ from forearm.common.files import LEFTOVERS
 from forearm.common.progress import Count
 from forearm.errors import InputError
 from forearm.world_model import distributed
+from forearm.world_model.absolute import AbsolutePositions
 from forearm.world_model.config import to_mapping
 from forearm.world_model.data import (
     ACTION_KEY,
@@ -26,6 +27,7 @@ from forearm.world_model.data import (
     read_dataset,
     share_of,
     split_episodes,
+    with_differences,
     with_features,
 )
 from forearm.world_model.data.atomic import plain
@@ -113,6 +115,8 @@ def train(
             )
         trainer = Trainer(training, where)
         sampler, validation = _samplers(training, on_decoded)
+        trainer.model.absolute = absolute_of(sampler)
+        trainer.training = replace(trainer.training, absolute=trainer.model.absolute is not None)
         if training.model.action_dim:
             rest = np.clip(0.0, *bounds_of(sampler, config.share)).astype(np.float32)
             for part in (*sampler.parts, *validation.parts):
@@ -170,6 +174,7 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
         **training.description,
         "camera": cache.camera_key,
         "action_names": cache.names.get(ACTION_KEY),
+        **({} if cache.action_units is None else {"action_units": list(cache.action_units)}),
         "control_period": 1.0 / cache.fps,
         **(_bounds(trainer) if training.model.action_dim else {}),
         **({} if training.init is None else {"init": training.init.settings()}),
@@ -235,6 +240,9 @@ def _split(
         cache = replace(cache, action=cache.action[:, :0], names=names)
     fitting, held_out = split_episodes(cache.episodes, config.validation, config.seed)
     fitting = share_of(fitting, config.share, config.seed)
+    # As for the bounds of commands, all episodes tell unless a share is asked for.
+    tell = np.arange(cache.episodes) if config.share == 1.0 else fitting
+    cache = with_differences(cache, training.absolute if expected else False, tell)
     shape = (training.model.history, training.loss.rollout, training.model.frameskip)
     every = config.every
     return WindowSampler(cache, *shape, fitting, every=every), WindowSampler(cache, *shape, held_out, every=every)
@@ -278,13 +286,31 @@ def _dataset(windows: Windows) -> dict[str, Any]:
     return {"fingerprint": windows.fingerprint, **sums, "tasks": tasks}
 
 
+def absolute_of(windows: Windows) -> AbsolutePositions | None:
+    """What joint positions as commands keep to; None for commands of another kind.
+
+    Raises `DatasetError` where one data set has the one kind and another the other.
+    """
+    each = [part.cache.absolute for part in windows.parts]
+    found = [one for one in each if one is not None]
+    if found and len(found) < len(each):
+        raise DatasetError(
+            "some data sets have absolute joint positions for commands and some do not: train a model each, or say "
+            "which they are, absolute=true or absolute=false"
+        )
+    return AbsolutePositions.union(found) if found else None
+
+
 def bounds_of(windows: Windows, share: float) -> Bounds:
     """Between which commands to plan: what the data say that was possible, or else what was recorded."""
     return union([part.cache.action_bounds or spread(known_commands(part, share)) for part in windows.parts])
 
 
-def _bounds(trainer: Trainer) -> dict[str, list[float]]:
+def _bounds(trainer: Trainer) -> dict[str, Any]:
     """What the checkpoint says about its commands."""
+    if (absolute := trainer.model.absolute) is not None:
+        limits = {"action_low": absolute.low.tolist(), "action_high": absolute.high.tolist()}
+        return {**limits, "absolute_positions": absolute.to_document()}
     low, high = bounds_of(trainer.sampler, trainer.training.train.share)
     rest = trainer.model.action_rest.tolist()
     return {"action_low": list(low), "action_high": list(high), **({"action_rest": rest} if any(rest) else {})}

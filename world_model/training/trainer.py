@@ -72,6 +72,7 @@ class Training:
             several tasks the same of each, or a list of lists with one for each.
         weights: how often windows of each task are drawn, where there are several; empty for evenly.
         init: where the encoder comes from; None for random weights.
+        absolute: whether commands are absolute joint positions, see `absolute`; None for as they look.
         cache_dir: folder of the decoded frames; None for beside the data.
     """
 
@@ -88,6 +89,7 @@ class Training:
     exclude: Any = None
     weights: tuple[float, ...] = ()
     init: Init | None = None
+    absolute: bool | None = None
     cache_dir: Path | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -100,6 +102,8 @@ class Training:
             settings["tasks"] = list(zip(self.data, weights, strict=True))  # their order decides the batches
         if self.init is not None:
             settings["init"] = self.init.settings()
+        if self.absolute:
+            settings["absolute"] = True
         return settings | self.chosen()
 
     def chosen(self) -> dict[str, Any]:

@@ -111,6 +111,16 @@ class Geometry:
         return (float(where[0]), float(where[-1])) if len(where) > 1 else (np.inf, -np.inf)
 
     @property
+    def keyed(self) -> bool:
+        """Whether a keyframe of the model says where home is."""
+        return self._linkage.keyframe is not None
+
+    @property
+    def home_pose(self) -> Array:
+        """(nq,) of all joints of the model at home, those that nobody commands included."""
+        return np.array(self._linkage.home)
+
+    @property
     def home(self) -> Array:
         """(D,) positions of the axes in the keyframe, or the model's own pose."""
         count = len(self._arm) + bool(self._gripper)

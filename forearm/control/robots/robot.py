@@ -58,7 +58,7 @@ class Robot:
                 raise InputError("joints names none; name the arm's joints in the order of a command")
             if any(part.shape != (3,) for part in self.workspace) or not (self.workspace[0] < self.workspace[1]).all():
                 raise InputError("workspace needs low and high of three numbers, low below high")
-            for name in ("position_margin", "table_clearance", "self_clearance"):
+            for name in ("table_clearance", "self_clearance"):
                 NOT_BELOW(name, config[name], least=0)
             keyframe = config.get("keyframe")
             self.tool, self.adapter = str(config["tool"]), config.get("adapter")
@@ -72,6 +72,8 @@ class Robot:
                 _pairs(config.get("ignore") or ()),
                 None if keyframe is None else str(keyframe),
             )
+            self.margins = self._margins(config["position_margin"])
+            self.tool = str(config["tool"])
             self.limits = self._limits(config)
             self.following_error = self._following_error(config)
         except KeyError as error:
@@ -111,7 +113,7 @@ class Robot:
         return self.check(Trajectory.resting(position, time, 1.0 / self.rate))
 
     def _limits(self, config: Mapping[str, Any]) -> Limits:
-        count, margin, shares = len(self.joints), float(config["position_margin"]), config["shares"]
+        count, margin, shares = len(self.joints), self.margins, config["shares"]
         shares = _mapping(shares, "shares", "velocity, acceleration and jerk")
         for name, share in shares.items():
             checks.real(f"shares.{name}", share, above=0.0, most=1.0)
@@ -139,6 +141,25 @@ class Robot:
             for name in fastest:
                 fastest[name] = np.append(fastest[name], NUMBER(f"gripper_{name}", config[f"gripper_{name}"]))
         return Limits(names, low, high, **fastest, units=units)
+
+    def _margins(self, given: Any) -> Array:
+        """(J,) rad or m kept from both ends of each joint's range."""
+        if not isinstance(given, Mapping | Sequence) or isinstance(given, str | bytes):
+            given = dict.fromkeys(self.joints, given)
+        elif not isinstance(given, Mapping):
+            if len(given) != len(self.joints):
+                raise InputError(f"position_margin needs {len(self.joints)} numbers, one for each joint, not {given}")
+            given = dict(zip(self.joints, given, strict=True))
+        for name in given:
+            if name not in (all_of := [*FOLLOWING, *self.joints]):
+                raise InputError(f"position_margin names '{name}', none of the joints{did_you_mean(str(name), all_of)}")
+        units = self.geometry.units[: len(self.joints)]
+        found = [given.get(name, given.get(unit)) for name, unit in zip(self.joints, units, strict=True)]
+        for name, margin in zip(self.joints, found, strict=True):
+            if margin is None:
+                raise InputError(f"position_margin says nothing about {name}: give {{rad: …, m: …}} or its own")
+            NOT_BELOW("position_margin", margin, least=0)
+        return np.array(found, np.float64)
 
     def _following_error(self, config: Mapping[str, Any]) -> Array:
         """(D,) rad or m that each axis may be off where it was told to be; infinite for one that is not watched."""

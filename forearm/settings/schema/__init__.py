@@ -26,6 +26,7 @@ COMMANDS: dict[str, type[Any]] = {
     "collect": commands.CollectCommand,
     "practice": commands.PracticeCommand,
     "data": commands.DataCommand,
+    "robot-check": commands.RobotCommand,
     "train": commands.TrainCommand,
     "train-heads": commands.TrainHeadsCommand,
 }
@@ -37,7 +38,9 @@ CONFIGS = (*COMMANDS, *GROUPS)
 def of_command(command: str) -> type[Any]:
     """The dataclass of a command's own settings."""
     own = COMMANDS[command]
-    bases = (own,) if own is commands.DataCommand else (commands.ImportingCommand, own)  # whose fields come first
+    bases = (
+        (own,) if own in (commands.DataCommand, commands.RobotCommand) else (commands.ImportingCommand, own)
+    )  # whose fields come first
     heads: dict[str, type[Any]] = {}
     if command == "train-heads":
         from forearm.world_model.heads.action_prior import PriorConfig

@@ -43,7 +43,7 @@ class PlanCommand:
 
     start: str | None = None
     goal: Any = None
-    proprio: list[float] | None = None
+    proprio: Any = None
     seed: int = checks.setting(0, checks.whole, least=0)
     episode: int = checks.setting(0, checks.whole, least=0)
     out: str = "plan.json"
@@ -62,6 +62,7 @@ class ImagineCommand:
         start: PNG of the start; null: sampled from seed.
         goal: PNG of the goal whose distance is told, or places in m; null: sampled with the start, none for a given
             one.
+        proprio: joint readings at the start, [0.1,-0.2,...], for a model that wants them; null: of the sampled start.
         seed: of what is sampled.
         episode: which of the seed's held-out episodes to sample.
         real: carry the commands out in the simulator too, and show what comes beside what was imagined.
@@ -72,6 +73,7 @@ class ImagineCommand:
     actions: Any = None
     start: str | None = None
     goal: Any = None
+    proprio: Any = None
     seed: int = checks.setting(0, checks.whole, least=0)
     episode: int = checks.setting(0, checks.whole, least=0)
     real: bool = False
@@ -474,6 +476,23 @@ class DataCommand:
 
 
 @dataclass
+class RobotCommand:
+    """Check: what a robot is, from its config or from a model file alone; nothing moves.
+
+    Attributes:
+        file: YAML of a robot as in configs/robot, the name of one that is there, or an MJCF or URDF file.
+        joints: of a model file: the joints of a command, [NAME,NAME]; null: all that nothing else moves.
+        tool: of a model file: site or link of the point between the fingertips; null: the only site, or the last link.
+        picture: PNG of it at home; null: the file's name with .png, in the present folder.
+    """
+
+    file: str | None = None
+    joints: Any = None
+    tool: str | None = None
+    picture: str | None = None
+
+
+@dataclass
 class TrainCommand:
     """Train a world model on a data set, or one on those of several tasks, task=[A,B,...] or task=built-in.
 
@@ -488,6 +507,8 @@ class TrainCommand:
         out: folder of checkpoint, log and report; null: outputs/<task>, or outputs/<task>+<task>
         init: checkpoint (name, folder or file) from which encoder, projection and norm are taken; null: begin anew.
         freeze_encoder: keep them as they are and train the rest alone, on latents that are made once.
+        absolute: commands are absolute joint positions, whose differences are learned and whose steps are limited;
+            null: where they look so.
         share: of the episodes to learn from; smaller shares are part of larger ones, the held-out episodes stay.
         every: windows have their present at every n-th frame; 2 with an even frameskip leaves out odd frames.
         cache_dir: folder of the decoded frames; null: .cache/forearm in the data set.
@@ -506,6 +527,7 @@ class TrainCommand:
     out: str | None = None
     init: str | None = None
     freeze_encoder: bool = False
+    absolute: bool | None = None
     share: float = 1.0
     every: int = checks.setting(1, checks.whole, least=1)
     cache_dir: str | None = None

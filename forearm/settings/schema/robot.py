@@ -52,7 +52,8 @@ class RobotConfig:
         tool: site of the point between the fingertips, or a body.
         rate: commands a second; paths are checked at this rate.
         range: {NAME: [LOW, HIGH]} in rad or m, for joints that shall go less far than in the model.
-        position_margin: rad or m kept from both ends of the joints' ranges.
+        position_margin: rad or m kept from both ends of the joints' ranges; or {rad: …, m: …, NAME: …}; or a list, one
+            for each joint.
         velocity: limits of the joints in rad/s or m/s.
         acceleration: limits of the joints in rad/s^2 or m/s^2.
         jerk: limits of the joints in rad/s^3 or m/s^3.
@@ -76,7 +77,7 @@ class RobotConfig:
     tool: str = REQUIRED
     rate: float = 100.0
     range: dict[str, Any] | None = None
-    position_margin: float = REQUIRED
+    position_margin: Any = REQUIRED
     velocity: list[float] = REQUIRED
     acceleration: list[float] = REQUIRED
     jerk: list[float] = REQUIRED
