@@ -4,6 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -18,6 +19,7 @@ from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
+    from forearm.world_model.data.incoming import FrameFit
     from forearm.world_model.heads.checkpoint import Heads
     from forearm.world_model.heads.decoder import Decoder
     from forearm.world_model.model.jepa import JEPA
@@ -59,7 +61,15 @@ class LoadedCheckpoint:
             return cls(*read_own(name, task))
         found = cls(*loaded(name))
         found._check_task(task)
+        _ = found.fit  # what is wrong with it is told now
         return found
+
+    @cached_property
+    def fit(self) -> "FrameFit":
+        """What makes frames of any size the model's, as its training did; raises ValueError for a foreign rule."""
+        from forearm.world_model.data.incoming import FrameFit
+
+        return FrameFit.of(self.document, int(self.model.config.resolution))
 
     @property
     def fingerprint(self) -> str:
@@ -190,6 +200,11 @@ class OfCheckpoint(ABC):
         """Side of the frames that the model expects, in pixels."""
         return int(self.model.config.resolution)
 
+    @property
+    def fit(self) -> "FrameFit":
+        """What makes frames of any size the model's, as its training did."""
+        return self.checkpoint.fit
+
     def check_commands(self, env: "Environment") -> None:
         """Raise `ForearmError` unless the checkpoint knows commands of the kind and rate that `env` takes."""
         period, size = float(self.document["control_period"]), len(env.action_names)
@@ -205,10 +220,10 @@ class OfCheckpoint(ABC):
             )
 
     def frame(self, frame: np.ndarray | str | Path, key: str) -> np.ndarray:
-        """A frame, or the file of one, as an array (R, R, 3) uint8; raises `ForearmError` for one that the model was
-        not trained on.
+        """A frame (H, W, 3) uint8 of any size, or the file of one, as the model sees it, (R, R, 3); raises
+        `ForearmError` for what is none.
         """
-        return as_frame(frame, self.resolution, key)
+        return as_frame(frame, self.fit, key)
 
 
 def settled(task: Mapping[str, Any]) -> dict[str, Any]:

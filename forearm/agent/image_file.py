@@ -6,36 +6,33 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from forearm.common.files import place
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, InputError
+from forearm.world_model.data.incoming import FrameFit
 
 CONVERTIBLE = ("L", "P", "RGBA", "LA")
 """Modes that mean an ordinary picture; others (16 bit, floating point, CMYK) are no camera frame."""
 
 
-def as_frame(frame: np.ndarray | str | Path, side: int, key: str) -> np.ndarray:
-    """A frame, or the file of one, as an array (side, side, 3) uint8; raises `ForearmError` for anything else."""
+def as_frame(frame: np.ndarray | str | Path, fit: FrameFit, key: str) -> np.ndarray:
+    """A frame (H, W, 3) uint8, or the file of one, as the model sees it; raises `ForearmError` for anything else."""
     if isinstance(frame, (str, Path)):
-        return read_frame(place(frame), side, key)
-    array = np.asarray(frame)
-    if array.dtype != np.uint8 or array.shape != (side, side, 3):
-        raise ForearmError(f"{key} is {array.dtype} {array.shape}, but the model expects uint8 ({side}, {side}, 3)")
-    return array
+        path = place(frame)
+        return fit(read_frame(path, key), f"{key}={path}")
+    try:
+        return fit(np.asarray(frame), key)
+    except InputError as error:
+        raise ForearmError(str(error)) from None
 
 
-def read_frame(path: Path, side: int, key: str = "frame") -> np.ndarray:
-    """The frame (side, side, 3) uint8 in an image file.
+def read_frame(path: Path, key: str = "frame") -> np.ndarray:
+    """The frame (H, W, 3) uint8 in an image file, of any size.
 
     Grey, palette and opaque RGBA pictures become RGB. Raises `ForearmError` for a file that is missing or
-    no image, for one of another size (frames are not resized: the model would see something it was not
-    trained on), for an unusual mode and for transparency.
+    no image, for an unusual mode and for transparency.
     """
     try:
         with Image.open(path) as image:
-            size, mode = image.size, image.mode
-            if size != (side, side):
-                raise ForearmError(
-                    f"{key}={path}: is {size[0]} x {size[1]} pixels, but the model expects {side} x {side}"
-                )
+            mode = image.mode
             if mode not in ("RGB", *CONVERTIBLE):
                 raise ForearmError(f"{key}={path}: has mode {mode}, but 8-bit RGB is expected; save it as an RGB PNG")
             if "transparency" in image.info or "A" in mode:
@@ -48,9 +45,9 @@ def read_frame(path: Path, side: int, key: str = "frame") -> np.ndarray:
     except IsADirectoryError:
         raise ForearmError(f"{key}={path}: is a folder, not an image") from None
     except UnidentifiedImageError:
-        raise ForearmError(f"{key}={path}: is not an image; give a PNG of {side} x {side} pixels") from None
+        raise ForearmError(f"{key}={path}: is not an image; give a PNG") from None
     except Image.DecompressionBombError:
-        raise ForearmError(f"{key}={path}: is far too large; give a PNG of {side} x {side} pixels") from None
+        raise ForearmError(f"{key}={path}: is far too large; give a PNG of a camera's size") from None
     except (OSError, SyntaxError, ValueError) as error:
         # Pillow reports damaged files with any of these.
         raise ForearmError(f"{key}={path}: cannot be read as an image ({error})") from None

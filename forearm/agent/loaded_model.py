@@ -75,7 +75,7 @@ class LoadedModel(OfCheckpoint):
         """The plan from what `frame` shows to what `goal` shows; nothing moves.
 
         Args:
-            frame, goal: (R, R, 3) uint8, or the paths of image files.
+            frame, goal: (H, W, 3) uint8 of any size, or the paths of image files; resized as in training.
             planner: a name in configs/planner, or such a config; None: that of the task.
             seed: of the search's random stream.
             proprio: (P,) joint readings, if the model uses them.

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from rich.console import Console
 
-from forearm.agent.image_file import read_frame
+from forearm.agent.image_file import as_frame
 from forearm.common.files import place
 from forearm.common.parallel import import_modules, one_thread
 from forearm.control.command import Command
@@ -29,6 +29,7 @@ def main(overrides: Sequence[str]) -> int:
     if not SLOWEST <= rate <= 1000:
         raise ForearmError(f"rate must lie between {SLOWEST:g} and 1000 messages a second, not {rate:g}")
     from forearm.control.controller import Controller
+    from forearm.control.plan_source import fit_of
     from forearm.control.robots.robot import Robot
     from forearm.integrations.ros2.bus import Bus
     from forearm.integrations.ros2.node import Node, Topics
@@ -48,7 +49,7 @@ def main(overrides: Sequence[str]) -> int:
                 clock=time.time, steady=time.monotonic,
             )
         )  # fmt: skip
-        goal = read_frame(place(chosen["goal"]), controller.source.frame_shape[0], "goal")
+        goal = as_frame(str(chosen["goal"]), fit_of(controller.source), "goal")
         recording = None
         if chosen["record"] is not None:
             recording = stack.enter_context(Recording(place(chosen["record"]), robot))

@@ -5,13 +5,14 @@ import pytest
 
 from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.observation_gate import ObservationGate
+from forearm.world_model.data import FrameFit, resize_frame
 
 from .conftest import START, observed
 
 
 @pytest.fixture
 def gate(adapter: ToolActionAdapter) -> ObservationGate:
-    return ObservationGate(adapter, (8, 8, 3), 8)
+    return ObservationGate(adapter, FrameFit((8, 8)), 8)
 
 
 def test_a_good_observation_is_taken_with_its_time(gate: ObservationGate) -> None:
@@ -25,6 +26,13 @@ def test_readings_without_a_frame_are_taken_too(gate: ObservationGate) -> None:
     seen = gate.take({"proprio": observed()["proprio"]}, 5.0)
     assert seen is not None and seen.frame is None and seen.time == 5.0
     assert gate.newest_frame == -np.inf
+
+
+def test_a_frame_of_any_size_leaves_as_training_would_have_resized_it(gate: ObservationGate) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    seen = gate.take(observed(pixels=pixels), 5.0)
+    assert seen is not None and seen.frame is not None
+    assert np.array_equal(seen.frame["pixels"], resize_frame(pixels, 8, 8))
 
 
 def nan(index: int) -> np.ndarray:
@@ -44,7 +52,9 @@ def nan(index: int) -> np.ndarray:
         (observed(time=5.2), "from_the_future"),
         (observed(time=3.0), "duplicate"),
         (observed(time=2.9), "out_of_order"),
-        (observed(pixels=np.zeros((9, 8, 3), np.uint8)), "bad_frame"),
+        (observed(pixels=np.zeros((8, 8, 4), np.uint8)), "bad_frame"),
+        (observed(pixels=np.zeros((3, 8, 8), np.uint8)), "bad_frame"),
+        (observed(pixels=np.zeros((8, 0, 3), np.uint8)), "bad_frame"),
         (observed(pixels=np.zeros((8, 8, 3), np.float32)), "bad_frame"),
         (observed(pixels=[[1, 2], [3]]), "bad_frame"),
         (observed(proprio=nan(0)), "bad_readings"),

@@ -49,6 +49,13 @@ def test_the_first_message_says_what_the_server_is(serving: Serving) -> None:
     assert said["action_names"] == ["dx", "dy", "dz", "gripper"] and said["goals"] == ["left", "right"]
 
 
+def test_frames_of_any_size_are_resized_as_in_training(serving: Serving) -> None:
+    large = [frame(seed).repeat(3, axis=0).repeat(3, axis=1) for seed in (0, 1)]
+    with Client(serving().url) as client:
+        one, two = client.plan(frame(), frame(1)), client.plan(*large)
+    assert client.metadata["recorded_sizes"] == [[64, 64]] and np.array_equal(one.actions, two.actions)
+
+
 def test_a_plan_for_a_frame(serving: Serving) -> None:
     with Client(serving().url) as client:
         reply = client.plan(frame(), frame(1), want_plan=True)
@@ -353,8 +360,8 @@ def test_goals_come_from_a_folder_that_is_there(loaded: Any, tmp_path: Any) -> N
 
     with pytest.raises(ForearmError, match="no such folder"):
         Goals(tmp_path / "nowhere", loaded)
-    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "small.png")
-    with pytest.raises(ForearmError, match="9 x 9"):
+    Image.fromarray(np.zeros((9, 9, 4), np.uint8)).save(tmp_path / "clear.png")
+    with pytest.raises(ForearmError, match="partly transparent"):
         Goals(tmp_path, loaded)
 
 
@@ -373,7 +380,7 @@ def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes
     bad = [
         (np.ascontiguousarray(goal[::-1]), "goal looks upside down for camera 'front' of push: turn it"),
         (side, "goal looks like camera 'side' of push, not like 'front'"),
-        (np.zeros((96, 96, 3), np.uint8), r"goal is uint8 \(96, 96, 3\): expected uint8 \(64, 64, 3\)"),
+        (np.zeros((64, 64, 4), np.uint8), r"goal is uint8 \(64, 64, 4\): expected uint8 \(height, width, 3\)"),
     ]
     server = Server(loaded.setup(planner()), ServeConfig(port=0), Goals(None, loaded), views)
     with running(server), Client(server.url) as client:

@@ -31,6 +31,7 @@ from forearm.world_model.data import (
 from forearm.world_model.data.atomic import plain
 from forearm.world_model.data.columns import advice
 from forearm.world_model.data.declared import Bounds, spread, union
+from forearm.world_model.data.incoming import RULE
 from forearm.world_model.data.repeats import REMEDY
 from forearm.world_model.data.selection import of_each
 from forearm.world_model.runtime.checkpoint import save_checkpoint, write_whole
@@ -169,6 +170,7 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
     description = {
         **training.description,
         "camera": cache.camera_key,
+        "frames": {"resize": RULE, "recorded": _recorded(windows)},
         "action_names": cache.names.get(ACTION_KEY),
         "control_period": 1.0 / cache.fps,
         **(_bounds(trainer) if training.model.action_dim else {}),
@@ -179,6 +181,11 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
         "metrics": metrics,
     }
     save_checkpoint(trainer.model, training.out / "model", description)
+
+
+def _recorded(windows: Windows) -> list[list[int]]:
+    """Sizes (height, width) in px of the frames that were trained on, before they were resized."""
+    return [list(size) for size in dict.fromkeys(part.cache.source_resolution for part in windows.parts)]
 
 
 def _samplers(training: Training, on_decoded: Count | None) -> tuple[Windows, Windows]:
