@@ -400,12 +400,14 @@ class PracticeCommand:
 @dataclass
 class DataCommand:
     """Inspect: what is in a LeRobotDataset v3 folder, and what is wrong with it; merge: one of several; convert: one of
-    a recording.
+    recordings.
 
     Attributes:
-        data: the folder; with merge: the folders, [FOLDER,FOLDER,...]; with convert: the MCAP file.
+        data: the folder; with merge: the folders, [FOLDER,FOLDER,...]; with convert: the recording, or several.
         out: with merge and convert: the new folder.
-        commands: with convert: task of the built-in arm in whose commands the recording is told.
+        commands: with convert: task of the built-in arm in whose commands a recording of forearm's own is told.
+        camera_key: with convert: which of the recording's pictures; null: the only ones.
+        fps: with convert: frames a second; null: what the recording says.
         action_key: column with the commands, or several side by side, [NAME,NAME]; null: action or actions.
         state_key: the same for the joint readings; null: observation.state or state.
         episodes: to look at or to take over, such as [0,1] or 0:40 (40 not among them); null: all. To merge also
@@ -417,6 +419,8 @@ class DataCommand:
     data: str | None = None
     out: str | None = None
     commands: str | None = None
+    camera_key: str | None = None
+    fps: int | None = checks.setting(None, checks.whole, least=1)
     action_key: Any = None
     state_key: Any = None
     episodes: Any = None
