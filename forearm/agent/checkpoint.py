@@ -18,6 +18,7 @@ from forearm.common.files import place
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
+    from forearm.agent.image_file import Frame
     from forearm.envs import Environment
     from forearm.world_model.data.incoming import FrameFit
     from forearm.world_model.heads.checkpoint import Heads
@@ -227,7 +228,7 @@ class OfCheckpoint(ABC):
                 f"them: give another {self.task['name']}.checkpoint= or train one"
             )
 
-    def frame(self, frame: np.ndarray | str | Path, key: str) -> np.ndarray:
+    def frame(self, frame: "Frame", key: str) -> np.ndarray:
         """A frame (H, W, 3) uint8 of any size, or the file of one, as the model sees it, (R, R, 3); raises
         `ForearmError` for what is none.
         """

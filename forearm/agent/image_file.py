@@ -1,6 +1,8 @@
 """Frames from image files, with errors that say what was expected."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -9,17 +11,40 @@ from forearm.common.files import place
 from forearm.errors import ForearmError, InputError
 from forearm.world_model.data.incoming import FrameFit
 
+Frame = np.ndarray | str | Path | Mapping[str, Any]
+"""Pixels, a file, or either by name of camera."""
 CONVERTIBLE = ("L", "P", "RGBA", "LA")
 """Modes that mean an ordinary picture; others (16 bit, floating point, CMYK) are no camera frame."""
 
 
-def as_frame(frame: np.ndarray | str | Path, fit: FrameFit, key: str) -> np.ndarray:
-    """A frame (H, W, 3) uint8, or the file of one, as the model sees it; raises `ForearmError` for anything else."""
+def as_frame(frame: Any, fit: FrameFit, key: str) -> np.ndarray:
+    """A frame (H, W, 3) uint8, the file of one, or a mapping of such by camera, as the model sees it.
+
+    Raises `ForearmError` for anything else.
+    """
+    if isinstance(frame, Mapping):
+        return _fitted({name: _pixels(each, f"{key} {name}") for name, each in frame.items()}, fit, key)
     if isinstance(frame, (str, Path)):
         path = place(frame)
         return fit(read_frame(path, key), f"{key}={path}")
+    return _fitted(np.asarray(frame), fit, key)
+
+
+def by_camera(text: str, fit: FrameFit) -> Path | dict[str, Path]:
+    """The file that somebody typed; for a model of several cameras those of `NAME:FILE,NAME:FILE`."""
+    if len(fit.cameras) < 2 or ":" not in text:
+        return Path(text)
+    pairs = [part.partition(":") for part in text.split(",")]
+    return {name.strip(): Path(file.strip()) for name, _, file in pairs}
+
+
+def _pixels(frame: Any, key: str) -> Any:
+    return read_frame(place(frame), key) if isinstance(frame, (str, Path)) else np.asarray(frame)
+
+
+def _fitted(frame: Any, fit: FrameFit, key: str) -> np.ndarray:
     try:
-        return fit(np.asarray(frame), key)
+        return fit(frame, key)
     except InputError as error:
         raise ForearmError(str(error)) from None
 

@@ -10,6 +10,7 @@ import numpy as np
 from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import PlanningModel
 from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, loaded, settled
+from forearm.agent.image_file import Frame
 from forearm.agent.imagination import Imagination, Imagined, commands_of
 from forearm.agent.latent import LatentPlanningModel
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
@@ -20,8 +21,6 @@ from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
-
-Frame = np.ndarray | str | Path
 
 
 class LoadedModel(OfCheckpoint):

@@ -84,7 +84,10 @@ def _convert(recordings: Sequence[Path], out: Path, chosen: settings.Settings) -
         named = {key: keys(f"{key}_key", chosen[f"{key}_key"]) for key in ("state", "action")}
         several = {key: [value] if isinstance(value, str) else value for key, value in named.items()}
         with bars(Console(), transient=True) as tell:
-            asked = Asked(chosen["camera_key"], several["state"], several["action"], chosen["fps"])
+            camera = keys("camera_key", chosen["camera_key"])
+            if isinstance(camera, list):
+                raise ForearmError("convert takes one camera: camera_key=NAME")
+            asked = Asked(camera, several["state"], several["action"], chosen["fps"])
             info = convert(recordings, out, asked, lambda done, of: tell("converting", done, of))
     text = f"{info['total_episodes']} episodes, {info['total_frames']} frames in {out}"
     Console().print(text, highlight=False, soft_wrap=True)

@@ -9,8 +9,8 @@ import numpy as np
 
 from forearm.control.action_adapter import ActionAdapter
 from forearm.control.trajectories.trajectory import Array
-from forearm.errors import one_line
-from forearm.world_model.data.incoming import FrameFit, is_frame
+from forearm.errors import InputError, one_line
+from forearm.world_model.data.incoming import FrameFit
 
 FUTURE = 0.05
 """s by which two clocks may differ before a frame counts as from the future."""
@@ -29,9 +29,9 @@ class ObservationGate:
     """Checks observations: `pixels` (H, W, 3) uint8, what `body.read` wants, `time` in s of the caller's clock, and
     `drive`, whether the drives are on.
 
-    Frames of any size leave it resized as in training. `time` may be missing (the observation is then of this moment),
-    so may `pixels`, where readings come more often than frames, and `drive`, which is then taken to be true. `counts`
-    says how many there were of each kind, by name.
+    Frames of any size leave it resized as in training; of several cameras they come by name. `time` may be missing
+    (the observation is then of this moment), so may `pixels`, where readings come more often than frames, and `drive`,
+    which is then taken to be true. `counts` says how many there were of each kind, by name.
     """
 
     def __init__(self, adapter: ActionAdapter, fit: FrameFit, axes: int) -> None:
@@ -69,9 +69,10 @@ class ObservationGate:
             raise _Refused("from_the_future", f"an observation is {time - now:.3f} s ahead of the clock")
         pixels = observation.get("pixels")
         if pixels is not None:
-            if not is_frame(pixels):
-                kind = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {getattr(pixels, 'shape', '')}"
-                raise _Refused("bad_frame", f"a frame is {kind}, but uint8 (height, width, 3) is expected")
+            try:
+                pixels = self.fit(pixels, "a frame")
+            except InputError as error:
+                raise _Refused("bad_frame", str(error)) from None
             if time == self.newest_frame:
                 raise _Refused("duplicate", f"two frames were taken at {time:.3f} s")
             if time < self.newest_frame:
@@ -86,7 +87,7 @@ class ObservationGate:
             raise _Refused("bad_readings", f"expected {self.axes} finite positions, got shape {position.shape}")
         if pixels is None:
             return Seen(min(time, now), None, position)
-        return Seen(min(time, now), _kept({**observation, "pixels": self.fit(pixels, "a frame")}), position)
+        return Seen(min(time, now), _kept({**observation, "pixels": pixels}), position)
 
 
 def drives_off(observation: Any) -> bool:

@@ -44,7 +44,7 @@ class Request:
     between.
     """
 
-    pixels: np.ndarray | None
+    pixels: Any
     proprio: np.ndarray | None = None
     goal: Any = None
     reset: bool = False
@@ -113,7 +113,9 @@ def _first(message: Mapping[Any, Any], names: tuple[str, ...]) -> Any:
     return given[0] if given else None
 
 
-def _frame(value: Any, name: str = "frame") -> np.ndarray:
+def _frame(value: Any, name: str = "frame") -> Any:
+    if isinstance(value, Mapping):
+        return {str(camera): _frame(each, f"{name} {camera}"[:80]) for camera, each in value.items()}
     if not isinstance(value, np.ndarray):
         raise RequestError(f"{name} is {type(value).__name__}: expected an array uint8 (height, width, 3)")
     if not is_frame(value):

@@ -84,6 +84,7 @@ class Server:
             "action_low": setup.actions.low.tolist(),
             "action_high": setup.actions.high.tolist(),
             "resolution": self._shape.resolution,
+            "cameras": list(setup.fit.cameras),
             "recorded_sizes": [list(size) for size in setup.fit.recorded],
             "proprio_dim": self._shape.proprio_dim,
             "ahead_steps": int(model.frameskip),

@@ -13,9 +13,9 @@ from forearm.errors import ForearmError, one_line
 _FOLDERS = {"out", "data", "configs", "goals", "cache_dir"}
 _FILES = {"start", "goal", "checkpoint", "heads", "decoder", "init", "picture", "model", "weights_file", "token_file"}
 PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key", "manifest"})
-NAMES = frozenset({"budget", "camera", "camera_key", "device", "planner"})
+NAMES = frozenset({"budget", "camera", "device", "planner"})
 """Keys that hold a name, though their default may be null."""
-COLUMNS = frozenset({"action_key", "state_key"})
+COLUMNS = frozenset({"action_key", "camera_key", "state_key"})
 """Keys that hold a name, or several in brackets."""
 CURVES = frozenset({"strength"})
 """Keys that hold a number, or several in brackets."""

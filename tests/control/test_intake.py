@@ -35,6 +35,20 @@ def test_a_frame_of_any_size_leaves_as_training_would_have_resized_it(gate: Obse
     assert np.array_equal(seen.frame["pixels"], resize_frame(pixels, 8, 8))
 
 
+def test_frames_of_several_cameras_come_by_name(adapter: ToolActionAdapter) -> None:
+    gate = ObservationGate(
+        adapter, FrameFit((8, 8), cameras=["observation.images.front", "observation.images.wrist"]), 8
+    )
+    front, wrist = (np.full((24, 32, 3), level, np.uint8) for level in (10, 200))
+    seen = gate.take(observed(pixels={"wrist": wrist, "front": front}), 5.0)
+    assert seen is not None and seen.frame is not None
+    assert (seen.frame["pixels"][:, :4] == 10).all() and (seen.frame["pixels"][:, 4:] == 200).all()
+    for wrong in ({"front": front, "side": wrist}, {"front": front}, {}, front, {"front": front, "wrist": "no"}):
+        assert gate.take(observed(pixels=wrong), 6.0) is None
+        assert "wrist" in gate.why
+    assert gate.counts == {"frames": 1, "bad_frame": 5}
+
+
 def nan(index: int) -> np.ndarray:
     readings = observed()["proprio"].copy()
     readings[index] = np.nan

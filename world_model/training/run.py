@@ -170,7 +170,7 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
     description = {
         **training.description,
         "camera": cache.camera_key,
-        "frames": {"resize": RULE, "recorded": _recorded(windows)},
+        "frames": {"resize": RULE, "recorded": _recorded(windows)},  # a size a camera, of each data set
         "action_names": cache.names.get(ACTION_KEY),
         "control_period": 1.0 / cache.fps,
         **(_bounds(trainer) if training.model.action_dim else {}),
@@ -185,7 +185,8 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
 
 def _recorded(windows: Windows) -> list[list[int]]:
     """Sizes (height, width) in px of the frames that were trained on, before they were resized."""
-    return [list(size) for size in dict.fromkeys(part.cache.source_resolution for part in windows.parts)]
+    caches = [part.cache for part in windows.parts]
+    return [list(size) for size in dict.fromkeys(s for c in caches for s in (c.source_resolution, *c.beside))]
 
 
 def _samplers(training: Training, on_decoded: Count | None) -> tuple[Windows, Windows]:

@@ -90,6 +90,8 @@ class Node:
         self.why = ""
         self._states = bus.subscription(topics.joint_states, JOINT_STATE)
         self._fit, self._topic = fit_of(controller.source), topics.image
+        if len(self._fit.cameras) > 1:
+            raise InputError(f"the model sees {len(self._fit.cameras)} cameras, but the node reads one topic of images")
         self._images = bus.subscription(topics.image, IMAGE)
         self._command = bus.publisher(topics.command, JOINT_TRAJECTORY)
         self._gripper = bus.publisher(topics.gripper, JOINT_TRAJECTORY) if topics.gripper and robot.fingers else None

@@ -435,7 +435,8 @@ class TrainCommand:
     Attributes:
         data: folder of the data set, with several tasks a folder each, [FOLDER,FOLDER,...]; null: data/<task>.
         weights: with several tasks: how often windows of each are drawn, such as [1,2,2]; null: evenly.
-        camera_key: feature of the data set that is seen; null: the only camera, or observation.images.front.
+        camera_key: feature of the data set that is seen, or several side by side, [NAME,NAME]; null: the only camera,
+            or observation.images.front.
         action_key: column with the commands, or several side by side, [NAME,NAME]; null: action or actions.
         state_key: the same for the joint readings; null: observation.state or state.
         episodes: to learn from, such as [0,1] or 0:40 (40 not among them); null: all. Of several sets: [[...],[...]].
@@ -453,7 +454,7 @@ class TrainCommand:
 
     data: str | None = None
     weights: Any = None
-    camera_key: str | None = None
+    camera_key: Any = None
     action_key: Any = None
     state_key: Any = None
     episodes: Any = None
