@@ -27,7 +27,7 @@ class Environment(Protocol):
     """A manipulation task seen through one fixed camera, with an image as its goal.
 
     It may also have `hold() -> Policy`, which keeps the arm where it is when that is called; without it a command of
-    zero is taken to do so.
+    zero is taken to do so. With `rest() -> Array | None`, it says which action asks for where the arm is now.
 
     Attributes:
         name: of the task, such as `push` or `ogbench/cube-single`.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from forearm.agent.action_spec import ActionSpec
+from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.common import checks
 from forearm.errors import InputError, did_you_mean
 from forearm.settings.schema.task import ObjectiveConfig
@@ -46,6 +46,7 @@ class LatentPlanningModel:
         spread: of the prior's candidates, as a share of its standard deviation.
         gain: what the prior's commands are multiplied by.
         fit: what makes frames those that the model sees, such as a `FrameFit`; without it they must be.
+        hold: the command that holds the arm before the first one; None: the model's `action_rest`.
 
     Raises ValueError for a weight that is none, a proposal that is unknown, and heads that are missing.
     """
@@ -61,6 +62,7 @@ class LatentPlanningModel:
         spread: float = 1.0,
         gain: float = 1.0,
         fit: Callable[[Any], np.ndarray] = np.asarray,
+        hold: Holding | None = None,
     ) -> None:
         from forearm.agent.own_model import OwnModel
         from forearm.planner import UnlikelyLatents
@@ -69,7 +71,7 @@ class LatentPlanningModel:
         reason = reason_for_heads(objective, proposals)
         if reason is not None and heads is None:
             raise InputError(f"{reason} needs heads of the world model; none were given")
-        self.fingerprint, self.actions, self._fit = fingerprint, actions, fit
+        self.fingerprint, self.actions, self._fit, self._hold = fingerprint, actions, fit, hold
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
         self._gain = checks.real("prior_gain", gain, least=0.0)
@@ -121,10 +123,17 @@ class LatentPlanningModel:
         """Encode the frame that `episode` shows now."""
         tracker, pixels, proprio = self._trackers[episode], self._fit(observation["pixels"]), observation.get("proprio")
         if action is None:
-            tracker.begin(pixels, proprio)
+            rest = self.rest(observation)
+            tracker.begin(pixels, proprio, rest)
+            if rest is not None:
+                self._last_actions[episode] = rest
         else:
             tracker.advance(action, pixels, proprio)
             self._last_actions[episode] = action
+
+    def rest(self, observation: Mapping[str, Any]) -> np.ndarray | None:
+        """The command (A,) that holds the arm where it is seen; None where the model's `action_rest` does."""
+        return None if self._hold is None else self._hold(self.actions, observation)
 
     def state(self, episode: int) -> "LatentState":
         """Where an episode is now, as far as it was shown: B = 1."""
@@ -139,7 +148,7 @@ class LatentPlanningModel:
         begun = beliefs or [Belief(self.state(b), self._last_actions[b]) for b in episodes]
         state = LatentState(torch.cat([at.state.states for at in begun]), torch.cat([at.state.actions for at in begun]))
         objective = self.toward(self._goals_of(episodes), [at.last_action for at in begun])
-        where = self._model.action_mean.device
+        where = self._model.device
         return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes), where)
 
     def toward(self, goals: torch.Tensor, last_actions: Sequence[np.ndarray]) -> "Objective":

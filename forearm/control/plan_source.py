@@ -111,6 +111,7 @@ class LocalPlanSource:
         self._tracker = LatentTracker(setup.model, self.period)
         self._begun = False
         self._previous: Plan | None = None
+        self._rest: Array | None = None
         self._generator = torch.Generator()
         self.listen, self.tried = False, Candidates()
         self.goal: Array | None = None
@@ -128,7 +129,7 @@ class LocalPlanSource:
         self._planning_model.begin([frame])
         self._begun, self.goal = True, frame
         self._tracker.forget()
-        self._previous = None
+        self._previous = self._rest = None
         self._generator = torch.Generator().manual_seed(self.seed)
 
     def see(self, time: float, observation: Observation) -> None:
@@ -136,6 +137,8 @@ class LocalPlanSource:
         the last one are ignored.
         """
         self._tracker.see(time, self.fit(observation["pixels"]), observation.get("proprio"))
+        if self._rest is None:
+            self._rest = self._planning_model.rest(observation)
 
     @property
     def latent(self) -> Array | None:
@@ -161,8 +164,8 @@ class LocalPlanSource:
 
         if not self._begun or self._tracker.newest is None:
             raise RuntimeError("nothing to plan from: begin(goal) and see(time, observation) first")
-        state = self._tracker.state_at(request.time, request.past, request.committed)
-        rest = self.setup.model.action_rest.double().cpu().numpy()
+        rest = self._rest if self._rest is not None else self.setup.model.action_rest.double().cpu().numpy()
+        state = self._tracker.state_at(request.time, request.past, request.committed, self._rest)
         [*_, last_action] = [rest, *request.past, *request.committed]
         problem = self._planning_model.problem([0], [Belief(state, last_action)])
         if self.listen:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.agent.haste import Haste
 from forearm.control.plan_source import LocalPlanSource, PlanRequest
 from forearm.errors import ForearmError
 from forearm.serve.goals import Goals
@@ -35,7 +36,7 @@ class Session:
         views: "Views | None" = None,
     ) -> None:
         self.source = LocalPlanSource(setup, seed, views)
-        self.goals, self.execute = goals, execute
+        self.goals, self.execute, self._haste = goals, execute, Haste(self.source.period)
         self._goal: np.ndarray | None = None
         self._time = 0.0
         self._own_clock = True
@@ -75,6 +76,7 @@ class Session:
         except ForearmError as error:
             raise RequestError(str(error)) from None
         self._actions = plan.actions
+        self._haste.note(plan)
         reply = {
             "actions": plan.actions.astype(np.float32),
             "policy_timing": {

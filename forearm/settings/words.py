@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from forearm.common.durations import seconds
 from forearm.errors import ForearmError, one_line
 
 _FOLDERS = {"out", "data", "configs", "goals", "cache_dir"}
@@ -21,9 +22,9 @@ CURVES = frozenset({"strength"})
 """Keys that hold a number, or several in brackets."""
 
 
-def read(key: str, text: str, default: Any, nullable: bool = False) -> Any:
+def read(key: str, text: str, default: Any, nullable: bool = False, steps: bool = False) -> Any:
     """The value that `text` gives to `key`, of the kind of `default`, or None for null if it is `nullable`; null
-    defaults take anything.
+    defaults take anything. `steps`: it is a number of control steps, or seconds, such as 1.2s.
 
     Raises `ForearmError` for a value of another kind, or one that is none.
     """
@@ -32,6 +33,10 @@ def read(key: str, text: str, default: Any, nullable: bool = False) -> Any:
         return None
     if null and isinstance(default, str):
         raise ForearmError(f"{key} must be text, not null")
+    if steps and seconds(text.strip()) is not None:
+        return text.strip()
+    if steps and isinstance(default, str):
+        default = 1
     if last in PATHS:
         return text if text.strip() else None
     if isinstance(default, str) or last in NAMES:
