@@ -88,7 +88,7 @@ def views_for(loaded: "OfCheckpoint") -> Views | None:
     from forearm import envs
 
     name, camera = str(loaded.task["name"]), str(loaded.document.get("camera", "")).rpartition(".")[2]
-    if name not in envs.names():
+    if name not in envs.names() or len(loaded.fit.cameras) > 1:
         return None
     try:
         envs.working_backend()

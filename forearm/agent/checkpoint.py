@@ -4,6 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -17,7 +18,9 @@ from forearm.common.files import place
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
+    from forearm.agent.image_file import Frame
     from forearm.envs import Environment
+    from forearm.world_model.data.incoming import FrameFit
     from forearm.world_model.heads.checkpoint import Heads
     from forearm.world_model.heads.decoder import Decoder
     from forearm.world_model.model.jepa import JEPA
@@ -61,7 +64,15 @@ class LoadedCheckpoint:
             return cls(*read_own(name, task))
         found = cls(*loaded(name, device))
         found._check_task(task)
+        _ = found.fit  # what is wrong with it is told now
         return found
+
+    @cached_property
+    def fit(self) -> "FrameFit":
+        """What makes frames of any size the model's, as its training did; raises ValueError for a foreign rule."""
+        from forearm.world_model.data.incoming import FrameFit
+
+        return FrameFit.of(self.document, int(self.model.config.resolution))
 
     @property
     def device(self) -> str:
@@ -198,6 +209,11 @@ class OfCheckpoint(ABC):
         """Side of the frames that the model expects, in pixels."""
         return int(self.model.config.resolution)
 
+    @property
+    def fit(self) -> "FrameFit":
+        """What makes frames of any size the model's, as its training did."""
+        return self.checkpoint.fit
+
     def check_commands(self, env: "Environment") -> None:
         """Raise `ForearmError` unless the checkpoint knows commands of the kind and rate that `env` takes."""
         period, size = float(self.document["control_period"]), len(env.action_names)
@@ -212,21 +228,22 @@ class OfCheckpoint(ABC):
                 f"them: give another {self.task['name']}.checkpoint= or train one"
             )
 
-    def frame(self, frame: np.ndarray | str | Path, key: str) -> np.ndarray:
-        """A frame, or the file of one, as an array (R, R, 3) uint8; raises `ForearmError` for one that the model was
-        not trained on.
+    def frame(self, frame: "Frame", key: str) -> np.ndarray:
+        """A frame (H, W, 3) uint8 of any size, or the file of one, as the model sees it, (R, R, 3); raises
+        `ForearmError` for what is none.
         """
-        return as_frame(frame, self.resolution, key)
+        return as_frame(frame, self.fit, key)
 
     def goal_frame(self, goal: "np.ndarray | str | Path | Mapping[str, Any]") -> np.ndarray:
         """The same of a goal, which may also be told by places in m, `{"object": [x, y]}`, where they can be drawn.
 
         Raises what `frame` raises, and `ForearmError` and InputError for places that are none.
         """
-        if not isinstance(goal, Mapping):
-            return self.frame(goal, "goal")
-        from forearm.agent.places import goal_of_places
+        from forearm.agent.places import are_places, goal_of_places
 
+        if not are_places(goal):
+            return self.frame(goal, "goal")
+        assert isinstance(goal, Mapping)
         return goal_of_places(goal, self.task, self.resolution)
 
 

@@ -1,6 +1,6 @@
 """The latent world model as what an agent thinks with: frames in, dynamics and goal distance out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class LatentPlanningModel:
         proposals: names out of `PROPOSALS`.
         spread: of the prior's candidates, as a share of its standard deviation.
         gain: what the prior's commands are multiplied by.
+        fit: what makes frames those that the model sees, such as a `FrameFit`; without it they must be.
         hold: the command that holds the arm before the first one; None: the model's `action_rest`.
 
     Raises ValueError for a weight that is none, a proposal that is unknown, and heads that are missing.
@@ -62,6 +63,7 @@ class LatentPlanningModel:
         proposals: Sequence[str] = PROPOSALS[:1],
         spread: float = 1.0,
         gain: float = 1.0,
+        fit: Callable[[Any], np.ndarray] = np.asarray,
         hold: Holding | None = None,
     ) -> None:
         from forearm.agent.own_model import OwnModel
@@ -71,7 +73,7 @@ class LatentPlanningModel:
         reason = reason_for_heads(objective, proposals)
         if reason is not None and heads is None:
             raise InputError(f"{reason} needs heads of the world model; none were given")
-        self.fingerprint, self.actions, self._hold = fingerprint, actions, hold
+        self.fingerprint, self.actions, self._fit, self._hold = fingerprint, actions, fit, hold
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
         self._gain = checks.real("prior_gain", gain, least=0.0)
@@ -112,18 +114,16 @@ class LatentPlanningModel:
 
     @torch.inference_mode()
     def begin(self, goals: Sequence[np.ndarray]) -> None:
-        """Encode the goal frames (H, W, 3) uint8; raises ValueError for frames of another size than the
-        model's.
-        """
+        """Encode the goal frames (H, W, 3) uint8; raises ValueError for what is no frame that fits the model."""
         from forearm.world_model.runtime.tracker import LatentTracker
 
-        self._goals = [self.encode(goal[None])[0] for goal in goals]
+        self._goals = [self.encode(self._fit(goal)[None])[0] for goal in goals]
         self._trackers = [LatentTracker(self._model) for _ in goals]
         self._last_actions = [self._model.action_rest.cpu().double().numpy() for _ in goals]
 
     def observe(self, episode: int, observation: dict[str, Any], action: np.ndarray | None) -> None:
         """Encode the frame that `episode` shows now."""
-        tracker, pixels, proprio = self._trackers[episode], observation["pixels"], observation.get("proprio")
+        tracker, pixels, proprio = self._trackers[episode], self._fit(observation["pixels"]), observation.get("proprio")
         if action is None:
             rest = self.rest(observation)
             tracker.begin(pixels, proprio, rest)

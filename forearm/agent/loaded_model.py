@@ -10,6 +10,7 @@ import numpy as np
 from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import PlanningModel
 from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, loaded, settled
+from forearm.agent.image_file import Frame
 from forearm.agent.imagination import Imagination, Imagined, commands_of
 from forearm.agent.latent import LatentPlanningModel
 from forearm.agent.places import draw_goal
@@ -22,7 +23,6 @@ from forearm.settings import compose as settings
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
 
-Frame = np.ndarray | str | Path
 Goal = Frame | Mapping[str, Any]
 """A frame, or places in m, such as `{"object": [0.5, 0.1]}`."""
 
@@ -96,7 +96,8 @@ class LoadedModel(OfCheckpoint):
         """The plan from what `frame` shows to what `goal` shows; nothing moves.
 
         Args:
-            frame, goal: (R, R, 3) uint8, or the paths of image files; a goal may be told by places, see `goal`.
+            frame, goal: (H, W, 3) uint8 of any size, or the paths of image files; resized as in training. A goal may be
+                told by places, see `goal`.
             planner: a name in configs/planner, or such a config; None: that of the task.
             seed: of the search's random stream.
             proprio: (P,) joint readings, if the model uses them.

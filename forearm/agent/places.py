@@ -1,6 +1,7 @@
 """Goals told by places: where tool and object shall be, in m, drawn by the task's simulator."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 
 PLACES = ("tool", "object")
 """What may have a place; each is [x, y, z] or [x, y] in m."""
+
+
+def are_places(goal: Any) -> bool:
+    """Whether a goal is told by places, and is neither a frame nor frames by camera."""
+    return isinstance(goal, Mapping) and not any(isinstance(of, str | Path) or np.ndim(of) > 1 for of in goal.values())
 
 
 def draw_goal(env: "Environment", places: Mapping[str, Any], begun: bool = True) -> np.ndarray:

@@ -211,6 +211,7 @@ class PlanningSetup(OfCheckpoint):
             proposals_of(self.task),
             spread,
             gain,
+            self.fit,
             self.hold,
         )
 
@@ -242,7 +243,7 @@ class PlanningSetup(OfCheckpoint):
         return None if decoder is None else Imagination(self.model, decoder, float(self.document["control_period"]))
 
     def plan(self, start: np.ndarray, goal: np.ndarray, seed: int = 0, proprio: np.ndarray | None = None) -> "Plan":
-        """The plan from one frame (R, R, 3) uint8 to another, with the joint readings `proprio` (P,) if the model uses
+        """The plan from one frame (H, W, 3) uint8 to another, with the joint readings `proprio` (P,) if the model uses
         them; raises ValueError where they are missing.
         """
         agent = self.agent()

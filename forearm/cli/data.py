@@ -1,4 +1,4 @@
-"""`forearm data`: what is in a LeRobotDataset folder and what is wrong with it; one of several, or of a recording."""
+"""`forearm data`: what is in a LeRobotDataset folder and what is wrong with it; one of several, or of recordings."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ def main(overrides: Sequence[str]) -> int:
         raise ForearmError(
             "'data' is followed by what to do: forearm data inspect data=FOLDER, or "
             "forearm data merge 'data=[FOLDER,FOLDER]' out=FOLDER, or "
-            "forearm data convert data=FILE.mcap commands=TASK out=FOLDER"
+            "forearm data convert data=RECORDING out=FOLDER"
         )
     chosen = settings.load("data", [word if "=" in word else f"data={word}" for word in words[1:]])
     if chosen["data"] is None:
@@ -42,9 +42,11 @@ def main(overrides: Sequence[str]) -> int:
             raise ForearmError("merge needs folders and a new one: 'data=[FOLDER,FOLDER]' out=FOLDER")
         return _merge(folders, output.folder(chosen["out"], "data/merged"), _chosen(chosen))
     if words[0] == "convert":
-        if len(folders) != 1 or None in (chosen["out"], chosen["commands"]):
-            raise ForearmError("convert needs data=FILE.mcap commands=TASK out=FOLDER")
-        return _convert(folders[0], str(chosen["commands"]), output.folder(chosen["out"], "data/converted"))
+        if chosen["out"] is None or (chosen["commands"] is not None and len(folders) != 1):
+            raise ForearmError(
+                "convert needs data=RECORDING out=FOLDER, or for what forearm recorded data=FILE.mcap commands=TASK"
+            )
+        return _convert(folders, output.folder(chosen["out"], "data/converted"), chosen)
     if len(folders) != 1:
         raise ForearmError("inspect looks into one data set at a time: data=FOLDER")
     return _inspect(folders[0], bool(chosen["frames"]), _chosen(chosen))
@@ -67,10 +69,26 @@ def _merge(sources: Sequence[Path], out: Path, chosen: Mapping[str, Any]) -> int
     return 0
 
 
-def _convert(recording: Path, task: str, out: Path) -> int:
-    from forearm.integrations.ros2.episodes import convert
+def _convert(recordings: Sequence[Path], out: Path, chosen: settings.Settings) -> int:
+    for key in ("episodes", "exclude"):
+        if chosen[key] is not None:
+            raise ForearmError(f"convert takes recordings whole: leave out {key}=, and choose in training")
+    if chosen["commands"] is not None:
+        from forearm.integrations.ros2 import episodes
 
-    info = convert(recording, task, out)
+        info = episodes.convert(recordings[0], str(chosen["commands"]), out)
+    else:
+        from forearm.integrations.convert.conversion import convert
+        from forearm.integrations.convert.recorded import Asked
+
+        named = {key: keys(f"{key}_key", chosen[f"{key}_key"]) for key in ("state", "action")}
+        several = {key: [value] if isinstance(value, str) else value for key, value in named.items()}
+        with bars(Console(), transient=True) as tell:
+            camera = keys("camera_key", chosen["camera_key"])
+            if isinstance(camera, list):
+                raise ForearmError("convert takes one camera: camera_key=NAME")
+            asked = Asked(camera, several["state"], several["action"], chosen["fps"])
+            info = convert(recordings, out, asked, lambda done, of: tell("converting", done, of))
     text = f"{info['total_episodes']} episodes, {info['total_frames']} frames in {out}"
     Console().print(text, highlight=False, soft_wrap=True)
     return 0

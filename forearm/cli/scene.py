@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from forearm import envs
 from forearm.agent.camera_check import Views
 from forearm.agent.checkpoint import OfCheckpoint
+from forearm.agent.image_file import by_camera
 from forearm.agent.places import check_places, draw_goal
 from forearm.common.seeds import evaluation_reset_seed
 from forearm.errors import ForearmError
@@ -66,7 +66,7 @@ def scene_of(
     if places is not None:
         check_places(places)
     # Read before the simulator is built: a wrong file is told at once.
-    frames = {key: of.frame(Path(name), key) for key, name in named.items()}
+    frames = {key: of.frame(by_camera(str(name), of.fit), key) for key, name in named.items()}
     env = _simulator(of) if simulated else None
     if named and env is not None:
         views = Views(env)

@@ -83,7 +83,7 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
             },
         ),
         description={**_description(list(tasks)), "name": world_model["name"]},
-        camera_key=None if chosen["camera_key"] is None else str(chosen["camera_key"]),
+        camera_key=_view(chosen["camera_key"]),
         action_key=keys("action_key", chosen["action_key"]),
         state_key=keys("state_key", chosen["state_key"]),
         episodes=chosen["episodes"],
@@ -164,6 +164,14 @@ def _init(checkpoint: str | None, freeze_encoder: bool) -> Any:
             "init=CHECKPOINT"
         )
     return None
+
+
+def _view(value: Any) -> str | None:
+    """The camera that is named, or several as one view; raises `ForearmError` for anything else."""
+    from forearm.world_model.data.layout import view
+
+    names = keys("camera_key", value)
+    return view(names) if isinstance(names, list) else names
 
 
 def keys(setting: str, value: Any) -> str | list[str] | None:

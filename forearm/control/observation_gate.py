@@ -9,7 +9,8 @@ import numpy as np
 
 from forearm.control.action_adapter import ActionAdapter
 from forearm.control.trajectories.trajectory import Array
-from forearm.errors import one_line
+from forearm.errors import InputError, one_line
+from forearm.world_model.data.incoming import FrameFit
 
 FUTURE = 0.05
 """s by which two clocks may differ before a frame counts as from the future."""
@@ -25,15 +26,16 @@ class Seen:
 
 
 class ObservationGate:
-    """Checks observations: `pixels` (R, R, 3) uint8, what `body.read` wants, `time` in s of the caller's clock, and
+    """Checks observations: `pixels` (H, W, 3) uint8, what `body.read` wants, `time` in s of the caller's clock, and
     `drive`, whether the drives are on.
 
-    `time` may be missing (the observation is then of this moment), so may `pixels`, where readings come more often
-    than frames, and `drive`, which is then taken to be true. `counts` says how many there were of each kind, by name.
+    Frames of any size leave it resized as in training; of several cameras they come by name. `time` may be missing
+    (the observation is then of this moment), so may `pixels`, where readings come more often than frames, and `drive`,
+    which is then taken to be true. `counts` says how many there were of each kind, by name.
     """
 
-    def __init__(self, adapter: ActionAdapter, frame_shape: tuple[int, ...], axes: int) -> None:
-        self.adapter, self.frame_shape, self.axes = adapter, frame_shape, axes
+    def __init__(self, adapter: ActionAdapter, fit: FrameFit, axes: int) -> None:
+        self.adapter, self.fit, self.axes = adapter, fit, axes
         self.counts: Counter[str] = Counter()
         self.newest_frame = -np.inf
         self.why = ""
@@ -67,9 +69,10 @@ class ObservationGate:
             raise _Refused("from_the_future", f"an observation is {time - now:.3f} s ahead of the clock")
         pixels = observation.get("pixels")
         if pixels is not None:
-            if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape != self.frame_shape:
-                kind = f"{getattr(pixels, 'dtype', type(pixels).__name__)} {getattr(pixels, 'shape', '')}"
-                raise _Refused("bad_frame", f"a frame is {kind}, but uint8 {self.frame_shape} is expected")
+            try:
+                pixels = self.fit(pixels, "a frame")
+            except InputError as error:
+                raise _Refused("bad_frame", str(error)) from None
             if time == self.newest_frame:
                 raise _Refused("duplicate", f"two frames were taken at {time:.3f} s")
             if time < self.newest_frame:
@@ -82,7 +85,9 @@ class ObservationGate:
             raise _Refused("bad_readings", f"{type(error).__name__}: {one_line(error)}") from None
         if position.shape != (self.axes,) or not np.isfinite(position).all():
             raise _Refused("bad_readings", f"expected {self.axes} finite positions, got shape {position.shape}")
-        return Seen(min(time, now), _kept(observation) if pixels is not None else None, position)
+        if pixels is None:
+            return Seen(min(time, now), None, position)
+        return Seen(min(time, now), _kept({**observation, "pixels": pixels}), position)
 
 
 def drives_off(observation: Any) -> bool:

@@ -14,6 +14,7 @@ import torch
 from forearm.agent.candidates import Candidates, telling
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.control.trajectories.trajectory import Array
+from forearm.world_model.data.incoming import FrameFit
 
 if TYPE_CHECKING:
     from forearm.agent.camera_check import Views
@@ -49,6 +50,7 @@ class PlanSource(Protocol):
     a plan. past_steps: how many past commands it wants to know. One that also has a `period`, in s from one command to
     the next, is refused by a controller whose body has another. One may have a `nearness()`, the distance of the newest
     frame from the goal as a share of the radius within which it is reached (None: not known), and a `latent`, (L,).
+    One with a `fit`, a `FrameFit`, says what makes frames of any size those that it takes.
     """
 
     frame_shape: tuple[int, ...]
@@ -66,6 +68,12 @@ class PlanSource(Protocol):
     def plan(self, request: PlanRequest) -> "Plan":
         """A plan that begins after the committed commands; raises RuntimeError before the first frame."""
         ...
+
+
+def fit_of(source: PlanSource) -> FrameFit:
+    """What makes frames of any size those that a source takes."""
+    found = getattr(source, "fit", None)
+    return found if isinstance(found, FrameFit) else FrameFit((source.frame_shape[0], source.frame_shape[1]))
 
 
 class LocalPlanSource:
@@ -92,6 +100,7 @@ class LocalPlanSource:
         from forearm.world_model.runtime.tracker import LatentTracker
 
         self.setup, self.seed, self.views, self.radius = setup, seed, views, radius
+        self.fit = setup.fit
         model = setup.model.config
         self.frame_shape: tuple[int, ...] = (model.resolution, model.resolution, 3)
         self.ahead_steps = model.frameskip
@@ -109,10 +118,10 @@ class LocalPlanSource:
         self._ahead: tuple[LatentState, Array] | None = None
 
     def begin(self, goal: Any) -> None:
-        """Encode the goal frame (R, R, 3) uint8, the file of one, or places in m that the task's simulator draws.
+        """Encode the goal frame (H, W, 3) uint8 of any size, the file of one, or places in m that the task's simulator draws.
 
-        Raises ForearmError for another size, and for one of another camera or upside down where there are `views`; what
-        was begun before then still holds.
+        Raises ForearmError for what is no frame, and for one of another camera or upside down where there are `views`;
+        what was begun before then still holds.
         """
         frame = self.setup.goal_frame(goal)
         if self.views is not None:
@@ -124,10 +133,10 @@ class LocalPlanSource:
         self._generator = torch.Generator().manual_seed(self.seed)
 
     def see(self, time: float, observation: Observation) -> None:
-        """Encode `pixels` (R, R, 3) uint8, with `proprio` where the model uses it. Frames not newer than the last one
-        are ignored.
+        """Encode `pixels` (H, W, 3) uint8 of any size, with `proprio` where the model uses it. Frames not newer than
+        the last one are ignored.
         """
-        self._tracker.see(time, observation["pixels"], observation.get("proprio"))
+        self._tracker.see(time, self.fit(observation["pixels"]), observation.get("proprio"))
         if self._rest is None:
             self._rest = self._planning_model.rest(observation)
 

@@ -24,7 +24,7 @@ from forearm.control.frame_gate import Gate
 from forearm.control.live import LiveController
 from forearm.control.observation_gate import ObservationGate
 from forearm.control.pausable_clock import PausableClock
-from forearm.control.plan_source import PlanRequest, PlanSource
+from forearm.control.plan_source import PlanRequest, PlanSource, fit_of
 from forearm.control.robots.fit import check_fit, check_pace
 from forearm.control.robots.robot import Robot
 from forearm.control.timing import Timing
@@ -77,7 +77,7 @@ class Thinking:
         self._wake = threading.Condition(self._lock)
         self._thinking = threading.Lock()  # a plan source has one thought at a time, whoever calls
         self._drafts, self._haste = PlanFollower(robot, adapter), Haste(adapter.period)
-        self._observation_gate = ObservationGate(adapter, source.frame_shape, robot.axes)
+        self._observation_gate = ObservationGate(adapter, fit_of(source), robot.axes)
         self._counts: Counter[str] = Counter()
         self._attempt = Attempt()
         self._epoch = 0

@@ -3,7 +3,6 @@
 import inspect
 import itertools
 import ssl as tls
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,8 +89,8 @@ class Client:
 
     def plan(
         self,
-        frame: NDArray[np.uint8],
-        goal: NDArray[np.uint8] | str | Mapping[str, Any] | None = None,
+        frame: Any,
+        goal: Any = None,
         *,
         proprio: NDArray[np.floating] | None = None,
         reset: bool = False,
@@ -99,7 +98,7 @@ class Client:
         want_plan: bool = False,
         **more: Any,
     ) -> Reply:
-        """The plan from what `frame` (R, R, 3) uint8 shows.
+        """The plan from what `frame` (H, W, 3) uint8, or one of each camera by name, shows.
 
         Args:
             frame: the newest.

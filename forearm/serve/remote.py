@@ -10,6 +10,7 @@ import numpy as np
 from forearm.control.plan_source import Observation, PlanRequest
 from forearm.errors import InputError
 from forearm.serve.request import EARLIER
+from forearm.world_model.data.incoming import FrameFit
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ class RemotePlanSource:
         side = int(metadata["resolution"])
         self.metadata = metadata
         self.frame_shape: tuple[int, ...] = (side, side, 3)
+        self.fit = FrameFit(
+            (side, side), [tuple(size) for size in metadata.get("recorded_sizes", ())], metadata.get("cameras", ())
+        )
         self.ahead_steps = int(metadata["ahead_steps"])
         self.past_steps = int(metadata["past_steps"])
         period = metadata.get("control_period")

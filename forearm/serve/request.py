@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from forearm.agent.places import are_places
 from forearm.errors import InputError
+from forearm.world_model.data.incoming import is_frame
 
 PROTOCOL = 1
 """Version of the wire document. A server answers requests of its own version and those that name none."""
@@ -37,13 +39,13 @@ class RequestShape:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """One request. pixels: (R, R, 3) uint8, None for a mere `reset`. proprio: (P,). goal: frame, name or places in m,
-    None to keep the goal. time: s of the client's clock. committed: (n, A), past: (m, A), commands after and before the
+    """One request. pixels: (H, W, 3) uint8 of any size, None for a mere `reset`. proprio: (P,). goal: frame, name or
+    places in m, None to keep the goal. time: s of the client's clock. committed: (n, A), past: (m, A), commands after and before the
     frame. elapsed_steps: periods since the frame of the last request. earlier: (time, pixels, proprio) of frames in
     between.
     """
 
-    pixels: np.ndarray | None
+    pixels: Any
     proprio: np.ndarray | None = None
     goal: Any = None
     reset: bool = False
@@ -72,13 +74,13 @@ def read(message: Any, shape: RequestShape) -> Request:
         raise RequestError(f"protocol {str(version)[:20]}: this server speaks {PROTOCOL}")
     pixels = _first(message, IMAGE)
     if pixels is not None:
-        pixels = _frame(pixels, shape)
+        pixels = _frame(pixels)
     reset = _flag(message, "reset")
     goal = _first(message, GOAL)
-    if isinstance(goal, Mapping):
+    if are_places(goal):
         goal = _places(goal)
     elif goal is not None and not isinstance(goal, str):
-        goal = _frame(goal, shape, "goal")
+        goal = _frame(goal, "goal")
     if pixels is None and not reset:
         raise RequestError(f"no frame: expected one of {', '.join(IMAGE)}, or reset")
     return Request(
@@ -114,12 +116,13 @@ def _first(message: Mapping[Any, Any], names: tuple[str, ...]) -> Any:
     return given[0] if given else None
 
 
-def _frame(value: Any, shape: RequestShape, name: str = "frame") -> np.ndarray:
-    side = shape.resolution
+def _frame(value: Any, name: str = "frame") -> Any:
+    if isinstance(value, Mapping):
+        return {str(camera): _frame(each, f"{name} {camera}"[:80]) for camera, each in value.items()}
     if not isinstance(value, np.ndarray):
-        raise RequestError(f"{name} is {type(value).__name__}: expected an array uint8 ({side}, {side}, 3)")
-    if value.dtype != np.uint8 or value.shape != (side, side, 3):
-        raise RequestError(f"{name} is {value.dtype} {value.shape}: expected uint8 ({side}, {side}, 3)")
+        raise RequestError(f"{name} is {type(value).__name__}: expected an array uint8 (height, width, 3)")
+    if not is_frame(value):
+        raise RequestError(f"{name} is {value.dtype} {value.shape}: expected uint8 (height, width, 3)")
     return value
 
 
@@ -168,9 +171,8 @@ def _earlier(
     frames, times = message.get("earlier_pixels"), message.get("earlier_times")
     if frames is None and times is None:
         return ()
-    side = shape.resolution
-    if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8 or frames.shape[1:] != (side, side, 3):
-        raise RequestError(f"earlier_pixels: expected an array uint8 (n, {side}, {side}, 3)")
+    if not isinstance(frames, np.ndarray) or frames.ndim != 4 or not all(map(is_frame, frames[:1])):
+        raise RequestError("earlier_pixels: expected an array uint8 (n, height, width, 3)")
     moments = _numbers(times, "earlier_times")
     if moments.shape != (len(frames),) or len(frames) > EARLIER or np.any(np.diff(moments) <= 0):
         raise RequestError(f"earlier_times: expected {len(frames)} rising numbers, at most {EARLIER}")

@@ -91,6 +91,8 @@ class Server:
             "action_high": setup.actions.high.tolist(),
             "action_step": [] if setup.actions.step is None else setup.actions.step.tolist(),
             "resolution": self._shape.resolution,
+            "cameras": list(setup.fit.cameras),
+            "recorded_sizes": [list(size) for size in setup.fit.recorded],
             "proprio_dim": self._shape.proprio_dim,
             "ahead_steps": int(model.frameskip),
             "past_steps": past_steps(setup),

@@ -46,6 +46,12 @@ class Session:
         """The reply to a request, on which `spent_ms` have been spent before; raises RequestError."""
         begun = time.perf_counter()
         goal = self.goals[request.goal] if isinstance(request.goal, str) else request.goal
+        try:
+            goal = None if goal is None else self.source.setup.frame(goal, "goal")
+            seen = None if request.pixels is None else self.source.fit(request.pixels)
+            earlier = [(moment, self.source.fit(pixels), proprio) for moment, pixels, proprio in request.earlier]
+        except ForearmError as error:
+            raise RequestError(str(error)) from None
         other = goal is not None and (self._goal is None or not np.array_equal(goal, self._goal))
         wanted = self._goal if goal is None else goal
         if request.reset or other:
@@ -61,9 +67,9 @@ class Session:
         if self._goal is None:
             raise RequestError("no goal: give one with the first frame, as an image or by name")
         plan_request = self._request(request)
-        for moment, pixels, proprio in request.earlier:
+        for moment, pixels, proprio in earlier:
             self.source.see(moment, {"pixels": pixels, "proprio": proprio})
-        self.source.see(plan_request.time, {"pixels": request.pixels, "proprio": request.proprio})
+        self.source.see(plan_request.time, {"pixels": seen, "proprio": request.proprio})
         encode_ms = 1e3 * (time.perf_counter() - begun)
         try:
             plan = self.source.plan(PlanRequest(**{**vars(plan_request), "spent_ms": spent_ms + encode_ms}))

@@ -16,9 +16,9 @@ _FILES = {"start", "goal", "checkpoint", "heads", "decoder", "init", "picture", 
 PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key", "manifest"})
 PLACED = frozenset({"goal"})
 """Keys that hold a path, or places in braces."""
-NAMES = frozenset({"budget", "camera", "camera_key", "device", "planner"})
+NAMES = frozenset({"budget", "camera", "device", "planner"})
 """Keys that hold a name, though their default may be null."""
-COLUMNS = frozenset({"action_key", "state_key"})
+COLUMNS = frozenset({"action_key", "camera_key", "state_key"})
 """Keys that hold a name, or several in brackets."""
 CURVES = frozenset({"strength"})
 """Keys that hold a number, or several in brackets."""

@@ -149,7 +149,7 @@ def test_stale_frames_stop_the_arm_and_it_goes_on_when_they_return(robot: Robot,
 @pytest.mark.parametrize(
     "bad",
     [
-        lambda at: observed(at, pixels=np.zeros((9, 9, 3), np.uint8)),
+        lambda at: observed(at, pixels=np.zeros((9, 9), np.uint8)),
         lambda at: observed(at * np.nan),
         lambda at: observed(at, time=10.0),
         lambda at: "garbage",
@@ -365,7 +365,7 @@ def test_a_mind_of_another_rate_is_refused_with_both_rates(robot: Robot, adapter
     Controller(source, robot, adapter, mode="manual")
 
 
-def test_a_goal_of_another_camera_upside_down_or_of_another_size_is_refused_with_the_reason() -> None:
+def test_a_goal_of_another_camera_upside_down_or_that_is_no_frame_is_refused_with_the_reason() -> None:
     from forearm import envs
 
     env = envs.make("push")
@@ -373,7 +373,8 @@ def test_a_goal_of_another_camera_upside_down_or_of_another_size_is_refused_with
     bad = [
         (info["goal"][::-1], "upside down for camera 'front' of push: turn it"),
         (env.render("side"), "like camera 'side' of push, not like 'front', which the checkpoint knows"),
-        (env.render(resolution=96), "goal is uint8 (96, 96, 3), but the model expects uint8 (64, 64, 3)"),
+        (info["goal"][..., 0], "goal is uint8 (64, 64), but a frame is uint8 (height, width, 3)"),
+        (env.render("side", resolution=96), "like camera 'side' of push, not like 'front', which the checkpoint knows"),
     ]
     env.close()
     with forearm.Controller.load("push", mode="inline", clock=lambda: 0.0) as control:
@@ -386,6 +387,23 @@ def test_a_goal_of_another_camera_upside_down_or_of_another_size_is_refused_with
     with forearm.Controller.load("push", mode="inline", clock=lambda: 0.0, check_goals=False) as control:
         control.reset(bad[1][0])
         assert control.act({**seen, "time": 0.0}, 0.0).status is not Status.REFUSED
+
+
+def test_a_controller_takes_frames_and_goals_of_any_size() -> None:
+    from forearm import envs
+
+    env = envs.make("push")
+    seen, info = env.reset(seed=3)
+    env.close()
+    plans = []
+    for times in (1, 4):
+        goal, pixels = (each.repeat(times, axis=0).repeat(times, axis=1) for each in (info["goal"], seen["pixels"]))
+        with forearm.Controller.load("push", mode="inline", clock=lambda: 0.0, check_goals=False) as control:
+            control.reset(goal)
+            control.act({**seen, "pixels": pixels, "time": 0.0}, 0.0)
+            assert control.plan is not None
+            plans.append(control.plan.actions)
+    assert np.array_equal(*plans)
 
 
 def test_a_checkpoint_may_be_named_beside_its_task() -> None:

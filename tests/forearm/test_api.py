@@ -36,7 +36,7 @@ def test_a_plan_in_a_few_lines(checkpoints: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_a_brain_refuses(checkpoints: Path) -> None:
     loaded = forearm.load(f"{checkpoints}/push.json")
     frame = np.zeros((64, 64, 3), np.uint8)
-    with pytest.raises(ForearmError, match=r"goal is float64 .* expects uint8 \(64, 64, 3\)"):
+    with pytest.raises(ForearmError, match=r"goal is float64 .* a frame is uint8 \(height, width, 3\)"):
         loaded.plan(frame, np.zeros((64, 64, 3)))
     with pytest.raises(ForearmError, match="no setting 'sample'"):
         loaded.plan(frame, frame, sample=3)

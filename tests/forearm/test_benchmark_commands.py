@@ -199,7 +199,7 @@ def test_a_picture_of_another_camera_upside_down_or_of_another_size_is_refused(
     pictures = [
         (seen[::-1], f"looks upside down for camera '{own}' of {task}: turn it, first row at the top"),
         (env.render(other), f"looks like camera '{other}' of {task}, not like '{own}', which the checkpoint knows"),
-        (env.render(resolution=96), f"is 96 x 96 pixels, but the model expects {size} x {size}"),
+        (env.render(other, resolution=96), f"looks like camera '{other}' of {task}, not like '{own}'"),
     ]
     env.close()
     Image.fromarray(seen).save(tmp_path / "good.png")

@@ -51,6 +51,19 @@ def test_a_plan_from_two_files(files: list[str], checkpoints: Path, tmp_path: Pa
     assert sorted(path.name for path in out.parent.iterdir()) == ["plan.json", "plan.png"]
 
 
+def test_frames_of_any_size_are_resized_as_in_training(
+    files: list[str], frames: Any, checkpoints: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert main(["plan", *options(checkpoints, tmp_path / "one.json"), *files]) == 0
+    assert not caplog.messages
+    for name, frame in zip("ab", frames, strict=False):
+        Image.fromarray(frame.repeat(4, axis=0).repeat(6, axis=1)).save(tmp_path / f"{name}.png")
+    assert main(["plan", *options(checkpoints, tmp_path / "two.json"), *files]) == 0
+    assert np.array_equal(Plan.load(tmp_path / "one.json").actions, Plan.load(tmp_path / "two.json").actions)
+    [said] = [message for message in caplog.messages if "aspect" in message]
+    assert "a.png has 384 x 256 pixels, the model's training had 64 x 64, of another aspect" in said
+
+
 def test_a_sampled_start_is_the_same_for_the_same_seed(checkpoints: Path, tmp_path: Path) -> None:
     plans = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -79,12 +92,12 @@ def test_the_commanded_path_is_what_the_actions_say_within_the_workspace(frames:
 def test_ordinary_pictures_are_read(mode: str, tmp_path: Path) -> None:
     pixels = np.full((64, 64, 3), 90, np.uint8)
     Image.fromarray(pixels).convert(mode).save(tmp_path / "a.png")
-    assert np.array_equal(read_frame(tmp_path / "a.png", 64), pixels)
+    assert np.array_equal(read_frame(tmp_path / "a.png"), pixels)
 
 
 def test_palette_pictures_are_read(tmp_path: Path) -> None:
     Image.new("P", (64, 64), 0).save(tmp_path / "a.png")
-    assert read_frame(tmp_path / "a.png", 64).shape == (64, 64, 3)
+    assert read_frame(tmp_path / "a.png").shape == (64, 64, 3)
 
 
 def bad_image(kind: str, path: Path) -> None:
@@ -99,8 +112,6 @@ def bad_image(kind: str, path: Path) -> None:
         path.write_bytes(path.read_bytes()[:400])
     elif kind == "transparent":
         Image.new("RGBA", (64, 64), (1, 2, 3, 4)).save(path)
-    elif kind == "size":
-        Image.new("RGB", (128, 96)).save(path)
     elif kind == "mode":
         Image.new("I;16", (64, 64)).save(path)
 
@@ -114,7 +125,6 @@ def bad_image(kind: str, path: Path) -> None:
         ("folder", "is a folder"),
         ("cut", "cannot be read"),
         ("transparent", "transparent"),
-        ("size", "is 128 x 96 pixels, but the model expects 64 x 64"),
         ("mode", "8-bit RGB"),
     ],
 )

@@ -97,7 +97,7 @@ def server() -> dict[str, str]:
         "back in time": {"pixels": start, "time": 1.0},
         "no such goal": {"pixels": start, "time": 2.0, "goal": "nowhere"},
         "odd": {"pixels": start, "time": 2.0, "committed": np.zeros((1, 4))},
-        "small": {"pixels": start[:8, :8], "time": 2.0},
+        "grey": {"pixels": start[..., :1], "time": 2.0},
         "unknown protocol": {"pixels": start, "protocol": 2},
     }  # fmt: skip
     metadata = {key: value for key, value in whole.metadata.items() if key != "version"}

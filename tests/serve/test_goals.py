@@ -12,6 +12,7 @@ from forearm.serve.goals import SHOWN, SUFFIXES, Goals
 from forearm.serve.request import RequestError
 from forearm.serve.running import running
 from forearm.serve.server import Server
+from forearm.world_model.data import resize_frame
 
 from .conftest import Serving, frame, planner
 
@@ -61,13 +62,14 @@ def test_two_pictures_of_one_name_are_refused(loaded: LoadedModel, tmp_path: Pat
 
 
 def test_a_picture_that_cannot_be_a_goal_is_named(loaded: LoadedModel, tmp_path: Path) -> None:
-    draw(tmp_path / "wide.webp", side=80)
-    with pytest.raises(ForearmError, match=r"wide.webp: is 80 x 80 pixels, but the model expects 64 x 64"):
-        Goals(tmp_path, loaded)
-    (tmp_path / "wide.webp").unlink()
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(ForearmError, match=r"goals=.*cut.jpg: is not an image"):
         Goals(tmp_path, loaded)
+
+
+def test_a_picture_of_any_size_is_resized_as_in_training(loaded: LoadedModel, tmp_path: Path) -> None:
+    large = draw(tmp_path / "large.png", side=160)
+    assert np.array_equal(Goals(tmp_path, loaded)["large"], resize_frame(large, 64, 64))
 
 
 def test_a_client_is_told_which_goals_there_are(loaded: LoadedModel, tmp_path: Path) -> None:

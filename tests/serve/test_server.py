@@ -13,10 +13,13 @@ import torch
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from forearm.agent.loaded_model import LoadedModel
 from forearm.errors import ForearmError
 from forearm.planner.plan import Plan
 from forearm.serve.client import DIRECT, Client, NoServer, ServerError
 from forearm.serve.config import ServeConfig, loopback
+from forearm.serve.goals import Goals
+from forearm.serve.running import running
 from forearm.serve.server import Server
 from forearm.serve.wire import pack, unpack
 from forearm.world_model.config import ModelConfig
@@ -25,6 +28,7 @@ from forearm.world_model.runtime.checkpoint import save_checkpoint
 
 from .conftest import HORIZON, Serving, frame, planner
 
+CAMERAS = ["observation.images.front", "observation.images.wrist"]
 TOKEN = "a token of some length"
 
 
@@ -47,6 +51,33 @@ def test_the_first_message_says_what_the_server_is(serving: Serving) -> None:
     assert said["server"] == "forearm" and said["protocol"] == 1 and said["task"] == "push"
     assert said["horizon"] == HORIZON and said["action_dim"] == 4 and said["resolution"] == 64
     assert said["action_names"] == ["dx", "dy", "dz", "gripper"] and said["goals"] == ["left", "right"]
+
+
+def test_frames_of_any_size_are_resized_as_in_training(serving: Serving) -> None:
+    large = [frame(seed).repeat(3, axis=0).repeat(3, axis=1) for seed in (0, 1)]
+    with Client(serving().url) as client:
+        one = client.plan(frame(), frame(1))
+        two = client.plan(*large, reset=True)
+    assert client.metadata["recorded_sizes"] == [[64, 64]] and np.array_equal(one.actions, two.actions)
+
+
+def test_frames_of_several_cameras_come_by_name(loaded: Any, tmp_path: Path) -> None:
+    kept = {key: loaded.document[key] for key in ("task", "control_period", "action_names")}
+    save_checkpoint(loaded.model, tmp_path / "two", {**kept, "camera": "+".join(CAMERAS)})
+    two = LoadedModel({**loaded.task, "checkpoint": f"{tmp_path / 'two.json'}", "camera": None})
+    start, goal = ({"front": frame(seed), "wrist": frame(seed + 9)} for seed in (0, 1))
+    with (
+        running(Server(two.setup(planner()), ServeConfig(port=0), Goals(None, two))) as server,
+        Client(server.url) as client,
+    ):
+        assert client.metadata["cameras"] == CAMERAS
+        plan = client.infer({"pixels": start, "goal": goal})["actions"]
+        tiles = [two.fit(each) for each in (start, goal)]
+        assert np.array_equal(plan, client.infer({"pixels": tiles[0], "goal": tiles[1], "reset": True})["actions"])
+        for wrong, says in (({"front": frame()}, "lacks a frame of camera wrist"), ({"side": frame()}, "camera 'side'"),
+                            (np.zeros((9, 9, 3), np.uint8), "is one frame, but the model sees")):  # fmt: skip
+            with pytest.raises(ServerError, match=says):
+                client.infer({"pixels": wrong})
 
 
 def test_a_plan_for_a_frame(serving: Serving) -> None:
@@ -353,8 +384,8 @@ def test_goals_come_from_a_folder_that_is_there(loaded: Any, tmp_path: Any) -> N
 
     with pytest.raises(ForearmError, match="no such folder"):
         Goals(tmp_path / "nowhere", loaded)
-    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "small.png")
-    with pytest.raises(ForearmError, match="9 x 9"):
+    Image.fromarray(np.zeros((9, 9, 4), np.uint8)).save(tmp_path / "clear.png")
+    with pytest.raises(ForearmError, match="partly transparent"):
         Goals(tmp_path, loaded)
 
 
@@ -373,7 +404,7 @@ def test_a_goal_of_another_camera_or_upside_down_is_refused_and_the_episode_goes
     bad = [
         (np.ascontiguousarray(goal[::-1]), "goal looks upside down for camera 'front' of push: turn it"),
         (side, "goal looks like camera 'side' of push, not like 'front'"),
-        (np.zeros((96, 96, 3), np.uint8), r"goal is uint8 \(96, 96, 3\): expected uint8 \(64, 64, 3\)"),
+        (np.zeros((64, 64, 4), np.uint8), r"goal is uint8 \(64, 64, 4\): expected uint8 \(height, width, 3\)"),
     ]
     server = Server(loaded.setup(planner()), ServeConfig(port=0), Goals(None, loaded), views)
     with running(server), Client(server.url) as client:

@@ -184,6 +184,18 @@ def test_a_run_of_other_columns_or_episodes_is_not_gone_on_with(tmp_path):
             trained(root, tmp_path / "out", **other)
 
 
+def test_a_checkpoint_says_how_large_the_frames_were_and_how_they_were_resized(tmp_path):
+    root = recorded(tmp_path / "data", uniform([-1] * 3, [1] * 3))
+    document = trained(root, tmp_path / "out", resolution=64)
+    height, width = open_cache(root, 64).source_resolution
+    assert document["frames"] == {"resize": "area", "recorded": [[height, width]]}
+    assert not forearm.load(tmp_path / "out").fit.note((3 * height, 3 * width))
+    kept = json.loads((tmp_path / "out/model.json").read_text())
+    (tmp_path / "out/model.json").write_text(json.dumps({**kept, "frames": {"resize": "cubic"}}))
+    with pytest.raises(ValueError, match="resized by 'cubic'"):
+        forearm.load(tmp_path / "out")
+
+
 def test_heads_take_the_columns_and_the_camera_of_their_checkpoint(tmp_path):
     columns = {"left": uniform([0], [1]), "right": uniform([0, 1], [1, 2])}
     cameras = {"top": "image", "wrist": "image"}

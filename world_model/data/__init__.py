@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from forearm.world_model.data.features import with_features
     from forearm.world_model.data.fingerprint import dataset_fingerprint
     from forearm.world_model.data.images import resize_frame
+    from forearm.world_model.data.incoming import FrameFit
     from forearm.world_model.data.layout import ACTION_KEY, CAMERA_KEY, STATE_KEY, DatasetError
     from forearm.world_model.data.mixture import WindowMixture
     from forearm.world_model.data.reader import LeRobotData, read_dataset
@@ -33,6 +34,7 @@ __all__ = [
     "EpisodeEntry",
     "Floats",
     "FrameCache",
+    "FrameFit",
     "LeRobotData",
     "WindowMixture",
     "WindowSampler",
@@ -57,6 +59,7 @@ __getattr__, __dir__ = attach(
         "features": ["with_features"],
         "fingerprint": ["dataset_fingerprint"],
         "images": ["resize_frame"],
+        "incoming": ["FrameFit"],
         "layout": ["ACTION_KEY", "CAMERA_KEY", "STATE_KEY", "DatasetError"],
         "mixture": ["WindowMixture"],
         "reader": ["LeRobotData", "read_dataset"],

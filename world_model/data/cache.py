@@ -32,7 +32,7 @@ from forearm.world_model.data.columns import Keys
 from forearm.world_model.data.episode import Floats
 from forearm.world_model.data.episodes import check_there
 from forearm.world_model.data.fingerprint import dataset_fingerprint
-from forearm.world_model.data.images import Pixels, resize_frame
+from forearm.world_model.data.images import Pixels, resize_frame, tiled
 from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.reader import LeRobotData, read_dataset
 from forearm.world_model.data.repeats import RepeatCounter, Repeats, repeats_from
@@ -71,6 +71,8 @@ class FrameCache:
     """What the components of each numeric column are called."""
     source_resolution: tuple[int, int]
     """(H, W) before resizing."""
+    beside: tuple[tuple[int, int], ...] = ()
+    """The same of further cameras, which are seen beside the first."""
     repeats: Repeats = field(default_factory=Repeats)
     """How many frames show the one before again, before resizing."""
     features: npt.NDArray[np.float16] | None = None
@@ -130,15 +132,16 @@ def open_cache(
     data = read_dataset(
         root, camera_key, action_key=action_key, state_key=state_key, episodes=episodes, exclude=exclude
     )
-    check_there(data.root, data.episodes)
+    for each in (data, *data.beside):
+        check_there(data.root, each.episodes)
     height, width = data.resolution
     if resolution is not None:
         height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
     if height < 1 or width < 1:
         raise InputError(f"resolution is {height}x{width}; it must be at least 1x1")
     folder = Path(cache_dir) if cache_dir is not None else data.root / ".cache" / "forearm"
-    fingerprint = dataset_fingerprint(data, folder)
-    key = json.dumps([VERSION, fingerprint, data.camera_key, height, width])
+    fingerprint = _fingerprint(data, folder)
+    key = json.dumps([VERSION, fingerprint, data.view, height, width])
     target = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
     cache = _load(target)
     if cache is not None:
@@ -158,6 +161,11 @@ def open_cache(
     if cache is None:
         raise DatasetError(f"{target}: cache was changed while it was made")
     return _described(cache, data)
+
+
+def _fingerprint(data: LeRobotData, folder: Path) -> str:
+    found = [dataset_fingerprint(each, folder) for each in (data, *data.beside)]
+    return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
 
 def _described(cache: FrameCache, data: LeRobotData) -> FrameCache:
@@ -212,9 +220,10 @@ def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: 
                 for key, values in data.numbers(episode).items():
                     columns[key].append(values)
                 counter = RepeatCounter(entry.first_frame(data.fps))
-                for frame in data.frames(episode):
+                for frame, *others in zip(*(each.frames(episode) for each in (data, *data.beside)), strict=True):
                     counter.see(frame)
-                    file.write(np.ascontiguousarray(resize_frame(frame, *size)).data)
+                    shown = tiled([frame, *others], *size) if others else resize_frame(frame, *size)
+                    file.write(np.ascontiguousarray(shown).data)
                     done += 1
                 repeats += counter.found
                 if progress is not None:
@@ -231,10 +240,11 @@ def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: 
         description = {
             "version": VERSION,
             "fingerprint": fingerprint,
-            "camera_key": data.camera_key,
+            "camera_key": data.view,
             "fps": data.fps,
             "shape": [total, *size, 3],
             "source_resolution": list(data.resolution),
+            "beside": [list(each.resolution) for each in data.beside],
             "repeats": repeats.numbers,
             "extra": extra,
             "names": {key: data.names(key) for key in data.columns},
@@ -275,6 +285,7 @@ def _load(target: Path) -> FrameCache | None:
             names=note["names"],
             source_resolution=(height, width),
             repeats=repeats_from(note["repeats"]),
+            beside=tuple((int(h), int(w)) for h, w in note.get("beside", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

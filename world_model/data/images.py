@@ -1,6 +1,7 @@
 """Single frames: PNG bytes and back, and resizing."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,17 @@ def decode_image(data: bytes) -> Pixels:
         f"is a {kind} of the mode {mode}: grey with more than 8 bits, as depth is stored, not colours; name a colour "
         "camera with camera_key="
     )
+
+
+def tiled(frames: Sequence[Pixels], height: int, width: int) -> Pixels:
+    """Frames (H, W, 3) of several cameras, side by side in one of (height, width, 3): each resized to its share.
+
+    Raises:
+        ValueError: the cameras cannot share the width evenly.
+    """
+    if width % len(frames):
+        raise InputError(f"{len(frames)} cameras cannot share {width} pixels evenly: use another resolution")
+    return np.concatenate([resize_frame(frame, height, width // len(frames)) for frame in frames], axis=1)
 
 
 def resize_frame(frame: Pixels, height: int, width: int) -> Pixels:

@@ -10,6 +10,7 @@
 Source: the LeRobotDataset v3.0 format (huggingface/lerobot, ``lerobot.datasets``).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from forearm.common import checks
@@ -38,6 +39,16 @@ INDEX_FEATURES: dict[str, str] = {
 }
 """Columns that every dataset has beside its own features, each a scalar."""
 AT_LEAST = checks.worded(checks.integer, "{name} is {value}; it must be at least {least}")
+
+
+def view(cameras: Sequence[str]) -> str:
+    """One name for cameras that are seen together, side by side in this order."""
+    return "+".join(cameras)
+
+
+def cameras_of(name: str) -> list[str]:
+    """The cameras of a view, or the one camera."""
+    return name.split("+")
 
 
 class DatasetError(InputError):

@@ -35,9 +35,10 @@ def read_dataset(
     """Open the dataset in ``root``; reads the meta files, no frame yet.
 
     ``camera_key`` chooses among several cameras. Without it the only camera, or the one called
-    ``observation.images.front``, is taken. ``action_key`` and ``state_key`` name the columns with the commands and
-    the joint readings; several are put side by side, see ``columns.sources``. ``episodes`` are the ones to read, by
-    number or as ranges such as "0:40", and ``exclude`` those to leave out.
+    ``observation.images.front``, is taken; ``layout.view`` names several that are seen together. ``action_key`` and
+    ``state_key`` name the columns with the commands and the joint readings; several are put side by side, see
+    ``columns.sources``. ``episodes`` are the ones to read, by number or as ranges such as "0:40", and ``exclude`` those
+    to leave out.
 
     Raises:
         DatasetError: no such dataset, not version 3, no such camera, column or episode, or meta files that contradict
@@ -46,8 +47,8 @@ def read_dataset(
     data = open_unchecked(
         root, camera_key, action_key=action_key, state_key=state_key, episodes=episodes, exclude=exclude
     )
-    if data.contradictions:
-        raise DatasetError(f"{data.contradictions[0]}; mend the table, or 'forearm data inspect data={root}' lists all")
+    for contradiction in [each for one in (data, *data.beside) for each in one.contradictions]:
+        raise DatasetError(f"{contradiction}; mend the table, or 'forearm data inspect data={root}' lists all")
     return data
 
 
@@ -63,11 +64,18 @@ def open_unchecked(
     """As ``read_dataset``, but an episodes table that contradicts itself is only noted, in ``contradictions``."""
     root = Path(root)
     info = read_info(root)
-    camera = _choose_camera(root / layout.INFO_PATH, info["features"], camera_key)
-    table = read_table(root, info, camera, episodes, exclude)
+    features = info["features"]
+    wanted_cameras = [camera_key] if camera_key is None or camera_key in features else layout.cameras_of(camera_key)
+    seen = [_choose_camera(root / layout.INFO_PATH, features, camera) for camera in wanted_cameras]
+    if len(set(seen)) < len(seen):
+        raise DatasetError(f"{root}: camera_key names {', '.join(seen)}: expected each camera once")
     keys = {layout.STATE_KEY: state_key, layout.ACTION_KEY: action_key}
     parts = {key: sources(info["features"], key, wanted, root) for key, wanted in keys.items()}
-    return LeRobotData(root, info, camera, table, parts)
+    first, *others = (
+        LeRobotData(root, info, camera, read_table(root, info, camera, episodes, exclude), parts) for camera in seen
+    )
+    first.beside = others
+    return first
 
 
 class LeRobotData:
@@ -96,6 +104,8 @@ class LeRobotData:
         self.sources |= {key: (key,) for key, shape in shapes.items() if key not in taken and len(shape) < 2}
         self.columns = {key: sum(width(shapes[part]) for part in names) for key, names in self.sources.items()}
         """Width of every numeric column: action (not in video that was recorded without), state and others."""
+        self.beside: list[LeRobotData] = []
+        """The same, as seen by further cameras; frames and checks are those of each alone."""
         self.contradictions = table.contradictions
         """What in the episodes table contradicts itself: a sentence each; empty as ``read_dataset`` gives it."""
         self.untidy = table.untidy
@@ -107,6 +117,11 @@ class LeRobotData:
 
     def __len__(self) -> int:
         return len(self.episodes)
+
+    @property
+    def view(self) -> str:
+        """The cameras that are seen together; see ``layout.view``."""
+        return layout.view([each.camera_key for each in (self, *self.beside)])
 
     @property
     def action_bounds(self) -> declared.Bounds | None:

@@ -27,7 +27,7 @@ from forearm.world_model.data import (
 )
 from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.columns import Keys, advice
-from forearm.world_model.data.layout import INFO_PATH
+from forearm.world_model.data.layout import INFO_PATH, cameras_of
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, prior_loss, train_prior
 from forearm.world_model.heads.checkpoint import Heads, save_heads
 from forearm.world_model.heads.decoder import DecoderConfig, Frames, picture_errors, train_decoder
@@ -211,7 +211,10 @@ def _camera(data: Path, document: dict[str, Any]) -> str | None:
     except (DatasetError, KeyError):
         return None  # told when the data are opened
     camera = document.get("camera")
-    return str(camera) if camera in features else None
+    if camera is None:
+        return None
+    there = camera in features or all(each in features for each in cameras_of(str(camera)))
+    return str(camera) if there else None
 
 
 def fit_heads(

@@ -33,6 +33,7 @@ from forearm.world_model.data import (
 from forearm.world_model.data.atomic import plain
 from forearm.world_model.data.columns import advice
 from forearm.world_model.data.declared import Bounds, spread, union
+from forearm.world_model.data.incoming import RULE
 from forearm.world_model.data.repeats import REMEDY
 from forearm.world_model.data.selection import of_each
 from forearm.world_model.runtime.checkpoint import save_checkpoint, write_whole
@@ -173,6 +174,7 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
     description = {
         **training.description,
         "camera": cache.camera_key,
+        "frames": {"resize": RULE, "recorded": _recorded(windows)},  # a size a camera, of each data set
         "action_names": cache.names.get(ACTION_KEY),
         **({} if cache.action_units is None else {"action_units": list(cache.action_units)}),
         "control_period": 1.0 / cache.fps,
@@ -184,6 +186,12 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
         "metrics": metrics,
     }
     save_checkpoint(trainer.model, training.out / "model", description)
+
+
+def _recorded(windows: Windows) -> list[list[int]]:
+    """Sizes (height, width) in px of the frames that were trained on, before they were resized."""
+    caches = [part.cache for part in windows.parts]
+    return [list(size) for size in dict.fromkeys(s for c in caches for s in (c.source_resolution, *c.beside))]
 
 
 def _samplers(training: Training, on_decoded: Count | None) -> tuple[Windows, Windows]:

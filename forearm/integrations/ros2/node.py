@@ -13,12 +13,12 @@ import numpy as np
 
 from forearm.control.command import MOVING, Command
 from forearm.control.controller import Controller
+from forearm.control.plan_source import fit_of
 from forearm.control.trajectories.trajectory import Array, State
 from forearm.errors import InputError
 from forearm.integrations.ros2 import messages
 from forearm.integrations.ros2.bus import Bus
 from forearm.integrations.ros2.definitions import IMAGE, JOINT_STATE, JOINT_TRAJECTORY
-from forearm.world_model.data import resize_frame
 
 SPACING = 0.02
 """s from one point of a trajectory to the next, at most."""
@@ -44,7 +44,7 @@ class Topics:
 
     Attributes:
         joint_states: `sensor_msgs/JointState`, of all joints or more.
-        image: `sensor_msgs/Image`, of any size; it is resized to the model's.
+        image: `sensor_msgs/Image`, of any size; it is resized as in training.
         command: `trajectory_msgs/JointTrajectory` for the arm.
         gripper: the same for the gripper's first joint; empty: nothing is sent to it.
         joints: what messages call the robot's joints, in the order of its config, and the gripper's first joint after
@@ -89,6 +89,9 @@ class Node:
         self.counts: Counter[str] = Counter()
         self.why = ""
         self._states = bus.subscription(topics.joint_states, JOINT_STATE)
+        self._fit, self._topic = fit_of(controller.source), topics.image
+        if len(self._fit.cameras) > 1:
+            raise InputError(f"the model sees {len(self._fit.cameras)} cameras, but the node reads one topic of images")
         self._images = bus.subscription(topics.image, IMAGE)
         self._command = bus.publisher(topics.command, JOINT_TRAJECTORY)
         self._gripper = bus.publisher(topics.gripper, JOINT_TRAJECTORY) if topics.gripper and robot.fingers else None
@@ -122,8 +125,7 @@ class Node:
         if seen and (frame := self._understood("images", messages.pixels, seen[0])) is not None:
             taken = self._moment(seen[0], now)
             proprio = min(self._read, key=lambda reading: abs(reading[0] - taken))[1]
-            height, width = self.controller.source.frame_shape[:2]
-            return {"pixels": resize_frame(frame, height, width), "proprio": proprio, "time": taken}
+            return {"pixels": self._fit(frame, self._topic), "proprio": proprio, "time": taken}
         if not fresh:
             return None
         moment, proprio = self._read[-1]

@@ -229,7 +229,7 @@ class Workplace:
                 f"goal '{text[:60]}' is not known: give a name ({known}), a PNG in base64, or places in m, "
                 '{"object": [x, y]}'
             )
-        frame = read_frame(_Picture(data), self.loaded.resolution, "goal")
+        frame = self.loaded.fit(read_frame(_Picture(data), "goal"), "goal")
         if self._views is not None:
             self._views.check(frame, "goal")
         return frame

@@ -451,12 +451,14 @@ class PracticeCommand:
 @dataclass
 class DataCommand:
     """Inspect: what is in a LeRobotDataset v3 folder, and what is wrong with it; merge: one of several; convert: one of
-    a recording.
+    recordings.
 
     Attributes:
-        data: the folder; with merge: the folders, [FOLDER,FOLDER,...]; with convert: the MCAP file.
+        data: the folder; with merge: the folders, [FOLDER,FOLDER,...]; with convert: the recording, or several.
         out: with merge and convert: the new folder.
-        commands: with convert: task of the built-in arm in whose commands the recording is told.
+        commands: with convert: task of the built-in arm in whose commands a recording of forearm's own is told.
+        camera_key: with convert: which of the recording's pictures; null: the only ones.
+        fps: with convert: frames a second; null: what the recording says.
         action_key: column with the commands, or several side by side, [NAME,NAME]; null: action or actions.
         state_key: the same for the joint readings; null: observation.state or state.
         episodes: to look at or to take over, such as [0,1] or 0:40 (40 not among them); null: all. To merge also
@@ -468,6 +470,8 @@ class DataCommand:
     data: str | None = None
     out: str | None = None
     commands: str | None = None
+    camera_key: str | None = None
+    fps: int | None = checks.setting(None, checks.whole, least=1)
     action_key: Any = None
     state_key: Any = None
     episodes: Any = None
@@ -499,7 +503,8 @@ class TrainCommand:
     Attributes:
         data: folder of the data set, with several tasks a folder each, [FOLDER,FOLDER,...]; null: data/<task>.
         weights: with several tasks: how often windows of each are drawn, such as [1,2,2]; null: evenly.
-        camera_key: feature of the data set that is seen; null: the only camera, or observation.images.front.
+        camera_key: feature of the data set that is seen, or several side by side, [NAME,NAME]; null: the only camera,
+            or observation.images.front.
         action_key: column with the commands, or several side by side, [NAME,NAME]; null: action or actions.
         state_key: the same for the joint readings; null: observation.state or state.
         episodes: to learn from, such as [0,1] or 0:40 (40 not among them); null: all. Of several sets: [[...],[...]].
@@ -519,7 +524,7 @@ class TrainCommand:
 
     data: str | None = None
     weights: Any = None
-    camera_key: str | None = None
+    camera_key: Any = None
     action_key: Any = None
     state_key: Any = None
     episodes: Any = None
