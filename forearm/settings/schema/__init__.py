@@ -21,6 +21,8 @@ COMMANDS: dict[str, type[Any]] = {
     "serve": commands.ServeCommand,
     "ros2": commands.Ros2Command,
     "collect": commands.CollectCommand,
+    "calibrate": commands.CalibrateCommand,
+    "monitor": commands.MonitorCommand,
     "practice": commands.PracticeCommand,
     "data": commands.DataCommand,
     "train": commands.TrainCommand,
