@@ -58,7 +58,7 @@ def calibration_of(task: Mapping[str, Any], document: Mapping[str, Any]) -> Cali
         return Calibration(looks, None if radius is None else float(radius))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ForearmError(
-            f"{path}: {one_line(error)}; make it again, python -m forearm.calibrate --task {task['name']}"
+            f"{path}: {one_line(error)}; make it again, forearm calibrate task={task['name']} parts=[frames]"
         ) from None
 
 

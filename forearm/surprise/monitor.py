@@ -101,6 +101,11 @@ class Monitor:
             f"{false} in {counted.hours:.2f} h more, at most {most_per_hour(false, counted.hours):.1f} an hour (95 %)"
         )
 
+    @property
+    def joints_level(self) -> float:
+        """The level of the joints alone: what one has without a world model."""
+        return self._levels.joints
+
     def begin(self) -> None:
         """A stream begins: nothing was seen."""
         self._step, self._time = -1, -np.inf
