@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forearm.control.plan_source import LocalPlanSource, PlanRequest
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, InputError
 from forearm.serve.goals import Goals
 from forearm.serve.request import PROTOCOL, Request, RequestError
 
 if TYPE_CHECKING:
     from forearm.agent.camera_check import Views
     from forearm.agent.setup import PlanningSetup
+    from forearm.surprise.monitor import Monitor
 
 
 class Session:
@@ -24,6 +25,10 @@ class Session:
         execute: commands of a chunk that a client is taken to have carried out by its next request, unless it says.
         seed: of the search's random numbers.
         views: what goals should look like; None: any goal of the right size is taken.
+        monitor: says how surprising frames are; None: nobody watches.
+
+    Attributes:
+        alarms: how many have begun.
     """
 
     def __init__(
@@ -33,9 +38,11 @@ class Session:
         execute: int,
         seed: int = 0,
         views: "Views | None" = None,
+        monitor: "Monitor | None" = None,
     ) -> None:
         self.source = LocalPlanSource(setup, seed, views)
-        self.goals, self.execute = goals, execute
+        self.goals, self.execute, self.monitor = goals, execute, monitor
+        self.alarms, self._alarm = 0, False
         self._goal: np.ndarray | None = None
         self._time = 0.0
         self._own_clock = True
@@ -53,7 +60,9 @@ class Session:
                     self.source.begin(wanted)
                 except ForearmError as error:
                     raise RequestError(str(error)) from None
-            self._actions, self._time = None, 0.0
+            self._actions, self._time, self._alarm = None, 0.0, False
+            if self.monitor is not None:
+                self.monitor.begin()
         self._goal = wanted
         if request.pixels is None:
             return {"reset": True, "protocol": PROTOCOL}
@@ -63,6 +72,7 @@ class Session:
         for moment, pixels, proprio in request.earlier:
             self.source.see(moment, {"pixels": pixels, "proprio": proprio})
         self.source.see(plan_request.time, {"pixels": request.pixels, "proprio": request.proprio})
+        surprise = None if self.monitor is None else self._surprise(request, plan_request)
         encode_ms = 1e3 * (time.perf_counter() - begun)
         try:
             plan = self.source.plan(PlanRequest(**{**vars(plan_request), "spent_ms": spent_ms + encode_ms}))
@@ -79,9 +89,30 @@ class Session:
             },
             "protocol": PROTOCOL,
         }
+        if surprise is not None:
+            reply["surprise"] = surprise
         if request.want_plan:
             reply["plan"] = plan.to_dict()
         return reply
+
+    def _surprise(self, request: Request, plan_request: PlanRequest) -> dict[str, Any]:
+        """What the monitor says of the newest frame; it is shown the earlier ones before. Raises RequestError.
+
+        Between two frames lies a command of the past, where it is known; else the monitor begins anew.
+        """
+        assert self.monitor is not None and request.pixels is not None
+        past, now, period = plan_request.past, plan_request.time, self.source.period
+        for moment, pixels, readings in (*request.earlier, (now, request.pixels, request.proprio)):
+            ago = len(past) - 1 - round((now - moment) / period)
+            command = past[ago] if ago >= 0 else None
+            seen = {"pixels": pixels, "proprio": readings}
+            try:
+                said = self.monitor.see(seen, command, time=moment)
+            except InputError as error:
+                raise RequestError(str(error)) from None
+            self.alarms += said.alarm and not self._alarm
+            self._alarm = said.alarm
+        return said.to_dict()
 
     def _request(self, request: Request) -> PlanRequest:
         """Fills in what the client did not say: when this is, and what was done since its last request."""

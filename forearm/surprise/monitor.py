@@ -17,7 +17,7 @@ from forearm.surprise.prediction import Array
 from forearm.surprise.usual import Sizes
 
 if TYPE_CHECKING:
-    from forearm.agent.loaded_model import LoadedModel
+    from forearm.agent.checkpoint import OfCheckpoint
 
 RATE = 6.0
 """False alarms an hour, at most: one in ten minutes."""
@@ -60,7 +60,7 @@ class Monitor:
     """Tells what is unusual in a stream that comes one frame a control step; from one thread at a time.
 
     Args:
-        loaded: the world model, of `forearm.load`.
+        loaded: the world model, such as that of `forearm.load`.
         calibration: of that model.
         rate: false alarms an hour, at most, in motion like that of the calibration; with 95 % confidence.
 
@@ -70,7 +70,7 @@ class Monitor:
     Raises `ForearmError` for a rate that the calibration's hours cannot promise.
     """
 
-    def __init__(self, loaded: "LoadedModel", calibration: SurpriseCalibration, rate: float = RATE) -> None:
+    def __init__(self, loaded: "OfCheckpoint", calibration: SurpriseCalibration, rate: float = RATE) -> None:
         self.loaded, self.calibration, self.rate = loaded, calibration, rate
         self.period = float(loaded.document["control_period"])
         self.threshold = calibration.alarms.threshold(rate)

@@ -216,6 +216,7 @@ class ServeCommand:
         receive_timeout: s for the rest of a message that has begun.
         send_timeout: s for a reply to be taken.
         seed: of the searches.
+        surprise_rate: watch for surprise, with so many false alarms an hour at most; null: nobody watches.
         model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
     """
 
@@ -235,6 +236,7 @@ class ServeCommand:
     receive_timeout: float = checks.setting(10.0, checks.real, above=0.0)
     send_timeout: float = checks.setting(10.0, checks.real, above=0.0)
     seed: int = checks.setting(0, checks.whole, least=0)
+    surprise_rate: float | None = checks.setting(None, checks.real, above=0.0)
     model: str | None = None
 
 
