@@ -17,7 +17,7 @@ from forearm.envs.rendering import RenderingUnavailable, View, working_backend
 from forearm.envs.true_dynamics import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
 from forearm.envs.variation.factors import FACTORS, Variation
 from forearm.envs.variation.scene import Parts
-from forearm.envs.variation.varied import VariedEnvironment, factors_of
+from forearm.envs.varied import VariedEnvironment, factors_of
 from forearm.errors import InputError
 
 __all__ = [

@@ -68,7 +68,7 @@ def make_env(task: str = "reach", camera: str | None = None, resolution: int = 6
 
 
 def compare(
-    task: "str | Sequence[str]" = "reach",
+    task: "str | Sequence[str] | None" = None,
     planner: "str | Sequence[str]" = "cem",
     *,
     out: "str | Path" = "outputs/compare",
@@ -78,21 +78,27 @@ def compare(
 ) -> dict[str, Any]:
     """Planners on the same episodes; returns the content of results.json, which is also written to `out`.
 
-    `settings` are those of `forearm compare`, such as `episodes=50`, `seed=0` or `oracle=True`.
+    A page to look at, report.html, is written beside it.
+    `settings` are those of `forearm compare`, such as `episodes=50`, `seed=[0, 1]` or `oracle=True`, and of its tasks
+    and planners, `**{"planner.horizon": [8, 12]}`. `task` is reach unless it is given, by a manifest for instance.
     Raises `ForearmError` for unknown names and settings, and where a script calls it without
     `if __name__ == "__main__":`, which every program needs that starts processes.
     """
     from forearm.common.parallel import check_guarded
 
     check_guarded()
-    from forearm.cli.compare import comparison_of, live_page
+    from forearm.cli.compare import chosen_of, comparison_of, live_page
+    from forearm.cli.report import PAGE
     from forearm.evaluation.comparison import compare as run
-    from forearm.settings.compose import load as load_settings
+    from forearm.report.page import write_report
     from forearm.settings.words import word
 
-    names = {"task": task, "planner": planner}
+    names = {"planner": planner} if task is None else {"task": task, "planner": planner}
     words = [word(key, value) for key, value in {**names, **settings}.items()]
-    chosen = load_settings("compare", [*words, f"out={out}"])
+    chosen = chosen_of([*words, f"out={out}"])
     comparison = comparison_of(chosen)
     with live_page(chosen) as page:
-        return run(comparison, batch, workers, live=None if page is None else page.feed_url)
+        document = run(comparison, batch, workers, live=None if page is None else page.feed_url)
+    if chosen["report"]:
+        write_report(comparison.out / PAGE, document, comparison.out)
+    return document

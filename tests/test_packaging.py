@@ -21,7 +21,16 @@ ROOMS = ("planner", "world_model", "envs")
 CODE = (*ROOMS, "forearm", "configs", "tools")
 SHIPPED = (*ROOMS, "forearm", "configs")
 # What the wheel holds of every folder that is shipped.
-HELD = ("*.py", "py.typed", "*.yaml", "pretrained/*.safetensors", "pretrained/*.json", "assets/*", "page.html")
+HELD = (
+    "*.py",
+    "py.typed",
+    "*.yaml",
+    "pretrained/*.safetensors",
+    "pretrained/*.json",
+    "assets/*",
+    "page.html",
+    "templates/*",
+)
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
 if sys.version_info >= (3, 11):

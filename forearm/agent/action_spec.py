@@ -33,14 +33,20 @@ class ActionSpec:
         return cls(space.low, space.high, env.control_period)
 
     def problem(
-        self, dynamics: Any, objective: Any, state: Any, batch: int, proposals: "Sequence[Proposal]" = ()
+        self,
+        dynamics: Any,
+        objective: Any,
+        state: Any,
+        batch: int,
+        proposals: "Sequence[Proposal]" = (),
+        device: Any = "cpu",
     ) -> "Problem":
-        """The problem of finding such commands for `batch` episodes, searched in float32."""
+        """The problem of finding such commands for `batch` episodes, searched in float32 on a torch `device`."""
         import torch
 
         from forearm.planner.problem import Problem
 
-        low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in (self.low, self.high))
+        low, high = (torch.as_tensor(bound, dtype=torch.float32, device=device) for bound in (self.low, self.high))
         return Problem(dynamics, objective, state, low, high, batch, self.period, tuple(proposals))
 
 

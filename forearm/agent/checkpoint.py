@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Kept = TypeVar("Kept")
+CPU = "cpu"
 _LOADED: dict[Path, tuple[tuple[Any, ...], Any]] = {}
 
 
@@ -46,20 +47,26 @@ class LoadedCheckpoint:
     _heads: "dict[Path, Heads]" = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, task: Mapping[str, Any]) -> "LoadedCheckpoint":
+    def read(cls, task: Mapping[str, Any], device: str = CPU) -> "LoadedCheckpoint":
         """The checkpoint that a task's config names, which must be made for this task (it may be one of several) and
-        this camera; or the model of one's own, `module:function`.
+        this camera; or the model of one's own, `module:function`, which is where it is. Weights go to
+        a torch `device`.
 
-        Raises `CheckpointError` for one that cannot be read, `ForearmError` that says what differs for a wrong one, or
-        that knows no commands.
+        Raises `CheckpointError` for one that cannot be read, `DeviceError` for a device that is not here, and
+        `ForearmError` that says what differs for a wrong one, or that knows no commands.
         """
         if is_dotted(name := str(task["checkpoint"])):
             from forearm.agent.own_model import read_own
 
             return cls(*read_own(name, task))
-        found = cls(*loaded(name))
+        found = cls(*loaded(name, device))
         found._check_task(task)
         return found
+
+    @property
+    def device(self) -> str:
+        """Where its weights are."""
+        return str(self.model.action_mean.device)
 
     @property
     def fingerprint(self) -> str:
@@ -90,7 +97,8 @@ class LoadedCheckpoint:
                     f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
                     f"train them with 'forearm train-heads task={task['name']}', or plan without them, planner=cem"
                 )
-            self._heads[path] = _load_heads(path, str(self.document["weights_sha256"]))
+            loaded = _load_heads(path, str(self.document["weights_sha256"]), self.device)
+            self._heads[path] = loaded
         heads = self._heads[path]
         _check_heads(heads, path, task)
         return heads
@@ -239,7 +247,7 @@ def _check_heads(heads: "Heads", path: Path, task: Mapping[str, Any]) -> None:
         )
 
 
-def loaded(name: str) -> "tuple[JEPA, dict[str, Any]]":
+def loaded(name: str, device: str = CPU) -> "tuple[JEPA, dict[str, Any]]":
     """The world model of a checkpoint, and its description, read once for as long as its files stay the same.
 
     Raises `CheckpointError` for one that cannot be read.
@@ -247,13 +255,17 @@ def loaded(name: str) -> "tuple[JEPA, dict[str, Any]]":
     from forearm.world_model.runtime.checkpoint import load_checkpoint, locate
 
     path = locate(_place(name))
-    return _kept(path, lambda: load_checkpoint(path))
+    return _kept(path, lambda: load_checkpoint(path, device), device)
 
 
-def _load_heads(path: Path, world_model_sha256: str) -> "Heads":
+def _load_heads(path: Path, world_model_sha256: str, device: str) -> "Heads":
+    import torch
+
     from forearm.world_model.heads.checkpoint import load_heads
 
-    return _kept(path, lambda: load_heads(path, world_model_sha256), world_model_sha256)
+    return _kept(
+        path, lambda: load_heads(path, world_model_sha256).to(torch.device(device)), world_model_sha256, device
+    )
 
 
 def _load_decoder(path: Path, world_model_sha256: str) -> "Decoder":

@@ -115,7 +115,7 @@ class LatentPlanningModel:
 
         self._goals = [self.encode(goal[None])[0] for goal in goals]
         self._trackers = [LatentTracker(self._model) for _ in goals]
-        self._last_actions = [self._model.action_rest.double().cpu().numpy() for _ in goals]
+        self._last_actions = [self._model.action_rest.cpu().double().numpy() for _ in goals]
 
     def observe(self, episode: int, observation: dict[str, Any], action: np.ndarray | None) -> None:
         """Encode the frame that `episode` shows now."""
@@ -136,10 +136,11 @@ class LatentPlanningModel:
         """
         from forearm.world_model.runtime.latent_dynamics import LatentState
 
-        where = beliefs or [Belief(self.state(b), self._last_actions[b]) for b in episodes]
-        state = LatentState(torch.cat([at.state.states for at in where]), torch.cat([at.state.actions for at in where]))
-        objective = self.toward(self._goals_of(episodes), [at.last_action for at in where])
-        return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes))
+        begun = beliefs or [Belief(self.state(b), self._last_actions[b]) for b in episodes]
+        state = LatentState(torch.cat([at.state.states for at in begun]), torch.cat([at.state.actions for at in begun]))
+        objective = self.toward(self._goals_of(episodes), [at.last_action for at in begun])
+        where = self._model.action_mean.device
+        return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes), where)
 
     def toward(self, goals: torch.Tensor, last_actions: Sequence[np.ndarray]) -> "Objective":
         """Distance to goal latents (B, D) plus the other costs, after commands (A,) that were carried out last."""
@@ -168,7 +169,8 @@ class LatentPlanningModel:
     @torch.inference_mode()
     def distance(self, episode: int, latent: torch.Tensor) -> float:
         """Mean squared distance of a latent (D,) from the goal's, under the objective's metric."""
-        difference = latent - self._goals[episode]
+        goal = self._goals[episode]
+        difference = latent.to(goal.device) - goal
         return float((difference if self._metric is None else difference @ self._metric).square().mean())
 
     def _proposals(self, episodes: Sequence[int]) -> "tuple[Proposal, ...]":

@@ -9,7 +9,7 @@ import numpy as np
 
 from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, loaded, settled
+from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, loaded, settled
 from forearm.agent.imagination import Imagination, Imagined, commands_of
 from forearm.agent.latent import LatentPlanningModel
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
@@ -31,9 +31,9 @@ class LoadedModel(OfCheckpoint):
     description.
     """
 
-    def __init__(self, task: Mapping[str, Any]) -> None:
+    def __init__(self, task: Mapping[str, Any], device: str = CPU) -> None:
         self.task = settled(task)
-        self._read = LoadedCheckpoint.read(self.task)
+        self._read = LoadedCheckpoint.read(self.task, device)
         self._read.heads(self.task)  # what is missing is told now
 
     @property
@@ -135,23 +135,25 @@ class LoadedModel(OfCheckpoint):
         return replace(found, distances=np.array(apart))
 
 
-def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -> LoadedModel:
+def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None, device: str = CPU) -> LoadedModel:
     """The world model of a task, by the task's name or the path of a checkpoint: its folder, or one of its files.
 
     Or a model of one's own, `module:function` (see `WorldModel`), which needs a `task`.
 
-    A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several.
+    A checkpoint says itself for which task it was made; `task` insists on one, or chooses one of several. `device` is
+    where it goes: `cpu`, `cuda`, `cuda:1`, `mps`.
 
-    Raises `CheckpointError` for a checkpoint that cannot be read, `ForearmError` for an unknown task, one that
-    differs from the checkpoint's, or none where the checkpoint has several.
+    Raises `CheckpointError` for a checkpoint that cannot be read, `DeviceError` for a device that is not here,
+    `ForearmError` for an unknown task, one that differs from the checkpoint's, or none where the checkpoint has
+    several.
     """
     name = str(task_or_checkpoint)
     if task is None and task_or_checkpoint in settings.options("task"):
-        return LoadedModel(task_config(name))
+        return LoadedModel(task_config(name), device)
     if is_dotted(name):
         if task is None:
             raise ForearmError(f"model {name} does not say for which task it is: load('{name}', task='reach')")
-        return LoadedModel({**task_config(task), "checkpoint": name})
+        return LoadedModel({**task_config(task), "checkpoint": name}, device)
     from forearm.world_model.runtime.checkpoint import find, tasks_of
 
     if find(place(name)) is None and _is_meant_for_a_task(name):
@@ -162,7 +164,7 @@ def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None) -
             f"checkpoint '{name}' was made for several tasks ({', '.join(made_for)}): "
             f"say which, load('{name}', task='{made_for[0]}')"
         )
-    return LoadedModel({**task_config(task or "".join(made_for) or "None"), "checkpoint": name})
+    return LoadedModel({**task_config(task or "".join(made_for) or "None"), "checkpoint": name}, device)
 
 
 def _is_meant_for_a_task(name: str) -> bool:

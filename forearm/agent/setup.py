@@ -9,7 +9,7 @@ import numpy as np
 
 from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import Acting, Agent, PlanningModel
-from forearm.agent.checkpoint import LoadedCheckpoint, OfCheckpoint, fingerprint, settled
+from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, fingerprint, settled
 from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guided
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.latent import LatentPlanningModel, proposals_of
@@ -49,6 +49,7 @@ class PlanningSetup(OfCheckpoint):
         replan_every: control steps carried out from each plan.
         actions: what commands are: of the checkpoint, or of an environment (`in_env`); None before that without one.
         fingerprint: of the world model and the heads that are used; None without.
+        device: of torch, where the world model is.
     """
 
     task: Mapping[str, Any]
@@ -57,6 +58,7 @@ class PlanningSetup(OfCheckpoint):
     replan_every: int = 1
     actions: ActionSpec | None = None
     fingerprint: str | None = None
+    device: str = CPU
     _read: LoadedCheckpoint | None = field(default=None, repr=False)
 
     @classmethod
@@ -68,6 +70,7 @@ class PlanningSetup(OfCheckpoint):
         *,
         dynamics: str = LEARNED,
         replan_every: int | None = 1,
+        device: str = CPU,
     ) -> "PlanningSetup":
         """Settle and check everything, and read the world model.
 
@@ -78,9 +81,11 @@ class PlanningSetup(OfCheckpoint):
             checkpoint: another than the task's, by name or path, or one that was read before.
             dynamics: `learned` or `oracle`, which needs no checkpoint.
             replan_every: control steps carried out from each plan; None: the task's.
+            device: of torch, where a world model that is read goes.
 
         Raises:
             CheckpointError: a checkpoint, or heads, that cannot be read.
+            DeviceError: a device that is not here.
             ForearmError: unknown names, settings that do not fit each other or the checkpoint.
             ValueError: a planner's settings that contradict each other.
         """
@@ -106,20 +111,22 @@ class PlanningSetup(OfCheckpoint):
             )
         if dynamics == ORACLE:
             return found
-        read = checkpoint if isinstance(checkpoint, LoadedCheckpoint) else LoadedCheckpoint.read(config)
+        read = checkpoint if isinstance(checkpoint, LoadedCheckpoint) else LoadedCheckpoint.read(config, device)
         used = _fingerprint(read, config)
         if found.planner_name != PRIOR:  # which rolls nothing out
             read.check_horizon(config, horizon)
         actions = ActionSpec.of_checkpoint(read.document, read.model.config.action_dim)
-        return replace(found, actions=actions, fingerprint=used, _read=read)
+        return replace(found, actions=actions, fingerprint=used, device=read.device, _read=read)
 
     @classmethod
-    def baseline(cls, task: Mapping[str, Any], name: str, replan_every: int | None = 1) -> "PlanningSetup":
+    def baseline(
+        cls, task: Mapping[str, Any], name: str, replan_every: int | None = 1, device: str = CPU
+    ) -> "PlanningSetup":
         """One of `BASELINES` on a task's config; raises `ForearmError` for another name, and `prior` like `resolve`."""
         if name not in BASELINES:
             raise ForearmError(f"unknown baseline '{name}'{did_you_mean(name, BASELINES)}")
         if name == PRIOR:
-            return cls.resolve(task, {"name": name}, replan_every=replan_every)
+            return cls.resolve(task, {"name": name}, replan_every=replan_every, device=device)
         return cls(task, {"name": name}, NONE)
 
     # -- what it is made of ---------------------------------------------------------------------------------------
@@ -133,7 +140,7 @@ class PlanningSetup(OfCheckpoint):
     def checkpoint(self) -> LoadedCheckpoint:
         """The world model as it was read. Raises `ForearmError` if it is another one where it was sent to."""
         if self._read is None:
-            read = LoadedCheckpoint.read(self.task)
+            read = LoadedCheckpoint.read(self.task, self.device)
             if _fingerprint(read, self.task) != self.fingerprint:
                 if is_dotted(str(self.task["checkpoint"])):
                     raise ForearmError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from forearm.common.files import place, write_json
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
+from forearm.settings import sweep
 from forearm.settings.words import PATHS, unquoted
 
 Main = Callable[[Sequence[str]], int]
@@ -52,7 +53,8 @@ def shown(command: str, words: Sequence[str], package: str | None) -> str:
     """The settings of a command as YAML, or those below one key, such as `planner`. Raises `ForearmError`."""
     from omegaconf import OmegaConf
 
-    found = OmegaConf.create(settings.load(command, words).shown())
+    load = sweep.load if command == "compare" else settings.load
+    found = OmegaConf.create(load(command, words).shown())
     part = OmegaConf.select(found, package) if package else found
     if not OmegaConf.is_config(part):
         raise ForearmError(f"--package {package}: there are no settings below this key")

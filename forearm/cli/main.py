@@ -72,8 +72,26 @@ COMMANDS: dict[str, Subcommand] = {
         (
             "forearm compare task=[reach,push] planner=[cem,mppi,random_shooting] episodes=50 seed=0",
             "forearm compare task=push planner=[cem,mppi] cem.samples=100 oracle=true oracle_episodes=20",
+            "forearm compare task=push planner.horizon=8,12 seed=0,1 budget=evaluations:500",
+            "forearm compare manifest=push.json planner=[cem,mppi]",
+            "forearm compare here/results.json there/results.json out=outputs/both",
         ),
         "compare",
+    ),
+    "report": Subcommand(
+        "forearm.cli.report",
+        "results of a comparison as a page to look at, or a table: CSV, LaTeX, Markdown",
+        (
+            "forearm report outputs/compare/results.json",
+            "forearm report outputs/compare/results.json format=latex out=table.tex",
+        ),
+        "report",
+    ),
+    "manifest": Subcommand(
+        "forearm.cli.manifest",
+        "episodes for comparisons: start states, goals, seeds and a hash",
+        ("forearm manifest task=push protocol=rest episodes=100 seed=1 out=push.json",),
+        "manifest",
     ),
     "diagnose": Subcommand(
         "forearm.cli.diagnose",
@@ -204,7 +222,7 @@ def build_parser() -> argparse.ArgumentParser:
         words.completer = _completer  # type: ignore[attr-defined]
         if name in SWEPT:
             sub.add_argument("--multirun", "-m", action="store_true", help=MULTIRUN)
-        if name in (*SWEPT, "serve", "ros2"):
+        if name in (*SWEPT, "serve", "ros2", "manifest"):
             sub.add_argument("--cfg", "-c", choices=["job"], help="show the settings as YAML instead of running")
             sub.add_argument("--package", "-p", metavar="KEY", help="with --cfg: only these, such as planner")
     return parser
@@ -225,8 +243,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(words)
-    except KeyboardInterrupt:
-        _complain("interrupted; finished parts are kept")
+    except KeyboardInterrupt as stop:
+        _complain(str(stop) or "interrupted; finished parts are kept")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`forearm list | head`): nothing is left to say or flush.

@@ -8,13 +8,15 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from forearm.common.files import replacing
-from forearm.evaluation.film import BACKGROUND, BAR, GOOD, INK, LINE, PANEL, enlarged
+from forearm.evaluation.film import BACKGROUND, BAR, GOOD, INK, LINE, enlarged
 
 if TYPE_CHECKING:
     from forearm.agent.imagination import Imagined
     from forearm.planner.plan import Plan
 
 SIDE = 448
+PANEL = 256
+"""Side of a frame in a film, in pixels."""
 MOST = 8
 """Imagined frames in a row."""
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from forearm.common.progress import ALL_ROWS
 
 
 class Bars:
@@ -13,15 +17,35 @@ class Bars:
     def __init__(self, lines: Progress) -> None:
         self._lines = lines
         self._known: dict[tuple[str, int], TaskID] = {}
+        self.told: dict[str, tuple[int, int]] = {}
+        """How much of each thing is done, and how much there is."""
 
     def __call__(self, what: str, done: int, of: int, note: str | None = None) -> None:
         """Tell how much of `what` is done; a `note` stays beside its bar until the next one."""
+        self.told[what] = done, of
         if (what, of) not in self._known:
             self._known[what, of] = self._lines.add_task(what, total=of, note="")
         line = self._known[what, of]
         self._lines.update(line, completed=done)
         if note is not None:
             self._lines.update(line, note=note)
+
+    def left(self, seconds: float) -> None:
+        """Tell how long the rest of all rows takes, better than its bar can know."""
+        line = self._known[ALL_ROWS, self.told[ALL_ROWS][1]]
+        self._lines.update(line, end=self._lines.get_time() + seconds)
+
+
+class TimeLeft(TimeRemainingColumn):
+    """What was told of it, counted down, or else what the bar's speed lets expect."""
+
+    def render(self, task: Task) -> Text:
+        """Hours, minutes and seconds."""
+        end = task.fields.get("end")
+        if end is None or task.finished:
+            return super().render(task)
+        left = timedelta(seconds=max(0, round(end - task.get_time())))
+        return Text(str(left), style="progress.remaining")
 
 
 @contextmanager
@@ -34,7 +58,7 @@ def bars(console: Console, transient: bool = False) -> Iterator[Bars]:
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(),
+        TimeLeft(),
     )
     with Progress(*columns, console=console, transient=transient) as lines:
         yield Bars(lines)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from forearm import envs
 from forearm.agent.setup import LEARNED, ORACLE
 from forearm.cli.compare import live_page, run_and_show
+from forearm.cli.device import device_of
 from forearm.cli.models import task_of
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError, did_you_mean
@@ -39,6 +40,7 @@ def main(overrides: Sequence[str]) -> int:
         to_end=chosen["to_end"],
         variations=variations_of(chosen["vary"]),
         goal_varies=chosen["vary"]["goal_too"],
+        device=device_of(chosen),
     )
     batch, workers = chosen["batch"], chosen["workers"]
     envs.working_backend()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from forearm.cli.device import device_of
 from forearm.cli.models import task_of
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
@@ -41,7 +42,7 @@ def main(overrides: Sequence[str]) -> int:
 
     config = config_of(chosen)
     config.tls()
-    setup = PlanningSetup.resolve(task_of(chosen), chosen.one("planner"))
+    setup = PlanningSetup.resolve(task_of(chosen), chosen.one("planner"), device=device_of(chosen))
     views = views_for(setup) if chosen["check_goals"] else None
     goals = Goals(None if chosen["goals"] is None else place(chosen["goals"]), setup, views)
     torch.set_num_threads(1)

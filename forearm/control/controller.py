@@ -67,6 +67,7 @@ class Controller(Tracking):
         check_frames: bool = True,
         on_surprise: OnSurprise | None = None,
         surprise_rate: float = 6.0,
+        device: str = "cpu",
         **settings: Any,
     ) -> "Controller":
         """A controller with the checkpoint of a task of the built-in arm; `settings` are `mode`, `clock`,
@@ -76,7 +77,8 @@ class Controller(Tracking):
         the task's config, if none is given.
         `check_goals`: refuse a goal that another of the task's cameras took, or that is upside down, as far as the
         simulator can be drawn here. `check_frames`: a fault where frames cannot show this arm, as far as the
-        checkpoint's calibration tells (`NAME.calibration.json`), or stand still while it moves.
+        checkpoint's calibration tells (`NAME.calibration.json`), or stand still while it moves. `device`: where the
+        world model is, `cpu`, `cuda`, `cuda:1` or `mps`.
         `on_surprise`: watch with what `forearm calibrate` measured, at `surprise_rate` false alarms an hour, and do
         this on an alarm; None: nobody watches.
 
@@ -92,7 +94,7 @@ class Controller(Tracking):
         from forearm.surprise.monitor import Monitor
 
         arm = load_robot(robot) if isinstance(robot, str) else robot
-        loaded = load(task) if checkpoint is None else load(checkpoint, task=task)
+        loaded = load(task, device=device) if checkpoint is None else load(checkpoint, task=task, device=device)
         adapter = ToolActionAdapter(str(loaded.task["name"]))
         setup = loaded.setup(planner)
         views = views_for(loaded) if check_goals else None

@@ -132,7 +132,7 @@ class LocalPlanSource:
     def latent(self) -> Array | None:
         """(L,) of the newest frame, None before the first."""
         newest = self._tracker.newest
-        return None if newest is None else newest[: self.setup.model.config.latent_dim].double().numpy()
+        return None if newest is None else newest[: self.setup.model.config.latent_dim].cpu().double().numpy()
 
     def nearness(self) -> float | None:
         """How far the newest frame is from the goal, as a share of the radius; None where that is not known."""

@@ -19,13 +19,8 @@ from forearm.diagnosis.subject import check_planner
 from forearm.evaluation.comparison import Comparison, contenders_of
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
-from forearm.evaluation.manifest import (
-    HeldOutEpisode,
-    ManifestJob,
-    make_manifest,
-    manifest_document,
-    manifest_sha256,
-)
+from forearm.evaluation.manifest import HeldOutEpisode, Manifest, ManifestJob, make_manifest, manifest_sha256
+from forearm.evaluation.protocol import criteria_of
 from forearm.evaluation.results import provenance
 
 
@@ -43,7 +38,9 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     out = comparison.out
     remove_leftovers(out)
     episodes = _manifest(comparison, contender, workers)
-    write_json(out / "manifest.json", manifest_document(contender.seed, episodes))
+    task, protocol = contender.task_name, comparison.protocol
+    criteria = {task: criteria_of(protocol, contender.task)}
+    write_json(out / "manifest.json", Manifest(contender.seed, protocol, criteria, {task: episodes}).document)
     base = Job(CELL, contender, 0, out, effort)
     probe_m = _probe(base, workers, tell)
     jobs = [

@@ -1,12 +1,13 @@
 """Run an agent in the simulator until every episode is over: at its first success, or when its steps are used up."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.agent import Acting, Observation
+from forearm.agent.agent import Act, Acting, Observation
+from forearm.agent.candidates import Candidates, paths
 from forearm.agent.imagination import Imagination, imagined_of
 from forearm.common.seeds import planning_seed, variation_rng
 from forearm.errors import ForearmError
@@ -16,6 +17,9 @@ from forearm.evaluation.protocol import ANY_STEP, Judge, Rules, begin
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
+
+SIDE = 480
+"""Side of the pictures that films show, in pixels."""
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Outcome:
         model_evals: of each plan that was made.
         touched: whether the criterion was met, for as long as the rules say, at any step.
         held: whether it was met at the end (`Judge.held`); None where the episode was cut short by its success.
+        seconds: that the episode took, its film included; 0 where nobody looked at the clock.
     """
 
     episode: int
@@ -43,18 +48,54 @@ class Outcome:
     model_evals: list[int] = field(default_factory=list)
     touched: bool = False
     held: bool | None = None
+    seconds: float = 0.0
 
 
 @dataclass
 class Recording:
-    """What a film of one episode needs: frames seen, the goal frame, and the predicted costs of the plan in
-    force; and frames of where that plan is expected to lead, None where nothing is imagined.
+    """What a film of one episode needs; lists have an entry for each control step and one for the end.
+
+    Attributes:
+        goal: the goal frame, as the model sees it.
+        frames: seen by the model.
+        curves: predicted costs of the plan in force; None where there are none.
+        goal_picture: the goal, drawn for people; None: not drawn.
+        pictures: the same moments as `frames`, drawn for people.
+        tried: paths (N, H + 1, 2) of candidates for the plan in force, in shares of the picture's side, and their
+            costs (N,); None where there are none.
+        imagined: frames of where the plan in force is expected to lead; None where there are none.
+        candidates: says what was tried for the last plan.
     """
 
     goal: np.ndarray
     frames: list[np.ndarray] = field(default_factory=list)
     curves: list[np.ndarray | None] = field(default_factory=list)
+    goal_picture: np.ndarray | None = None
+    pictures: list[np.ndarray] = field(default_factory=list)
+    tried: list[tuple[np.ndarray, np.ndarray] | None] = field(default_factory=list)
     imagined: list[np.ndarray | None] = field(default_factory=list)
+    candidates: Callable[[], Candidates | None] = lambda: None
+
+    def begin(self, env: "Environment", info: Mapping[str, Any]) -> None:
+        """Note the goal of the episode that `env` has just begun."""
+        self.goal = info["goal"]
+        here = env.snapshot()
+        env.restore(info["goal_state"])
+        self.goal_picture = env.render(resolution=SIDE)
+        env.restore(here)
+
+    def add(self, env: "Environment", seen: Observation, act: Act, imagined: np.ndarray | None = None) -> None:
+        """Note the present: what is `seen`, the plan in force, what was tried for it, and a frame (R, R, 3) uint8 of
+        where it is expected to lead. What is not told anew stays.
+        """
+        self.frames.append(seen["pixels"])
+        self.pictures.append(env.render(resolution=SIDE))
+        self.curves.append(None if act.plan is None else act.plan.predicted_cost_curve)
+        candidates = self.candidates() if act.fresh else None
+        last = self.tried[-1] if self.tried else None
+        self.tried.append(last if candidates is None else paths(env, candidates))
+        last_imagined = self.imagined[-1] if self.imagined else None
+        self.imagined.append(last_imagined if imagined is None else imagined)
 
 
 def run_episodes(
@@ -87,7 +128,7 @@ def run_episodes(
 
     Raises `ForearmError` if an environment does not start where the manifest says.
     """
-    from forearm.envs.variation.varied import VariedEnvironment
+    from forearm.envs.varied import VariedEnvironment
 
     rules = rules or Rules()
     observations: list[Observation | None] = []
@@ -95,13 +136,17 @@ def run_episodes(
     for env, episode in zip(envs, episodes, strict=False):
         observation, info = begin(env, rules, episode.seed, episode.episode)
         check_start(env, episode)
+        recording = (recordings or {}).get(episode.episode)
+        if recording is not None:
+            recording.begin(env, info)
         if isinstance(env, VariedEnvironment):
             observation = env.vary(variation_rng(episode.seed))
             info["goal"] = env.goal(info["goal_state"]) if goal_varies else info["goal"]
+        check_goal(float(info["distance_m"]), episode)
         observations.append(observation)
         goals.append(info["goal"])
-        if recordings is not None and episode.episode in recordings:
-            recordings[episode.episode].goal = info["goal"]
+        if recording is not None:
+            recording.goal = info["goal"]
     agent.reset(goals, [planning_seed(seed, episode.episode) for episode in episodes])
     outcomes = [Outcome(e.episode, e.seed, False, 0, e.start_distance_m) for e in episodes]
     judges = [Judge(rules) for _ in episodes]
@@ -115,13 +160,8 @@ def run_episodes(
             assert seen is not None
             recording = (recordings or {}).get(outcome.episode)
             if recording is not None:
-                recording.frames.append(seen["pixels"])
-                recording.curves.append(None if act.plan is None else act.plan.predicted_cost_curve)
-                if act.fresh or not recording.imagined:
-                    ahead = imagined_of(agent, b, act, imagination)
-                    recording.imagined.append(None if ahead is None else ahead.frames[-1])
-                else:
-                    recording.imagined.append(recording.imagined[-1])
+                ahead = imagined_of(agent, b, act, imagination) if act.fresh else None
+                recording.add(envs[b], seen, act, None if ahead is None else ahead.frames[-1])
             if act.fresh and act.plan is not None:
                 outcome.plan_ms.append(act.plan.timings_ms["total"] / act.plan.batch)
                 outcome.model_evals.append(act.plan.model_evals)
@@ -144,13 +184,20 @@ def run_episodes(
             if over:
                 outcome.held = judge.held if at_limit else None
             if over and recording is not None:
-                recording.frames.append(observation["pixels"])
-                recording.curves.append(recording.curves[-1])
-                recording.imagined.append(recording.imagined[-1])
+                recording.add(envs[b], observation, replace(act, fresh=False))
             if over and live is not None:
                 live.over(b, outcome.success, outcome.final_distance_m)
             observations[b] = None if over else observation
     return outcomes
+
+
+def check_goal(distance_m: float, episode: HeldOutEpisode) -> None:
+    """Raise `ForearmError` unless an environment, just reset, is as far from its goal as `episode` is."""
+    if not abs(distance_m - episode.start_distance_m) <= 1e-4:
+        raise ForearmError(
+            f"{episode.task}: episode {episode.episode} does not have the goal that its manifest says; was the task "
+            "changed since the manifest was made? Write another with 'forearm manifest', or use another out="
+        )
 
 
 def check_start(env: "Environment", episode: HeldOutEpisode) -> None:

@@ -8,10 +8,8 @@ from pathlib import Path
 
 ROOMS = ("planner", "world_model", "envs", "agent", "evaluation", "common")
 SHOWING = (
-    *(
-        f"evaluation/{name}.py"
-        for name in ("comparison", "film", "labels", "results", "statistics", "table", "vary_picture")
-    ),
+    *(f"evaluation/{name}.py" for name in ("bootstrap", "comparison", "film", "labels", "merging", "power")),
+    *(f"evaluation/{name}.py" for name in ("results", "statistics", "table", "vary_picture", "verdicts")),
     *(f"common/{name}.py" for name in ("files", "progress", "version")),
 )
 """What only counts, writes or shows how they went."""

@@ -1,33 +1,39 @@
 """Compare planners on the same episodes, beside floors, ceilings and error bars."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forearm.agent.checkpoint import HeadsMissing
 from forearm.agent.guided import PRIOR, is_guided
-from forearm.agent.setup import EXPERT, LEARNED, NONE, ORACLE, PlanningSetup
+from forearm.agent.setup import CPU, EXPERT, LEARNED, NONE, ORACLE, PlanningSetup
 from forearm.common.dotted import is_dotted
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.parallel import run_jobs
-from forearm.common.progress import Progress
+from forearm.common.progress import ALL_ROWS, Progress
 from forearm.errors import ForearmError
+from forearm.evaluation.budget import Budget
 from forearm.evaluation.closed_loop import Outcome
-from forearm.evaluation.contenders import Contender, label_of
+from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import check_simulator, has_expert
 from forearm.evaluation.labels import told_apart
 from forearm.evaluation.manifest import (
     HeldOutEpisode,
+    Manifest,
     ManifestJob,
+    check_manifest,
     make_manifest,
-    manifest_document,
     manifest_sha256,
     solved_at_start,
 )
-from forearm.evaluation.protocol import rules_of
-from forearm.evaluation.results import provenance, results
+from forearm.evaluation.merging import pooled
+from forearm.evaluation.pace import seconds_left
+from forearm.evaluation.protocol import criteria_of, rules_of
+from forearm.evaluation.results import earlier_rows, provenance, row_of
+from forearm.evaluation.verdicts import judged
 from forearm.evaluation.workers import ChunkJob, film_path, finished, run_chunk
 
 if TYPE_CHECKING:
@@ -40,7 +46,9 @@ class Comparison:
     `replan_every` is None, or a planner's horizon or action repeat, it is the task's. With `to_end` episodes run on
     after their first success, so that what is held at the end is counted too. Every contender that can notice it runs
     again under each of `variations`, with `goal_varies` on the goal picture too. `command` is what to type for the same
-    results.
+    results. With a `manifest` its episodes are run, the first `episodes` of each task, else such as `seed` draws. With
+    several `seeds` each has a folder of its own below `out`, and rows hold the episodes of all. `budget` is the same
+    for every search; `device` is where world models are.
     """
 
     tasks: Sequence[Mapping[str, Any]]
@@ -60,6 +68,10 @@ class Comparison:
     variations: "Sequence[Variation]" = ()
     goal_varies: bool = False
     command: str | None = None
+    manifest: Manifest | None = None
+    seeds: tuple[int, ...] = ()
+    budget: Budget | None = None
+    device: str = CPU
 
 
 def contenders_of(comparison: Comparison) -> list[Contender]:
@@ -82,10 +94,12 @@ def rows_of(comparison: Comparison) -> tuple[list[Contender], list[str]]:
     contenders: list[Contender] = []
     left_out: list[str] = []
 
+    settled = partial(PlanningSetup.resolve, replan_every=every, device=comparison.device)
+
     def learned(task: Mapping[str, Any], planner: Mapping[str, Any]) -> list[PlanningSetup]:
         """A planner on the model of a task, if it has what that needs."""
         try:
-            return [PlanningSetup.resolve(task, planner, replan_every=every)]
+            return [settled(task, planner)]
         except HeadsMissing as error:
             if not is_dotted(str(task["checkpoint"])):
                 raise
@@ -94,7 +108,8 @@ def rows_of(comparison: Comparison) -> tuple[list[Contender], list[str]]:
 
     def add(*setups: PlanningSetup) -> bool:
         """Whether one of them draws from a prior."""
-        made = [Contender(setup, *about) for setup in setups]
+        given = setups if comparison.budget is None else map(comparison.budget.given_to, setups)
+        made = [Contender(setup, *about) for setup in given]
         contenders.extend(made)
         return any(contender.draws_prior for contender in made)
 
@@ -105,7 +120,7 @@ def rows_of(comparison: Comparison) -> tuple[list[Contender], list[str]]:
         if comparison.oracle:
             # What is guided has no oracle, and says so where it has no other contender either.
             of = [planner for planner in comparison.planners if not (comparison.learned and is_guided(planner))]
-            add(*(PlanningSetup.resolve(task, planner, dynamics=ORACLE, replan_every=every) for planner in of))
+            add(*(settled(task, planner, dynamics=ORACLE) for planner in of))
         names = list(comparison.baselines)
         names += [PRIOR] if names and prior else []
         if EXPERT in names and not has_expert(task):
@@ -114,7 +129,7 @@ def rows_of(comparison: Comparison) -> tuple[list[Contender], list[str]]:
         if PRIOR in names and is_dotted(str(task["checkpoint"])):
             names.remove(PRIOR)
             left_out.append(f"prior on {task['name']}: model {task['checkpoint']} has no heads")
-        add(*(PlanningSetup.baseline(task, name, every) for name in names))
+        add(*(PlanningSetup.baseline(task, name, every, comparison.device) for name in names))
     if not contenders:
         reasons = "".join(f"; left out: {line}" for line in left_out)
         raise ForearmError(f"nothing to compare: choose a planner or a baseline{reasons}")
@@ -138,26 +153,36 @@ def _varied(contender: Contender, comparison: Comparison) -> list[Contender]:
 
 
 def compare(
-    comparison: Comparison, batch: int, workers: int, progress: Progress | None = None, live: str | None = None
+    comparison: Comparison,
+    batch: int,
+    workers: int,
+    progress: Progress | None = None,
+    left: Callable[[float], None] | None = None,
+    live: str | None = None,
 ) -> dict[str, Any]:
     """Run what has not been run yet, and return and write the results.
 
     Writes `manifest.json`, `settings.json`, `results.json` and films into the comparison's folder. Outcomes
     are kept there as they come, so a call that was killed goes on where it stopped. They depend on neither
     `batch` nor `workers`, nor on `live`, the `feed_url` of a page that shows episodes while they run.
+    `progress` is told of each row, and of `ALL_ROWS`, whose rest takes so many seconds as `left` is told.
     """
     tell = progress or (lambda what, done, of: None)
+    if len(comparison.seeds) > 1:
+        return _seed_by_seed(comparison, batch, workers, tell, left, live)
     contenders, left_out = rows_of(comparison)
     out = comparison.out
     remove_leftovers(out)
-    episodes = _manifests(comparison, workers, tell)
-    everything = [episode for task in episodes.values() for episode in task]
-    write_json(out / "manifest.json", manifest_document(comparison.seed, everything))
+    manifest = _manifest(comparison, workers, tell)
+    episodes = manifest.episodes
+    write_json(out / "manifest.json", manifest.document)
     described = [{"key": contender.key, "name": contender.name} | contender.document for contender in contenders]
     write_json(out / "settings.json", {"rows": described, "protocol": dict(comparison.protocol)})
 
     wanted = {one.key: _episodes_of(one, episodes[one.task_name], comparison) for one in contenders}
-    outcomes = {one.key: finished(out, one, wanted[one.key]) for one in contenders}
+    earlier = earlier_rows(out)
+    _rename_films(out, contenders, earlier)
+    outcomes = {one.key: finished(out, one, wanted[one.key], earlier.get(one.key)) for one in contenders}
     jobs: list[ChunkJob] = []
     for contender in contenders:
         films = comparison.films if contender.dynamics != NONE else 0
@@ -167,29 +192,98 @@ def compare(
             jobs.append(ChunkJob(contender, tuple(lacking[start : start + batch]), out, films, live))
     # Rows take turns: how fast a machine is changes by the minute, and shall change alike for all of them.
     jobs.sort(key=lambda job: job.episodes[0].episode)
+
+    def tell_all() -> None:
+        tell(ALL_ROWS, sum(_count(outcomes, wanted, one) for one in contenders), sum(map(len, wanted.values())))
+        lacking = {one.key: len(wanted[one.key]) - _count(outcomes, wanted, one) for one in contenders}
+        if left is not None and (seconds := seconds_left(lacking, outcomes, workers)) is not None:
+            left(seconds)
+
     for contender in contenders:
         tell(contender.label, _count(outcomes, wanted, contender), len(wanted[contender.key]))
+    tell_all()
     for contender, ended in run_jobs(run_chunk, jobs, workers):
         outcomes[contender.key] |= {outcome.episode: outcome for outcome in ended}
         tell(contender.label, _count(outcomes, wanted, contender), len(wanted[contender.key]))
+        tell_all()
 
-    ordered = [[outcomes[one.key][e.episode] for e in wanted[one.key]] for one in contenders]
-    about = provenance(comparison.command, comparison.seed, comparison.protocol, manifest_sha256(everything))
-    document = about | results(contenders, ordered, comparison.protocol)
+    protocol = comparison.protocol
+    alpha, confidence = float(protocol["alpha"]), float(protocol["confidence"])
+    rows = []
+    for one in contenders:
+        ran = wanted[one.key]
+        films = comparison.films if one.dynamics != NONE else 0
+        filmed = [_film(out, one.label, episode.episode, films) for episode in ran]
+        rows.append(row_of(one, ran, [outcomes[one.key][episode.episode] for episode in ran], filmed, confidence))
+    document = provenance(comparison.command, comparison.seed, protocol, manifest_sha256(manifest.everything)) | {
+        "seeds": [comparison.seed],
+        "manifests": manifest.sha256,
+        "criteria": {task: dict(found) for task, found in manifest.criteria.items()},
+        "budget": None if comparison.budget is None else str(comparison.budget),
+        "device": comparison.device,
+        "alpha": alpha,
+        "confidence": confidence,
+        "rows": rows,
+        **judged(rows, alpha, confidence),
+        "solved_at_start": {task: solved_at_start(episodes[task]) for task in episodes},
+    }
     if left_out:
         document["left_out"] = left_out
-    document["solved_at_start"] = {task: solved_at_start(episodes[task]) for task in episodes}
     write_json(out / "results.json", document)
     shutil.rmtree(out / "partial", ignore_errors=True)
     return document
 
 
+def _seed_by_seed(
+    comparison: Comparison,
+    batch: int,
+    workers: int,
+    tell: Progress,
+    left: Callable[[float], None] | None,
+    live: str | None,
+) -> dict[str, Any]:
+    """A comparison for each seed, and one table of them all."""
+    parts = []
+    for seed in comparison.seeds:
+        alone = replace(comparison, seed=seed, seeds=(), out=comparison.out / f"seed-{seed}")
+
+        def told(what: str, done: int, of: int, seed: int = seed) -> None:
+            tell(what if what == ALL_ROWS else f"{what} (seed {seed})", done, of)
+
+        parts.append((alone.out, compare(alone, batch, workers, told, left, live)))
+    document = pooled(parts, comparison.out)
+    write_json(comparison.out / "results.json", document)
+    return document
+
+
 def films_of(comparison: Comparison, document: Mapping[str, Any]) -> list[Path]:
     """Films that a finished comparison, whose results are `document`, has written."""
-    rows = [row for row in document["rows"] if row["dynamics"] != NONE]
-    labels = [row.get("label") or label_of(row["task"], row["planner"], row["dynamics"]) for row in rows]
-    paths = [film_path(comparison.out, label, episode) for label in labels for episode in range(comparison.films)]
+    named = [outcome.get("film") for row in document["rows"] for outcome in row["outcomes"]]
+    paths = [comparison.out / name for name in named if name]
     return [path for path in paths if path.exists()]
+
+
+def _film(out: Path, label: str, episode: int, films: int) -> str | None:
+    """Where the film of an episode is, beside results.json; None where there is none."""
+    path = film_path(out, label, episode)
+    return path.relative_to(out).as_posix() if episode < films and path.exists() else None
+
+
+def _rename_films(out: Path, contenders: Sequence[Contender], earlier: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give films of rows that are kept the names that these now have, as labels say what differs in this table."""
+    moved = []
+    for contender in contenders:
+        row = earlier.get(contender.key)
+        if row is None or row["label"] == contender.label:
+            continue
+        for outcome in row["outcomes"]:
+            path = film_path(out, str(row["label"]), outcome["episode"])
+            if outcome.get("film") and path.exists():
+                waiting = path.with_name(f".{contender.key}-{outcome['episode']}.tmp.mp4")
+                path.replace(waiting)
+                moved.append((waiting, film_path(out, contender.label, outcome["episode"])))
+    for waiting, path in moved:
+        waiting.replace(path)
 
 
 def _tasks(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
@@ -208,22 +302,45 @@ def _tasks(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def _manifests(comparison: Comparison, workers: int, tell: Progress) -> dict[str, list[HeldOutEpisode]]:
-    """The episodes of every task, made in pieces by the workers."""
+def _manifest(comparison: Comparison, workers: int, tell: Progress) -> Manifest:
+    """The episodes of every task: of the comparison's manifest, or drawn."""
+    tasks = _tasks(comparison)
+    criteria = {name: criteria_of(comparison.protocol, task) for name, task in tasks.items()}
+    given = comparison.manifest
+    if given is None:
+        drawn = draw_manifest(
+            tasks, comparison.protocol, comparison.seed, comparison.episodes, workers, comparison.use, tell
+        )
+        return Manifest(comparison.seed, comparison.protocol, criteria, drawn)
+    check_manifest(given, comparison.seed, comparison.episodes, criteria)
+    first = {name: given.episodes[name][: comparison.episodes] for name in tasks}
+    return Manifest(given.seed, comparison.protocol, criteria, first)
+
+
+def draw_manifest(
+    tasks: Mapping[str, Mapping[str, Any]],
+    protocol: Mapping[str, Any],
+    seed: int,
+    episodes: int,
+    workers: int,
+    use: tuple[str, ...] = (),
+    tell: Progress = lambda what, done, of: None,
+) -> dict[str, list[HeldOutEpisode]]:
+    """So many episodes of every task, made in pieces by the workers; raises like `make_episode`."""
     size = 25
-    jobs, tasks = [], _tasks(comparison)
+    jobs = []
     for task in tasks.values():
-        for start in range(0, comparison.episodes, size):
-            numbers = tuple(range(start, min(start + size, comparison.episodes)))
-            jobs.append(ManifestJob(task, comparison.seed, numbers, comparison.protocol, comparison.use))
+        for start in range(0, episodes, size):
+            numbers = tuple(range(start, min(start + size, episodes)))
+            jobs.append(ManifestJob(task, seed, numbers, protocol, use))
     found: dict[str, list[HeldOutEpisode]] = {name: [] for name in tasks}
-    total, done = comparison.episodes * len(tasks), 0
+    total, done = episodes * len(tasks), 0
     tell("manifest", 0, total)
-    for episodes in run_jobs(make_manifest, jobs, workers):
-        found[episodes[0].task] += episodes
-        done += len(episodes)
+    for made in run_jobs(make_manifest, jobs, workers):
+        found[made[0].task] += made
+        done += len(made)
         tell("manifest", done, total)
-    return {task: sorted(episodes, key=lambda e: e.episode) for task, episodes in found.items()}
+    return {task: sorted(made, key=lambda e: e.episode) for task, made in found.items()}
 
 
 def _episodes_of(

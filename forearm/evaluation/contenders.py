@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from forearm.agent.guided import PRIOR
 from forearm.agent.latent import proposals_of
-from forearm.agent.setup import BASELINES, LEARNED, ORACLE, PlanningSetup
+from forearm.agent.setup import BASELINES, CPU, LEARNED, ORACLE, PlanningSetup
 from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.own_code import own_code_sha256
@@ -100,6 +100,7 @@ class Contender:
             "protocol": dict(self.protocol),
             "to_end": self.to_end,
             **self._varied,
+            **({} if setup.device == CPU else {"device": setup.device}),
         }
 
     @property
@@ -136,7 +137,7 @@ class Contender:
         varied so.
         """
         if self.variation is not None:
-            from forearm.envs.variation.varied import VariedEnvironment
+            from forearm.envs.varied import VariedEnvironment
 
             env = environment(self.task_name, self.task["camera"], self.task["resolution"])
             VariedEnvironment(env, self.variation)

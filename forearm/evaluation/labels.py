@@ -28,7 +28,7 @@ def told_apart(contenders: Sequence[Contender]) -> list[Contender]:
         if len({one.key for one in group}) < len(group):
             raise ForearmError(f"{label} is there twice, with the same settings and checkpoint: leave one out")
         if len(group) > 1:
-            words |= zip((one.key for one in group), _differences([one.identity for one in group]), strict=True)
+            words |= zip((one.key for one in group), differences([one.identity for one in group]), strict=True)
     return [replace(one, apart=words[one.key]) if one.key in words else one for one in contenders]
 
 
@@ -43,7 +43,7 @@ def file_stem(label: str) -> str:
     return f"{stem[: LONGEST - 9]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
 
 
-def _differences(documents: Sequence[Mapping[str, Any]]) -> list[str]:
+def differences(documents: Sequence[Mapping[str, Any]]) -> list[str]:
     """For each document `key=value,...` of what is not the same in all of them."""
     flat = [dict(_leaves(document)) for document in documents]
     keys = list(dict.fromkeys(key for one in flat for key in one))

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from forearm.agent.scripted import holding
 from forearm.common.parallel import import_modules
 from forearm.common.seeds import redrawn_seed
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, one_line
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.protocol import Rules, begin, meets, rules_of
+from forearm.settings.words import written
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
@@ -106,13 +108,95 @@ def manifest_sha256(episodes: Sequence[HeldOutEpisode]) -> str:
     return hashlib.sha256("\n".join(episode.sha256 for episode in episodes).encode()).hexdigest()
 
 
-def manifest_document(seed: int, episodes: Sequence[HeldOutEpisode]) -> dict[str, Any]:
-    """The manifest as JSON."""
-    return {
-        "seed": seed,
-        "sha256": manifest_sha256(episodes),
-        "episodes": [asdict(episode) for episode in episodes],
-    }
+@dataclass(frozen=True)
+class Manifest:
+    """Episodes by task, the protocol's config they were drawn by, and what makes up a success on each task."""
+
+    seed: int
+    protocol: Mapping[str, Any]
+    criteria: Mapping[str, Mapping[str, Any]]
+    episodes: Mapping[str, Sequence[HeldOutEpisode]]
+
+    @property
+    def everything(self) -> list[HeldOutEpisode]:
+        """Episodes of all tasks, in order."""
+        return [episode for task in self.episodes.values() for episode in task]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The manifest as JSON."""
+        return {
+            "seed": self.seed,
+            "sha256": manifest_sha256(self.everything),
+            "protocol": dict(self.protocol),
+            "criteria": {task: dict(found) for task, found in self.criteria.items()},
+            "episodes": [asdict(episode) for episode in self.everything],
+        }
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """One hash for each task."""
+        return {task: manifest_sha256(episodes) for task, episodes in self.episodes.items()}
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a file.
+
+    Raises `ForearmError` for one that cannot be read, is of an earlier release, or whose hash is not that of its
+    episodes.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if "criteria" not in document:
+            raise ForearmError(
+                f"manifest={path}: it does not say what a success is (criteria): write one anew with 'forearm manifest'"
+            )
+        whole = [_read(entry) for entry in document["episodes"]]
+        protocol, criteria = dict(document["protocol"]), {str(t): dict(c) for t, c in document["criteria"].items()}
+        seed, sha256 = int(document["seed"]), str(document["sha256"])
+        str(protocol["name"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        if isinstance(error, ForearmError):
+            raise
+        raise ForearmError(
+            f"manifest={path}: cannot be read as a manifest ({one_line(error)}): write one with 'forearm manifest'"
+        ) from None
+    episodes = {task: [episode for episode in whole if episode.task == task] for task in criteria}
+    numbers = [[episode.episode for episode in found] for found in episodes.values()]
+    counted = bool(numbers) and all(found == list(range(len(numbers[0]))) and found for found in numbers)
+    if not counted or sum(map(len, numbers)) != len(whole) or manifest_sha256(whole) != sha256:
+        raise ForearmError(f"manifest={path}: its episodes are not those of its hash: was it edited?")
+    return Manifest(seed, protocol, criteria, episodes)
+
+
+def check_manifest(manifest: Manifest, seed: int, episodes: int, criteria: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `ForearmError`, with the field that differs, for a comparison that is not of a manifest's episodes."""
+    for task, found in criteria.items():
+        if task not in manifest.episodes:
+            raise ForearmError(f"task={task} is not in the manifest, which has {', '.join(manifest.episodes)}")
+        if field := differing(manifest.criteria[task], found):
+            here, there = written(found.get(field)), written(manifest.criteria[task].get(field))
+            raise ForearmError(
+                f"{task}: {field} is {here} here, but {there} in the manifest: what is counted would not be the same; "
+                "leave the setting to the manifest, or write another with 'forearm manifest'"
+            )
+        if episodes > len(manifest.episodes[task]):
+            raise ForearmError(
+                f"episodes={episodes}, but the manifest has {len(manifest.episodes[task])} of {task}: write a longer "
+                "one with 'forearm manifest'"
+            )
+    if seed != manifest.seed:
+        raise ForearmError(f"seed={seed}, but the manifest was drawn with seed={manifest.seed}: leave seed= out")
+
+
+def _read(entry: Mapping[str, Any]) -> HeldOutEpisode:
+    states = {key: tuple(map(float, entry[key])) for key in ("start_state", "goal_state")}
+    return HeldOutEpisode(**{**entry, **states})
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first field whose values differ."""
+    return next((key for key in {**one, **other} if one.get(key) != other.get(key)), None)
 
 
 def solved_at_start(episodes: Sequence[HeldOutEpisode]) -> dict[str, int]:

@@ -6,7 +6,7 @@ whoever published them, so that a figure can stand beside theirs.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,6 +88,15 @@ def rules_of(config: Mapping[str, Any], task: Mapping[str, Any]) -> Rules:
             f"task {task['name']} does not say: set protocol.trajectory_steps="
         )
     return rules if steps is None else replace(rules, trajectory_steps=int(steps))
+
+
+def criteria_of(config: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a success rate what it is, beside the episodes: the rules, with the limit of steps that holds. Only
+    the protocol's name is left out. Raises like `rules_of`.
+    """
+    found = asdict(rules_of(config, task))
+    del found["name"]
+    return {**found, "max_steps": task.get("max_steps") or found["max_steps"]}
 
 
 def begin(env: "Environment", rules: Rules, seed: int, episode: int) -> tuple[dict[str, Any], dict[str, Any]]:

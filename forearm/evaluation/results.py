@@ -1,50 +1,22 @@
-"""The document that a comparison ends with: its rows, the paired tests between them, and where figures come from."""
+"""The document that a comparison ends with: its rows, and where figures come from."""
 
+import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime, timezone
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from forearm.agent.guided import PRIOR
 from forearm.agent.setup import NONE
 from forearm.common.version import VERSION
 from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.contenders import Contender
-from forearm.evaluation.statistics import compare_pairs, wilson
-
-
-def results(
-    contenders: Sequence[Contender], outcomes: Sequence[Sequence[Outcome]], protocol: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The rows of results.json, and the paired tests between them."""
-    confidence = float(protocol["confidence"])
-    tested = [
-        (one.task_name, one.name, other.name, [o.success for o in of_one], [o.success for o in of_other])
-        for (one, of_one), (other, of_other) in combinations(zip(contenders, outcomes, strict=True), 2)
-        if _are_tested(one, other)
-    ]
-    return {
-        "rows": [_row(one, done, confidence) for one, done in zip(contenders, outcomes, strict=True)],
-        "pairs": [asdict(pair) for pair in compare_pairs(tested, float(protocol["alpha"]))],
-    }
-
-
-def _are_tested(one: Contender, other: Contender) -> bool:
-    """Whether a pair is, in this order: two searches, or a search and the prior that it draws from; under the same
-    variation, or one as it is and the same varied.
-    """
-    if one.task_name != other.task_name or not one.searches:
-        return False
-    if one.variation != other.variation:
-        return one.variation is None and one == replace(other, variation=None, goal_varies=False)
-    its_prior = other.planner_name == PRIOR and one.draws_prior and one.setup.fingerprint == other.setup.fingerprint
-    return other.searches or its_prior
+from forearm.evaluation.manifest import HeldOutEpisode
+from forearm.evaluation.statistics import wilson
 
 
 def provenance(command: str | None, seed: int, protocol: Mapping[str, Any], sha256: str) -> dict[str, Any]:
@@ -86,15 +58,32 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _row(contender: Contender, outcomes: Sequence[Outcome], confidence: float) -> dict[str, Any]:
+def row_of(
+    contender: Contender,
+    episodes: Sequence[HeldOutEpisode],
+    outcomes: Sequence[Outcome],
+    films: Sequence[str | None],
+    confidence: float,
+) -> dict[str, Any]:
+    """A row of results.json: who, and how the episodes went; `films` are paths beside that file."""
     from forearm.planner.plan_json import or_none
 
-    successes = sum(outcome.success for outcome in outcomes)
-    ran_on = all(outcome.held is not None for outcome in outcomes)
-    times = [ms for outcome in outcomes for ms in outcome.plan_ms] if contender.dynamics != NONE else []
-    evaluations = [count for outcome in outcomes for count in outcome.model_evals]
-    # An episode whose simulation diverged ended nowhere: as far as can be.
-    distances = np.nan_to_num([o.final_distance_m for o in outcomes], nan=np.inf, posinf=np.inf)
+    told = [
+        {
+            "episode": outcome.episode,
+            "run": contender.seed,
+            "seed": outcome.seed,
+            "sha256": episode.sha256[:16],
+            "success": outcome.success,
+            "touched": outcome.touched,
+            "held": outcome.held,
+            "steps": outcome.steps,
+            "final_distance_m": or_none(outcome.final_distance_m),
+            "film": film,
+        }
+        for episode, outcome, film in zip(episodes, outcomes, films, strict=True)
+    ]
+    plans = contender.dynamics != NONE
     return {
         "task": contender.task_name,
         "name": contender.name,
@@ -104,32 +93,74 @@ def _row(contender: Contender, outcomes: Sequence[Outcome], confidence: float) -
         "dynamics": contender.dynamics,
         "checkpoint": contender.setup.fingerprint,
         **({} if contender.variation is None else {"vary": asdict(contender.variation)}),
+        "searches": contender.searches,
+        "draws_prior": contender.draws_prior,
+        "settings": contender.identity,
+    } | summary(
+        told,
+        [[round(ms, 3) for ms in outcome.plan_ms] for outcome in outcomes] if plans else [],
+        [outcome.model_evals for outcome in outcomes],
+        confidence,
+    )
+
+
+def summary(
+    outcomes: Sequence[Mapping[str, Any]],
+    plan_ms: Sequence[Sequence[float]],
+    model_evals: Sequence[Sequence[int]],
+    confidence: float,
+) -> dict[str, Any]:
+    """What a row says of its episodes, given how each went, and for each plan its time and model evaluations."""
+    from forearm.planner.plan_json import or_none
+
+    successes = sum(bool(outcome["success"]) for outcome in outcomes)
+    ran_on = all(outcome["held"] is not None for outcome in outcomes)
+    times = [ms for episode in plan_ms for ms in episode]
+    evaluations = [count for episode in model_evals for count in episode]
+    # An episode whose simulation diverged ended nowhere: as far as can be.
+    distances = [np.inf if (far := outcome["final_distance_m"]) is None else far for outcome in outcomes]
+    return {
         "episodes": len(outcomes),
         "successes": successes,
         "success": successes / len(outcomes),
         "ci95": list(wilson(successes, len(outcomes), confidence)),
-        "touched": _share([outcome.touched for outcome in outcomes], confidence),
-        "held": _share([bool(outcome.held) for outcome in outcomes], confidence) if ran_on else None,
+        "touched": _share([outcome["touched"] for outcome in outcomes], confidence),
+        "held": _share([bool(outcome["held"]) for outcome in outcomes], confidence) if ran_on else None,
         "final_distance_m": or_none(float(np.median(distances))),
         "plan_ms": {
             "p50": float(np.percentile(times, 50)) if times else None,
             "p95": float(np.percentile(times, 95)) if times else None,
-            "episodes": [[round(ms, 3) for ms in outcome.plan_ms] for outcome in outcomes] if times else [],
+            "episodes": [list(episode) for episode in plan_ms] if times else [],
         },
         "model_evals_per_plan": float(np.mean(evaluations)) if evaluations else 0.0,
-        "outcomes": [
-            {
-                "episode": outcome.episode,
-                "seed": outcome.seed,
-                "success": outcome.success,
-                "touched": outcome.touched,
-                "held": outcome.held,
-                "steps": outcome.steps,
-                "final_distance_m": or_none(outcome.final_distance_m),
-            }
-            for outcome in outcomes
-        ],
+        "model_evals": [list(episode) for episode in model_evals],
+        "outcomes": [dict(outcome) for outcome in outcomes],
     }
+
+
+def outcomes_in(row: Mapping[str, Any]) -> list[Outcome]:
+    """How the episodes of a row went; raises KeyError, TypeError or ValueError for one that does not say it all."""
+    from forearm.planner.plan_json import or_infinite
+
+    times = row["plan_ms"]["episodes"] or [[] for _ in row["outcomes"]]
+    return [
+        Outcome(
+            told["episode"], told["seed"], told["success"], told["steps"], or_infinite(told["final_distance_m"]),
+            list(plan_ms), list(evaluations), told["touched"], told["held"],
+        )
+        for told, plan_ms, evaluations in zip(row["outcomes"], times, row["model_evals"], strict=True)
+    ]  # fmt: skip
+
+
+def earlier_rows(out: Path) -> dict[str, dict[str, Any]]:
+    """Rows of the results that a folder has, by their keys; those that cannot be read are no rows."""
+    try:
+        rows = json.loads((out / "results.json").read_text(encoding="utf-8"))["rows"]
+        for row in rows:
+            outcomes_in(row)
+        return {str(row["key"]): row for row in rows}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
 
 
 def _share(solved: Sequence[bool], confidence: float) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """Error bars and paired tests: what a comparison may say and what it may not."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from forearm.common import checks
+from forearm.evaluation.power import episodes_needed
+
+MCNEMAR, BOSCHLOO = "mcnemar", "boschloo"
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -35,6 +38,16 @@ def exact_paired_p(only_a: int, only_b: int) -> float:
     return float(binomtest(only_a, only_a + only_b, 0.5).pvalue)
 
 
+def exact_unpaired_p(solved_a: int, of_a: int, solved_b: int, of_b: int) -> float:
+    """Two-sided test of two success rates on episodes that have nothing to do with each other (Boschloo 1970)."""
+    from scipy.stats import boschloo_exact
+
+    table = [[solved_a, solved_b], [of_a - solved_a, of_b - solved_b]]
+    if 0 in (sum(table[0]), sum(table[1])):  # all were solved, or none
+        return 1.0
+    return min(1.0, float(boschloo_exact(table).pvalue))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P values adjusted for testing several hypotheses at once (Holm 1979, step-down), in the given order."""
     adjusted = [0.0] * len(p_values)
@@ -47,43 +60,67 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two planners on the same episodes of one task: `only_a` episodes were solved by a alone."""
+    """Two planners on one task, on the same episodes: `only_a` of them were solved by a alone.
+
+    `test` says by which test; of `boschloo`, on different episodes, `only_a` and `only_b` are None. `n`: episodes of
+    each. `difference`: of the success rates, a's less b's. `more_episodes`: further ones with which the paired test
+    would tell the two apart with chance 0.8, if they go on as they did; 0 where it does, None where that is not known.
+    """
 
     task: str
     a: str
     b: str
-    only_a: int
-    only_b: int
+    only_a: int | None
+    only_b: int | None
     p: float
     p_holm: float
     verdict: str
+    test: str = MCNEMAR
+    n: tuple[int, int] = (0, 0)
+    difference: float = 0.0
+    more_episodes: int | None = None
 
 
 def compare_pairs(
-    outcomes: Sequence[tuple[str, str, str, Sequence[bool], Sequence[bool]]], alpha: float = 0.05
+    outcomes: Sequence[tuple[str, str, str, Sequence[bool], Sequence[bool]]],
+    alpha: float = 0.05,
+    unpaired: Collection[int] = (),
 ) -> list[Pair]:
     """Test each (task, a, b, successes of a, successes of b); Holm's correction runs over all of them
     together.
 
-    The verdict is "a better" or "b better" only when the corrected p is below `alpha`, else "no difference
-    shown". Raises ValueError when two lists of successes differ in length: then they are not the same
-    episodes.
+    Those whose place is in `unpaired` are on different episodes. The verdict is "a better" or "b better" only when the
+    corrected p is below `alpha`, else "no difference shown". Raises ValueError when two lists of successes differ in
+    length: then they are not the same episodes.
     """
-    counts = []
-    for task, a, b, of_a, of_b in outcomes:
+    pairs = []
+    for place, (task, a, b, of_a, of_b) in enumerate(outcomes):
+        difference = sum(of_a) / max(len(of_a), 1) - sum(of_b) / max(len(of_b), 1)
+        if place in unpaired:
+            p = exact_unpaired_p(sum(of_a), len(of_a), sum(of_b), len(of_b))
+            pairs.append(Pair(task, a, b, None, None, p, 1.0, "", BOSCHLOO, (len(of_a), len(of_b)), difference))
+            continue
         if len(of_a) != len(of_b):
             raise ValueError(f"{task}: {a} has {len(of_a)} episodes and {b} has {len(of_b)}: they cannot be paired")
         only_a = sum(x and not y for x, y in zip(of_a, of_b, strict=True))
         only_b = sum(y and not x for x, y in zip(of_a, of_b, strict=True))
-        counts.append((task, a, b, only_a, only_b, exact_paired_p(only_a, only_b)))
-    corrected = holm([count[-1] for count in counts])
-    pairs = []
-    for (task, a, b, only_a, only_b, p), p_holm in zip(counts, corrected, strict=True):
-        verdict = "no difference shown"
-        if p_holm < alpha:
-            verdict = "a better" if only_a > only_b else "b better"
-        pairs.append(Pair(task, a, b, only_a, only_b, p, p_holm, verdict))
-    return pairs
+        n = (len(of_a), len(of_b))
+        pairs.append(Pair(task, a, b, only_a, only_b, exact_paired_p(only_a, only_b), 1.0, "", MCNEMAR, n, difference))
+    corrected = holm([pair.p for pair in pairs])
+    return [_judged(pair, p_holm, alpha, len(pairs)) for pair, p_holm in zip(pairs, corrected, strict=True)]
+
+
+def _judged(pair: Pair, p_holm: float, alpha: float, tests: int) -> Pair:
+    """With the corrected p and what it says."""
+    shown = p_holm < alpha
+    verdict = "no difference shown" if not shown else "a better" if pair.difference > 0 else "b better"
+    more = 0 if shown else None
+    if not shown and pair.only_a is not None and pair.only_b is not None and pair.n[0]:
+        n = pair.n[0]
+        # Holm's first step, the hardest: what passes it is shown whatever the other tests say.
+        needed = episodes_needed(pair.only_a / n, pair.only_b / n, alpha / tests)
+        more = None if needed is None else max(needed - n, 1)
+    return replace(pair, p_holm=p_holm, verdict=verdict, more_episodes=more)
 
 
 def rate_bound(events: int, time: float, confidence: float = 0.95) -> float:

@@ -1,6 +1,6 @@
 """Results as tables for a terminal of 80 columns, and tables on paper that is too narrow for them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from forearm.evaluation.contenders import name_of
+from forearm.evaluation.statistics import BOSCHLOO
 
 NOTHING = "-"
+ASSUMED = (
+    "differences that are shown: of rows that do not go together, with rates around 50 %, at the hardest step of "
+    "Holm's correction; more episodes: so many that the two would be told apart as often, if they go on as they did "
+    "(-: they do not differ, or it takes over 20000)\n"
+)
 LEAST_TEXT = 24
 """Columns that running text gets at least, before a table becomes wider than the console."""
 MOST_COLUMNS = 10_000
@@ -46,17 +52,56 @@ def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
                 f"drawn ({share:.0f} %) were solved before the arm moved\n"
             )
     for task in dict.fromkeys(pair["task"] for pair in document["pairs"]):
-        pairs = plain_table(f"{task}: exact paired tests, Holm-corrected")
+        unpaired = any(pair.get("test") == BOSCHLOO for pair in document["pairs"] if pair["task"] == task)
+        kind = "exact tests" if unpaired else "exact paired tests"
+        pairs = plain_table(f"{task}: {kind}, Holm-corrected over {len(document['pairs'])}")
         for heading in ("a", "b"):
             pairs.add_column(heading, no_wrap=True)
-        for heading in ("only\na", "only\nb", "p\nHolm"):
+        for heading in ("only\na", "only\nb", "p\nHolm", "more\nepisodes"):
             pairs.add_column(heading, justify="right", no_wrap=True)
         pairs.add_column("verdict", no_wrap=True)
         for pair in document["pairs"]:
             if pair["task"] == task:
-                counts = (str(pair["only_a"]), str(pair["only_b"]), f"{pair['p_holm']:.3g}")
+                only = (NOTHING if pair[key] is None else str(pair[key]) for key in ("only_a", "only_b"))
+                more = NOTHING if pair.get("more_episodes") is None else str(pair["more_episodes"])
+                counts = (*only, f"{pair['p_holm']:.3g}", more)
                 pairs.add_row(Text(pair["a"]), Text(pair["b"]), *counts, str(pair["verdict"]))
         yield pairs
+        if shown := document.get("detectable", {}).get(task):
+            yield _detectable(shown)
+    if document.get("detectable"):
+        yield ASSUMED
+    if across := document.get("across"):
+        yield from _across(across)
+
+
+def _detectable(shown: Mapping[str, Any]) -> str:
+    least = shown["difference"]
+    what = "no difference is" if least is None else f"a difference of {100 * least:.0f} points or more is"
+    return f"with n = {shown['n']} {what} shown {100 * shown['power']:.0f} times in 100\n"
+
+
+def _across(across: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """Tables of what rows do over all tasks."""
+    rates = plain_table(
+        f"over {len(across['tasks'])} tasks: interquartile mean of success, with 95 % bootstrap interval"
+    )
+    rates.add_column("planner", no_wrap=True, min_width=15)
+    rates.add_column("success %", justify="right", no_wrap=True)
+    for row in across["rows"]:
+        rates.add_row(Text(row["name"]), _interval(row["iqm"], row["ci95"]))
+    yield rates
+    if across["pairs"]:
+        pairs = plain_table("probability that an episode of a does better than one of b, ties half, in %")
+        for heading in ("a", "b", "probability"):
+            pairs.add_column(heading, no_wrap=True)
+        for pair in across["pairs"]:
+            pairs.add_row(Text(pair["a"]), Text(pair["b"]), _interval(pair["probability"], pair["ci95"]))
+        yield pairs
+
+
+def _interval(share: float, ends: Sequence[float]) -> str:
+    return f"{100 * share:.0f} [{100 * ends[0]:.0f}, {100 * ends[1]:.0f}]"
 
 
 def print_whole(console: Console, shown: RenderableType) -> None:
@@ -97,11 +142,10 @@ def plain_table(title: str) -> Table:
 
 
 def _numbers(row: Mapping[str, Any]) -> tuple[str, ...]:
-    low, high = row["ci95"]
     steps = [outcome["steps"] for outcome in row["outcomes"] if outcome["success"]]
     p50, p95 = row["plan_ms"]["p50"], row["plan_ms"]["p95"]
     return (
-        f"{100 * row['success']:.0f} [{100 * low:.0f}, {100 * high:.0f}]",
+        _interval(row["success"], row["ci95"]),
         *(_percent(row.get(key), row["episodes"]) for key in ("touched", "held")),
         str(row["episodes"]),
         NOTHING if row["final_distance_m"] is None else f"{100 * row['final_distance_m']:.1f}",

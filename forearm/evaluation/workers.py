@@ -1,10 +1,11 @@
 """What a worker process of a comparison does: run a chunk of episodes."""
 
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from forearm.evaluation.labels import file_stem
 from forearm.evaluation.live import LiveEpisodes
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import rules_of
+from forearm.evaluation.results import outcomes_in
 from forearm.live.feed import feed_to
 
 if TYPE_CHECKING:
@@ -46,16 +48,19 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
     """Run the episodes of `job`, write their films, and then, last, their outcomes."""
     contender = job.contender
     import_modules(contender.use)
+    began = time.monotonic()
     with one_thread():
         task = contender.task
         agent, envs = _agent(contender, len(job.episodes))
         nothing = np.zeros((0,), np.uint8)
-        recordings = {e.episode: Recording(nothing) for e in job.episodes if e.episode < job.films}
+        filmed = {b: e.episode for b, e in enumerate(job.episodes) if e.episode < job.films}
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
-        imagination = contender.setup.imagination() if recordings or job.live else None
+        imagination = contender.setup.imagination() if filmed or job.live else None
         live = None if job.live is None else LiveEpisodes(feed_to(job.live), contender.label, imagination)
-        with overheard(agent, live is not None) as tried, varied(envs, contender.variation) as where:
+        heard = overheard(agent, bool(filmed) or live is not None)
+        with heard as tried, varied(envs, contender.variation) as where:
+            recordings = {number: Recording(nothing, candidates=partial(tried.get, b)) for b, number in filmed.items()}
             if live is not None:
                 live.tried = tried
             outcomes = run_episodes(
@@ -70,6 +75,8 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
             write_film(path, recordings[outcome.episode], contender.label, outcome)
     from forearm.planner.plan_json import or_none
 
+    for outcome in outcomes:
+        outcome.seconds = (time.monotonic() - began) / len(outcomes)
     # A simulation that diverged is nowhere, and JSON has no number for that.
     kept = [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes]
     write_json(partial_path(job), kept)
@@ -82,7 +89,7 @@ def varied(envs: Sequence[Any], variation: "Variation | None") -> Iterator[Seque
     if variation is None:
         yield envs
         return
-    from forearm.envs.variation.varied import VariedEnvironment
+    from forearm.envs.varied import VariedEnvironment
 
     where = [VariedEnvironment(env, variation) for env in envs]
     try:
@@ -103,12 +110,16 @@ def film_path(out: Path, label: str, episode: int) -> Path:
     return out / "films" / f"{file_stem(label)}-{episode:03d}.mp4"
 
 
-def finished(out: Path, contender: Contender, episodes: Sequence[HeldOutEpisode]) -> dict[int, Outcome]:
-    """Outcomes by episode number that an earlier call left for this contender; what cannot be read is run again."""
+def finished(
+    out: Path, contender: Contender, episodes: Sequence[HeldOutEpisode], row: Mapping[str, Any] | None = None
+) -> dict[int, Outcome]:
+    """Outcomes by episode number that an earlier call left for this contender, in files or in a `row` of its results;
+    what cannot be read is run again.
+    """
     from forearm.planner.plan_json import or_infinite
 
     seeds = {episode.episode: episode.seed for episode in episodes}
-    found: dict[int, Outcome] = {}
+    found = {o.episode: o for o in outcomes_in(row) if seeds.get(o.episode) == o.seed} if row else {}
     for path in sorted((out / "partial" / contender.key).glob("*.json")):
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))

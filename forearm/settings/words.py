@@ -12,8 +12,8 @@ from forearm.errors import ForearmError, one_line
 
 _FOLDERS = {"out", "data", "configs", "goals", "cache_dir"}
 _FILES = {"start", "goal", "checkpoint", "heads", "decoder", "init", "picture", "model", "weights_file", "token_file"}
-PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key"})
-NAMES = frozenset({"camera", "camera_key", "device", "planner"})
+PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key", "manifest"})
+NAMES = frozenset({"budget", "camera", "camera_key", "device", "planner"})
 """Keys that hold a name, though their default may be null."""
 COLUMNS = frozenset({"action_key", "state_key"})
 """Keys that hold a name, or several in brackets."""

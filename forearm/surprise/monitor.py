@@ -149,7 +149,7 @@ class Monitor:
         if latent is None:
             with torch.inference_mode():
                 latent = self.loaded.model.encode(pixels[None])[0]
-        sizes = self._sizes.see(torch.as_tensor(np.asarray(latent), dtype=torch.float32), readings, action)
+        sizes = self._sizes.see(torch.as_tensor(latent, dtype=torch.float32), readings, action)
         return self._said(pixels, sizes, self._levels.see(sizes), reason)
 
     def _said(self, pixels: np.ndarray, sizes: Array, strange: Array, reason: str) -> Surprise:
@@ -193,7 +193,7 @@ class Monitor:
 
         def size(frames: np.ndarray) -> Array:
             with torch.inference_mode():
-                latents = self.loaded.model.encode(frames).double().numpy()
+                latents = self.loaded.model.encode(frames).double().cpu().numpy()
             return self._sizes.of_latent(latents - predicted[-1])
 
         return locate(pixels, self._frames[0], size)

@@ -49,9 +49,9 @@ class Predictions:
             action: (A,) the command since the frame before; None for the first.
         """
         if action is not None:
-            self._actions.append(torch.as_tensor(np.asarray(action), dtype=torch.float32))
-        given = None if readings is None else torch.as_tensor(np.asarray(readings), dtype=torch.float32)
-        state = self.model.state(latent, given)
+            self._actions.append(self._tensor(action))
+        latent = latent.to(self.model.action_mean.device)
+        state = self.model.state(latent, None if readings is None else self._tensor(readings))
         self._states.append(state)
         phase, self._count = self._count % self._skip, self._count + 1
         waiting = self._pending[phase]
@@ -61,8 +61,8 @@ class Predictions:
             windows = torch.stack([window for window, _ in waiting])
             taken = torch.stack([torch.cat([past, block])[-self._history :] for _, past in waiting])
             following = self.model.predict(windows, taken)
-            self.predicted = following[:, : self._latent].double().numpy()
-            errors[: len(waiting)] = latent.double().numpy() - self.predicted
+            self.predicted = following[:, : self._latent].double().cpu().numpy()
+            errors[: len(waiting)] = latent.double().cpu().numpy() - self.predicted
             waiting[:] = [
                 (torch.cat([window, new[None]])[-self._history :], blocks)
                 for window, blocks, new in zip(windows, taken, following, strict=True)
@@ -74,4 +74,7 @@ class Predictions:
         return errors
 
     def _no_actions(self) -> Tensor:
-        return torch.zeros(0, self.model.config.action_dim)
+        return torch.zeros(0, self.model.config.action_dim, device=self.model.action_mean.device)
+
+    def _tensor(self, values: Any) -> Tensor:
+        return torch.as_tensor(np.asarray(values), dtype=torch.float32).to(self.model.action_mean.device)

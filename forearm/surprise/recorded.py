@@ -91,5 +91,5 @@ class Recorded:
                     f"{episode.times[episode.gaps[0]]:.2f} s: leave it out, exclude=[{episode.number}]"
                 )
             with torch.inference_mode():
-                latents = self._loaded.model.encode(episode.frames).numpy()
+                latents = self._loaded.model.encode(episode.frames).cpu().numpy()
             yield Recording(latents, episode.actions, episode.readings)

@@ -12,7 +12,7 @@ from forearm.envs.twin import Twin
 from forearm.envs.variation.factors import FACTORS, Variation
 from forearm.envs.variation.frames import Arrival, altered
 from forearm.envs.variation.scene import Parts, SceneEdit
-from forearm.envs.variation.varied import VariedEnvironment, factors_of
+from forearm.envs.varied import VariedEnvironment, factors_of
 
 CHANGED = {
     **{"light": 0.7, "colour": 0.1, "camera": 0.02, "table": 1.0, "object": 1.0, "distractor": 1},

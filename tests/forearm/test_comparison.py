@@ -21,9 +21,12 @@ from tests.conftest import run_here
 ROW = {
     "task", "planner", "dynamics", "episodes", "successes", "success", "ci95", "final_distance_m", "plan_ms",
     "model_evals_per_plan", "outcomes", "checkpoint", "name", "label", "key",
-    "touched", "held",
+    "touched", "held", "settings", "searches", "draws_prior", "model_evals",
 }  # fmt: skip
-PAIR = {"task", "a", "b", "only_a", "only_b", "p", "p_holm", "verdict"}
+PAIR = {
+    "task", "a", "b", "only_a", "only_b", "p", "p_holm", "verdict", "test", "n", "difference", "more_episodes",
+    "final_distance_m", "plan_ms",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -55,7 +58,8 @@ def test_the_document_is_the_one_that_is_promised(checkpoints: Path, tmp_path: P
     document = compare(words(checkpoints, tmp_path, *more, tasks=["reach"], second="mppi"))
     assert document == json.loads((tmp_path / "results.json").read_text())
     keys = {"version", "created", "machine", "seed", "manifest_sha256", "rows", "pairs"}
-    keys |= {"protocol", "solved_at_start", "command"}
+    keys |= {"protocol", "solved_at_start", "command", "seeds", "manifests", "criteria", "budget", "device", "alpha"}
+    keys |= {"confidence", "detectable", "across"}
     assert set(document) == keys
     assert document["version"] == forearm.__version__
     rows = {(row["planner"], row["dynamics"]): row for row in document["rows"]}
@@ -69,7 +73,7 @@ def test_the_document_is_the_one_that_is_promised(checkpoints: Path, tmp_path: P
         assert row["ci95"][0] <= row["success"] <= row["ci95"][1]
         assert [o["episode"] for o in row["outcomes"]] == list(range(row["episodes"]))
         assert set(row["outcomes"][0]) == {
-            "episode", "seed", "success", "touched", "held", "steps", "final_distance_m",
+            "episode", "seed", "success", "touched", "held", "steps", "final_distance_m", "run", "sha256", "film",
         }  # fmt: skip
     assert rows["cem", "learned"]["model_evals_per_plan"] == 16
     times = rows["cem", "learned"]["plan_ms"]

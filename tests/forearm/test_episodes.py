@@ -6,7 +6,7 @@ import pytest
 from forearm import envs
 from forearm.errors import ForearmError
 from forearm.evaluation.closed_loop import check_start
-from forearm.evaluation.manifest import HeldOutEpisode, make_episode, manifest_document, manifest_sha256
+from forearm.evaluation.manifest import HeldOutEpisode, Manifest, make_episode, manifest_sha256
 from forearm.evaluation.protocol import Rules
 
 
@@ -43,7 +43,7 @@ def test_the_start_is_the_one_that_a_reset_gives(env: Any) -> None:
 
 
 def test_the_document_holds_states_seeds_and_hashes(env: Any) -> None:
-    document = manifest_document(0, episodes(env, range(2)))
+    document = Manifest(0, {"name": "rest"}, {"push": {}}, {"push": episodes(env, range(2))}).document
     assert len(document["episodes"]) == 2 and len(document["sha256"]) == 64
     assert {"start_state", "goal_state", "seed", "sha256"} <= set(document["episodes"][0])
 

@@ -197,15 +197,11 @@ def test_a_contender_is_a_key_as_long_as_nothing_changes(train: Train) -> None:
 
 def test_films_are_told_from_the_results(tmp_path: Path) -> None:
     chosen = engine.Comparison([], [], {}, tmp_path, films=2)
-    for name in ("ogbench-cube-single-cem-000", "reach-cem-oracle-001", "reach-random-000", "reach-cem-oracle-002"):
-        (tmp_path / "films").mkdir(exist_ok=True)
-        (tmp_path / "films" / f"{name}.mp4").touch()
-    rows = [
-        {"task": "ogbench/cube-single", "planner": "cem", "dynamics": LEARNED},
-        {"task": "reach", "planner": "cem", "dynamics": ORACLE},
-        {"task": "reach", "planner": "random", "dynamics": NONE},
-    ]
-    found = [path.stem for path in engine.films_of(chosen, {"rows": rows})]
-    assert found == ["ogbench-cube-single-cem-000", "reach-cem-oracle-001"]
+    names = ["films/ogbench-cube-single-cem-000.mp4", "seed-1/films/reach-cem-oracle-001.mp4"]
+    rows = [{"outcomes": [{"film": names[0]}, {"film": None}]}, {"outcomes": [{"film": names[1]}]}]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert engine.films_of(chosen, {"rows": rows}) == [tmp_path / name for name in names]
     shutil.rmtree(tmp_path / "films")
-    assert engine.films_of(chosen, {"rows": rows}) == []
+    assert engine.films_of(chosen, {"rows": rows}) == [tmp_path / names[1]]

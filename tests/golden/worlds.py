@@ -27,6 +27,10 @@ SMALL = {
     "train.precision": "float32",
 }  # fmt: skip
 """A world model that is trained in a moment."""
+BESIDE = (
+    "settings", "searches", "draws_prior", "model_evals", "run", "sha256", "film", "plan_ms",
+    "test", "n", "difference", "more_episodes",
+)  # fmt: skip
 OF_THE_CLOCK = ("seconds", "_s", "per_s", "waiting", "created", "version", "time")
 """How keys end or begin that hold times, rates or releases."""
 
@@ -40,13 +44,26 @@ def compared(task: str) -> dict[str, str]:
             **{"planner.iterations": 2, "planner.samples": 48, "protocol.max_steps": 16},
         )  # fmt: skip
         settings = json.loads((folder / "out" / "settings.json").read_text(encoding="utf-8"))
-    found = {"manifest": document["manifest_sha256"], "pairs": sha256(document["pairs"])}
+    found = {"manifest": document["manifest_sha256"], "pairs": sha256(_pairs(document))}
     found["solved at start"] = sha256(document["solved_at_start"])
     for row, told in zip(document["rows"], settings["rows"], strict=True):
         label = f"{row['planner']}, {row['dynamics']}"
-        found[label] = sha256({key: value for key, value in row.items() if key not in ("plan_ms", "key")})
+        found[label] = sha256(_known({key: value for key, value in row.items() if key not in ("plan_ms", "key")}))
         found[f"{label}: settings"] = sha256({key: value for key, value in told.items() if key != "key"})
     return found | {"protocol": sha256(settings["protocol"])}
+
+
+def _pairs(document: dict[str, Any]) -> Any:
+    return [
+        {key: value for key, value in pair.items() if key != "final_distance_m"} for pair in _known(document["pairs"])
+    ]
+
+
+def _known(found: Any) -> Any:
+    """Without what results say of their rows beside the figures, and what is reckoned from these."""
+    if isinstance(found, list):
+        return [_known(item) for item in found]
+    return {key: _known(value) if key == "outcomes" else value for key, value in found.items() if key not in BESIDE}
 
 
 def collected(task: str) -> dict[str, Any]:

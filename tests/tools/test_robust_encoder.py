@@ -8,7 +8,7 @@ import torch
 
 from forearm import envs
 from forearm.envs.variation.factors import Variation
-from forearm.envs.variation.varied import VariedEnvironment
+from forearm.envs.varied import VariedEnvironment
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.checkpoint import load_checkpoint
 from tools.experiments.robust_encoder import in_other_light, main

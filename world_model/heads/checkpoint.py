@@ -4,10 +4,11 @@
 were trained on; the checkpoint knows nothing of them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from forearm.world_model.config import from_mapping, to_mapping
@@ -43,6 +44,16 @@ class Heads:
     mean: Tensor
     covariance: Tensor
     document: dict[str, Any] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> "Heads":
+        """The same on a device; its modules are moved, not copied."""
+        return replace(
+            self,
+            prior=self.prior.to(device),
+            distance=self.distance.to(device),
+            mean=self.mean.to(device),
+            covariance=self.covariance.to(device),
+        )
 
 
 def heads_path(checkpoint: str | Path) -> Path:

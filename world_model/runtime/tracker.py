@@ -107,12 +107,12 @@ class LatentTracker:
             raise InputError(f"{len(committed)} committed commands: this model wants a multiple of {skip}")
         moments = time - self._period * skip * np.arange(history - 1, -1, -1)
         states = torch.stack([self._at(moment) for moment in moments])[None]
-        before = np.tile(self._model.action_rest.double().cpu().numpy(), (self._span, 1))
+        before = np.tile(self._model.action_rest.cpu().double().numpy(), (self._span, 1))
         if known := min(len(past), self._span):
             before[-known:] = past[-known:]
-        actions = torch.as_tensor(before, dtype=torch.float32)[None]
+        actions = torch.as_tensor(before, dtype=torch.float32)[None].to(states.device)
         if len(committed):
-            coming = torch.as_tensor(np.asarray(committed), dtype=torch.float32)[None]
+            coming = torch.as_tensor(np.asarray(committed), dtype=torch.float32)[None].to(states.device)
             predicted = self._model.rollout(states, self._model.blocks(actions), self._model.blocks(coming))
             states = torch.cat([states, predicted], dim=1)[:, -history:]
             actions = torch.cat([actions, coming], dim=1)[:, len(committed) :]

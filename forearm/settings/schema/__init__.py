@@ -17,6 +17,8 @@ COMMANDS: dict[str, type[Any]] = {
     "imagine": commands.ImagineCommand,
     "run": commands.RunCommand,
     "compare": commands.CompareCommand,
+    "report": commands.ReportCommand,
+    "manifest": commands.ManifestCommand,
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
     "ros2": commands.Ros2Command,

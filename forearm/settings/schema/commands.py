@@ -94,6 +94,7 @@ class RunCommand:
         live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
             machine can reach; needs the extra live.
         live_port: of that page; 0: any free one.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     episodes: int = checks.setting(3, checks.whole, least=1)
@@ -109,6 +110,7 @@ class RunCommand:
     vary: VaryConfig = field(default_factory=VaryConfig)
     live: bool = False
     live_port: int = checks.setting(8010, checks.whole, least=0)
+    device: str | None = "cpu"
 
 
 @dataclass
@@ -127,6 +129,7 @@ class CompareCommand:
         batch: episodes that are planned together in one process.
         workers: processes; null: one per core.
         films: first episodes of each task and planner to film.
+        report: write report.html beside the results, to look at.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
         model: world models in the place of the task's, several in brackets, a row each: checkpoints, or functions of
@@ -134,6 +137,12 @@ class CompareCommand:
         live: show camera, imagination, candidates, costs and statuses while episodes run, on a page that only this
             machine can reach; needs the extra live.
         live_port: of that page; 0: any free one.
+        manifest: file of forearm manifest, whose episodes are run; it brings task, protocol, seed and episodes, and
+            what is said otherwise is refused; fewer episodes are the first. null: episodes are drawn.
+        budget: of each plan, alike for every planner: evaluations:3000, of the model, which sets samples and
+            iterations; ms:50, which sets deadline_ms. null: each has its own.
+        unpaired: with results files to merge: those of other episodes are taken too, and tested as such.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     episodes: int = checks.setting(50, checks.whole, least=1)
@@ -147,11 +156,50 @@ class CompareCommand:
     batch: int = checks.setting(1, checks.whole, least=1)
     workers: int | None = checks.setting(None, checks.whole, least=1)
     films: int = checks.setting(2, checks.whole, least=0)
+    report: bool = True
     to_end: bool = True
     model: str | None = None
     vary: VaryConfig = field(default_factory=VaryConfig)
     live: bool = False
     live_port: int = checks.setting(8010, checks.whole, least=0)
+    manifest: str | None = None
+    budget: str | None = None
+    unpaired: bool = False
+    device: str | None = "cpu"
+
+
+@dataclass
+class ManifestCommand:
+    """Episodes for comparisons, with start state, goal, seeds and a hash.
+
+    Attributes:
+        episodes: how many, for each task.
+        seed: they are drawn with.
+        out: file of the manifest.
+        workers: processes; null: one per core.
+    """
+
+    episodes: int = checks.setting(50, checks.whole, least=1)
+    seed: int = checks.setting(0, checks.whole, least=0)
+    out: str = "manifest.json"
+    workers: int | None = checks.setting(None, checks.whole, least=1)
+
+
+@dataclass
+class ReportCommand:
+    """Results of a comparison as one HTML file that needs no network, or as a table.
+
+    Attributes:
+        results: results.json of a comparison, or its folder; may stand without its name, forearm report FILE.
+        format: html, csv, latex (booktabs) or markdown.
+        out: file to write; null: report.html, .csv, .tex or .md beside the results; -: print a table.
+        embed: MB of films that the page holds itself, 0: none; the others are linked. null: all of them.
+    """
+
+    results: str | None = None
+    format: str = "html"
+    out: str | None = None
+    embed: float | None = checks.setting(32.0, checks.real, least=0.0, none=True)
 
 
 @dataclass
@@ -218,6 +266,7 @@ class ServeCommand:
         seed: of the searches.
         surprise_rate: watch for surprise, with so many false alarms an hour at most; null: nobody watches.
         model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
+        device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
 
     host: str = "127.0.0.1"
@@ -238,6 +287,7 @@ class ServeCommand:
     seed: int = checks.setting(0, checks.whole, least=0)
     surprise_rate: float | None = checks.setting(None, checks.real, above=0.0)
     model: str | None = None
+    device: str | None = "cpu"
 
 
 @dataclass
