@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:
         sys.stderr.write(f"bench: no section '{unknown[0]}' (known: {', '.join(wanted)})\n")
         return 2
+    if arguments.clips is not None and arguments.clips < 1:
+        sys.stderr.write(f"bench: --clips must be a whole number of at least 1, not {arguments.clips}\n")
+        return 2
     torch.set_num_threads(1)
     torch.manual_seed(0)
     logging.basicConfig(level=logging.WARNING, format="  %(asctime)s %(message)s", datefmt="%H:%M:%S")
