@@ -66,7 +66,7 @@ class LoadedCheckpoint:
     @property
     def device(self) -> str:
         """Where its weights are."""
-        return str(self.model.action_mean.device)
+        return str(self.model.device)
 
     @property
     def fingerprint(self) -> str:

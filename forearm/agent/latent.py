@@ -139,7 +139,7 @@ class LatentPlanningModel:
         begun = beliefs or [Belief(self.state(b), self._last_actions[b]) for b in episodes]
         state = LatentState(torch.cat([at.state.states for at in begun]), torch.cat([at.state.actions for at in begun]))
         objective = self.toward(self._goals_of(episodes), [at.last_action for at in begun])
-        where = self._model.action_mean.device
+        where = self._model.device
         return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes), where)
 
     def toward(self, goals: torch.Tensor, last_actions: Sequence[np.ndarray]) -> "Objective":

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from forearm.errors import InputError
 from forearm.planner import by_problem, check_dynamics
 from forearm.world_model.runtime.latent_dynamics import LatentState
 
@@ -32,7 +33,7 @@ def check_model(
         return [f"{name} has no method {method}." for method in lacking]
     dims = action_dim or getattr(model, "action_dim", None)
     if not dims:
-        raise ValueError("say how many numbers a command has: action_dim=4, here or as an attribute of the model")
+        raise InputError("say how many numbers a command has: action_dim=4, here or as an attribute of the model")
     steps = {key: getattr(model, key, 1) for key in ("frameskip", "history")}
     if odd := [key for key, value in steps.items() if not isinstance(value, int) or value < 1]:
         return [f"{name}.{key} is {steps[key]!r}; it must be a whole number from 1 up." for key in odd]

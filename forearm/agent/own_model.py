@@ -80,7 +80,7 @@ class OwnModel:
             self._expect(isinstance(value, int) and value >= 1, key, "a whole number from 1 up")
         self.shape: tuple[int, ...] = ()
         first = self._encoded(np.zeros((1, resolution, resolution, 3), np.uint8))
-        self.shape = tuple(first.shape[1:])
+        self.shape, self.device = tuple(first.shape[1:]), first.device
         self.config = OwnConfig(len(actions.low), **steps, latent_dim=first[0].numel(), resolution=resolution)
         self.action_rest = torch.zeros(len(actions.low))
         past = torch.zeros(1, (self.config.history - 1) * self.config.frameskip, len(actions.low))

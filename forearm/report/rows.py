@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from forearm.agent.setup import LEARNED, NONE, ORACLE
-from forearm.errors import ForearmError, did_you_mean
+from forearm.errors import ForearmError, InputError, did_you_mean
 from forearm.evaluation.contenders import label_of, name_of
 
 RESULTS = "results.json"
@@ -105,7 +105,7 @@ def rows_of(document: Mapping[str, Any]) -> list[Row]:
     """Its rows, in order; raises ValueError, TypeError or KeyError for what is no results document."""
     rows = [_row(row) for row in document["rows"]]
     if not rows:
-        raise ValueError("it has no rows")
+        raise InputError("it has no rows")
     return rows
 
 
@@ -135,7 +135,7 @@ def _row(row: Mapping[str, Any]) -> Row:
     steps = [outcome["steps"] for outcome in outcomes if outcome["success"]]
     times = [float(ms) for episode in row["plan_ms"].get("episodes", ()) for ms in episode]
     if dynamics not in (LEARNED, ORACLE, NONE):
-        raise ValueError(f"unknown dynamics {dynamics!r}")
+        raise InputError(f"unknown dynamics {dynamics!r}")
     return Row(
         task=str(row["task"]),
         name=str(row.get("name") or name_of(planner, dynamics)),

@@ -17,9 +17,9 @@ from forearm.agent.imagination import commands_of
 from forearm.agent.setup import task_config
 from forearm.cli.imagine import read_commands
 from forearm.cli.main import main
-from forearm.cli.picture import MOST, SIDE, imagined_film, plan_picture, strip
+from forearm.cli.picture import MOST, PANEL, SIDE, imagined_film, plan_picture, strip
 from forearm.errors import ForearmError
-from forearm.evaluation.film import BAR, PANEL
+from forearm.evaluation.film import BAR
 from forearm.planner import Plan
 from forearm.world_model.heads.decoder import Decoder, DecoderConfig
 from forearm.world_model.heads.decoder_checkpoint import decoder_path, save_decoder

@@ -178,7 +178,7 @@ def test_episodes_are_shown_while_they_run_and_go_as_without(checkpoints: Path, 
     found = {}
     for name, live in {"without": None, "with": page.feed_url}.items():
         comparison = comparison_of(load("compare", [*words, f"out={tmp_path / name}"]))
-        found[name] = compare(comparison, 1, 1, None, live)
+        found[name] = compare(comparison, 1, 1, live=live)
     for before, after in zip(found["without"]["rows"], found["with"]["rows"], strict=True):
         assert {**before, "plan_ms": 0} == {**after, "plan_ms": 0}
     with viewer(page) as looking:

@@ -71,6 +71,11 @@ class JEPA(nn.Module):
             self.register_buffer("median_colour", torch.full((3,), 127.5))
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.action_mean.device
+
+    @property
     def state_dim(self) -> int:
         """S, numbers per state."""
         return self.config.latent_dim + self.config.proprio_dim
@@ -119,7 +124,7 @@ class JEPA(nn.Module):
                 f"frames are {str(frames.dtype).removeprefix('torch.')} {tuple(frames.shape)}: "
                 f"this model expects uint8 (N, {side}, {side}, 3)"
             )
-        frames = frames.to(self.action_mean.device)
+        frames = frames.to(self.device)
         return self._latents(self.encoder(balanced(frames, self.median_colour) if self.config.balance else frames))
 
     def latents(self, batch: dict[str, Tensor]) -> Tensor:
@@ -150,7 +155,7 @@ class JEPA(nn.Module):
                 return self.encode(frames).half().cpu().numpy()
         if self.backbone is None:
             raise InputError(f"encoder is '{self.config.encoder}': features are made by encoder=frozen alone")
-        where = self.action_mean.device
+        where = self.device
         # Few at a time, so that what lies between two layers stays in a processor's caches: twice as fast as many.
         parts = torch.from_numpy(frames).split(8 if where.type == "cpu" else len(frames))
         return torch.cat([self.backbone(pixels(part.to(where))).cpu() for part in parts]).numpy()
