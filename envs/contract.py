@@ -27,7 +27,11 @@ class Environment(Protocol):
     """A manipulation task seen through one fixed camera, with an image as its goal.
 
     It may also have `hold() -> Policy`, which keeps the arm where it is when that is called; without it a command of
-    zero is taken to do so.
+    zero is taken to do so. With `rest() -> Array | None`, it says which action asks for where the arm is now.
+
+    It may have `goal_state(tool=None, object=None, start=None) -> Array`, the snapshot of a state in which tool and
+    object are at these places, [x, y, z] or [x, y] in m, and the goal is in force; `start` is where the object comes
+    from. It raises `InputError` for places that cannot be. Without it, goals can only be told by pictures.
 
     Attributes:
         name: of the task, such as `push` or `ogbench/cube-single`.

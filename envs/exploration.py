@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from forearm.envs.contract import Array, Environment, Policy
-from forearm.envs.holding import Still
+from forearm.envs.holding import Same, Still
 
 KINDS = ("skill", "move", "wander", "rest")
 WANDERING = 1.2
@@ -47,10 +47,18 @@ class Explorer:
         size: numbers in an action.
         draw: gives the next segment, drawn with the generator that it is called with.
         rng: all of the policy's randomness.
+        rest: gives the action (A,) around which speeds and noise count, where that is not zero; else None.
     """
 
-    def __init__(self, size: int, draw: Callable[[np.random.Generator], Segment], rng: np.random.Generator) -> None:
-        self._draw, self._rng = draw, rng
+    def __init__(
+        self,
+        size: int,
+        draw: Callable[[np.random.Generator], Segment],
+        rng: np.random.Generator,
+        rest: Callable[[], Array | None] = lambda: None,
+    ) -> None:
+        self._draw, self._rng, self._rest = draw, rng, rest
+        self._origin: Array | None = None
         self._segment = Segment(0, Still(size))
         self._left = 0
         self._noise = np.zeros(size)
@@ -59,13 +67,15 @@ class Explorer:
         """(A,) action in [-1, 1]."""
         if self._left <= 0:
             self._segment = self._draw(self._rng)
-            self._left = self._segment.steps
+            self._left, self._origin = self._segment.steps, self._rest()
         self._left -= 1
         # An Ornstein-Uhlenbeck process of unit variance: misses that last long enough to matter.
         self._noise = 0.75 * self._noise + np.sqrt(1 - 0.75**2) * self._rng.standard_normal(len(self._noise))
         noise = self._segment.noise * self._noise
         noise[-1] *= self._segment.gripper_noise
-        return np.clip(self._segment.speed * self._segment.policy.act() + noise, -1.0, 1.0)
+        action, speed = self._segment.policy.act(), self._segment.speed
+        moved = speed * action if self._origin is None else self._origin + speed * (action - self._origin)
+        return np.clip(moved + noise, -1.0, 1.0)
 
 
 class Skilled(Environment, Protocol):
@@ -74,17 +84,6 @@ class Skilled(Environment, Protocol):
     def skill(self, rng: np.random.Generator) -> Policy:
         """A policy that does something with the object; raises ValueError where there is none."""
         ...
-
-
-class Straight:
-    """One and the same action for ever."""
-
-    def __init__(self, action: Array) -> None:
-        self._action = action
-
-    def act(self) -> Array:
-        """(A,) the action."""
-        return self._action
 
 
 def segment(env: Skilled, rng: np.random.Generator) -> Segment:
@@ -103,5 +102,7 @@ def segment(env: Skilled, rng: np.random.Generator) -> Segment:
     if policy is not None:
         return Segment(steps, policy, speed, noise, STEADY)
     if kind == "move":
-        return Segment(steps, Straight(direction), speed, noise)
-    return Segment(steps, Still(size), noise=WANDERING * speed if kind == "wander" else 0.0)
+        return Segment(steps, Same(direction), speed, noise)
+    rest = getattr(env, "rest", lambda: None)()
+    still = Still(size) if rest is None else Same(rest)
+    return Segment(steps, still, noise=WANDERING * speed if kind == "wander" else 0.0)

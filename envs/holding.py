@@ -1,4 +1,4 @@
-"""Holding still, for environments in which a command of zero does it."""
+"""Holding still: by a command of zero, or by one and the same command."""
 
 import numpy as np
 
@@ -18,3 +18,14 @@ class Still:
     def act(self) -> Array:
         """(A,) zeros."""
         return np.zeros(self._size)
+
+
+class Same:
+    """One and the same action for ever: holds still where it says where the arm is."""
+
+    def __init__(self, action: Array) -> None:
+        self._action = action
+
+    def act(self) -> Array:
+        """(A,) the action."""
+        return self._action

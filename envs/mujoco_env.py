@@ -18,7 +18,7 @@ from forearm.common import checks
 from forearm.envs.backend import mujoco
 from forearm.envs.contract import Array, Frame, Policy
 from forearm.envs.exploration import Explorer, segment
-from forearm.envs.holding import Still
+from forearm.envs.holding import Same, Still
 from forearm.envs.rendering import View
 from forearm.envs.twin import Twin
 from forearm.envs.variation.scene import Parts, SceneEdit
@@ -167,15 +167,20 @@ class MujocoEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]], abc.
         """What the explorer perturbs: a policy that does something with the object, each time something else."""
         return self.expert(rng)
 
+    def rest(self) -> Array | None:
+        """The action (A,) that asks for where the arm is now, where commands are positions; None: zero does."""
+        return None
+
     def hold(self) -> Policy:
-        """A policy that keeps the arm where it is now: zeros, which is to be overridden where zero does not hold it,
-        as where commands are positions, torques, or displacements from a pose that sags.
+        """A policy that keeps the arm where it is now: what `rest` says, or zeros. It is to be overridden where neither
+        holds it, as where commands are torques, or displacements from a pose that sags.
         """
-        return Still(len(self.action_names))
+        rest = self.rest()
+        return Still(len(self.action_names)) if rest is None else Same(rest)
 
     def explorer(self, rng: np.random.Generator) -> Policy:
-        """Skills with noise, straight moves, wandering and rests."""
-        return Explorer(len(self.action_names), functools.partial(segment, self), rng)
+        """Skills with noise, straight moves, wandering and rests; all around what `rest` says."""
+        return Explorer(len(self.action_names), functools.partial(segment, self), rng, self.rest)
 
     def scene_edit(self) -> SceneEdit:
         """What changes the scene as a `Variation` says, and takes that back."""

@@ -1,6 +1,6 @@
 """The tasks as Gymnasium environments: an image is seen, an image is the goal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from forearm.common import checks
 from forearm.envs.arm import kinematics
+from forearm.envs.arm.goal_scenes import goal_scene
 from forearm.envs.arm.joints import CONTROL_PERIOD, ServoCommand, build_model, next_command, servo_path
 from forearm.envs.arm.skills import segment, solution
 from forearm.envs.arm.tasks import TASKS, Scene, Task
@@ -98,6 +99,15 @@ class ArmEnv(MujocoEnvironment):
         self.command = after
         self._locate()
 
+    def servo(self, joints: Array, opening: float, seconds: float) -> None:
+        """Tells the servos where to be, joints (7,) in rad and finger opening in m, and lets physics run so long."""
+        joints = np.array(joints, np.float64)
+        self.command = ServoCommand(np.array(kinematics.forward(joints)[0]), np.array(float(opening)), joints)
+        self.data.ctrl[:] = self.command.servo_targets()
+        for _ in range(round(seconds / self.model.opt.timestep)):
+            mujoco.mj_step(self.model, self.data)
+        self._locate()
+
     def place(self, scene: Scene) -> None:
         """Puts the arm and the object into `scene`, at rest."""
         mujoco.mj_resetData(self.model, self.data)
@@ -134,6 +144,20 @@ class ArmEnv(MujocoEnvironment):
     def aim(self, goal: Array) -> None:
         """Makes `goal` (3,) the position to reach, in m."""
         self.goal_position = np.array(goal, np.float64)
+
+    def goal_state(
+        self, tool: Sequence[float] | None = None, object: Sequence[float] | None = None, start: Any = None
+    ) -> Array:
+        """The snapshot of a goal told by places in m; see `Environment.goal_state`. The present state stays as it is.
+
+        Raises InputError as `goal_scene` does.
+        """
+        scene, here = goal_scene(self.task, tool, object, start), self.snapshot()
+        self.place(scene)
+        self.aim(self.achieved())
+        found = self.snapshot()
+        self.restore(here)
+        return found
 
     def distance(self) -> float:
         """Distance in m from the measured position to the goal's."""

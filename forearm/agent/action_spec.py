@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -48,6 +48,25 @@ class ActionSpec:
 
         low, high = (torch.as_tensor(bound, dtype=torch.float32, device=device) for bound in (self.low, self.high))
         return Problem(dynamics, objective, state, low, high, batch, self.period, tuple(proposals))
+
+
+class Holding(Protocol):
+    """What holds an arm still whose commands may be positions: an adapter's answer, where one is chosen.
+
+    document: the configs that it is made of.
+    """
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """See above."""
+        ...
+
+    def __call__(self, actions: ActionSpec, observation: Mapping[str, Any]) -> np.ndarray | None:
+        """The command (A,) that keeps the arm where an observation shows it; None where that is not to be seen.
+
+        Raises `ForearmError` for commands that the adapter does not take.
+        """
+        ...
 
 
 def same_period(one: float, other: float) -> bool:

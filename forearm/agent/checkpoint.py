@@ -218,6 +218,17 @@ class OfCheckpoint(ABC):
         """
         return as_frame(frame, self.resolution, key)
 
+    def goal_frame(self, goal: "np.ndarray | str | Path | Mapping[str, Any]") -> np.ndarray:
+        """The same of a goal, which may also be told by places in m, `{"object": [x, y]}`, where they can be drawn.
+
+        Raises what `frame` raises, and `ForearmError` and InputError for places that are none.
+        """
+        if not isinstance(goal, Mapping):
+            return self.frame(goal, "goal")
+        from forearm.agent.places import goal_of_places
+
+        return goal_of_places(goal, self.task, self.resolution)
+
 
 def settled(task: Mapping[str, Any]) -> dict[str, Any]:
     """A task's config, with what a model of one's own decides as that has it; `ForearmError` for one that fails."""

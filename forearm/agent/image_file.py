@@ -1,6 +1,7 @@
 """Frames from image files, with errors that say what was expected."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -22,8 +23,8 @@ def as_frame(frame: np.ndarray | str | Path, side: int, key: str) -> np.ndarray:
     return array
 
 
-def read_frame(path: Path, side: int, key: str = "frame") -> np.ndarray:
-    """The frame (side, side, 3) uint8 in an image file.
+def read_frame(path: Path | BinaryIO, side: int, key: str = "frame") -> np.ndarray:
+    """The frame (side, side, 3) uint8 in an image file, or one that is open.
 
     Grey, palette and opaque RGBA pictures become RGB. Raises `ForearmError` for a file that is missing or
     no image, for one of another size (frames are not resized: the model would see something it was not

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from forearm.agent.action_spec import ActionSpec
+from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.common import checks
 from forearm.errors import InputError, did_you_mean
 from forearm.settings.schema.task import ObjectiveConfig
@@ -45,6 +45,7 @@ class LatentPlanningModel:
         proposals: names out of `PROPOSALS`.
         spread: of the prior's candidates, as a share of its standard deviation.
         gain: what the prior's commands are multiplied by.
+        hold: the command that holds the arm before the first one; None: the model's `action_rest`.
 
     Raises ValueError for a weight that is none, a proposal that is unknown, and heads that are missing.
     """
@@ -59,6 +60,7 @@ class LatentPlanningModel:
         proposals: Sequence[str] = PROPOSALS[:1],
         spread: float = 1.0,
         gain: float = 1.0,
+        hold: Holding | None = None,
     ) -> None:
         from forearm.agent.own_model import OwnModel
         from forearm.planner import UnlikelyLatents
@@ -67,7 +69,7 @@ class LatentPlanningModel:
         reason = reason_for_heads(objective, proposals)
         if reason is not None and heads is None:
             raise InputError(f"{reason} needs heads of the world model; none were given")
-        self.fingerprint, self.actions = fingerprint, actions
+        self.fingerprint, self.actions, self._hold = fingerprint, actions, hold
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
         self._gain = checks.real("prior_gain", gain, least=0.0)
@@ -121,10 +123,17 @@ class LatentPlanningModel:
         """Encode the frame that `episode` shows now."""
         tracker, pixels, proprio = self._trackers[episode], observation["pixels"], observation.get("proprio")
         if action is None:
-            tracker.begin(pixels, proprio)
+            rest = self.rest(observation)
+            tracker.begin(pixels, proprio, rest)
+            if rest is not None:
+                self._last_actions[episode] = rest
         else:
             tracker.advance(action, pixels, proprio)
             self._last_actions[episode] = action
+
+    def rest(self, observation: Mapping[str, Any]) -> np.ndarray | None:
+        """The command (A,) that holds the arm where it is seen; None where the model's `action_rest` does."""
+        return None if self._hold is None else self._hold(self.actions, observation)
 
     def state(self, episode: int) -> "LatentState":
         """Where an episode is now, as far as it was shown: B = 1."""

@@ -12,6 +12,7 @@ from forearm.agent.agent import PlanningModel
 from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, loaded, settled
 from forearm.agent.imagination import Imagination, Imagined, commands_of
 from forearm.agent.latent import LatentPlanningModel
+from forearm.agent.places import draw_goal
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
 from forearm.common.dotted import is_dotted
 from forearm.common.files import place
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from forearm.planner.plan import Plan
 
 Frame = np.ndarray | str | Path
+Goal = Frame | Mapping[str, Any]
+"""A frame, or places in m, such as `{"object": [0.5, 0.1]}`."""
 
 
 class LoadedModel(OfCheckpoint):
@@ -62,10 +65,28 @@ class LoadedModel(OfCheckpoint):
         """A fresh `PlanningModel` for an `Agent`, as planners want it that need no settings of the task's."""
         return self.setup("cem").planning_model()
 
+    def goal(
+        self, *, tool: Sequence[float] | None = None, object: Sequence[float] | None = None, env: Any = None
+    ) -> np.ndarray:
+        """The frame (R, R, 3) uint8 of a goal that is told by places, drawn by the task's simulator.
+
+        Args:
+            tool: [x, y, z] in m; None: as in the task's own goal pictures.
+            object: [x, y, z] or, on the table, [x, y] in m.
+            env: the simulator at the start of the way, which stays as it is; None: a new one, and the object is taken
+                to come from the side of the arm's base.
+
+        Raises:
+            ForearmError: a task that cannot draw a goal from places.
+            InputError: places outside the workspace, or that cannot be together.
+        """
+        places = {"tool": tool, "object": object}
+        return self.goal_frame(places) if env is None else draw_goal(env, places)
+
     def plan(
         self,
         frame: Frame,
-        goal: Frame,
+        goal: Goal,
         *,
         planner: str | Mapping[str, Any] | None = None,
         seed: int = 0,
@@ -75,7 +96,7 @@ class LoadedModel(OfCheckpoint):
         """The plan from what `frame` shows to what `goal` shows; nothing moves.
 
         Args:
-            frame, goal: (R, R, 3) uint8, or the paths of image files.
+            frame, goal: (R, R, 3) uint8, or the paths of image files; a goal may be told by places, see `goal`.
             planner: a name in configs/planner, or such a config; None: that of the task.
             seed: of the search's random stream.
             proprio: (P,) joint readings, if the model uses them.
@@ -87,14 +108,14 @@ class LoadedModel(OfCheckpoint):
             ValueError: contradictory settings, or joint readings missing.
         """
         setup = self.setup(planner, **overrides)
-        return setup.plan(setup.frame(frame, "frame"), setup.frame(goal, "goal"), seed, proprio)
+        return setup.plan(setup.frame(frame, "frame"), setup.goal_frame(goal), seed, proprio)
 
     def imagine(
         self,
         frames: Frame | Sequence[Frame],
         actions: Any,
         *,
-        goal: Frame | None = None,
+        goal: Goal | None = None,
         past: Any = None,
         proprio: np.ndarray | None = None,
     ) -> Imagined:
@@ -125,7 +146,7 @@ class LoadedModel(OfCheckpoint):
         if len(done) != len(seen) - 1:
             raise ForearmError(f"past: {len(seen)} frames want {len(seen) - 1} commands between them, got {len(done)}")
         thinking = LatentPlanningModel(self.model, self.task["objective"], spec, heads=self.checkpoint.heads(self.task))
-        thinking.begin([seen[0] if goal is None else self.frame(goal, "goal")])
+        thinking.begin([seen[0] if goal is None else self.goal_frame(goal)])
         for frame, reading, command in zip(seen, readings, [None, *done], strict=True):
             thinking.observe(0, {"pixels": frame, "proprio": reading}, command)
         found = Imagination(self.model, decoder, spec.period).ahead(thinking.state(0), coming)
@@ -178,7 +199,7 @@ def _is_meant_for_a_task(name: str) -> bool:
 
 def plan(
     frame: Frame,
-    goal: Frame,
+    goal: Goal,
     *,
     task: str = "reach",
     planner: str | None = None,

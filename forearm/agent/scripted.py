@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.agent.agent import Act
 
 if TYPE_CHECKING:
@@ -43,10 +44,20 @@ class ExpertAgent(_Scripted):
 
 
 class HoldAgent(_Scripted):
-    """Keeps each arm where it starts: the floor beside which a success rate is read."""
+    """Keeps each arm where it starts: the floor beside which a success rate is read.
+
+    `hold` says how, where an adapter is chosen; else the environment does.
+    """
+
+    def __init__(self, envs: "Sequence[Environment]", hold: Holding | None = None) -> None:
+        super().__init__(envs)
+        self._hold = hold
 
     def _policy(self, env: "Environment", seed: int) -> "Policy":
-        return holding(env)
+        from forearm.envs.holding import Same
+
+        command = None if self._hold is None else self._hold(ActionSpec.of_env(env), env.observe())
+        return holding(env) if command is None else Same(command)
 
 
 def holding(env: "Environment") -> "Policy":

@@ -1,25 +1,25 @@
 """From a task, a planner and a checkpoint to something that plans: settled and checked once, then handed on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.action_spec import ActionSpec
+from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.agent.agent import Acting, Agent, PlanningModel
 from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, fingerprint, settled
 from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guided
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.latent import LatentPlanningModel, proposals_of
 from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
+from forearm.agent.pace import in_control_steps, pace_of
 from forearm.agent.scripted import ExpertAgent, HoldAgent
 from forearm.common.dotted import is_dotted, module_of
 from forearm.errors import ForearmError, did_you_mean
 from forearm.settings import compose as settings
 from forearm.settings.schema.planner import own_planner
-from forearm.settings.schema.task import PaceConfig
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from forearm.world_model.heads.checkpoint import Heads
 
 LEARNED, ORACLE, NONE = "learned", "oracle", "none"
-PACE: dict[str, int] = asdict(PaceConfig())
-"""Of tasks that say nothing."""
 HOLD, EXPERT = "hold", "expert"
 BASELINES = ("random", HOLD, EXPERT, PRIOR)
 """The last one looks through the world model's eyes, and follows its prior without a search."""
@@ -50,6 +48,7 @@ class PlanningSetup(OfCheckpoint):
         actions: what commands are: of the checkpoint, or of an environment (`in_env`); None before that without one.
         fingerprint: of the world model and the heads that are used; None without.
         device: of torch, where the world model is.
+        hold: what holds the arm still; None: the environment's own way, or else zero.
     """
 
     task: Mapping[str, Any]
@@ -59,6 +58,7 @@ class PlanningSetup(OfCheckpoint):
     actions: ActionSpec | None = None
     fingerprint: str | None = None
     device: str = CPU
+    hold: Holding | None = None
     _read: LoadedCheckpoint | None = field(default=None, repr=False)
 
     @classmethod
@@ -69,7 +69,7 @@ class PlanningSetup(OfCheckpoint):
         checkpoint: str | Path | LoadedCheckpoint | None = None,
         *,
         dynamics: str = LEARNED,
-        replan_every: int | None = 1,
+        replan_every: int | str | None = 1,
         device: str = CPU,
     ) -> "PlanningSetup":
         """Settle and check everything, and read the world model.
@@ -80,7 +80,7 @@ class PlanningSetup(OfCheckpoint):
                 `prior`; None: that of the task if the checkpoint is its own, and else CEM.
             checkpoint: another than the task's, by name or path, or one that was read before.
             dynamics: `learned` or `oracle`, which needs no checkpoint.
-            replan_every: control steps carried out from each plan; None: the task's.
+            replan_every: control steps carried out from each plan, or seconds, such as "0.4s"; None: the task's.
             device: of torch, where a world model that is read goes.
 
         Raises:
@@ -99,9 +99,10 @@ class PlanningSetup(OfCheckpoint):
             )
         if dynamics == LEARNED:
             config = settled(config)
+        config, chosen, replan_every = in_control_steps(config, chosen, replan_every, dynamics == ORACLE, checkpoint)
         if chosen["name"] in (GUIDED, PRIOR):
             config = guided_task(config, chosen)
-        pace = _pace(config)
+        pace = pace_of(config)
         every = replan_every or pace["replan_every"]
         found = cls(config, _filled(chosen, config, pace, every), dynamics, every)
         horizon = found.planner().config.horizon
@@ -120,7 +121,7 @@ class PlanningSetup(OfCheckpoint):
 
     @classmethod
     def baseline(
-        cls, task: Mapping[str, Any], name: str, replan_every: int | None = 1, device: str = CPU
+        cls, task: Mapping[str, Any], name: str, replan_every: int | str | None = 1, device: str = CPU
     ) -> "PlanningSetup":
         """One of `BASELINES` on a task's config; raises `ForearmError` for another name, and `prior` like `resolve`."""
         if name not in BASELINES:
@@ -204,12 +205,13 @@ class PlanningSetup(OfCheckpoint):
             proposals_of(self.task),
             spread,
             gain,
+            self.hold,
         )
 
     def agent(self, envs: "Sequence[Environment]" = ()) -> Acting:
         """What acts, one episode in each of `envs`, whose commands then count, or in as many as it is asked for."""
         if self.planner_name in (EXPERT, HOLD) and self.dynamics == NONE:
-            return ExpertAgent(envs) if self.planner_name == EXPERT else HoldAgent(envs)
+            return ExpertAgent(envs) if self.planner_name == EXPERT else HoldAgent(envs, self.hold)
         here = self.in_env(envs[0]) if envs else self
         return Agent(here.planner(), here.planning_model(envs), here.replan_every)
 
@@ -276,14 +278,6 @@ def task_config(name: str) -> dict[str, Any]:
 def planner_config(name: str) -> dict[str, Any]:
     """The defaults in configs/planner; raises `ForearmError` for an unknown name."""
     return settings.load("plan", [f"planner={name}"]).one("planner")
-
-
-def _pace(task: Mapping[str, Any]) -> dict[str, int]:
-    """The `horizon`, `action_repeat` and `replan_every` of a task in control steps; raises ValueError for none."""
-    from forearm.common import checks
-
-    pace = PACE | dict(task.get("plan") or {})
-    return {key: checks.integer(f"{task['name']}.plan.{key}", pace[key], 1) for key in PACE}
 
 
 def _filled(

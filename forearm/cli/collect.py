@@ -10,9 +10,11 @@ from rich.console import Console
 from forearm import envs
 from forearm.cli.progress import bars
 from forearm.common import checks
+from forearm.common.durations import in_steps, seconds
 from forearm.common.parallel import default_workers, import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
+from forearm.evaluation.lengths import period_of
 from forearm.recording.collect import Collection, collect, practising
 from forearm.recording.contact_sheet import save_contact_sheet
 from forearm.settings import compose as settings
@@ -31,6 +33,8 @@ def main(overrides: Sequence[str]) -> int:
     practice, usual = chosen["practice"], task.get("collect") or {}
     counts = {key: usual.get(key) if chosen[key] is None else chosen[key] for key in ("episodes", "steps")}
     envs.working_backend()  # found once here, not once in every worker
+    if seconds(counts["steps"]) is not None:
+        counts["steps"] = in_steps("steps", counts["steps"], period_of(task))
     collection = Collection(
         task=task["name"],
         out=output.folder(chosen["out"], f"data/{task['name']}"),

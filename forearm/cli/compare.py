@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from forearm.cli.report import PAGE, show_report
 from forearm.common.files import place, write_json
 from forearm.common.parallel import default_workers, import_modules
 from forearm.common.progress import ALL_ROWS
+from forearm.control.adapters.hold import hold_of
 from forearm.errors import ForearmError
 from forearm.evaluation.budget import MS, Budget
 from forearm.evaluation.comparison import Comparison, compare, films_of
@@ -118,6 +120,7 @@ def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> C
         to_end=chosen["to_end"],
         variations=variations_of(chosen["vary"]),
         goal_varies=chosen["vary"]["goal_too"],
+        hold=partial(hold_of, chosen.one("robot")),
         command=shlex.join(["forearm", "compare", *overrides]),
         manifest=manifest,
         seeds=tuple(seeds),

@@ -111,6 +111,15 @@ COMMANDS: dict[str, Subcommand] = {
         ),
         "serve",
     ),
+    "mcp": Subcommand(
+        "forearm.cli.mcp",
+        "tools for language models and other agents (Model Context Protocol)",
+        (
+            "forearm mcp task=push",
+            "forearm mcp task=push transport=http goals=goals/ allow_motion=true",
+        ),
+        "mcp",
+    ),
     "ros2": Subcommand(
         "forearm.cli.ros2",
         "a ROS 2 node that drives an arm to what a goal shows; needs no ROS",
@@ -222,7 +231,7 @@ def build_parser() -> argparse.ArgumentParser:
         words.completer = _completer  # type: ignore[attr-defined]
         if name in SWEPT:
             sub.add_argument("--multirun", "-m", action="store_true", help=MULTIRUN)
-        if name in (*SWEPT, "serve", "ros2", "manifest"):
+        if name in (*SWEPT, "serve", "mcp", "ros2", "manifest"):
             sub.add_argument("--cfg", "-c", choices=["job"], help="show the settings as YAML instead of running")
             sub.add_argument("--package", "-p", metavar="KEY", help="with --cfg: only these, such as planner")
     return parser

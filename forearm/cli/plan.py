@@ -1,17 +1,21 @@
 """`forearm plan`: one plan, as a table, a JSON document and a picture. Nothing moves."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 
+from forearm.agent.haste import too_short
 from forearm.agent.setup import PlanningSetup
 from forearm.cli.models import task_of
 from forearm.cli.scene import check_given, path_in_pixels, scene_of
 from forearm.common.parallel import import_modules, one_thread
 from forearm.common.seeds import planning_seed
-from forearm.control.action_adapter import ActionAdapter, ToolActionAdapter
+from forearm.control.action_adapter import ActionAdapter
+from forearm.control.adapters.choice import chosen_adapter
+from forearm.control.adapters.hold import hold_of
 from forearm.control.robots.fit import check_fit
 from forearm.control.robots.robot import Robot
 from forearm.control.trajectories.limits import LimitReport
@@ -40,19 +44,24 @@ def main(overrides: Sequence[str]) -> int:
     form = str(chosen["format"])
     if form not in FORMATS:
         raise ForearmError(f"unknown format '{form}'{did_you_mean(form, FORMATS)}")
-    arm = None
+    robot = None
     if form == JOINTS:
         joint_trajectory.check_format(out)
-        arm = Robot(chosen.one("robot")), ToolActionAdapter(task["name"])
-        check_fit(*arm)
+        robot = Robot(chosen.one("robot"))
         joint_trajectory.check_rate(chosen["rate"])
     if picture == out:
         raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
-    if (chosen["start"] is None) != (chosen["goal"] is None):
+    if (chosen["start"] is None) != (chosen["goal"] is None) and not isinstance(chosen["goal"], dict):
         raise ForearmError("give both start= and goal=, or neither to sample them from seed=")
     check_given(task["name"], chosen["start"], simulated)
     setup = PlanningSetup.resolve(task, chosen.one("planner"))
-    scene = scene_of(setup, chosen, simulated, seed, episode)
+    setup = replace(setup, hold=hold_of(chosen.one("robot"), task))
+    adapter = None
+    if robot is not None:
+        assert setup.actions is not None
+        adapter = chosen_adapter(robot, task, setup.actions, setup.document.get("action_names"))
+        check_fit(robot, adapter)
+    scene = scene_of(setup, chosen, simulated, seed, episode, chosen["proprio"])
     assert scene.goal is not None
     with one_thread():
         plan = setup.plan(scene.start, scene.goal, planning_seed(seed, episode), scene.proprio)
@@ -64,8 +73,10 @@ def main(overrides: Sequence[str]) -> int:
     save_plan_picture(picture, scene.start, scene.goal, path, plan, imagined)
     console = Console()
     console.print(str(plan), highlight=False)
-    if arm is not None:
-        robot, adapter = arm
+    assert setup.actions is not None
+    if said := too_short(plan, setup.actions.period):
+        console.print(f"careful: {said}", soft_wrap=True, highlight=False)
+    if robot is not None and adapter is not None:
         motion, report = joint_path(robot, adapter, scene.proprio, plan)
         joint_trajectory.write(out, motion, robot, float(chosen["rate"]))
         said = f"{len(robot.joints)} joints of {robot.name}, {motion.end - motion.start:.2f} s"
@@ -79,11 +90,13 @@ def main(overrides: Sequence[str]) -> int:
 def joint_path(
     robot: Robot, adapter: ActionAdapter, proprio: np.ndarray | None, plan: "Plan"
 ) -> tuple[Trajectory, LimitReport]:
-    """What the joints do for a plan, within the robot's limits, from rest at the readings `proprio` (15,) on; and what
+    """What the joints do for a plan, within the robot's limits, from rest at the readings `proprio` (P,) on; and what
     the plan's own curve would have broken. Raises `ForearmError` where nothing of the plan can be followed.
     """
     from forearm.control.committed_motion import PlanFollower
 
+    if proprio is None:
+        raise ForearmError("where the arm stands, no picture tells: give its readings at the start, proprio=[...]")
     here = adapter.read({"proprio": proprio})
     position = np.clip(here, robot.limits.low, robot.limits.high)
     standing = robot.check_pose(position)

@@ -5,15 +5,18 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from forearm.agent.image_file import read_frame
 from forearm.common.files import place
 from forearm.common.parallel import import_modules, one_thread
 from forearm.control.command import Command
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
+
+if TYPE_CHECKING:
+    from forearm.control.controller import Controller
 
 SLOWEST = 20.0
 """Messages a second, at least: a loop that pauses for 0.1 s makes the arm begin again from rest."""
@@ -29,6 +32,7 @@ def main(overrides: Sequence[str]) -> int:
     if not SLOWEST <= rate <= 1000:
         raise ForearmError(f"rate must lie between {SLOWEST:g} and 1000 messages a second, not {rate:g}")
     from forearm.control.controller import Controller
+    from forearm.control.plan_source import LocalPlanSource
     from forearm.control.robots.robot import Robot
     from forearm.integrations.ros2.bus import Bus
     from forearm.integrations.ros2.node import Node, Topics
@@ -45,13 +49,15 @@ def main(overrides: Sequence[str]) -> int:
         controller = stack.enter_context(
             Controller.load(
                 task["name"], checkpoint=task["checkpoint"], planner=planner, robot=robot, seed=chosen["seed"],
-                clock=time.time, steady=time.monotonic,
+                adapter=task.get("adapter"), clock=time.time, steady=time.monotonic,
             )
         )  # fmt: skip
-        goal = read_frame(place(chosen["goal"]), controller.source.frame_shape[0], "goal")
+        check_readings(controller)
+        assert isinstance(controller.source, LocalPlanSource)
+        goal = controller.source.setup.goal_frame(chosen["goal"])
         recording = None
         if chosen["record"] is not None:
-            recording = stack.enter_context(Recording(place(chosen["record"]), robot))
+            recording = stack.enter_context(Recording(place(chosen["record"]), robot, controller.adapter))
             recording.goal(goal, time.time())
         node = Node(controller, bus, topics, watcher=recording)
         controller.reset(goal)
@@ -60,6 +66,20 @@ def main(overrides: Sequence[str]) -> int:
         node.run(rate, ended.is_set, _Teller(console, node))
     console.print("ended: the arm was led to rest", highlight=False)
     return 0
+
+
+def check_readings(controller: "Controller") -> None:
+    """Raise `ForearmError` where joint states alone do not tell what the world model reads."""
+    wanted = getattr(controller.adapter, "proprio", None)
+    setup = getattr(controller.source, "setup", None)
+    if wanted is None or setup is None:
+        return
+    known, reads = len(wanted(controller.robot.geometry.home)), int(setup.model.config.proprio_dim)
+    if reads not in (0, known):
+        raise ForearmError(
+            f"the world model reads {reads} numbers, of which joint states give {known} (adapter.readings): train on "
+            "positions of the joints alone, or give the controller observations from a node of your own"
+        )
 
 
 class _Teller:

@@ -1,6 +1,7 @@
 """`forearm run`: closed loop in the simulator, with a film of every episode."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from forearm import envs
 from forearm.agent.setup import LEARNED, ORACLE
@@ -8,6 +9,7 @@ from forearm.cli.compare import live_page, run_and_show
 from forearm.cli.device import device_of
 from forearm.cli.models import task_of
 from forearm.common.parallel import import_modules
+from forearm.control.adapters.hold import hold_of
 from forearm.errors import ForearmError, did_you_mean
 from forearm.evaluation.comparison import Comparison
 from forearm.evaluation.variations import variations_of
@@ -37,6 +39,7 @@ def main(overrides: Sequence[str]) -> int:
         replan_every=chosen["replan_every"],
         films=episodes if chosen["films"] is None else chosen["films"],
         use=tuple(chosen["use"]),
+        hold=partial(hold_of, chosen.one("robot")),
         to_end=chosen["to_end"],
         variations=variations_of(chosen["vary"]),
         goal_varies=chosen["vary"]["goal_too"],

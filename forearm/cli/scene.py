@@ -10,6 +10,8 @@ import numpy as np
 from forearm import envs
 from forearm.agent.camera_check import Views
 from forearm.agent.checkpoint import OfCheckpoint
+from forearm.agent.places import check_places, draw_goal
+from forearm.common import checks
 from forearm.common.seeds import evaluation_reset_seed
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import environment
@@ -45,10 +47,23 @@ def check_given(task: str, start: str | None, simulated: bool) -> None:
         )
 
 
-def scene_of(of: OfCheckpoint, chosen: Mapping[str, Any] | Any, simulated: bool, seed: int, episode: int) -> Scene:
-    """The frames that `start=` and `goal=` name, or those of an episode; raises `ForearmError` for wrong ones."""
+def scene_of(
+    of: OfCheckpoint,
+    chosen: Mapping[str, Any] | Any,
+    simulated: bool,
+    seed: int,
+    episode: int,
+    proprio: Any = None,
+) -> Scene:
+    """The frames that `start=` and `goal=` name, or those of an episode; raises `ForearmError` for wrong ones.
+
+    `proprio` are the joint readings at the start, for a model or an arm that no picture tells them of.
+    """
     named = {key: chosen[key] for key in ("start", "goal") if chosen[key] is not None}
     given = "start" in named
+    places = named.pop("goal") if isinstance(named.get("goal"), dict) else None
+    if places is not None:
+        check_places(places)
     # Read before the simulator is built: a wrong file is told at once.
     frames = {key: of.frame(Path(name), key) for key, name in named.items()}
     env = _simulator(of) if simulated else None
@@ -56,8 +71,12 @@ def scene_of(of: OfCheckpoint, chosen: Mapping[str, Any] | Any, simulated: bool,
         views = Views(env)
         for key, frame in frames.items():
             views.check(frame, f"{key}={named[key]}")
-    hand = proprio = None
-    if given and isinstance(env, envs.ArmEnv):
+    if proprio is not None and not given:
+        raise ForearmError("proprio= are the readings at start=: give start= and goal= too")
+    hand = None
+    if proprio is not None:
+        proprio = _readings(proprio, of.model.config.proprio_dim)
+    elif given and isinstance(env, envs.ArmEnv):
         from forearm.agent.hand_localization import find_hand, readings_at_rest
 
         hand = find_hand(env, frames["start"])
@@ -68,9 +87,9 @@ def scene_of(of: OfCheckpoint, chosen: Mapping[str, Any] | Any, simulated: bool,
             f"start={chosen['start']}: this checkpoint also reads the arm's joints, which a picture of {name} does not "
             "tell; "
             + (
-                "leave out start= and goal= to sample them from seed="
+                "give them, proprio=[...], or leave out start= and goal= to sample them from seed="
                 if simulated
-                else "plan from Python, forearm.load(...).plan(..., proprio=...), or over the wire, 'forearm serve'"
+                else "give them, proprio=[...]"
             )
         )
     elif not given:
@@ -78,6 +97,8 @@ def scene_of(of: OfCheckpoint, chosen: Mapping[str, Any] | Any, simulated: bool,
         observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
         frames = {"goal": info["goal"]} | frames | {"start": observation["pixels"]}
         proprio, hand = observation["proprio"], env.positions()["ee_position"]
+    if places is not None:
+        frames["goal"] = of.goal_frame(places) if given or env is None else draw_goal(env, places)
     return Scene(frames["start"], frames.get("goal"), proprio, hand, env, not given)
 
 
@@ -88,6 +109,15 @@ def path_in_pixels(scene: Scene, actions: np.ndarray) -> np.ndarray:
     from forearm.agent.hand_localization import commanded_path
 
     return scene.env.project(commanded_path(scene.env.task, scene.hand, actions))
+
+
+def _readings(given: Any, expected: int) -> np.ndarray:
+    """Joint readings (P,) of the command line, as many as the model reads, if it does; raises `ForearmError`."""
+    values = given if isinstance(given, list) else [given]
+    found = np.array([checks.real("proprio", value) for value in values], np.float32)
+    if expected and len(found) != expected:
+        raise ForearmError(f"proprio has {len(found)} numbers, but the world model reads {expected}")
+    return found
 
 
 def _simulator(of: OfCheckpoint) -> "envs.Environment":

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +37,19 @@ def main(overrides: Sequence[str]) -> int:
 
     from forearm.agent.camera_check import views_for
     from forearm.agent.setup import PlanningSetup
+    from forearm.control.adapters.hold import hold_of
     from forearm.serve.goals import Goals
     from forearm.serve.server import Server
 
     config = config_of(chosen)
     config.tls()
-    setup = PlanningSetup.resolve(task_of(chosen), chosen.one("planner"), device=device_of(chosen))
+    task, robot = task_of(chosen), chosen.one("robot")
+    setup = PlanningSetup.resolve(task, chosen.one("planner"), device=device_of(chosen))
+    hold = hold_of(robot, task)
+    if hold is not None:  # whatever does not fit is told before anybody connects
+        assert setup.actions is not None
+        hold(setup.actions, {})
+    setup = replace(setup, hold=hold)
     views = views_for(setup) if chosen["check_goals"] else None
     goals = Goals(None if chosen["goals"] is None else place(chosen["goals"]), setup, views)
     torch.set_num_threads(1)

@@ -17,7 +17,8 @@ class ActionAdapter(Protocol):
     low, high: (A,) bounds of a command. period: s from one command to the next. names: (A,) what they are called.
 
     One may also have `axes`, names of the axes (D,); `units` (D,), "rad" or "m"; and `tool`, which gives the place of
-    the tool (N, 3) in m at positions (N, D). A robot that contradicts them is refused at once.
+    the tool (N, 3) in m at positions (N, D). A robot that contradicts them is refused at once. With `proprio`, which
+    gives the readings (P,) at positions (D,), a ROS 2 node knows how the world model wants them.
     """
 
     low: Array
@@ -36,6 +37,11 @@ class ActionAdapter(Protocol):
     def actions(self, path: Array) -> Array:
         """The commands (N, A) that moving through positions (N + 1, D), one each period, amounts to."""
         ...
+
+
+def holding(adapter: ActionAdapter, position: Array) -> Array:
+    """The command (A,) that keeps the axes at `position` (D,): one that says where they are, or that nothing moves."""
+    return np.asarray(adapter.actions(np.stack([position, position]))[0])
 
 
 class ToolActionAdapter:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.control.action_adapter import ActionAdapter
 from forearm.control.alert import OnSurprise
 from forearm.control.attempt import Attempt
 from forearm.control.command import MOVING, Command, Status
@@ -62,6 +63,7 @@ class Controller(Tracking):
         checkpoint: str | None = None,
         planner: str | Mapping[str, Any] | None = None,
         robot: "str | Robot" = "panda",
+        adapter: "ActionAdapter | Mapping[str, Any] | None" = None,
         seed: int = 0,
         check_goals: bool = True,
         check_frames: bool = True,
@@ -70,11 +72,12 @@ class Controller(Tracking):
         device: str = "cpu",
         **settings: Any,
     ) -> "Controller":
-        """A controller with the checkpoint of a task of the built-in arm; `settings` are `mode`, `clock`,
-        `steady`, `timing` and `live`.
+        """A controller with the checkpoint of a task, or of a robot of one's own by its path; `settings` are `mode`,
+        `clock`, `steady`, `timing` and `live`.
 
         `checkpoint`: another than the task's own, by name or path, such as one of several tasks. `planner`: that of
-        the task's config, if none is given.
+        the task's config, if none is given. `robot`: by the name of its config. `adapter`: what commands mean for its
+        joints, as an object or as settings; None: as the configs of task and robot say, and else the built-in arm's.
         `check_goals`: refuse a goal that another of the task's cameras took, or that is upside down, as far as the
         simulator can be drawn here. `check_frames`: a fault where frames cannot show this arm, as far as the
         checkpoint's calibration tells (`NAME.calibration.json`), or stand still while it moves. `device`: where the
@@ -82,11 +85,12 @@ class Controller(Tracking):
         `on_surprise`: watch with what `forearm calibrate` measured, at `surprise_rate` false alarms an hour, and do
         this on an alarm; None: nobody watches.
 
-        Raises what `forearm.load` raises, and `ForearmError` for an unknown robot or planner, or a missing calibration.
+        Raises what `forearm.load` raises, and `ForearmError` for an unknown robot or planner, an adapter that does not
+        fit, or a missing calibration.
         """
         from forearm.agent.camera_check import views_for
         from forearm.agent.loaded_model import load
-        from forearm.control.action_adapter import ToolActionAdapter
+        from forearm.control.adapters.choice import chosen_adapter
         from forearm.control.calibration import calibration_of
         from forearm.control.plan_source import LocalPlanSource
         from forearm.control.robots.robot import load_robot
@@ -95,8 +99,11 @@ class Controller(Tracking):
 
         arm = load_robot(robot) if isinstance(robot, str) else robot
         loaded = load(task, device=device) if checkpoint is None else load(checkpoint, task=task, device=device)
-        adapter = ToolActionAdapter(str(loaded.task["name"]))
         setup = loaded.setup(planner)
+        if adapter is None or isinstance(adapter, Mapping):
+            assert setup.actions is not None
+            said = loaded.task if adapter is None else {**loaded.task, "adapter": adapter}
+            adapter = chosen_adapter(arm, said, setup.actions, setup.document.get("action_names"))
         views = views_for(loaded) if check_goals else None
         known = calibration_of(setup.task, setup.document)
         if check_frames:

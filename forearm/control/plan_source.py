@@ -102,24 +102,25 @@ class LocalPlanSource:
         self._tracker = LatentTracker(setup.model, self.period)
         self._begun = False
         self._previous: Plan | None = None
+        self._rest: Array | None = None
         self._generator = torch.Generator()
         self.listen, self.tried = False, Candidates()
         self.goal: Array | None = None
         self._ahead: tuple[LatentState, Array] | None = None
 
     def begin(self, goal: Any) -> None:
-        """Encode the goal frame (R, R, 3) uint8, or the file of one.
+        """Encode the goal frame (R, R, 3) uint8, the file of one, or places in m that the task's simulator draws.
 
         Raises ForearmError for another size, and for one of another camera or upside down where there are `views`; what
         was begun before then still holds.
         """
-        frame = self.setup.frame(goal, "goal")
+        frame = self.setup.goal_frame(goal)
         if self.views is not None:
             self.views.check(frame, "goal")
         self._planning_model.begin([frame])
         self._begun, self.goal = True, frame
         self._tracker.forget()
-        self._previous = None
+        self._previous = self._rest = None
         self._generator = torch.Generator().manual_seed(self.seed)
 
     def see(self, time: float, observation: Observation) -> None:
@@ -127,6 +128,8 @@ class LocalPlanSource:
         are ignored.
         """
         self._tracker.see(time, observation["pixels"], observation.get("proprio"))
+        if self._rest is None:
+            self._rest = self._planning_model.rest(observation)
 
     @property
     def latent(self) -> Array | None:
@@ -152,8 +155,8 @@ class LocalPlanSource:
 
         if not self._begun or self._tracker.newest is None:
             raise RuntimeError("nothing to plan from: begin(goal) and see(time, observation) first")
-        state = self._tracker.state_at(request.time, request.past, request.committed)
-        rest = self.setup.model.action_rest.double().cpu().numpy()
+        rest = self._rest if self._rest is not None else self.setup.model.action_rest.double().cpu().numpy()
+        state = self._tracker.state_at(request.time, request.past, request.committed, self._rest)
         [*_, last_action] = [rest, *request.past, *request.committed]
         problem = self._planning_model.problem([0], [Belief(state, last_action)])
         if self.listen:

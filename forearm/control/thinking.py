@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from forearm.agent.haste import Haste
 from forearm.common import checks
+from forearm.common.durations import in_steps
 from forearm.control.action_adapter import ActionAdapter
 from forearm.control.alert import Alert, OnSurprise
 from forearm.control.attempt import Attempt, Frame, PlanningJob
@@ -75,12 +77,13 @@ class Thinking:
         self.mode, self.clock, self._live = mode, clock, live
         self.plan: Plan | None = None
         self.report = LimitReport()
-        steps = max(1, source.ahead_steps)
-        self._ahead = -(-self.timing.ahead // steps) * steps
+        steps, ahead = max(1, source.ahead_steps), in_steps("ahead", self.timing.ahead, adapter.period, least=0)
+        self._ahead = -(-ahead // steps) * steps
+        self._replan_every = in_steps("replan_every", self.timing.replan_every, adapter.period)
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
         self._thinking = threading.Lock()  # a plan source has one thought at a time, whoever calls
-        self._drafts = PlanFollower(robot, adapter)
+        self._drafts, self._haste = PlanFollower(robot, adapter), Haste(adapter.period)
         self._observation_gate = ObservationGate(adapter, source.frame_shape, robot.axes)
         self._counts: Counter[str] = Counter()
         self._attempt = Attempt()
@@ -217,10 +220,7 @@ class Thinking:
         """What the arm is committed to do, if a plan is to be made now."""
         with self._lock:
             attempt, moment = job.attempt, job.frames[-1].time
-            due = (
-                attempt.asked is None
-                or moment - attempt.asked >= (self.timing.replan_every - 0.5) * self.adapter.period
-            )
+            due = attempt.asked is None or moment - attempt.asked >= (self._replan_every - 0.5) * self.adapter.period
             idle = attempt.stale or self._fault or self._unseen or attempt.doubt or attempt.arrival.here
             if not due or idle or self._motion is None or not self._current(job):
                 return None
@@ -245,6 +245,7 @@ class Thinking:
         if actions.ndim != 2 or actions.shape[1] != len(self.adapter.low) or not np.isfinite(actions).all():
             self._refuse(f"a plan of shape {actions.shape}, or with numbers that are not finite", job)
             return
+        self._haste.note(plan)
         actions = np.clip(actions, self.adapter.low, self.adapter.high)
         lead = self.timing.lead if self.mode == "thread" else 0.0
         for _ in range(TRIES):

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from forearm.common import checks
+from forearm.common import checks, durations
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
     """When a controller does what, in s unless it says otherwise.
 
-    replan_every: periods from one plan to the next. ahead: periods from a frame to the beginning of the plan that is
-    made from it, rounded up to what the plan source can do: the time that seeing and planning may take.
+    replan_every: from one plan to the next, in periods, or in seconds, such as "0.2s". ahead: alike, from a frame to
+    the beginning of the plan that is made from it, rounded up to what the plan source can do: the time that seeing and
+    planning may take.
     max_frame_age: of the newest frame, beyond which the arm stops. max_gap: between two calls of
     `act`, beyond which the loop has paused: the arm begins again from rest. max_pause: between two calls, beyond
     which that is a fault. lead: from the moment when a
@@ -21,8 +22,8 @@ class Timing:
     Raises ValueError for values that are not positive.
     """
 
-    replan_every: int = checks.setting(2, checks.integer, least=1)
-    ahead: int = checks.setting(2, checks.integer, least=0)
+    replan_every: int | str = checks.setting("0.2s", durations.steps, least=1, whole=checks.integer)
+    ahead: int | str = checks.setting("0.2s", durations.steps, least=0, whole=checks.integer)
     max_frame_age: float = checks.setting(0.35, checks.real, above=0.0)
     max_gap: float = checks.setting(0.1, checks.real, above=0.0)
     max_pause: float = checks.setting(10.0, checks.real, above=0.0)

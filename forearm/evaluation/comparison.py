@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from forearm.agent.action_spec import Holding
 from forearm.agent.checkpoint import HeadsMissing
 from forearm.agent.guided import PRIOR, is_guided
 from forearm.agent.setup import CPU, EXPERT, LEARNED, NONE, ORACLE, PlanningSetup
@@ -20,6 +21,7 @@ from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import check_simulator, has_expert
 from forearm.evaluation.labels import told_apart
+from forearm.evaluation.lengths import lengths_in_steps
 from forearm.evaluation.manifest import (
     HeldOutEpisode,
     Manifest,
@@ -48,7 +50,8 @@ class Comparison:
     again under each of `variations`, with `goal_varies` on the goal picture too. `command` is what to type for the same
     results. With a `manifest` its episodes are run, the first `episodes` of each task, else such as `seed` draws. With
     several `seeds` each has a folder of its own below `out`, and rows hold the episodes of all. `budget` is the same
-    for every search; `device` is where world models are.
+    for every search; `device` is where world models are. `hold` says of a task's config what holds its arm still, where
+    an adapter is chosen.
     """
 
     tasks: Sequence[Mapping[str, Any]]
@@ -61,7 +64,7 @@ class Comparison:
     learned: bool = True
     oracle: bool = False
     oracle_episodes: int = 20
-    replan_every: int | None = 1
+    replan_every: int | str | None = 1
     films: int = 2
     use: tuple[str, ...] = ()
     to_end: bool = True
@@ -72,6 +75,13 @@ class Comparison:
     seeds: tuple[int, ...] = ()
     budget: Budget | None = None
     device: str = CPU
+    hold: Callable[[Mapping[str, Any]], Holding | None] = lambda task: None
+
+    def __post_init__(self) -> None:
+        """Make control steps of lengths in seconds; raises `ForearmError` where no simulator says how long one is."""
+        tasks, protocol = lengths_in_steps(self.tasks, self.protocol)
+        object.__setattr__(self, "tasks", tasks)
+        object.__setattr__(self, "protocol", protocol)
 
 
 def contenders_of(comparison: Comparison) -> list[Contender]:
@@ -109,7 +119,7 @@ def rows_of(comparison: Comparison) -> tuple[list[Contender], list[str]]:
     def add(*setups: PlanningSetup) -> bool:
         """Whether one of them draws from a prior."""
         given = setups if comparison.budget is None else map(comparison.budget.given_to, setups)
-        made = [Contender(setup, *about) for setup in given]
+        made = [Contender(replace(setup, hold=comparison.hold(setup.task)), *about) for setup in given]
         contenders.extend(made)
         return any(contender.draws_prior for contender in made)
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from forearm.agent.action_spec import ActionSpec
 from forearm.agent.guided import PRIOR
 from forearm.agent.latent import proposals_of
 from forearm.agent.setup import BASELINES, CPU, LEARNED, ORACLE, PlanningSetup
@@ -101,6 +102,7 @@ class Contender:
             "to_end": self.to_end,
             **self._varied,
             **({} if setup.device == CPU else {"device": setup.device}),
+            **({} if setup.hold is None else {"hold": setup.hold.document}),
         }
 
     @property
@@ -133,16 +135,20 @@ class Contender:
         return isinstance(other, Contender) and self.key == other.key
 
     def check(self) -> None:
-        """Raise `ForearmError` where its environment takes commands that its checkpoint does not know, or cannot be
-        varied so.
+        """Raise `ForearmError` where its environment takes commands that its checkpoint or adapter does not know, or
+        cannot be varied so.
         """
+        if self.variation is None and self.dynamics != LEARNED and self.setup.hold is None:
+            return
+        env = environment(self.task_name, self.task["camera"], self.task["resolution"])
         if self.variation is not None:
             from forearm.envs.varied import VariedEnvironment
 
-            env = environment(self.task_name, self.task["camera"], self.task["resolution"])
             VariedEnvironment(env, self.variation)
         if self.dynamics == LEARNED:
-            self.setup.check_commands(environment(self.task_name, self.task["camera"], self.task["resolution"]))
+            self.setup.check_commands(env)
+        if self.setup.hold is not None:
+            self.setup.hold(ActionSpec.of_env(env), {})
 
 
 def name_of(planner: str, dynamics: str) -> str:

@@ -51,15 +51,15 @@ class Rules:
 
     name: str = "rest"
     start: str = checks.setting(ProtocolConfig.start, checks.choice, known=STARTS)
-    goal_offset: int = checks.setting(ProtocolConfig.goal_offset, AT_LEAST, least=1)
+    goal_offset: int = checks.setting(int(ProtocolConfig.goal_offset), AT_LEAST, least=1)
     trajectory_steps: int | None = 150
-    max_steps: int | None = checks.setting(ProtocolConfig.max_steps, AT_LEAST, least=1)
+    max_steps: int | None = checks.setting(None, AT_LEAST, least=1)
     drop_solved: bool = ProtocolConfig.drop_solved
     rest_tolerance_m: float | None = ProtocolConfig.rest_tolerance_m
     criterion: str = checks.setting(ProtocolConfig.criterion, checks.choice, known=CRITERIA)
     position_m: float = ProtocolConfig.position_m
     angle_deg: float = ProtocolConfig.angle_deg
-    hold_steps: int = checks.setting(ProtocolConfig.hold_steps, AT_LEAST, least=1)
+    hold_steps: int = checks.setting(int(ProtocolConfig.hold_steps), AT_LEAST, least=1)
     counts: str = checks.setting(ProtocolConfig.counts, checks.choice, known=COUNTING)
 
     def __post_init__(self) -> None:

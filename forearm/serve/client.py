@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import ssl as tls
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +93,7 @@ class Client:
     def plan(
         self,
         frame: NDArray[np.uint8],
-        goal: NDArray[np.uint8] | str | None = None,
+        goal: NDArray[np.uint8] | str | Mapping[str, Any] | None = None,
         *,
         proprio: NDArray[np.floating] | None = None,
         reset: bool = False,
@@ -104,7 +105,8 @@ class Client:
 
         Args:
             frame: the newest.
-            goal: a frame, or a name that the server knows; may be left out once it was given.
+            goal: a frame, a name that the server knows, or places in m, `{"object": [0.5, 0.1]}`; may be left out once
+                it was given.
             proprio: (P,) joint readings, if the model uses them.
             reset: begin anew, whatever was shown before.
             deadline_ms: for the answer to be ready, counted from the request's arrival.

@@ -36,7 +36,7 @@ class ServeConfig:
     max_clients: int = checks.like(ServeCommand, "max_clients")
     workers: int = checks.like(ServeCommand, "workers")
     max_message_bytes: int = checks.setting(ServeCommand.max_message_kib << 10, checks.integer, least=1)
-    execute: int = checks.like(ServeCommand, "execute")
+    execute: int | str = checks.like(ServeCommand, "execute")
     seed: int = checks.like(ServeCommand, "seed")
     idle_timeout: float = checks.like(ServeCommand, "idle_timeout")
     receive_timeout: float = checks.like(ServeCommand, "receive_timeout")

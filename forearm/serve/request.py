@@ -37,9 +37,10 @@ class RequestShape:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """One request. pixels: (R, R, 3) uint8, None for a mere `reset`. proprio: (P,). goal: frame or name, None to keep
-    the goal. time: s of the client's clock. committed: (n, A), past: (m, A), commands after and before the frame.
-    elapsed_steps: periods since the frame of the last request. earlier: (time, pixels, proprio) of frames in between.
+    """One request. pixels: (R, R, 3) uint8, None for a mere `reset`. proprio: (P,). goal: frame, name or places in m,
+    None to keep the goal. time: s of the client's clock. committed: (n, A), past: (m, A), commands after and before the
+    frame. elapsed_steps: periods since the frame of the last request. earlier: (time, pixels, proprio) of frames in
+    between.
     """
 
     pixels: np.ndarray | None
@@ -74,7 +75,9 @@ def read(message: Any, shape: RequestShape) -> Request:
         pixels = _frame(pixels, shape)
     reset = _flag(message, "reset")
     goal = _first(message, GOAL)
-    if goal is not None and not isinstance(goal, str):
+    if isinstance(goal, Mapping):
+        goal = _places(goal)
+    elif goal is not None and not isinstance(goal, str):
         goal = _frame(goal, shape, "goal")
     if pixels is None and not reset:
         raise RequestError(f"no frame: expected one of {', '.join(IMAGE)}, or reset")
@@ -118,6 +121,15 @@ def _frame(value: Any, shape: RequestShape, name: str = "frame") -> np.ndarray:
     if value.dtype != np.uint8 or value.shape != (side, side, 3):
         raise RequestError(f"{name} is {value.dtype} {value.shape}: expected uint8 ({side}, {side}, 3)")
     return value
+
+
+def _places(goal: Mapping[Any, Any]) -> dict[str, list[float]]:
+    """Places in m by what is there; whether they can be is seen where they are drawn."""
+    found = {str(name): _numbers(place, f"goal.{str(name)[:20]}") for name, place in goal.items()}
+    for name, place in found.items():
+        if place.shape not in ((2,), (3,)):
+            raise RequestError(f"goal.{name[:20]} has shape {place.shape}: expected a place in m, [x, y] or [x, y, z]")
+    return {name: place.tolist() for name, place in found.items()}
 
 
 def _readings(value: Any, shape: RequestShape, name: str = "proprio") -> np.ndarray | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 
+from forearm.common.durations import in_steps
 from forearm.common.version import VERSION
 from forearm.serve.config import ServeConfig
 from forearm.serve.connection import Connection
@@ -55,7 +56,8 @@ class Server:
         self.port = config.port
         model = setup.model.config
         self._horizon = int(setup.planner_config["horizon"])
-        self._execute = min(config.execute, self._horizon)
+        assert setup.actions is not None
+        self._execute = min(in_steps("execute", config.execute, setup.actions.period), self._horizon)
         self._shape = RequestShape(int(model.resolution), int(model.action_dim), int(model.proprio_dim))
         self._listener: Listener | None = None
         self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="forearm-plan")

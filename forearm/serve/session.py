@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forearm.agent.haste import Haste
 from forearm.control.plan_source import LocalPlanSource, PlanRequest
 from forearm.errors import ForearmError, InputError
 from forearm.serve.goals import Goals
@@ -41,8 +42,8 @@ class Session:
         monitor: "Monitor | None" = None,
     ) -> None:
         self.source = LocalPlanSource(setup, seed, views)
-        self.goals, self.execute, self.monitor = goals, execute, monitor
-        self.alarms, self._alarm = 0, False
+        self.goals, self.execute, self._haste = goals, execute, Haste(self.source.period)
+        self.monitor, self.alarms, self._alarm = monitor, 0, False
         self._goal: np.ndarray | None = None
         self._time = 0.0
         self._own_clock = True
@@ -79,6 +80,7 @@ class Session:
         except ForearmError as error:
             raise RequestError(str(error)) from None
         self._actions = plan.actions
+        self._haste.note(plan)
         reply = {
             "actions": plan.actions.astype(np.float32),
             "policy_timing": {

@@ -28,7 +28,7 @@ from forearm.settings.schema.fields import walk
 OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
 LIST_GROUPS = ("task", "planner")
-ONE_PLANNER = ("run", "plan", "serve", "ros2", "collect", "practice")
+ONE_PLANNER = ("run", "plan", "serve", "mcp", "ros2", "collect", "practice")
 """Commands that plan one task with one planner unless they are told: that of the task's config, if none is named."""
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""
@@ -202,7 +202,11 @@ def _names(group: str, value: str) -> list[str]:
 
 def _assign(kind: type[Any] | None, target: dict[str, Any], dotted: str, key: str, text: str) -> None:
     """Set what `dotted` names in a config, `target`, whose dataclass is `kind`."""
-    nullable = kind is not None and any(item.name == dotted and item.type.endswith("| null") for item in walk(kind, ""))
+    types = [item.type for item in walk(kind, "") if item.name == dotted] if kind is not None else []
+    nullable, steps = (
+        any(said.endswith("| null") for said in types),
+        any(said.startswith("int | str") for said in types),
+    )
     *parents, leaf = dotted.split(".")
     for parent in parents:
         target = target[parent]
@@ -210,7 +214,7 @@ def _assign(kind: type[Any] | None, target: dict[str, Any], dotted: str, key: st
         target, leaf = target[leaf], "factors"
     if isinstance(target[leaf], dict):
         raise ForearmError(f"'{key}' holds several settings; set one of them: {', '.join(sorted(target[leaf]))}")
-    target[leaf] = texts.read(key, text, target[leaf], nullable)
+    target[leaf] = texts.read(key, text, target[leaf], nullable, steps)
 
 
 _HEAD = re.compile(r"[A-Za-z_][\w/-]*")

@@ -8,11 +8,14 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from forearm.common.durations import seconds
 from forearm.errors import ForearmError, one_line
 
 _FOLDERS = {"out", "data", "configs", "goals", "cache_dir"}
 _FILES = {"start", "goal", "checkpoint", "heads", "decoder", "init", "picture", "model", "weights_file", "token_file"}
 PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key", "manifest"})
+PLACED = frozenset({"goal"})
+"""Keys that hold a path, or places in braces."""
 NAMES = frozenset({"budget", "camera", "camera_key", "device", "planner"})
 """Keys that hold a name, though their default may be null."""
 COLUMNS = frozenset({"action_key", "state_key"})
@@ -21,9 +24,9 @@ CURVES = frozenset({"strength"})
 """Keys that hold a number, or several in brackets."""
 
 
-def read(key: str, text: str, default: Any, nullable: bool = False) -> Any:
+def read(key: str, text: str, default: Any, nullable: bool = False, steps: bool = False) -> Any:
     """The value that `text` gives to `key`, of the kind of `default`, or None for null if it is `nullable`; null
-    defaults take anything.
+    defaults take anything. `steps`: it is a number of control steps, or seconds, such as 1.2s.
 
     Raises `ForearmError` for a value of another kind, or one that is none.
     """
@@ -32,7 +35,11 @@ def read(key: str, text: str, default: Any, nullable: bool = False) -> Any:
         return None
     if null and isinstance(default, str):
         raise ForearmError(f"{key} must be text, not null")
-    if last in PATHS:
+    if steps and seconds(text.strip()) is not None:
+        return text.strip()
+    if steps and isinstance(default, str):
+        default = 1
+    if last in PATHS and not (last in PLACED and text.strip().startswith("{")):
         return text if text.strip() else None
     if isinstance(default, str) or last in NAMES:
         return unquoted(text)

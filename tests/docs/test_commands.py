@@ -1,5 +1,6 @@
 """Every `forearm` line of a page is one that the command line takes."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,10 +15,14 @@ LINES = {name: commands(text) for name, text in PAGES.items() if commands(text)}
 
 @pytest.fixture(autouse=True)
 def own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The task and the planner that two pages describe, where their reader would put them."""
+    """The task, the robot and the planner that three pages describe, where their reader would put them."""
     [text] = blocks(PAGES["docs/own_environment.md"], "yaml")
     (tmp_path / "task" / "mine").mkdir(parents=True)
     (tmp_path / "task" / "mine" / "ball.yaml").write_text(text, encoding="utf-8")
+    [arm] = re.findall(r'"""\n(name: planar\n.*?)"""', PAGES["docs/tutorials/own_arm.md"], re.S)
+    (tmp_path / "robot").mkdir()
+    for robot in ("planar", "mine"):
+        (tmp_path / "robot" / f"{robot}.yaml").write_text(arm.replace("planar\n", f"{robot}\n", 1), encoding="utf-8")
     monkeypatch.setenv("FOREARM_CONFIGS", str(tmp_path))
     planner = "\n".join(blocks(PAGES["docs/tutorials/own_planner.md"], "python")[:2])
     (tmp_path / "mine.py").write_text(planner, encoding="utf-8")

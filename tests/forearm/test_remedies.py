@@ -18,6 +18,7 @@ COMMANDS = (
     "data",
     "diagnose",
     "imagine",
+    "mcp",
     "plan",
     "practice",
     "ros2",

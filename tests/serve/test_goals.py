@@ -13,7 +13,7 @@ from forearm.serve.request import RequestError
 from forearm.serve.running import running
 from forearm.serve.server import Server
 
-from .conftest import frame, planner
+from .conftest import Serving, frame, planner
 
 
 def draw(path: Path, seed: int = 0, side: int = 64) -> np.ndarray:
@@ -84,3 +84,16 @@ def test_a_client_is_told_which_goals_there_are(loaded: LoadedModel, tmp_path: P
         assert client.metadata["goals"][0] == "goal00"
         with pytest.raises(ServerError, match="goal 'up' is not known here: goal00"):
             client.plan(frame(), "up")
+
+
+def test_a_goal_told_by_places(loaded: LoadedModel, serving: Serving) -> None:
+    server = serving()
+    with Client(server.url) as client:
+        assert client.plan(frame(), {"object": [0.5, 0.1]}).actions.shape[1] == 4
+        for places, said in (
+            ({"object": [0.5, 0.9]}, "outside the workspace"),
+            ({"object": [0.5]}, "expected a place in m"),
+            ({"thing": [0.5, 0.1]}, "unknown place 'thing'"),
+        ):
+            with pytest.raises(ServerError, match=said):
+                client.plan(frame(), places)

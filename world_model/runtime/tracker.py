@@ -40,12 +40,20 @@ class LatentTracker:
         self._seen.clear()
         self._actions.clear()
 
-    def begin(self, pixels: NDArray[np.uint8], proprio: NDArray[np.floating] | None = None) -> None:
-        """Starts an episode with its first frame (R, R, 3) uint8 and joint readings (P,), if the model uses them."""
+    def begin(
+        self,
+        pixels: NDArray[np.uint8],
+        proprio: NDArray[np.floating] | None = None,
+        rest: NDArray[np.floating] | None = None,
+    ) -> None:
+        """Starts an episode with its first frame (R, R, 3) uint8 and joint readings (P,), if the model uses them.
+
+        `rest` (A,): the command that held the arm there until then; None: the model's `action_rest`.
+        """
         self.forget()
         self.see(0.0, pixels, proprio)
-        rest = self._model.action_rest.to(self._seen[0][1].device)
-        self._actions.extend([rest] * max(self._span, 1))
+        known = self._model.action_rest if rest is None else torch.as_tensor(rest, dtype=torch.float32)
+        self._actions.extend([known.to(self._seen[0][1].device)] * max(self._span, 1))
 
     def advance(
         self,
@@ -87,7 +95,13 @@ class LatentTracker:
         return LatentState(states[None], actions[None])
 
     @torch.inference_mode()
-    def state_at(self, time: float, past: NDArray[np.floating], committed: NDArray[np.floating]) -> LatentState:
+    def state_at(
+        self,
+        time: float,
+        past: NDArray[np.floating],
+        committed: NDArray[np.floating],
+        rest: NDArray[np.floating] | None = None,
+    ) -> LatentState:
         """The state once `committed` commands (n, A) have been carried out from `time` s on: B = 1.
 
         Between two frames a latent lies on the line between theirs.
@@ -96,6 +110,7 @@ class LatentTracker:
             time: s.
             past: (m, A), the commands of the m periods before `time`, oldest first; before them the arm was at rest.
             committed: moves the state on by the model's own prediction.
+            rest: (A,) the command that held the arm before them; None: the model's `action_rest`.
 
         Raises:
             RuntimeError: nothing was seen.
@@ -107,7 +122,8 @@ class LatentTracker:
             raise InputError(f"{len(committed)} committed commands: this model wants a multiple of {skip}")
         moments = time - self._period * skip * np.arange(history - 1, -1, -1)
         states = torch.stack([self._at(moment) for moment in moments])[None]
-        before = np.tile(self._model.action_rest.cpu().double().numpy(), (self._span, 1))
+        held = self._model.action_rest.cpu().double().numpy() if rest is None else np.asarray(rest, np.float64)
+        before = np.tile(held, (self._span, 1))
         if known := min(len(past), self._span):
             before[-known:] = past[-known:]
         actions = torch.as_tensor(before, dtype=torch.float32)[None].to(states.device)

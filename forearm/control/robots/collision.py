@@ -124,6 +124,10 @@ class Geometry:
             found[i] = self._tool(self._place(walk, row))
         return found
 
+    def pose(self, position: Array) -> Array:
+        """(nq,) where every joint of the model is at `position` (D,)."""
+        return np.array(self._place(self._walk(), position).qpos)
+
     def check(self, times: Array, positions: Array, low: Array, high: Array) -> LimitReport:
         """The worst of each kind along positions (N, D) at `times` (N,): the tool outside the box from `low` (3,) to
         `high` (3,) m, and bodies nearer to each other than they may be.

@@ -57,8 +57,8 @@ def check_pace(source: "PlanSource", adapter: ActionAdapter) -> None:
 
 def _refuse(robot: "Robot", why: str) -> None:
     raise ForearmError(
-        f"robot '{robot.name}' {why}; choose the robot that the task's commands are for, or give the controller a body "
-        "of your own (docs/robots.md, 'A robot of your own')"
+        f"robot '{robot.name}' {why}; choose the robot that the task's commands are for, or say what they mean for "
+        "this one, 'adapter: {kind: …}' (docs/robots.md, 'What commands mean')"
     )
 
 

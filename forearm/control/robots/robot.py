@@ -35,6 +35,10 @@ class Robot:
     Args:
         config: as in configs/robot.
 
+    Attributes:
+        tool: name of a site of its model, or of a body.
+        adapter: what its config says about the meaning of commands; None: nothing.
+
     Raises:
         ForearmError: a model that cannot be read, or a config that does not fit it.
     """
@@ -57,11 +61,12 @@ class Robot:
             for name in ("position_margin", "table_clearance", "self_clearance"):
                 NOT_BELOW(name, config[name], least=0)
             keyframe = config.get("keyframe")
+            self.tool, self.adapter = str(config["tool"]), config.get("adapter")
             self.geometry = Geometry(
                 model_spec(config["model"]),
                 self.joints,
                 gripper if isinstance(gripper, Mapping) else self.fingers,
-                str(config["tool"]),
+                self.tool,
                 float(config["table_clearance"]),
                 float(config["self_clearance"]),
                 _pairs(config.get("ignore") or ()),

@@ -159,8 +159,12 @@ class Node:
         return messages.seconds(message.header.stamp) or now
 
     def _proprio(self, position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-        """Positions and velocities of the joints, and the opening of the fingers where there are any."""
-        arm = self.arm
+        """Readings as the adapter wants them, or else positions and velocities of the joints, and the opening of the
+        fingers where there are any.
+        """
+        arm, wanted = self.arm, getattr(self.controller.adapter, "proprio", None)
+        if wanted is not None:
+            return np.asarray(wanted(position))
         return np.concatenate([position[:arm], np.nan_to_num(velocity[:arm]), position[arm:]])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from forearm.control.action_adapter import ActionAdapter
 from forearm.control.command import Command, Status
 from forearm.control.robots.robot import Robot
 from forearm.control.trajectories.trajectory import Array, State
@@ -53,12 +54,13 @@ class Recording:
     Args:
         path: ends in `.mcap`; must not be there yet.
         robot: whose axes are recorded, under their names in its config.
+        adapter: whose `read` tells readings that are the adapter's own; None: those of the built-in arm.
 
     Raises:
         ForearmError: another ending, a file that is there, mcap or rosbags not installed, or no place to write.
     """
 
-    def __init__(self, path: Path, robot: Robot) -> None:
+    def __init__(self, path: Path, robot: Robot, adapter: ActionAdapter | None = None) -> None:
         try:
             from mcap.writer import Writer
         except ModuleNotFoundError:
@@ -68,6 +70,7 @@ class Recording:
             raise ForearmError(f"record={path}: a recording is an MCAP file; name it so, FILE.mcap")
         if path.exists():
             raise ForearmError(f"record={path}: is there already; name another file")
+        self.adapter = adapter
         self.path, self.part, self.axes = path, path.with_name(path.name + ".part"), list(robot.axis_names)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,11 +132,17 @@ class Recording:
         if (pixels := observation.get("pixels")) is not None:
             self._put(CAMERA, messages.image(np.array(pixels), time), time)
         if (proprio := observation.get("proprio")) is not None:
-            values = np.array(proprio, np.float64)
-            joints, gripped = divmod(len(values), 2)
-            position = np.concatenate([values[:joints], values[2 * joints :]])
-            velocity = np.concatenate([values[joints : 2 * joints], np.full(gripped, np.nan)])
+            position, velocity = self._states(observation, np.array(proprio, np.float64))
             self._put(JOINTS, messages.joint_state(self.axes, position, velocity, time), time)
+
+    def _states(self, observation: Mapping[str, Any], values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and velocities (D,) of the axes, in rad or m; a velocity that nobody knows is NaN."""
+        if self.adapter is not None and hasattr(self.adapter, "proprio"):
+            position = np.asarray(self.adapter.read(observation))
+            return position, np.full(len(position), np.nan)
+        joints, gripped = divmod(len(values), 2)
+        position = np.concatenate([values[:joints], values[2 * joints :]])
+        return position, np.concatenate([values[joints : 2 * joints], np.full(gripped, np.nan)])
 
     def _put(self, topic: str, message: dict[str, Any], time: float) -> None:
         try:

@@ -21,6 +21,7 @@ COMMANDS: dict[str, type[Any]] = {
     "manifest": commands.ManifestCommand,
     "diagnose": commands.DiagnoseCommand,
     "serve": commands.ServeCommand,
+    "mcp": commands.McpCommand,
     "ros2": commands.Ros2Command,
     "collect": commands.CollectCommand,
     "calibrate": commands.CalibrateCommand,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from forearm.common import checks
+from forearm.common import checks, durations
 from forearm.settings.schema.vary import VaryConfig
 
 HELD_OUT = 5
@@ -29,7 +29,9 @@ class PlanCommand:
 
     Attributes:
         start: PNG of the start; null: sampled from seed.
-        goal: PNG of the goal; null: sampled from seed.
+        goal: PNG of the goal, or places in m, {object: [0.5, 0.1]} or {tool: [0.5, 0.1, 0.1]}; null: sampled from seed.
+        proprio: readings of the arm at the start, as the model was trained on them; null: found in the picture, of the
+            built-in arm.
         seed: of the search, and of what is sampled.
         episode: which of the seed's held-out episodes to sample, where no files are given.
         out: file of the plan.
@@ -40,7 +42,8 @@ class PlanCommand:
     """
 
     start: str | None = None
-    goal: str | None = None
+    goal: Any = None
+    proprio: list[float] | None = None
     seed: int = checks.setting(0, checks.whole, least=0)
     episode: int = checks.setting(0, checks.whole, least=0)
     out: str = "plan.json"
@@ -57,7 +60,8 @@ class ImagineCommand:
     Attributes:
         actions: rows of numbers, one a control step, [[0.5,0,0,0],...]; or a file of them: a plan, .json or .csv.
         start: PNG of the start; null: sampled from seed.
-        goal: PNG of the goal, whose distance is told; null: sampled with the start, none for a given one.
+        goal: PNG of the goal whose distance is told, or places in m; null: sampled with the start, none for a given
+            one.
         seed: of what is sampled.
         episode: which of the seed's held-out episodes to sample.
         real: carry the commands out in the simulator too, and show what comes beside what was imagined.
@@ -67,7 +71,7 @@ class ImagineCommand:
 
     actions: Any = None
     start: str | None = None
-    goal: str | None = None
+    goal: Any = None
     seed: int = checks.setting(0, checks.whole, least=0)
     episode: int = checks.setting(0, checks.whole, least=0)
     real: bool = False
@@ -84,7 +88,7 @@ class RunCommand:
         seed: of the episodes and of the search.
         out: folder of films and results.json; null: outputs/<task>-<planner>.
         dynamics: learned, or oracle: the simulator itself instead of the world model.
-        replan_every: control steps that are executed from each plan; null: the task's.
+        replan_every: control steps that are executed from each plan, or seconds, such as 0.4s; null: the task's.
         batch: episodes that are planned together in one process.
         workers: processes.
         films: episodes to film; null: all.
@@ -101,7 +105,7 @@ class RunCommand:
     seed: int = checks.setting(0, checks.whole, least=0)
     out: str | None = None
     dynamics: str = "learned"
-    replan_every: int | None = checks.setting(None, checks.whole, least=1)
+    replan_every: int | str | None = checks.setting(None, durations.steps, least=1)
     batch: int = checks.setting(1, checks.whole, least=1)
     workers: int = checks.setting(1, checks.whole, least=1)
     films: int | None = checks.setting(None, checks.whole, least=0)
@@ -125,7 +129,7 @@ class CompareCommand:
         learned: rows of the planners on the world model; false: no checkpoint is needed.
         oracle: add every planner on the simulator itself, with a cost of true positions; slow.
         oracle_episodes: with oracle: on this many of the first episodes.
-        replan_every: control steps that are executed from each plan; null: the task's.
+        replan_every: control steps that are executed from each plan, or seconds, such as 0.4s; null: the task's.
         batch: episodes that are planned together in one process.
         workers: processes; null: one per core.
         films: first episodes of each task and planner to film.
@@ -152,7 +156,7 @@ class CompareCommand:
     learned: bool = True
     oracle: bool = False
     oracle_episodes: int = checks.setting(20, checks.whole, least=1)
-    replan_every: int | None = checks.setting(None, checks.whole, least=1)
+    replan_every: int | str | None = checks.setting(None, durations.steps, least=1)
     batch: int = checks.setting(1, checks.whole, least=1)
     workers: int | None = checks.setting(None, checks.whole, least=1)
     films: int = checks.setting(2, checks.whole, least=0)
@@ -212,9 +216,9 @@ class DiagnoseCommand:
         out: folder of diagnosis.json and diagnosis.png; null: outputs/diagnose-<task>-<planner>.
         samples: of the planner, in every cell; true dynamics are slow. null: the planner's own.
         iterations: of the planner, in every cell; null: the planner's own.
-        replan_every: control steps that are executed from each plan; null: the task's.
+        replan_every: control steps that are executed from each plan, or seconds, such as 0.4s; null: the task's.
         explore: episodes of the explorer that the probe of positions learns from.
-        explore_steps: control steps of each; null: the task's collect.steps.
+        explore_steps: control steps of each, or seconds; null: the task's collect.steps.
         pools: plans of an episode whose candidates are carried out.
         pool: candidates of a plan that are carried out, at most.
         nearer: m that a candidate must end nearer to the goal to count as good.
@@ -230,9 +234,9 @@ class DiagnoseCommand:
     out: str | None = None
     samples: int | None = checks.setting(48, checks.whole, least=1, none=True)
     iterations: int | None = checks.setting(2, checks.whole, least=1, none=True)
-    replan_every: int | None = checks.setting(None, checks.whole, least=1)
+    replan_every: int | str | None = checks.setting(None, durations.steps, least=1)
     explore: int = checks.setting(60, checks.whole, least=HELD_OUT + 1)
-    explore_steps: int | None = checks.setting(None, checks.whole, least=1)
+    explore_steps: int | str | None = checks.setting(None, durations.steps, least=1)
     pools: int = checks.setting(2, checks.whole, least=1)
     pool: int = checks.setting(96, checks.whole, least=8)
     nearer: float = checks.setting(0.01, checks.real, least=0.0)
@@ -255,7 +259,7 @@ class ServeCommand:
         tls_key: PEM file of its key.
         goals: folder of pictures (png, jpg, webp, bmp) that clients may name as goals.
         check_goals: refuse goals of another of the task's cameras, or upside down, where its simulator is here.
-        execute: commands of a plan that a client carries out before it asks again, unless it says.
+        execute: commands of a plan, or seconds, that a client carries out before it asks again, unless it says.
         deadline_ms: for requests that name none, in ms; null: that of the planner.
         max_clients: connections at a time.
         workers: threads that plan.
@@ -276,7 +280,7 @@ class ServeCommand:
     tls_key: str | None = None
     goals: str | None = None
     check_goals: bool = True
-    execute: int = checks.setting(4, checks.whole, least=1)
+    execute: int | str = checks.setting(4, durations.steps, least=1)
     deadline_ms: float | None = checks.setting(None, checks.real, least=1.0)
     max_clients: int = checks.setting(16, checks.whole, least=1)
     workers: int = checks.setting(1, checks.whole, least=1)
@@ -291,11 +295,56 @@ class ServeCommand:
 
 
 @dataclass
+class McpCommand:
+    """Tools for language models and other agents, over the Model Context Protocol, on a task's simulator.
+
+    Attributes:
+        transport: stdio: for the program that starts this one; http: streamable HTTP at host and port.
+        host: address to listen on; any but loopback needs a token.
+        port: to listen on; 0: any free one.
+        token_file: file with the token that clients must show; null: the variable FOREARM_TOKEN, if it is set.
+        tls_cert: PEM file of a certificate; null: no TLS.
+        tls_key: PEM file of its key.
+        goals: folder of pictures (png, jpg, webp, bmp) that clients may name as goals.
+        check_goals: refuse goals of another of the task's cameras, or upside down.
+        seed: of the scene that is begun with, and of the searches.
+        episode: which of the seed's held-out episodes the scene is.
+        allow_motion: let clients move the simulated arm, within the robot's limits.
+        max_steps: commands in one call.
+        max_plans: plans that one call may compare.
+        max_waiting: calls that may wait for their turn; one is worked on at a time.
+        calls_per_minute: from all clients together.
+        max_clients: sessions at a time, over http.
+        max_message_kib: largest request in KiB.
+        model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
+    """
+
+    transport: str = checks.setting("stdio", checks.choice, known=("stdio", "http"))
+    host: str = "127.0.0.1"
+    port: int = checks.setting(8001, _PORT, least=0, most=65535)
+    token_file: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    goals: str | None = None
+    check_goals: bool = True
+    seed: int = checks.setting(0, checks.whole, least=0)
+    episode: int = checks.setting(0, checks.whole, least=0)
+    allow_motion: bool = False
+    max_steps: int = checks.setting(100, checks.whole, least=1)
+    max_plans: int = checks.setting(16, checks.whole, least=2)
+    max_waiting: int = checks.setting(4, checks.whole, least=1)
+    calls_per_minute: int = checks.setting(120, checks.whole, least=1)
+    max_clients: int = checks.setting(16, checks.whole, least=1)
+    max_message_kib: int = checks.setting(1024, checks.whole, least=1)
+    model: str | None = None
+
+
+@dataclass
 class Ros2Command:
     """A ROS 2 node that drives an arm to what a goal shows; needs no ROS.
 
     Attributes:
-        goal: picture of the goal, of the model's size.
+        goal: picture of the goal, of the model's size, or places in m, {object: [0.5, 0.1]}.
         joint_states: topic of sensor_msgs/JointState.
         image: topic of sensor_msgs/Image, of any size.
         command: topic of trajectory_msgs/JointTrajectory for the arm.
@@ -308,7 +357,7 @@ class Ros2Command:
         seed: of the searches.
     """
 
-    goal: str | None = None
+    goal: Any = None
     joint_states: str = "/joint_states"
     image: str = "/camera/image_raw"
     command: str = "/arm_controller/joint_trajectory"
@@ -328,11 +377,11 @@ class CollectCommand:
     Attributes:
         out: folder of the data set; null: data/<task>.
         episodes: how many; null: the task's collect.episodes.
-        steps: control steps per episode; null: the task's collect.steps.
+        steps: control steps per episode, or seconds; null: the task's collect.steps.
         seed: of the episodes.
         workers: processes; null: one per core.
         practice: share of the episodes that the planner begins, before the exploratory policy takes over.
-        replan_every: with practice: control steps that are executed from each plan; null: the task's.
+        replan_every: with practice: control steps that are executed from each plan, or seconds; null: the task's.
         storage: png (exact) or mp4 (smaller).
         shard_episodes: episodes that are written at once; what a kill can cost.
         contact_sheet: a PNG to look at, beside the data.
@@ -341,11 +390,11 @@ class CollectCommand:
 
     out: str | None = None
     episodes: int | None = checks.setting(None, checks.whole, least=1)
-    steps: int | None = checks.setting(None, checks.whole, least=1)
+    steps: int | str | None = checks.setting(None, durations.steps, least=1)
     seed: int = checks.setting(0, checks.whole, least=0)
     workers: int | None = checks.setting(None, checks.whole, least=1)
     practice: float = checks.setting(0.0, _SHARE, least=0.0, most=1.0)
-    replan_every: int | None = checks.setting(None, checks.whole, least=1)
+    replan_every: int | str | None = checks.setting(None, durations.steps, least=1)
     storage: str = "png"
     shard_episodes: int = checks.setting(25, checks.whole, least=1)
     contact_sheet: bool = True

@@ -64,6 +64,7 @@ def derived(
     named: str = "",
     left_open: Mapping[str, str] | None = None,
     without: Collection[str] = (),
+    seconds: Collection[str] = (),
 ) -> type[Any]:
     """A dataclass for OmegaConf with the fields, defaults and meanings of one whose own checks need more than types.
 
@@ -72,6 +73,7 @@ def derived(
         named: what the field `name` means, which comes first; empty for none.
         left_open: fields whose default is null here, and what decides them then.
         without: fields that are left out.
+        seconds: fields in control steps that may also be given in seconds, such as 1.2s.
     """
     said, hints, left_open = meanings(kind), get_type_hints(kind), left_open or {}
     found: list[Any] = [("name", str, field(default=REQUIRED, metadata={"meaning": named}))] if named else []
@@ -80,6 +82,8 @@ def derived(
         if name in without:
             continue
         meaning = re.sub(r"\bNone\b", "null", said.get(name, ""))
+        if name in seconds:
+            hint, meaning = hint | str, f"{meaning}, or seconds, such as 1.2s"
         if name in left_open:
             hint, meaning = hint | None, f"{meaning}; null: {left_open[name]}"
         default = None if name in left_open else default_of(item)

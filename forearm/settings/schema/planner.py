@@ -12,6 +12,8 @@ UNDER_ANOTHER_NAME = {"guided": "mppi"}
 """Planners that are another one with settings of their own."""
 OF_THE_TASK = {"horizon": "the task's plan.horizon", "action_repeat": "the task's plan.action_repeat"}
 """Settings that are null unless they are given, and what is taken then."""
+DURATIONS = ("horizon", "action_repeat")
+"""Settings in control steps that may be given in seconds."""
 OF_GUIDED = {
     "horizon": "the task's guided.horizon",
     "action_repeat": "1",
@@ -57,4 +59,4 @@ def _shipped(name: str) -> type[Any] | None:
     if algorithm not in PLANNERS:
         return None
     left_open = OF_THE_TASK if algorithm == name else OF_GUIDED
-    return derived(PLANNERS[algorithm][1], named="of the planner", left_open=left_open)
+    return derived(PLANNERS[algorithm][1], named="of the planner", left_open=left_open, seconds=DURATIONS)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from forearm.settings.schema.adapter import AdapterConfig
 from forearm.settings.schema.fields import REQUIRED
 
 FOLLOWING = {"rad": 0.15, "m": 0.03}
@@ -64,6 +65,7 @@ class RobotConfig:
         table_clearance: m between the arm and everything that stands still or is not the robot's.
         self_clearance: m between parts of the arm that are not neighbours.
         ignore: pairs of bodies that may touch, [[ONE, OTHER]].
+        adapter: what commands mean for the joints, unless the task says so; null: the commands of the built-in arm.
     """
 
     name: str = REQUIRED
@@ -88,3 +90,4 @@ class RobotConfig:
     table_clearance: float = REQUIRED
     self_clearance: float = REQUIRED
     ignore: list[list[str]] = field(default_factory=list)
+    adapter: AdapterConfig | None = None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from forearm.settings.schema.adapter import AdapterConfig
 from forearm.settings.schema.fields import REQUIRED
 
 
@@ -10,14 +11,14 @@ class PaceConfig:
     """How far planners look and how often they plan, where planner and command leave it null.
 
     Attributes:
-        horizon: control steps looked ahead.
-        action_repeat: control steps that a searched action is held.
-        replan_every: control steps carried out from each plan.
+        horizon: control steps looked ahead, or seconds, such as 1.2s.
+        action_repeat: control steps that a searched action is held, or seconds.
+        replan_every: control steps carried out from each plan, or seconds.
     """
 
-    horizon: int = 12
-    action_repeat: int = 2
-    replan_every: int = 4
+    horizon: int | str = 12
+    action_repeat: int | str = 2
+    replan_every: int | str = 4
 
 
 @dataclass
@@ -34,7 +35,7 @@ class ObjectiveConfig:
         terminal: weight of the learned distance (control steps), at the end of the horizon unless terminal_weights
             says otherwise; needs heads.
         terminal_weights: of the learned distance over the horizon: last, sum, exp or min.
-        until: control steps of the horizon that count, such as those carried out; null: all.
+        until: control steps of the horizon that count, or seconds, such as those carried out; null: all.
         unlikely: weight of the penalty for latents unlike the training data; needs heads.
         unlikely_free: squared distance from the training data, per dimension, that costs nothing; 1 is usual.
     """
@@ -47,7 +48,7 @@ class ObjectiveConfig:
     smoothness: float = 0.0
     terminal: float = 0.0
     terminal_weights: str = "last"
-    until: int | None = None
+    until: int | str | None = None
     unlikely: float = 0.0
     unlikely_free: float = 2.0
 
@@ -57,25 +58,25 @@ class GuidedConfig:
     """Of planner=guided, which plans out of what the learned prior of the task's heads proposes.
 
     Attributes:
-        horizon: control steps looked ahead, at most those that the prior proposes.
-        replan_every: control steps carried out from each plan.
+        horizon: control steps looked ahead, or seconds, at most those that the prior proposes.
+        replan_every: control steps carried out from each plan, or seconds.
         temperature: of the weights of its average, in standard deviations of the candidates' costs.
         prior_spread: of the candidates, as a share of the prior's standard deviation.
         prior_gain: what the prior's commands are multiplied by.
         terminal: weight of the learned distance; it counts alone, as the latent one is small beside it.
         terminal_weights: of the learned distance over the horizon: last, sum, exp or min.
-        until: control steps of the horizon that count, such as those carried out; null: all.
+        until: control steps of the horizon that count, or seconds, such as those carried out; null: all.
         features: true: distance of the slow features, where there is no learned one to trust.
     """
 
-    horizon: int = 12
-    replan_every: int = 4
+    horizon: int | str = 12
+    replan_every: int | str = 4
     temperature: float = 1.0
     prior_spread: float = 0.3
     prior_gain: float = 1.0
     terminal: float = 1000.0
     terminal_weights: str = "last"
-    until: int | None = None
+    until: int | str | None = None
     features: bool = False
 
 
@@ -85,11 +86,11 @@ class RecordingConfig:
 
     Attributes:
         episodes: how many.
-        steps: control steps per episode, not cut short by success.
+        steps: control steps per episode, or seconds, not cut short by success.
     """
 
     episodes: int = 4000
-    steps: int = 50
+    steps: int | str = 50
 
 
 @dataclass
@@ -106,11 +107,12 @@ class TaskConfig:
         camera: whose frames are seen; null: whatever the checkpoint was trained with.
         resolution: of the frames, in pixels, square; recorded ones are resized to it in training.
         frameskip: control steps in one step of a world model trained on it.
-        max_steps: control steps that an evaluation episode may take; null: the limit of protocol or task.
+        max_steps: control steps that an evaluation episode may take, or seconds; null: the limit of protocol or task.
         proposals: where a planner's prior_share comes from: previous (plan), prior (learned; needs heads).
         prior_spread: of the candidates from the prior, as a share of its standard deviation; null: guided's, else 1.
         prior_gain: what the prior's commands are multiplied by, above 1 where recordings are slow; null: guided's,
             else 1.
+        adapter: what commands mean for the joints of a robot; null: as the robot's config says.
     """
 
     name: str = REQUIRED
@@ -121,7 +123,7 @@ class TaskConfig:
     camera: str | None = "front"
     resolution: int = 64
     frameskip: int = 2
-    max_steps: int | None = None
+    max_steps: int | str | None = None
     plan: PaceConfig = field(default_factory=PaceConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     proposals: list[str] = field(default_factory=lambda: ["previous"])
@@ -129,3 +131,4 @@ class TaskConfig:
     prior_gain: float | None = None
     guided: GuidedConfig = field(default_factory=GuidedConfig)
     collect: RecordingConfig | None = None
+    adapter: AdapterConfig | None = None

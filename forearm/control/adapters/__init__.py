@@ -1,0 +1,1 @@
+"""Adapters for arms of one's own, chosen by a config."""

@@ -1,0 +1,1 @@
+"""A world model and its simulator as tools for agents, over the Model Context Protocol (docs/agents.md)."""

@@ -1,0 +1,87 @@
+"""Streamable HTTP: who may connect, and how a server listens and ends."""
+
+import hmac
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from forearm.serve.config import ServeConfig
+
+if TYPE_CHECKING:
+    from forearm.serve.mcp.server import AgentServer
+
+PATH = "/mcp"
+ENDING = 5
+"""s in which open streams may end, once the server is told to."""
+
+
+class Gate:
+    """Lets nobody in without the token, and no page of a browser at all.
+
+    Args:
+        app: what is behind.
+        token: None for nobody needs one.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None) -> None:
+        self._app, self._token = app, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what may not come in."""
+        if scope["type"] == "http":
+            headers = [(name.lower(), value) for name, value in scope["headers"]]
+            refused = None
+            if any(name == b"origin" for name, _ in headers):
+                refused = PlainTextResponse("pages in a browser are not answered here\n", 403)
+            elif not self._trusted([value for name, value in headers if name == b"authorization"]):
+                told = {"WWW-Authenticate": "Bearer"}
+                refused = PlainTextResponse("a token is needed: Authorization: Bearer TOKEN\n", 401, told)
+            if refused is not None:
+                await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _trusted(self, given: list[bytes]) -> bool:
+        if self._token is None:
+            return True
+        kind, _, shown = (given[0] if len(given) == 1 else b"").partition(b" ")
+        right = hmac.compare_digest(shown.strip(), self._token.encode())
+        return kind.lower() in (b"api-key", b"bearer") and right
+
+
+def serve(server: "AgentServer", config: ServeConfig, say: Callable[[str], Any]) -> None:
+    """Listen until SIGINT or SIGTERM; `say` is told the address once it is known.
+
+    Raises OSError for an address that is taken, ForearmError for TLS files that cannot be used.
+    """
+    config.tls()
+    app = server.streamable_http_app(
+        streamable_http_path=PATH,
+        host=config.host,
+        max_request_body_size=config.max_message_bytes,
+        max_sessions=config.max_clients,
+        session_idle_timeout=config.idle_timeout,
+    )
+    listener = uvicorn.Server(
+        uvicorn.Config(
+            Gate(app, config.token), lifespan="on", log_level="warning", server_header=False,
+            ssl_certfile=config.tls_cert, ssl_keyfile=config.tls_key, timeout_graceful_shutdown=ENDING,
+        )
+    )  # fmt: skip
+    for number in (signal.SIGINT, signal.SIGTERM):  # told again once the server has ended
+        signal.signal(number, lambda *_: None)
+    with _socket(config) as socket:
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        say(f"{'https' if config.tls_cert else 'http'}://{host}:{socket.getsockname()[1]}{PATH}")
+        listener.run(sockets=[socket])
+
+
+def _socket(config: ServeConfig) -> Any:
+    import socket
+
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    return socket.create_server((config.host, config.port), family=family)
