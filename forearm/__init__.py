@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from forearm.agent.own_model import WorldModel
     from forearm.control.controller import Controller
     from forearm.envs import Environment
+    from forearm.surprise.monitor import Monitor
 
 __version__ = VERSION
 __all__ = [
     "Controller",
     "ForearmError",
     "LoadedModel",
+    "Monitor",
     "WorldModel",
     "check_model",
     "compare",
@@ -46,6 +48,7 @@ __getattr__, __dir__ = attach(
         "agent.model_check": ["check_model"],
         "agent.own_model": ["WorldModel"],
         "control.controller": ["Controller"],
+        "surprise.monitor": ["Monitor"],
     },
     {"Brain": "LoadedModel"},
 )

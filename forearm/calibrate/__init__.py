@@ -1,1 +1,1 @@
-"""What frames of a checkpoint look like in normal motion, and how near to a goal is there."""
+"""What is normal for a checkpoint: what frames look like, how near to a goal is there, and what surprises."""

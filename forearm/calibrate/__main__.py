@@ -1,13 +1,9 @@
-"""`python -m forearm.calibrate --task push`: measure a checkpoint's frames, write NAME.calibration.json beside it."""
+"""`python -m forearm.calibrate --task push`: `forearm calibrate task=push parts=[frames]`, as it was called before."""
 
 import argparse
 import sys
-from typing import Any
 
-from forearm.errors import ForearmError, InputError, one_line
-
-FIT_SEED, BOUND_SEED, COUNT_SEED = 11, 12, 13
-"""Of the episodes that bounds are fitted on, set on and counted on."""
+from forearm.errors import ForearmError, one_line
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,46 +22,17 @@ def main(argv: list[str] | None = None) -> int:
 
     torch.set_num_threads(1)
     try:
-        sys.stdout.write(calibrate(options) + "\n")
+        from forearm.agent.loaded_model import load
+        from forearm.calibrate.frames import Effort, calibrate
+        from forearm.control.robots.robot import load_robot
+
+        effort = Effort(options.fit_episodes, options.hours, options.count_hours, options.drives, options.seconds)
+        loaded = load(options.task) if options.checkpoint is None else load(options.checkpoint, task=options.task)
+        sys.stdout.write(calibrate(loaded, load_robot(options.robot), effort) + "\n")
     except (ForearmError, OSError) as error:
         sys.stderr.write(f"error: {one_line(error)}\n")
         return 2
     return 0
-
-
-def calibrate(options: Any) -> str:
-    """What `main` does; returns what to say."""
-    from forearm.agent.loaded_model import load
-    from forearm.calibrate import fitting
-    from forearm.calibrate.motion import STEPS, Watcher, driven, explored
-    from forearm.control.action_adapter import ToolActionAdapter
-    from forearm.control.calibration import Calibration, save_calibration
-    from forearm.control.robots.robot import load_robot
-
-    if options.fit_episodes < 10 or min(options.hours, options.count_hours) <= 0 or options.drives < 2:
-        raise InputError("expected 10 fit-episodes, some hours and 2 drives at least")
-    loaded = load(options.task) if options.checkpoint is None else load(options.checkpoint, task=options.task)
-    robot, adapter = load_robot(options.robot), ToolActionAdapter(options.task)
-    watcher = Watcher(loaded, robot, adapter)
-    bounding, counting = (
-        round(3600 * hours / (STEPS * adapter.period)) for hours in (options.hours, options.count_hours)
-    )
-    looks = fitting.fitted(list(explored(watcher, FIT_SEED, options.fit_episodes)))
-    drives = list(driven(watcher, BOUND_SEED, options.drives, options.seconds))
-    first, rest = drives[: len(drives) // 2], drives[len(drives) // 2 :]
-    looks = fitting.bounded(looks, [*explored(watcher, BOUND_SEED, bounding), *first])
-    counted = fitting.false_stops(looks, [*explored(watcher, COUNT_SEED, counting), *rest])
-    radius = fitting.radius(drives, adapter.task.success_radius)
-    hours = options.count_hours + len(rest) * options.seconds / 3600
-    measured = {
-        "hours": round(hours, 3),
-        "false_stops": counted,
-        "drives": options.drives,
-        "fit_episodes": options.fit_episodes,
-        "robot": robot.name,
-    }
-    path = save_calibration(loaded.task, loaded.document, Calibration(looks, radius), measured)
-    return f"written: {path}; {counted} false stops in {hours:.2f} h of held-out motion"
 
 
 if __name__ == "__main__":

@@ -174,6 +174,22 @@ COMMANDS: dict[str, Subcommand] = {
         ),
         "train-heads",
     ),
+    "calibrate": Subcommand(
+        "forearm.cli.calibrate",
+        "what is normal for a checkpoint: its frames, nearness to a goal, and what surprises it",
+        (
+            "forearm collect task=push seed=201 episodes=700 steps=50 out=data/held-out",
+            "forearm calibrate task=push data=data/held-out",
+            "forearm calibrate task=push data=data/held-out parts=[surprise]",
+        ),
+        "calibrate",
+    ),
+    "monitor": Subcommand(
+        "forearm.cli.monitor",
+        "what in recorded episodes surprises a checkpoint, as a page and a table",
+        ("forearm monitor task=push data=FOLDER", "forearm monitor task=push data=FOLDER rate=12 episodes=0:40"),
+        "monitor",
+    ),
     "practice": Subcommand(
         "forearm.cli.practice",
         "rounds of filming what planners do, training on, and keeping what is better",

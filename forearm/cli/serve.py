@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,8 +18,10 @@ from forearm.errors import ForearmError
 from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
+    from forearm.agent.setup import PlanningSetup
     from forearm.serve.config import ServeConfig
     from forearm.serve.server import Server
+    from forearm.surprise.monitor import Monitor
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -52,7 +55,7 @@ def main(overrides: Sequence[str]) -> int:
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("websockets").setLevel(logging.WARNING)
-    server = Server(setup, config, goals, views)
+    server = Server(setup, config, goals, views, _monitor(setup, chosen["surprise_rate"]))
     asyncio.run(_until_told(server, Console()))
     return 0
 
@@ -65,6 +68,18 @@ def config_of(chosen: Any) -> "ServeConfig":
     tls = {name: None if chosen[name] is None else place(chosen[name]) for name in ("tls_cert", "tls_key")}
     token, size = read_token(chosen["token_file"]), chosen["max_message_kib"] << 10
     return ServeConfig(**{**alike, **tls}, token=token, max_message_bytes=size)
+
+
+def _monitor(setup: "PlanningSetup", rate: float | None) -> "Callable[[], Monitor] | None":
+    """What makes a monitor for each client; raises `ForearmError` where there can be none."""
+    if rate is None:
+        return None
+    from forearm.surprise.calibration import surprise_calibration_of
+    from forearm.surprise.monitor import Monitor
+
+    make = partial(Monitor, setup, surprise_calibration_of(setup.task, setup.document), rate)
+    make()
+    return make
 
 
 async def _until_told(server: "Server", console: Console) -> None:

@@ -1,10 +1,9 @@
 """What was measured with a checkpoint: what its frames look like, and how near to a goal is there.
 
-A JSON file beside the checkpoint, NAME.calibration.json, made by `python -m forearm.calibrate`. Without one, a
+A JSON file beside the checkpoint, NAME.calibration.json, made by `forearm calibrate`. Without one, a
 controller does not say that it has arrived, and only asks of frames that they change while the arm moves.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from forearm.agent.calibration_file import calibration_path, read_parts, write_parts
 from forearm.common.dotted import is_dotted
-from forearm.common.files import write_json
 from forearm.control.frame_gate import Looks
 from forearm.errors import ForearmError, InputError, one_line
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
 DIGITS = 5
 """Significant ones of a number in the file."""
 
@@ -33,17 +31,6 @@ class Calibration:
 
     looks: Looks | None = None
     radius: float | None = None
-
-
-def calibration_path(task: Mapping[str, Any]) -> Path:
-    """Where the calibration of a task's checkpoint lies, or would lie: beside it, with the task's name if need be."""
-    from forearm.world_model.runtime.checkpoint import CALIBRATION, locate
-
-    named = str(task["checkpoint"])
-    file = locate(Path(named).expanduser() if "/" in named else named)
-    task_name = str(task["name"]).replace("/", "-")
-    name = file.stem if file.stem in (task_name, "model") else f"{file.stem}.{task_name}"
-    return file.with_name(f"{name}{CALIBRATION}.json")
 
 
 def calibration_of(task: Mapping[str, Any], document: Mapping[str, Any]) -> Calibration:
@@ -61,18 +48,17 @@ def calibration_of(task: Mapping[str, Any], document: Mapping[str, Any]) -> Cali
         logger.warning("no %s: frames are hardly checked, and arrival is not noticed", path.name)
         return Calibration()
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] != FORMAT or found["task"] != task["name"]:
-            raise InputError(f"it is of format {found['format']} for task {found['task']}")
-        if found["world_model_sha256"] != document["weights_sha256"]:
-            raise InputError("it was made for other weights")
+        found = read_parts(path, task, document)
+        if "looks" not in found:
+            logger.warning("%s holds nothing of frames: they are hardly checked, and arrival is not noticed", path.name)
+            return Calibration()
         looks = Looks(**{key: _checked(key, found["looks"][key]) for key in _SHAPES})
         _fits(looks)
         radius = found["arrival"].get(_metric_key(task))
         return Calibration(looks, None if radius is None else float(radius))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ForearmError(
-            f"{path}: {one_line(error)}; make it again, python -m forearm.calibrate --task {task['name']}"
+            f"{path}: {one_line(error)}; make it again, forearm calibrate task={task['name']} parts=[frames]"
         ) from None
 
 
@@ -82,8 +68,7 @@ def save_calibration(task: Mapping[str, Any], document: Mapping[str, Any], found
     path = calibration_path(task)
     looks = {field.name: _rounded(getattr(found.looks, field.name)) for field in fields(Looks)}
     arrival = {} if found.radius is None else {_metric_key(task): _rounded(found.radius)}
-    about = {"format": FORMAT, "task": task["name"], "world_model_sha256": document["weights_sha256"]}
-    write_json(path, {**about, "arrival": arrival, "measured": measured, "looks": looks})
+    write_parts(path, task, document, {"arrival": arrival, "measured": measured, "looks": looks})
     return path
 
 

@@ -96,8 +96,10 @@ class PlanFollower:
         found = self.attempt(committed, actions, start, takeover)
         return found.path, found.report
 
-    def attempt(self, committed: Trajectory, actions: Array, start: float, takeover: float) -> Draft:
+    def attempt(self, committed: Trajectory, actions: Array, start: float, takeover: float, pace: float = 1.0) -> Draft:
         """From what is `committed` at `takeover` s onto the commands (H, A), the first of which begins at `start` s.
+
+        `pace` below 1 goes the same way more slowly: as far as the commands lead in that share of their time.
 
         Where the plan would leave the workspace or touch something, it is cut before that, and ends there at rest.
         Raises ValueError for commands that are not finite.
@@ -107,6 +109,7 @@ class PlanFollower:
         raw = self.adapter.targets(here[-1], actions)
         if not np.isfinite(raw).all():
             raise InputError("the plan holds commands that are NaN or infinite")
+        raw = raw if pace == 1.0 else slowed(here[-1], raw, pace)
         targets = np.clip(raw, limits.low, limits.high)
         report = check(self._curve(here, raw, start), limits)
         state = committed.at(takeover)
@@ -134,3 +137,12 @@ class PlanFollower:
         """The spline through where the arm comes from, (3, D), and the targets, at rest at its end."""
         points = np.concatenate([here, targets, np.repeat(targets[-1:], 2, axis=0)])
         return spline(points, start - 2 * self.adapter.period, self.adapter.period)
+
+
+def slowed(here: Array, targets: Array, pace: float) -> Array:
+    """As many positions (H, D) on the way from `here` (D,) through targets (H, D), at a share of their pace."""
+    way = np.concatenate([here[None], targets])
+    at = pace * np.arange(1, len(targets) + 1)
+    index = np.minimum(at.astype(int), len(targets) - 1)
+    share = (at - index)[:, None]
+    return np.asarray((1.0 - share) * way[index] + share * way[index + 1])

@@ -8,11 +8,12 @@ plan, it does not delay the rest.
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forearm.control.action_adapter import ActionAdapter
+from forearm.control.alert import OnSurprise
 from forearm.control.attempt import Attempt
 from forearm.control.command import MOVING, Command, Status
 from forearm.control.fault import Kind
@@ -21,6 +22,9 @@ from forearm.control.observation_gate import drives_off
 from forearm.control.robots.robot import Robot
 from forearm.control.tracking import Tracking
 from forearm.control.trajectories.trajectory import Array, State
+
+if TYPE_CHECKING:
+    from forearm.surprise.monitor import Surprise
 
 
 class Controller(Tracking):
@@ -40,9 +44,11 @@ class Controller(Tracking):
         gate: what frames must look like to be believed; None: any of the right shape.
         live: show camera, imagination, candidates, costs and statuses on a page, see `forearm.live.page.LivePage`: one
             of those, or True for one of its own at the usual port, which it logs.
+        monitor: says when the world surprises the model that plans, see `forearm.Monitor`; None: nobody asks.
+        on_surprise: what to do then: `slow`, `stop`, `replan` or `ignore`, see `forearm.control.alert.Alert`.
 
-    Raises ValueError for an unknown mode, `ForearmError` for a source that plans at another rate than the
-    adapter's, and for an adapter whose commands are another arm's.
+    Raises ValueError for an unknown mode or word, `ForearmError` for a word that needs a monitor where there is none,
+    for a source that plans at another rate than the adapter's, and for an adapter whose commands are another arm's.
 
     Attributes:
         plan: the last plan that was followed, None before the first of a goal.
@@ -61,6 +67,8 @@ class Controller(Tracking):
         seed: int = 0,
         check_goals: bool = True,
         check_frames: bool = True,
+        on_surprise: OnSurprise | None = None,
+        surprise_rate: float = 6.0,
         device: str = "cpu",
         **settings: Any,
     ) -> "Controller":
@@ -74,9 +82,11 @@ class Controller(Tracking):
         simulator can be drawn here. `check_frames`: a fault where frames cannot show this arm, as far as the
         checkpoint's calibration tells (`NAME.calibration.json`), or stand still while it moves. `device`: where the
         world model is, `cpu`, `cuda`, `cuda:1` or `mps`.
+        `on_surprise`: watch with what `forearm calibrate` measured, at `surprise_rate` false alarms an hour, and do
+        this on an alarm; None: nobody watches.
 
-        Raises what `forearm.load` raises, and `ForearmError` for an unknown robot or planner, or an adapter that does
-        not fit.
+        Raises what `forearm.load` raises, and `ForearmError` for an unknown robot or planner, an adapter that does not
+        fit, or a missing calibration.
         """
         from forearm.agent.camera_check import views_for
         from forearm.agent.loaded_model import load
@@ -84,6 +94,8 @@ class Controller(Tracking):
         from forearm.control.calibration import calibration_of
         from forearm.control.plan_source import LocalPlanSource
         from forearm.control.robots.robot import load_robot
+        from forearm.surprise.calibration import surprise_calibration_of
+        from forearm.surprise.monitor import Monitor
 
         arm = load_robot(robot) if isinstance(robot, str) else robot
         loaded = load(task, device=device) if checkpoint is None else load(checkpoint, task=task, device=device)
@@ -96,6 +108,9 @@ class Controller(Tracking):
         known = calibration_of(setup.task, setup.document)
         if check_frames:
             settings.setdefault("gate", Gate(arm, known.looks))
+        if on_surprise is not None:
+            settings["monitor"] = Monitor(loaded, surprise_calibration_of(setup.task, setup.document), surprise_rate)
+            settings["on_surprise"] = on_surprise
         return cls(LocalPlanSource(setup, seed, views, known.radius), arm, adapter, **settings)
 
     # -- what the caller does ------------------------------------------------------------------------------------
@@ -194,6 +209,11 @@ class Controller(Tracking):
         with self._lock:
             return dict(self._counts + self._observation_gate.counts)
 
+    @property
+    def surprise(self) -> "Surprise | None":
+        """What the monitor said of the newest frame that it looked at; None before, and where nobody watches."""
+        return None if self.alert is None else self.alert.newest
+
     def close(self) -> None:
         """End the background thread. The arm should be at rest."""
         with self._lock:
@@ -237,7 +257,8 @@ class Controller(Tracking):
         attempt = self._attempt
         if own < self._motion.end:
             why = self._fault.why or self._stopping
-            return (Status.STOPPING, why) if why else (Status.MOVING, "")
+            said = "" if self.alert is None else self.alert.told
+            return (Status.STOPPING, why) if why else (Status.MOVING, said)
         self._stopping = ""
         if self._fault:
             return Status.FAULT, self._fault.why

@@ -17,6 +17,8 @@ class Kind(str, Enum):
     """The arm stands outside its limits."""
     FRAMES = "fault_frames"
     """Frames of the right shape that cannot show this arm as it stands."""
+    SURPRISE = "fault_surprise"
+    """The world did not do what the model expects, and the controller is to stop then."""
     STOPPED = "fault_stopped"
     """The loop that calls asked for it, `Controller.stop`."""
 

@@ -118,7 +118,7 @@ class LocalPlanSource:
         self._ahead: tuple[LatentState, Array] | None = None
 
     def begin(self, goal: Any) -> None:
-        """Encode the goal frame (H, W, 3) uint8 of any size, the file of one, or places in m that the task's simulator draws.
+        """Encode the goal frame (H, W, 3) uint8 of any size, the file of one, or places in m, which are drawn.
 
         Raises ForearmError for what is no frame, and for one of another camera or upside down where there are `views`;
         what was begun before then still holds.

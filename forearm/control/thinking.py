@@ -17,7 +17,8 @@ from forearm.agent.haste import Haste
 from forearm.common import checks
 from forearm.common.durations import in_steps
 from forearm.control.action_adapter import ActionAdapter
-from forearm.control.attempt import Attempt, PlanningJob
+from forearm.control.alert import Alert, OnSurprise
+from forearm.control.attempt import Attempt, Frame, PlanningJob
 from forearm.control.committed_motion import Motion, PlanFollower
 from forearm.control.fault import Kind, Latch
 from forearm.control.frame_gate import Gate
@@ -34,6 +35,7 @@ from forearm.errors import ForearmError, one_line
 
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
+    from forearm.surprise.monitor import Monitor
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +63,16 @@ class Thinking:
         clock: Callable[[], float] = time.monotonic,
         gate: Gate | None = None,
         live: LiveController | None = None,
+        monitor: "Monitor | None" = None,
+        on_surprise: OnSurprise = "ignore",
     ) -> None:
         checks.choice("mode", mode, get_args(Mode))
         check_pace(source, adapter)
         check_fit(robot, adapter)
         self.source, self.robot, self.adapter, self.gate = source, robot, adapter, gate
+        if monitor is None and on_surprise != "ignore":
+            raise ForearmError(f"on_surprise={on_surprise} needs a monitor: monitor=forearm.Monitor.load(TASK)")
+        self.alert = None if monitor is None else Alert(monitor, on_surprise, adapter)
         self.timing = timing or Timing()
         self.mode, self.clock, self._live = mode, clock, live
         self.plan: Plan | None = None
@@ -107,6 +114,8 @@ class Thinking:
                     begun = True
                     if self.gate is not None:
                         self.gate.begin()
+                    if self.alert is not None:
+                        self.alert.begin()
                     if self._live is not None:
                         self._live.begin(job.attempt.goal)
                 self._see(job)
@@ -159,6 +168,7 @@ class Thinking:
             distance = None if nearness is None or doubt else nearness()
             if self._live is not None:
                 self._live.seen(frame, distance)
+            surprised = not doubt and self._is_surprised(frame)
             with self._lock:
                 if job.attempt is not self._attempt:
                     continue
@@ -168,7 +178,29 @@ class Thinking:
                 if self.gate is not None and self.gate.sure:
                     self._latch(Kind.FRAMES, doubt)
                     continue
+                if surprised:
+                    self._surprised(job)
                 self._approach(job.attempt, frame.time, distance)
+
+    def _is_surprised(self, frame: Frame) -> bool:
+        """Whether an alarm begins with a frame."""
+        if self.alert is None:
+            return False
+        with self._lock:
+            motion = self._motion
+        if motion is None:
+            return False
+        path, latent = motion.path, getattr(self.source, "latent", None)
+        return self.alert.see(frame, lambda moments: path.sample(moments).position, latent)
+
+    def _surprised(self, job: PlanningJob) -> None:
+        """An alarm has begun: do what is to be done then."""
+        assert self.alert is not None
+        self._counts["surprises"] += 1
+        if self.alert.on_surprise == "stop":
+            self._latch(Kind.SURPRISE, self.alert.why)
+        elif self.alert.on_surprise in ("replan", "slow"):
+            job.attempt.asked = None
 
     def _approach(self, attempt: Attempt, time: float, distance: float | None) -> None:
         """A frame of the arm's time `time` s shows how far the goal is; come to rest where it is near."""
@@ -225,7 +257,8 @@ class Thinking:
                 if self.mode == "thread":
                     soonest = max(soonest, self._time.own(self.clock()) + lead)
                 takeover = max(soonest, job.start - self.adapter.period)
-            draft = self._drafts.attempt(committed, actions, job.start, takeover)
+            pace = 1.0 if self.alert is None else self.alert.pace
+            draft = self._drafts.attempt(committed, actions, job.start, takeover, pace)
             with self._lock:
                 motion = self._motion
                 if not self._current(job) or motion is None or motion.path is not committed:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forearm.control.action_adapter import ActionAdapter
+from forearm.control.alert import OnSurprise
 from forearm.control.attempt import Frame, Sent
 from forearm.control.committed_motion import Motion
 from forearm.control.fault import Kind
@@ -25,6 +26,7 @@ from forearm.control.whereabouts import NOISE, STILL, Whereabouts
 
 if TYPE_CHECKING:
     from forearm.live.page import LivePage
+    from forearm.surprise.monitor import Monitor
 
 UNSURE = 0.02
 """rad or m by which a first reading may lie beyond a limit; it is taken to be at the limit."""
@@ -47,13 +49,18 @@ class Tracking(Thinking):
         steady: Callable[[], float] | None = None,
         gate: Gate | None = None,
         live: "LivePage | bool" = False,
+        monitor: "Monitor | None" = None,
+        on_surprise: OnSurprise = "ignore",
     ) -> None:
         self.steady = steady
         self._sent = Sent()
         self._new = True  # whether this is the first beat since a reset: whatever the clock did before it is forgiven
         self._kept: np.ndarray | None = None  # what a fault left the axes at that are not watched
         shown = shown_on(live, source, adapter)
-        super().__init__(source, robot, adapter, timing=timing, mode=mode, clock=clock, gate=gate, live=shown)
+        super().__init__(
+            source, robot, adapter, timing=timing, mode=mode, clock=clock, gate=gate, live=shown, monitor=monitor,
+            on_surprise=on_surprise,
+        )  # fmt: skip
         wholesale = self.timing.max_off_path
         allowed = self.robot.following_error if wholesale is None else np.full(self.robot.axes, wholesale)
         self._whereabouts = Whereabouts(self.robot.limits, allowed)

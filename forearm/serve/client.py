@@ -36,7 +36,8 @@ class Reply:
     """A plan from the server.
 
     actions: (H, A), one command each control period. policy_timing, server_timing: ms, see docs/wire.md. plan: the
-    document, if it was asked for; `planner.Plan.from_dict` reads it.
+    document, if it was asked for; `planner.Plan.from_dict` reads it. surprise: by the newest frame, where the server
+    watches.
     """
 
     actions: NDArray[np.float32]
@@ -44,6 +45,7 @@ class Reply:
     policy_timing: dict[str, float] = field(default_factory=dict)
     server_timing: dict[str, float] = field(default_factory=dict)
     plan: dict[str, Any] | None = None
+    surprise: dict[str, Any] | None = None
 
 
 class Client:
@@ -124,8 +126,9 @@ class Client:
         if not isinstance(reply.get("actions"), np.ndarray) or reply.get("request_id") != number:
             raise NoServer(f"{self.url} answered something else than request {number}: connect again")
         return Reply(
-            reply["actions"], number, reply.get("policy_timing", {}), reply.get("server_timing", {}), reply.get("plan")
-        )
+            reply["actions"], number, reply.get("policy_timing", {}), reply.get("server_timing", {}), reply.get("plan"),
+            reply.get("surprise"),
+        )  # fmt: skip
 
     def reset(self) -> None:
         """Begin a new episode with the same goal; raises as `plan` does."""

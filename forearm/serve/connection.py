@@ -45,7 +45,7 @@ class Connection:
         self._executor, self._metrics = executor, metrics
         self._mailbox: Mailbox[Request] = Mailbox()
         self._ending = False
-        self._errors = 0
+        self._errors = self._alarms = 0
         self._last_total_ms: float | None = None
 
     async def serve(self, metadata: dict[str, Any]) -> None:
@@ -126,6 +126,10 @@ class Connection:
             ended = loop.time()
             self._errors = 0
             self._metrics.requests.labels("ok").inc()
+            if "surprise" in reply:
+                self._metrics.watched.inc()
+                self._metrics.surprises.inc(self._session.alarms - self._alarms)
+                self._alarms = self._session.alarms
             self._metrics.waited.observe(began - letter.came)
             self._metrics.planned.observe(ended - began)
             timing = {"queue_ms": 1e3 * (began - letter.came), "infer_ms": 1e3 * (ended - began)}

@@ -18,6 +18,8 @@ class Metrics:
         self.requests = self._counter("requests", "Requests, by outcome.", ["outcome"])
         self.received = self._counter("received_bytes", "Bytes of messages received.")
         self.sent = self._counter("sent_bytes", "Bytes of messages sent.")
+        self.watched = self._counter("watched", "Requests whose newest frame was watched for surprise.")
+        self.surprises = self._counter("surprises", "Alarms of surprise that began.")
         self.planned = self._histogram("plan", "Time to see and plan, without waiting.")
         self.waited = self._histogram("queue", "Time a request waited for its turn.")
 

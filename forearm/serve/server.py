@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import http
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from forearm.agent.camera_check import Views
     from forearm.agent.setup import PlanningSetup
+    from forearm.surprise.monitor import Monitor
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class Server:
         config: where and how to listen.
         goals: goal frames that can be asked for by name.
         views: what goals should look like; None: any goal of the right size is taken.
+        monitor: makes what says how surprising a client's frames are; None: nobody watches.
     """
 
     def __init__(
@@ -46,8 +49,10 @@ class Server:
         config: ServeConfig,
         goals: Goals,
         views: "Views | None" = None,
+        monitor: "Callable[[], Monitor] | None" = None,
     ) -> None:
         self.setup, self.config, self.goals, self.views = setup, config, goals, views
+        self._monitor = monitor
         self.metrics = Metrics()
         self.port = config.port
         model = setup.model.config
@@ -149,7 +154,8 @@ class Server:
         self.metrics.clients.inc()
         connection = None
         try:
-            session = Session(self.setup, self.goals, self._execute, self.config.seed, self.views)
+            monitor = None if self._monitor is None else self._monitor()
+            session = Session(self.setup, self.goals, self._execute, self.config.seed, self.views, monitor)
             connection = Connection(socket, session, self._shape, self.config, self._executor, self.metrics)
             task = asyncio.current_task()
             assert task is not None

@@ -1,19 +1,21 @@
 """One client's side of the server: its goal, what it has shown, and the plan from which its next search starts."""
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forearm.agent.haste import Haste
 from forearm.control.plan_source import LocalPlanSource, PlanRequest
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, InputError
 from forearm.serve.goals import Goals
 from forearm.serve.request import PROTOCOL, Request, RequestError
 
 if TYPE_CHECKING:
     from forearm.agent.camera_check import Views
     from forearm.agent.setup import PlanningSetup
+    from forearm.surprise.monitor import Monitor
 
 
 class Session:
@@ -25,6 +27,10 @@ class Session:
         execute: commands of a chunk that a client is taken to have carried out by its next request, unless it says.
         seed: of the search's random numbers.
         views: what goals should look like; None: any goal of the right size is taken.
+        monitor: says how surprising frames are; None: nobody watches.
+
+    Attributes:
+        alarms: how many have begun.
     """
 
     def __init__(
@@ -34,9 +40,11 @@ class Session:
         execute: int,
         seed: int = 0,
         views: "Views | None" = None,
+        monitor: "Monitor | None" = None,
     ) -> None:
         self.source = LocalPlanSource(setup, seed, views)
         self.goals, self.execute, self._haste = goals, execute, Haste(self.source.period)
+        self.monitor, self.alarms, self._alarm = monitor, 0, False
         self._goal: np.ndarray | None = None
         self._time = 0.0
         self._own_clock = True
@@ -60,7 +68,9 @@ class Session:
                     self.source.begin(wanted)
                 except ForearmError as error:
                     raise RequestError(str(error)) from None
-            self._actions, self._time = None, 0.0
+            self._actions, self._time, self._alarm = None, 0.0, False
+            if self.monitor is not None:
+                self.monitor.begin()
         self._goal = wanted
         if request.pixels is None:
             return {"reset": True, "protocol": PROTOCOL}
@@ -70,6 +80,11 @@ class Session:
         for moment, pixels, proprio in earlier:
             self.source.see(moment, {"pixels": pixels, "proprio": proprio})
         self.source.see(plan_request.time, {"pixels": seen, "proprio": request.proprio})
+        surprise = (
+            None
+            if self.monitor is None
+            else self._surprise([*earlier, (plan_request.time, seen, request.proprio)], plan_request)
+        )
         encode_ms = 1e3 * (time.perf_counter() - begun)
         try:
             plan = self.source.plan(PlanRequest(**{**vars(plan_request), "spent_ms": spent_ms + encode_ms}))
@@ -87,9 +102,32 @@ class Session:
             },
             "protocol": PROTOCOL,
         }
+        if surprise is not None:
+            reply["surprise"] = surprise
         if request.want_plan:
             reply["plan"] = plan.to_dict()
         return reply
+
+    def _surprise(self, frames: Sequence[tuple[float, Any, Any]], plan_request: PlanRequest) -> dict[str, Any]:
+        """What the monitor says of the newest of frames (time, pixels, readings), once it has seen the others.
+
+        Raises RequestError.
+
+        Between two frames lies a command of the past, where it is known; else the monitor begins anew.
+        """
+        assert self.monitor is not None
+        past, now, period = plan_request.past, plan_request.time, self.source.period
+        for moment, pixels, readings in frames:
+            ago = len(past) - 1 - round((now - moment) / period)
+            command = past[ago] if ago >= 0 else None
+            seen = {"pixels": pixels, "proprio": readings}
+            try:
+                said = self.monitor.see(seen, command, time=moment)
+            except InputError as error:
+                raise RequestError(str(error)) from None
+            self.alarms += said.alarm and not self._alarm
+            self._alarm = said.alarm
+        return said.to_dict()
 
     def _request(self, request: Request) -> PlanRequest:
         """Fills in what the client did not say: when this is, and what was done since its last request."""

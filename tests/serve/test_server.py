@@ -475,3 +475,35 @@ def test_clients_are_answered_by_the_model_that_the_server_was_started_with(tmp_
         assert answered(server) == before
     with running(Server(other.setup(planner()), ServeConfig(port=0), Goals(None, other))) as server:
         assert answered(server)[0] != before[0]
+
+
+def test_surprise_is_in_the_answers_and_in_the_metrics(goal_folder: Path) -> None:
+    """Frames that come one a command are watched; a scene that is another one at once is an alarm."""
+    import forearm
+    from forearm.serve.goals import Goals
+    from forearm.serve.running import running
+    from forearm.surprise.calibration import surprise_calibration_of
+    from forearm.surprise.monitor import Monitor
+
+    push = forearm.load("push")
+    setup = push.setup(planner())
+    calibration = surprise_calibration_of(push.task, push.document)
+    server = Server(
+        setup, ServeConfig(port=0, execute=1), Goals(None, setup), monitor=lambda: Monitor(setup, calibration)
+    )
+    env = forearm.make_env("push")
+    seen, info = env.reset(seed=3)
+    with running(server), Client(server.url) as client:
+        said = [client.infer({"pixels": seen["pixels"], "proprio": seen["proprio"], "goal": info["goal"]})["surprise"]]
+        for step in range(16):
+            command = {"past": np.zeros((1, 4)), "elapsed_steps": 1}
+            pixels = seen["pixels"] if step < 10 else seen["pixels"][::-1].copy()
+            said.append(client.infer({"pixels": pixels, "proprio": seen["proprio"], **command})["surprise"])
+        with pytest.raises(ServerError, match=r"joint readings: shape \(3,\), expected \(15,\)"):
+            client.infer({"pixels": pixels, "proprio": np.zeros(3), **command})
+        assert client.plan(pixels, proprio=seen["proprio"], elapsed_steps=4).surprise["reason"].startswith("a gap of")
+        text = http(server, "/metrics")[1]
+    env.close()
+    assert said[0]["p"] is None and said[10]["p"] > 0.001 and not said[10]["alarm"]
+    assert any(each["alarm"] and each["part"] == "camera" for each in said[11:15])
+    assert "forearm_surprises_total 1.0" in text and "forearm_watched_total 18.0" in text

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from forearm.errors import ForearmError
-from tools.bench import curves, deadlines, lewm, overhead, quality, scaling, training
+from tools.bench import curves, deadlines, lewm, overhead, quality, scaling, surprise, training
 from tools.bench.budget import FULL, QUICK, Budget
 from tools.bench.page import ON_GPU, SECTIONS
 from tools.bench.peers import PACKAGES, versions
@@ -21,8 +21,10 @@ from tools.render.figures import PLACE, about, save
 from tools.render.pages import write
 
 
-def sections(budget: Budget, docs: Path) -> dict[str, Callable[[], dict[str, Any]]]:
-    """How the figures of each section are measured; pictures go to `docs`."""
+def sections(
+    budget: Budget, docs: Path, tasks: Sequence[str] = ("push",), clips: int | None = None
+) -> dict[str, Callable[[], dict[str, Any]]]:
+    """How the figures of each section are measured; pictures go to `docs`. `tasks` and `clips` are of surprise."""
     gpu = torch.device("cuda")
     return {
         "overhead": partial(overhead.overhead, budget),
@@ -35,6 +37,7 @@ def sections(budget: Budget, docs: Path) -> dict[str, Callable[[], dict[str, Any
         f"lewm{ON_GPU}": partial(lewm.lewm, budget, device=gpu),
         "training": partial(training.training, budget),
         f"training{ON_GPU}": partial(training.training, budget, gpu),
+        "surprise": partial(surprise.surprise, budget, tasks, clips),
         "curves": partial(curves.cost_curves, budget, docs),
     }
 
@@ -45,11 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     budget = QUICK if arguments.quick else FULL
     docs = arguments.docs or Path("outputs/bench" if arguments.quick else "docs")
-    measures = sections(budget, docs)
+    measures = sections(budget, docs, arguments.tasks, arguments.clips)
     wanted = [name for name in SECTIONS if torch.cuda.is_available() or not name.endswith(ON_GPU)]
     unknown = sorted(set(arguments.only) - set(wanted))
     if unknown:
         sys.stderr.write(f"bench: no section '{unknown[0]}' (known: {', '.join(wanted)})\n")
+        return 2
+    if arguments.clips is not None and arguments.clips < 1:
+        sys.stderr.write(f"bench: --clips must be a whole number of at least 1, not {arguments.clips}\n")
         return 2
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -86,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="SECTION", help="these sections alone; the page keeps the others"
     )
+    parser.add_argument("--tasks", nargs="+", default=["push"], metavar="TASK", help="of surprise; default: push")
+    parser.add_argument("--clips", type=int, metavar="N", help="of each event of surprise; default: 200")
     return parser
 
 

@@ -27,6 +27,7 @@ class Budget:
     lewm_rounds: int = 3
     training_rounds: int = 11
     training_steps: int = 10
+    surprise_clips: int = 200
 
 
 FULL = Budget(rounds=21, problems=50, tuning=8, threads=(1, 2), horizons=(5, 15))
@@ -47,4 +48,5 @@ QUICK = Budget(
     lewm_rounds=1,
     training_rounds=2,
     training_steps=3,
+    surprise_clips=2,
 )

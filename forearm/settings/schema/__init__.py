@@ -24,6 +24,8 @@ COMMANDS: dict[str, type[Any]] = {
     "mcp": commands.McpCommand,
     "ros2": commands.Ros2Command,
     "collect": commands.CollectCommand,
+    "calibrate": commands.CalibrateCommand,
+    "monitor": commands.MonitorCommand,
     "practice": commands.PracticeCommand,
     "data": commands.DataCommand,
     "robot-check": commands.RobotCommand,

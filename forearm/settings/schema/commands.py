@@ -270,6 +270,7 @@ class ServeCommand:
         receive_timeout: s for the rest of a message that has begun.
         send_timeout: s for a reply to be taken.
         seed: of the searches.
+        surprise_rate: watch for surprise, with so many false alarms an hour at most; null: nobody watches.
         model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
         device: of torch, where the world model is: cpu, cuda, cuda:1, mps; null: cuda where there is one, else cpu.
     """
@@ -290,6 +291,7 @@ class ServeCommand:
     receive_timeout: float = checks.setting(10.0, checks.real, above=0.0)
     send_timeout: float = checks.setting(10.0, checks.real, above=0.0)
     seed: int = checks.setting(0, checks.whole, least=0)
+    surprise_rate: float | None = checks.setting(None, checks.real, above=0.0)
     model: str | None = None
     device: str | None = "cpu"
 
@@ -398,6 +400,66 @@ class CollectCommand:
     storage: str = "png"
     shard_episodes: int = checks.setting(25, checks.whole, least=1)
     contact_sheet: bool = True
+
+
+@dataclass
+class CalibrateCommand:
+    """What is normal for a checkpoint: how its frames look, how near to a goal is there, what surprises it.
+
+    Attributes:
+        parts: what is measured: frames (of tasks of the built-in arm, in the simulator), surprise (in data).
+        data: with surprise: folder of held-out episodes, which the checkpoint was not trained on.
+        action_key: column with the commands, or several, [NAME,NAME]; null: as the checkpoint was trained.
+        state_key: the same for the joint readings.
+        episodes: to calibrate on, such as [0,1] or 0:40 (40 not among them); null: all.
+        exclude: episodes to leave out, written alike.
+        horizons: latent steps from which a frame is predicted at most.
+        rate: false alarms an hour that the hours must be enough for.
+        fit_episodes: of the explorer, to fit frames on.
+        hours: of the explorer, to set bounds of frames on.
+        count_hours: of the explorer, to count false stops in.
+        drives: episodes that a controller drives, half of them to count on.
+        seconds: of each of these.
+    """
+
+    parts: list[str] = field(default_factory=lambda: ["frames", "surprise"])
+    data: str | None = None
+    action_key: Any = None
+    state_key: Any = None
+    episodes: Any = None
+    exclude: Any = None
+    horizons: int = checks.setting(4, checks.whole, least=1)
+    rate: float = checks.setting(6.0, checks.real, above=0.0)
+    fit_episodes: int = checks.setting(200, checks.whole, least=10)
+    hours: float = checks.setting(0.5, checks.real, above=0.0)
+    count_hours: float = checks.setting(1.0, checks.real, above=0.0)
+    drives: int = checks.setting(12, checks.whole, least=2)
+    seconds: float = checks.setting(15.0, checks.real, above=0.0)
+
+
+@dataclass
+class MonitorCommand:
+    """What in recorded episodes surprises a checkpoint: a page, a table, and exit code 1 where something does.
+
+    Attributes:
+        data: folder of the episodes.
+        out: folder of the page, the table and the figures; null: outputs/monitor-<task>.
+        action_key: column with the commands, or several, [NAME,NAME]; null: as the checkpoint was trained.
+        state_key: the same for the joint readings.
+        episodes: to look at, such as [0,1] or 0:40 (40 not among them); null: all.
+        exclude: episodes to leave out, written alike.
+        rate: false alarms an hour, at most.
+        films: episodes that the page shows, those with alarms first.
+    """
+
+    data: str | None = None
+    out: str | None = None
+    action_key: Any = None
+    state_key: Any = None
+    episodes: Any = None
+    exclude: Any = None
+    rate: float = checks.setting(6.0, checks.real, above=0.0)
+    films: int = checks.setting(10, checks.whole, least=0)
 
 
 @dataclass

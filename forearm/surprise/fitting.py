@@ -1,0 +1,113 @@
+"""Calibrate surprise on held-out episodes: fitted on some, bounds set on more, alarms counted on the rest."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from forearm.errors import ForearmError
+from forearm.surprise.alarm import FalseAlarms
+from forearm.surprise.calibration import SurpriseCalibration
+from forearm.surprise.conformal import LEAST, Table
+from forearm.surprise.joints import JointModel
+from forearm.surprise.levels import Levels
+from forearm.surprise.prediction import Array, Predictions
+from forearm.surprise.usual import Sizes, Usual, whitening
+
+if TYPE_CHECKING:
+    from forearm.world_model.model.jepa import JEPA
+
+OF = 7
+FIT, BOUND, COUNT = (0,), (1, 2, 3, 4), (5, 6)
+"""Of each seven episodes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One episode: latents (L, D) float32, commands (L - 1, A) between them, readings (L, P) or None."""
+
+    latents: Array
+    actions: Array
+    readings: Array | None = None
+
+
+def fit(
+    model: "JEPA",
+    episodes: Sequence[Recording],
+    horizons: int,
+    period: float,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> SurpriseCalibration:
+    """What is usual of these held-out episodes, a frame each `period` s; `tell` hears how many of how many are done.
+
+    Raises `ForearmError` where they are too few for that.
+    """
+    parts = [[each for i, each in enumerate(episodes) if i % OF in share] for share in (FIT, BOUND, COUNT)]
+    frames = [sum(len(each.latents) for each in part) for part in parts]
+    if frames[0] < LEAST or frames[1] < len(BOUND) * LEAST or not parts[2]:
+        raise ForearmError(
+            f"{len(episodes)} held-out episodes with {sum(frames)} frames are too few to calibrate on: expected "
+            f"{2 * OF * LEAST} frames in {OF} episodes at least"
+        )
+    usual = _usual(model, parts[0], horizons)
+    sizes = [list(_sizes(model, usual, part, tell)) for part in parts[1:]]
+    every = np.concatenate(sizes[0])
+    tables = tuple(
+        None if column == horizons and usual.joints is None else Table.of(_known(every[:, column]))
+        for column in range(horizons + 1)
+    )
+    found = [[_levels(tables, each) for each in part] for part in sizes]
+    whole = Table.of(np.concatenate([_known(strange) for strange, _ in found[0]]) + 1.0)
+    alarms, counted = (FalseAlarms.of([level for _, level in part], period) for part in found)
+    return SurpriseCalibration(usual, tables, whole, alarms, counted, {"episodes": len(episodes)})
+
+
+def _usual(model: "JEPA", episodes: Sequence[Recording], horizons: int) -> Usual:
+    latent_map = whitening(np.concatenate([_errors(model, each) for each in episodes]))
+    pairs = [(each.readings, each.actions) for each in episodes if each.readings is not None]
+    if len(pairs) < len(episodes):
+        return Usual(latent_map, horizons)
+    joints = JointModel.fit(pairs)
+    return Usual(latent_map, horizons, joints, whitening(np.concatenate([joints.errors(*pair) for pair in pairs])))
+
+
+def _errors(model: "JEPA", episode: Recording) -> Array:
+    """(N, D) errors one step ahead."""
+    predictions = Predictions(model, 1)
+    errors = np.stack([predictions.see(*row)[0] for row in rows(episode)])
+    return errors[~np.isnan(errors[:, 0])]
+
+
+def _sizes(
+    model: "JEPA", usual: Usual, episodes: Sequence[Recording], tell: Callable[[int, int], None]
+) -> Iterator[Array]:
+    """(L, K + 1) of each episode."""
+    sizes = Sizes(model, usual)
+    for done, episode in enumerate(episodes, 1):
+        sizes.begin()
+        yield np.stack([sizes.see(*row) for row in rows(episode)])
+        tell(done, len(episodes))
+
+
+def _levels(tables: Sequence[Table | None], sizes: Array) -> tuple[Array, Array]:
+    """(L,) the strangest part of each frame and (L,) levels; NaN where nothing was expected."""
+    levels = Levels(tables)
+    strange, level = [], []
+    for each in sizes:
+        found = levels.see(each)
+        strange.append(np.nan if np.isnan(found).all() else np.nanmax(found))
+        level.append(np.nan if np.isnan(strange[-1]) else levels.level)
+    return np.array(strange), np.array(level)
+
+
+def rows(episode: Recording) -> list[tuple[torch.Tensor, Any, Any]]:
+    """Latent, readings and the command before it, of each frame."""
+    latents = torch.as_tensor(episode.latents, dtype=torch.float32)
+    readings: Any = [None] * len(latents) if episode.readings is None else episode.readings
+    return list(zip(latents, readings, [None, *episode.actions], strict=True))
+
+
+def _known(values: Array) -> Array:
+    return values[~np.isnan(values)]

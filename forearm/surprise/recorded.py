@@ -1,0 +1,95 @@
+"""Recorded episodes as a monitor wants them: at the model's size and rate, with commands, readings and times."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from forearm.agent.action_spec import same_period
+from forearm.errors import ForearmError
+from forearm.surprise.fitting import Recording
+from forearm.surprise.monitor import GAP
+from forearm.surprise.prediction import Array
+
+if TYPE_CHECKING:
+    from forearm.agent.loaded_model import LoadedModel
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One recorded episode: number in the data set, frames (L, R, R, 3) uint8, actions (L - 1, A) between them,
+    readings (L, P) or None, times (L,) in s.
+    """
+
+    number: int
+    frames: np.ndarray
+    actions: Array
+    readings: Array | None
+    times: Array
+
+    @property
+    def gaps(self) -> list[int]:
+        """Before which frames some are missing."""
+        steps = np.diff(self.times)
+        return (1 + np.flatnonzero(steps > GAP * np.median(steps))).tolist() if len(steps) else []
+
+
+class Recorded:
+    """The episodes of a LeRobotDataset folder for a model.
+
+    Raises `DatasetError` for a folder that is none, `ForearmError` for one of another camera, rate or commands.
+    """
+
+    def __init__(self, loaded: "LoadedModel", folder: Path, **which: Any) -> None:
+        from forearm.world_model.data import read_dataset
+
+        self._loaded, document = loaded, loaded.document
+        columns = document.get("dataset", {}).get("chosen", {})
+        keys = {key: which.pop(key, None) or columns.get(key) for key in ("action_key", "state_key")}
+        self._data = read_dataset(folder, str(document["camera"]), **keys, **which)
+        period, size = float(document["control_period"]), loaded.model.config.action_dim
+        if not same_period(period, 1 / self._data.fps):
+            raise ForearmError(
+                f"data={folder}: {self._data.fps:g} frames a second, but checkpoint '{loaded.task['checkpoint']}' was "
+                f"trained on {1 / period:g}"
+            )
+        found = self._data.columns.get("action", 0)
+        if found != size:
+            raise ForearmError(
+                f"data={folder}: commands of {found} numbers, but checkpoint '{loaded.task['checkpoint']}' was trained "
+                f"on {size}; name their columns, action_key=[NAME,NAME]"
+            )
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Episode]:
+        from forearm.world_model.data import resize_frame
+
+        side, period = self._loaded.resolution, float(self._loaded.document["control_period"])
+        for index in range(len(self._data)):
+            numbers, table = self._data.numbers(index), self._data.table(index)
+            frames = np.stack([resize_frame(frame, side, side) for frame in self._data.frames(index)])
+            times: Array = period * np.arange(len(frames), dtype=np.float64)
+            if "timestamp" in table.column_names:
+                told = np.asarray(table.column("timestamp").to_pylist(), np.float64).reshape(-1)
+                times = told if len(told) == len(frames) and np.isfinite(told).all() else times
+            readings = numbers.get("observation.state")
+            actions = np.array(numbers["action"][:-1], dtype=np.float64)
+            known = None if readings is None or not readings.shape[1] else readings.astype(np.float64)
+            yield Episode(self._data.episodes[index].index, frames, actions, known, times)
+
+    def recordings(self) -> Iterator[Recording]:
+        """The same to calibrate on; raises `ForearmError` for an episode with a gap."""
+        for episode in self:
+            if episode.gaps:
+                raise ForearmError(
+                    f"episode {episode.number} has a gap before frame {episode.gaps[0]}, at "
+                    f"{episode.times[episode.gaps[0]]:.2f} s: leave it out, exclude=[{episode.number}]"
+                )
+            with torch.inference_mode():
+                latents = self._loaded.model.encode(episode.frames).cpu().numpy()
+            yield Recording(latents, episode.actions, episode.readings)
