@@ -42,8 +42,9 @@ class Request:
     """One request.
 
     pixels: (H, W, 3) uint8 of any size, None for a mere `reset`. proprio: (P,). goal: frame, name or places in m, None
-    to keep the goal. time: s of the client's clock. committed: (n, A), past: (m, A), commands after and before the frame.
-    elapsed_steps: periods since the frame of the last request. earlier: (time, pixels, proprio) of frames in between.
+    to keep the goal. time: s of the client's clock. committed: (n, A), past: (m, A), commands after and before the
+    frame. elapsed_steps: periods since the frame of the last request. earlier: (time, pixels, proprio) of frames in
+    between.
     """
 
     pixels: Any
