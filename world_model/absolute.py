@@ -118,7 +118,7 @@ class AbsolutePositions:
         columns, readings = tuple(map(int, found["columns"])), int(found["readings"])
         right = all(array.shape == (len(columns),) and np.isfinite(array).all() for array in arrays.values())
         if not right or not all(0 <= column < readings for column in columns) or (arrays["step"] < 0).any():
-            raise ValueError("absolute_positions do not fit the commands")
+            raise InputError("absolute_positions do not fit the commands")
         return cls(**arrays, columns=columns, readings=readings)
 
     def reading(self, proprio: NDArray[np.floating] | None) -> Floats:

@@ -55,7 +55,7 @@ class Session:
         begun = time.perf_counter()
         goal = self.goals[request.goal] if isinstance(request.goal, str) else request.goal
         try:
-            goal = None if goal is None else self.source.setup.frame(goal, "goal")
+            goal = None if goal is None else self.source.setup.goal_frame(goal)
             seen = None if request.pixels is None else self.source.fit(request.pixels)
             earlier = [(moment, self.source.fit(pixels), proprio) for moment, pixels, proprio in request.earlier]
         except ForearmError as error:

@@ -24,7 +24,9 @@ def test_help_of_a_command_shows_examples(name: str, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert all(example in shown for example in COMMANDS[name].examples)
     if COMMANDS[name].config:
-        assert "defaults:" in shown and ("seed: 0" in shown or name in ("data", "report", "robot"))
+        assert "defaults:" in shown and (
+            "seed: 0" in shown or name in ("calibrate", "data", "monitor", "report", "robot")
+        )
 
 
 def test_nothing_and_the_version(capsys: pytest.CaptureFixture[str]) -> None:

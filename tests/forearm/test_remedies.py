@@ -32,6 +32,8 @@ ELSEWHERE = {
     *("input_size", "tokens", "layer", "key"),  # words about words
     *("fps", "max_gap", "markers", "fixed_assets", "proprio"),  # arguments in Python
     *("version", "charset"),  # of HTTP
+    *("adapter.kind", "file", "monitor", "on_surprise"),  # of a robot's file, of a command that asks, in Python
+    "write_empty_chunks",  # of zarr
 }
 
 

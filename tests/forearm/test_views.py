@@ -61,7 +61,9 @@ def test_what_is_like_nothing_here_passes(env):
 
 
 def brain_of(task, camera, side=64):
-    return SimpleNamespace(task={"name": task}, document={"camera": f"observation.images.{camera}"}, resolution=side)
+    fit = SimpleNamespace(cameras=(camera,))
+    document = {"camera": f"observation.images.{camera}"}
+    return SimpleNamespace(task={"name": task}, document=document, resolution=side, fit=fit)
 
 
 def test_views_are_those_of_the_checkpoints_own_camera_and_resolution():

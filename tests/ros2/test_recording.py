@@ -125,7 +125,6 @@ def test_a_full_disk_is_told_and_leaves_what_was_written(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["data=run.mcap", "out=data"], "convert needs data=FILE.mcap commands=TASK out=FOLDER"),
         (["data=run.mcap", "commands=fetch/push", "out=data"], "is not of the built-in arm"),
         (["data=missing.mcap", "commands=push", "out=data"], "missing.mcap: cannot be read"),
         (["data=text.mcap", "commands=push", "out=data"], "text.mcap: is no MCAP file"),

@@ -32,8 +32,8 @@ def _corrupted(frames: list[dict[str, Any]], rng: np.random.Generator) -> list[d
     return [kinds[int(rng.integers(3))](frame) for frame in frames]
 
 
-def _wrong_size(frames: list[dict[str, Any]], rng: np.random.Generator) -> list[dict[str, Any]]:
-    return [{**frame, "pixels": frame["pixels"][:32, :32]} for frame in frames]
+def _grey(frames: list[dict[str, Any]], rng: np.random.Generator) -> list[dict[str, Any]]:
+    return [{**frame, "pixels": frame["pixels"][:, :, 0]} for frame in frames]
 
 
 def _nan(frames: list[dict[str, Any]], rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -79,7 +79,7 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     "frames in pairs, the later one first": _Reordered,
     "every frame 0.2 s late": _Late,
     "two of three frames corrupted": lambda: _corrupted,
-    "frames of another size": lambda: _wrong_size,
+    "frames without colours": lambda: _grey,
     "NaN joint readings": lambda: _nan,
     "no frames": lambda: _none,
     "planner stalled": lambda: lambda frames, rng: frames,

@@ -28,7 +28,7 @@ def test_no_fault_breaks_a_limit_and_the_arm_moves_again_after_each() -> None:
     assert set(found) == set(FAULTS)
     for name, row in found.items():
         assert row["violations"] == 0 and row["moved_after"], name
-    for name in ("no frames", "NaN joint readings", "frames of another size"):
+    for name in ("no frames", "NaN joint readings", "frames without colours"):
         assert found[name]["counts"]["stale"] >= 1 and found[name]["moving"] < 0.5
     # How soon the first plan is there depends on the machine; that an arm moves most of the time does not.
     assert found["nothing"]["moving"] > 0.5 and "stale" not in found["nothing"]["counts"]
