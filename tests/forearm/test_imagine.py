@@ -170,7 +170,7 @@ def test_from_python(drawn: Path) -> None:
     assert not np.array_equal(two.latents[-1], loaded.imagine(after, FORWARD).latents[-1])  # what was before counts
     with pytest.raises(ForearmError, match="2 frames want 1 commands between them, got 0"):
         loaded.imagine([start, after], FORWARD)
-    with pytest.raises(ForearmError, match="expected uint8"):
+    with pytest.raises(ForearmError, match="a frame is uint8"):
         loaded.imagine(start[:, :, 0], FORWARD)
 
 
