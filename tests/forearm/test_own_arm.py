@@ -84,7 +84,7 @@ def test_what_is_missing_or_does_not_fit_is_told_in_a_line(six: Path, failing: C
     assert "nothing says what its commands mean for robot 'bare'" in failing(*words, "robot=bare")
     assert "give proprio=[...]" in failing(*(word for word in words if not word.startswith("proprio")))
     assert "proprio=[1,2]: expected 7 numbers" in failing(*words, "proprio=[1,2]")
-    assert "proprio must be a finite number" in failing(*words, "proprio=[1,a]")
+    assert "proprio=[1,a]: expected 7 numbers" in failing(*words, "proprio=[1,a]")
     assert "give start= and goal= too" in failing("plan", "task=reach", "proprio=[1,2]")
     wrong = ("robot.adapter.kind=joint_positions", "unknown adapter 'joint_positions'; did you mean")
     few = ("robot.adapter.axes=[pan,lift]", "but adapter 'joint_position' takes 2 (pan, lift)")
