@@ -1,6 +1,5 @@
 """`forearm ros2`: a node between ROS 2's topics and a controller, until it is told to stop."""
 
-import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from rich.console import Console
 
 from forearm.common.files import place
 from forearm.common.parallel import import_modules, one_thread
+from forearm.common.signals import told_to_stop
 from forearm.control.command import Command
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
@@ -42,10 +42,8 @@ def main(overrides: Sequence[str]) -> int:
     bus = Bus(chosen["domain"], bool(chosen["local"]))
     topics = Topics(**{name: chosen[name] for name in ("joint_states", "image", "command", "gripper", "joints")})
     ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    one_thread()
     with ExitStack() as stack:
+        stack.enter_context(one_thread())
         controller = stack.enter_context(
             Controller.load(
                 task["name"], checkpoint=task["checkpoint"], planner=planner, robot=robot, seed=chosen["seed"],
@@ -63,7 +61,8 @@ def main(overrides: Sequence[str]) -> int:
         controller.reset(goal)
         console = Console()
         console.print(f"planning for {task['name']} from {topics.image} to {topics.command} (Ctrl-C ends it)")
-        node.run(rate, ended.is_set, _Teller(console, node))
+        with told_to_stop(ended.set):
+            node.run(rate, ended.is_set, _Teller(console, node))
     console.print("ended: the arm was led to rest", highlight=False)
     return 0
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -159,7 +160,9 @@ def test_calls_a_minute_and_calls_that_wait() -> None:
 )
 def test_settings_that_cannot_be(words: list[str], said: str, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FOREARM_TOKEN", raising=False)
+    before = signal.getsignal(signal.SIGINT)
     assert main(["mcp", "task=push", *words] if "task=nothing" not in words else ["mcp", *words]) == 2
+    assert signal.getsignal(signal.SIGINT) is before
     assert said in capsys.readouterr().err
 
 

@@ -127,10 +127,11 @@ def test_what_it_cannot_do_is_one_line(
 
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save("g.png")
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    before = signal.getsignal(signal.SIGINT)
     assert main(["ros2", *words]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_model_of_several_cameras_is_refused() -> None:

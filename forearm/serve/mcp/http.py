@@ -1,7 +1,6 @@
 """Streamable HTTP: who may connect, and how a server listens and ends."""
 
 import hmac
-import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from forearm.common.signals import told_to_stop
 from forearm.serve.config import ServeConfig
 
 if TYPE_CHECKING:
@@ -72,9 +72,7 @@ def serve(server: "AgentServer", config: ServeConfig, say: Callable[[str], Any])
             ssl_certfile=config.tls_cert, ssl_keyfile=config.tls_key, timeout_graceful_shutdown=ENDING,
         )
     )  # fmt: skip
-    for number in (signal.SIGINT, signal.SIGTERM):  # told again once the server has ended
-        signal.signal(number, lambda *_: None)
-    with _socket(config) as socket:
+    with _socket(config) as socket, told_to_stop(lambda: None):  # which is told again once the server has ended
         host = f"[{config.host}]" if ":" in config.host else config.host
         say(f"{'https' if config.tls_cert else 'http'}://{host}:{socket.getsockname()[1]}{PATH}")
         listener.run(sockets=[socket])
