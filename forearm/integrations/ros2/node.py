@@ -61,7 +61,7 @@ class Topics:
 class Node:
     """Feeds a controller from topics and sends what it says.
 
-    The controller goes by `clock`, the time that stamps of messages are of, and beside it by a steady one.
+    Stamps of messages are of the controller's `clock`, beside which it has a steady one.
     A stamp of 0 means that nobody set it: the moment counts when the message was read. `counts` says by name what came
     and what was refused, `why` the reason of the last refusal.
 
@@ -73,12 +73,10 @@ class Node:
         controller: Controller,
         bus: Bus,
         topics: Topics,
-        *,
-        clock: Callable[[], float] = time.time,
         watcher: Watcher | None = None,
     ) -> None:
         robot = controller.robot
-        self.controller, self.clock, self.watcher = controller, clock, watcher
+        self.controller, self.watcher = controller, watcher
         axes = [*robot.joints, *robot.fingers[:1]]
         self.names = list(topics.joints) or axes
         if len(self.names) != len(axes) or len(set(self.names)) < len(axes):
@@ -99,9 +97,8 @@ class Node:
 
     def beat(self) -> Command:
         """Take what has come, let the controller act on it, and send what it says."""
-        now = self.clock()
-        observation = self.observation(now)
-        command = self.controller.act(observation, now)
+        observation = self.observation(self.controller.clock())
+        command = self.controller.act(observation)  # which reads its two clocks side by side
         way = None if command.positions is None else self.controller.way_to_rest(SPACING)
         if self.watcher is not None:
             self.watcher.note(observation, command, way)
