@@ -1,7 +1,9 @@
 """`forearm robot check`: joints, limits and units of a robot, what touches at home, and a drawing of it."""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -74,9 +76,13 @@ def joints_of(robot: Robot, whole: bool) -> Table:
 
 def draw(robot: Robot, picture: Path) -> None:
     """A PNG of the robot at home; raises `ForearmError` where nothing draws here."""
-    envs.working_backend()
+    backend = envs.working_backend()
     import mujoco
     from PIL import Image
+
+    # MuJoCo chooses once in a process, when it is first asked, which may have been before a back end was found.
+    chosen: Any = importlib.import_module("mujoco.gl_context")
+    chosen.GLContext = importlib.import_module(f"mujoco.{backend}").GLContext
 
     model = robot.geometry.model
     data = mujoco.MjData(model)
