@@ -15,17 +15,8 @@ from forearm.world_model.config import from_mapping, to_mapping
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig
 from forearm.world_model.heads.distance import Distance, DistanceConfig
 from forearm.world_model.heads.distances import make_distance
-from forearm.world_model.runtime.checkpoint import (
-    HEADS,
-    CheckpointError,
-    fill,
-    locate,
-    read_document,
-    read_weights,
-    write_pair,
-)
-
-FORMAT = 1
+from forearm.world_model.heads.files import FORMAT, beside, read_pair
+from forearm.world_model.runtime.checkpoint import HEADS, CheckpointError, fill, write_pair
 
 
 @dataclass(frozen=True)
@@ -58,8 +49,7 @@ class Heads:
 
 def heads_path(checkpoint: str | Path) -> Path:
     """The JSON file of the heads beside a checkpoint, there or not; raises `CheckpointError` without the checkpoint."""
-    path = locate(checkpoint)
-    return path.with_name(f"{path.stem}{HEADS}.json")
+    return beside(checkpoint, HEADS)
 
 
 def save_heads(heads: Heads, path: Path, world_model_sha256: str, description: dict[str, Any]) -> None:
@@ -93,25 +83,8 @@ def load_heads(path: Path, world_model_sha256: str) -> Heads:
     Raises:
         CheckpointError: missing, damaged, of another format, or trained on other weights than `world_model_sha256`.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    document = read_document(path, "a file of heads", FORMAT)
-    try:
-        trained_on = str(document["world_model_sha256"])
-        prior_config = from_mapping(PriorConfig, document["prior"])
-        distance_config = from_mapping(DistanceConfig, document["distance"])
-        latent_dim, action_dim = int(document["latent_dim"]), int(document["action_dim"])
-        readings = int(document.get("readings", 0))  # files of earlier versions know none
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: is not a file of heads ({error})") from error
-    if trained_on != world_model_sha256:
-        raise CheckpointError(
-            f"{path}: was trained on the world model {trained_on[:16]}, not on {world_model_sha256[:16]}: latents of "
-            "another model mean something else; train heads for this one"
-        )
-    tensors = read_weights(path, document)
-    prior = ActionPrior(latent_dim, action_dim, prior_config, readings)
-    distance = make_distance(latent_dim, distance_config)
+    remedy = "train heads for this one"
+    (prior, distance), tensors, document = read_pair(path, "a file of heads", world_model_sha256, remedy, _made)
     for prefix, module in (("prior.", prior), ("distance.", distance)):
         own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         fill(module.eval().requires_grad_(False), own, path)
@@ -120,3 +93,11 @@ def load_heads(path: Path, world_model_sha256: str) -> Heads:
     except KeyError as error:
         raise CheckpointError(f"{path}: lacks the tensor {error}: train the heads again") from error
     return Heads(prior, distance, mean, covariance, document)
+
+
+def _made(document: dict[str, Any]) -> tuple[ActionPrior, Distance]:
+    prior = from_mapping(PriorConfig, document["prior"])
+    distance = from_mapping(DistanceConfig, document["distance"])
+    latent_dim, action_dim = int(document["latent_dim"]), int(document["action_dim"])
+    readings = int(document.get("readings", 0))  # files of earlier versions know none
+    return ActionPrior(latent_dim, action_dim, prior, readings), make_distance(latent_dim, distance)

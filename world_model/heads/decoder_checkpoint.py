@@ -5,23 +5,13 @@ from typing import Any
 
 from forearm.world_model.config import from_mapping, to_mapping
 from forearm.world_model.heads.decoder import Decoder, DecoderConfig
-from forearm.world_model.runtime.checkpoint import (
-    DECODER,
-    CheckpointError,
-    fill,
-    locate,
-    read_document,
-    read_weights,
-    write_pair,
-)
-
-FORMAT = 1
+from forearm.world_model.heads.files import FORMAT, beside, read_pair
+from forearm.world_model.runtime.checkpoint import DECODER, fill, write_pair
 
 
 def decoder_path(checkpoint: str | Path) -> Path:
     """The JSON file of the decoder beside a checkpoint, there or not; raises `CheckpointError` without the latter."""
-    path = locate(checkpoint)
-    return path.with_name(f"{path.stem}{DECODER}.json")
+    return beside(checkpoint, DECODER)
 
 
 def save_decoder(decoder: Decoder, path: Path, world_model_sha256: str, description: dict[str, Any]) -> None:
@@ -43,19 +33,12 @@ def load_decoder(path: Path, world_model_sha256: str) -> Decoder:
     Raises:
         CheckpointError: missing, damaged, of another format, or trained on other weights than `world_model_sha256`.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    document = read_document(path, "a decoder", FORMAT)
-    try:
-        trained_on = str(document["world_model_sha256"])
-        config = from_mapping(DecoderConfig, document["decoder"])
-        decoder = Decoder(int(document["state_dim"]), int(document["resolution"]), config)
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: is not a decoder ({error})") from error
-    if trained_on != world_model_sha256:
-        raise CheckpointError(
-            f"{path}: was trained on the world model {trained_on[:16]}, not on {world_model_sha256[:16]}: latents of "
-            "another model mean something else; train a decoder for this one, or remove the file"
-        )
-    fill(decoder, read_weights(path, document), path)
+    remedy = "train a decoder for this one, or remove the file"
+    decoder, tensors, _ = read_pair(path, "a decoder", world_model_sha256, remedy, _made)
+    fill(decoder, tensors, path)
     return decoder.eval().requires_grad_(False)
+
+
+def _made(document: dict[str, Any]) -> Decoder:
+    config = from_mapping(DecoderConfig, document["decoder"])
+    return Decoder(int(document["state_dim"]), int(document["resolution"]), config)
