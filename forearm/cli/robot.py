@@ -1,16 +1,15 @@
 """`forearm robot check`: joints, limits and units of a robot, what touches at home, and a drawing of it."""
 
-import importlib
+import copy
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from forearm import envs
 from forearm.cli.train import keys
 from forearm.common.files import replacing
 from forearm.control.robots.description import YAML, config_of
@@ -76,29 +75,22 @@ def joints_of(robot: Robot, whole: bool) -> Table:
 
 def draw(robot: Robot, picture: Path) -> None:
     """A PNG of the robot at home; raises `ForearmError` where nothing draws here."""
-    backend = envs.working_backend()
     import mujoco
     from PIL import Image
 
-    # MuJoCo chooses once in a process, when it is first asked, which may have been before a back end was found.
-    chosen: Any = importlib.import_module("mujoco.gl_context")
-    chosen.GLContext = importlib.import_module(f"mujoco.{backend}").GLContext
+    from forearm.envs.rendering import Renderer, View
 
-    model = robot.geometry.model
+    model = copy.copy(robot.geometry.model)
+    if model.ngeom and model.geom_group.min() > 2:  # shapes that collide alone are not drawn by default
+        model.geom_group[:] = 0
     data = mujoco.MjData(model)
     data.qpos[:] = robot.geometry.home_pose
     mujoco.mj_forward(model, data)
-    option = mujoco.MjvOption()
-    if model.ngeom and model.geom_group.min() > 2:  # shapes that collide alone are not drawn by default
-        option.geomgroup[:] = 1
-    camera = mujoco.MjvCamera()
-    mujoco.mjv_defaultFreeCamera(model, camera)
-    renderer = mujoco.Renderer(model, SIDE, SIDE)
-    try:
-        renderer.update_scene(data, camera, option)
-        pixels = renderer.render()
-    finally:
-        renderer.close()
+    free = mujoco.MjvCamera()
+    mujoco.mjv_defaultFreeCamera(model, free)
+    view = View(tuple(free.lookat), free.distance, free.azimuth, free.elevation)
+    with closing(Renderer(model, SIDE)) as renderer:
+        pixels = renderer.render(data, view)
     picture.parent.mkdir(parents=True, exist_ok=True)
     with replacing(picture) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
