@@ -14,7 +14,7 @@ from forearm.diagnosis.probe import Probe, fit
 from forearm.diagnosis.ranking import rank_targets
 from forearm.diagnosis.subject import Subject
 from forearm.evaluation.closed_loop import Outcome
-from forearm.settings.schema.commands import HELD_OUT
+from forearm.settings.schema.commands.comparing import HELD_OUT
 
 if TYPE_CHECKING:
     from forearm.evaluation.manifest import HeldOutEpisode
