@@ -133,15 +133,18 @@ class AbsolutePositions:
             raise InputError(f"joint readings have shape {found.shape}: expected {self.readings} finite numbers")
         return np.asarray(found[list(self.columns)])
 
+    def before(self, sent: Floats | None, reading: Floats | None) -> Floats:
+        """Where the next command counts from, (A,): what was `sent`, or else the `reading`; ValueError for none."""
+        if sent is not None:
+            return sent
+        return self.reading(None) if reading is None else reading
+
     def handover(self, sent: Floats | None, reading: Floats | None) -> Handover:
         """Where a plan begins: after the command `sent` (A,), if any was, and with the arm at `reading` (A,), if known.
 
         Raises ValueError where neither is known.
         """
-        if sent is None and reading is None:
-            self.reading(None)
-        before = reading if sent is None else sent
-        assert before is not None
+        before = self.before(sent, reading)
         least, most = before - self.step, before + self.step
         if reading is not None:
             near = reading + self.first_low, reading + self.first_high

@@ -10,7 +10,6 @@ from forearm.common.files import place, write_json
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
 from forearm.settings import sweep
-from forearm.settings.words import PATHS, unquoted
 
 Main = Callable[[Sequence[str]], int]
 """A command: from its words to its exit code."""
@@ -63,27 +62,11 @@ def shown(command: str, words: Sequence[str], package: str | None) -> str:
 
 def _each(word: str) -> list[str]:
     """A word for each of its values."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import Glob
-    from hydra.errors import HydraException
-
-    key, equals, text = word.partition("=")
-    try:
-        override = OverridesParser.create().parse_override(f"value={text}")
-    except HydraException:
-        return [word]  # a path, say; what it should not be is told where it is read
-    if not equals or not override.is_sweep_override():
+    key, equals, _ = word.partition("=")
+    if not equals:
         return [word]
-    if not override.is_discrete_sweep():
-        raise ForearmError(f"{word}: --multirun takes lists of values: {key}=1,2, choice, range or glob")
-    found = override.value()
-    values = found.filter(settings.options(key)) if isinstance(found, Glob) else override.sweep_string_iterator()
-    if key.rpartition(".")[2] in PATHS:
-        values = map(unquoted, values)
-    words = [f"{key}={value}" for value in values]
-    if not words:
-        raise ForearmError(f"{word} stands for nothing")
-    return words
+    remedy = f"--multirun takes lists of values: {key}=1,2, choice, range or glob"
+    return [f"{key}={value}" for value in sweep.listed(word, remedy)]
 
 
 def _numbered(outs: Sequence[str | None], usual: str | None) -> list[str]:

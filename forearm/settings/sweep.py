@@ -29,6 +29,8 @@ def load(command: str, overrides: Sequence[str] = ()) -> settings.Settings:
     combined = {word: values for word, values in several.items() if _key(word) != "seed"}
     usual = [word if word not in several else f"{_key(word)}={several[word][0]}" for word in overrides]
     first = settings.load(command, usual)
+    if not several:
+        return first
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
         group: {name: {} for name in first.all(group)} for group in SWEPT
     }
@@ -69,28 +71,40 @@ def _several(word: str) -> bool:
 
 def _values(word: str, whole: Sequence[str]) -> list[str]:
     """The values of a word as they would be typed one by one; one where it is not to be swept."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
     key, equals, text = word.partition("=")
     key, text = key.strip(), text.strip()
-    last = key.rpartition(".")[2]
     if not equals or not _several(word) or not (key == "seed" or _is_swept(key)):
         return [text]
-    if last in PATHS and place(text).exists():
+    if key.rpartition(".")[2] in PATHS and place(text).exists():
         return [text]
     if text.startswith("[") and text.endswith("]"):
         return [text] if _takes_lists(key, whole) else items(text)
+    return listed(f"{key}={text}", f"write the values, {key}=1,2, choice or range")
+
+
+def listed(word: str, remedy: str) -> list[str]:
+    """The values of a word in Hydra's language, as they would be typed one by one; one where it is no list.
+
+    Raises `ForearmError` for what no list of values can be made of; `remedy` is what to write then.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Glob
+    from hydra.errors import HydraException
+
+    key, _, text = word.partition("=")
     try:
         override = OverridesParser.create().parse_override(f"value={text}")
     except HydraException:
-        return [text]
+        return [text]  # a path, say; what it should not be is told where it is read
     if not override.is_sweep_override():
         return [text]
     if not override.is_discrete_sweep():
-        raise ForearmError(f"{word}: write the values, {key}=1,2, choice or range")
-    found = [str(value) for value in override.sweep_string_iterator()]
-    return [unquoted(value) for value in found] if last in PATHS else found
+        raise ForearmError(f"{word}: {remedy}")
+    found = override.value()
+    values = found.filter(settings.options(key)) if isinstance(found, Glob) else list(override.sweep_string_iterator())
+    if not values:
+        raise ForearmError(f"{word} stands for nothing")
+    return [unquoted(value) for value in values] if key.rpartition(".")[2] in PATHS else values
 
 
 def _is_swept(key: str) -> bool:

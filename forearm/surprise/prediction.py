@@ -17,7 +17,8 @@ Array = NDArray[np.float64]
 class Predictions:
     """Predicts each frame's latent from several moments before it, with the commands that were sent meanwhile.
 
-    Frames come one a control step. Nothing is predicted before there are as many as the model's history needs.
+    Frames come one a control step. Nothing is predicted before there are as many as the model's history needs. Commands
+    that are absolute joint positions come as such, and the first after `begin` wants the readings of the frame before.
 
     Args:
         model: the world model.
@@ -37,6 +38,8 @@ class Predictions:
         self._actions: deque[Tensor] = deque(maxlen=max(self._span, self._skip))
         self._pending: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(self._skip)]
         self._count = 0
+        self._sent: Array | None = None  # the last command, where those are positions
+        self._reading: Array | None = None  # of the newest frame, where they are
         self.predicted: Array = np.zeros((0, self._latent))
 
     @torch.inference_mode()
@@ -49,8 +52,10 @@ class Predictions:
             action: (A,) the command since the frame before; None for the first.
         """
         if action is not None:
-            self._actions.append(self._tensor(action))
-        latent = latent.to(self.model.action_mean.device)
+            self._actions.append(self._tensor(self._taken(action)))
+        if self.model.absolute is not None:
+            self._reading = None if readings is None else self.model.absolute.reading(readings)
+        latent = latent.to(self.model.device)
         state = self.model.state(latent, None if readings is None else self._tensor(readings))
         self._states.append(state)
         phase, self._count = self._count % self._skip, self._count + 1
@@ -73,8 +78,16 @@ class Predictions:
             waiting.insert(0, begun)
         return errors
 
+    def _taken(self, action: Any) -> Any:
+        """A command (A,) as the model takes it."""
+        if self.model.absolute is None:
+            return action
+        before = self.model.absolute.before(self._sent, self._reading)
+        self._sent = np.asarray(action, np.float64)
+        return self._sent - before
+
     def _no_actions(self) -> Tensor:
-        return torch.zeros(0, self.model.config.action_dim, device=self.model.action_mean.device)
+        return torch.zeros(0, self.model.config.action_dim, device=self.model.device)
 
     def _tensor(self, values: Any) -> Tensor:
-        return torch.as_tensor(np.asarray(values), dtype=torch.float32).to(self.model.action_mean.device)
+        return torch.as_tensor(np.asarray(values), dtype=torch.float32).to(self.model.device)

@@ -67,12 +67,12 @@ class Recorded:
         return len(self._data)
 
     def __iter__(self) -> Iterator[Episode]:
-        from forearm.world_model.data import resize_frame
+        from forearm.world_model.data.images import tiled
 
         side, period = self._loaded.resolution, float(self._loaded.document["control_period"])
         for index in range(len(self._data)):
             numbers, table = self._data.numbers(index), self._data.table(index)
-            frames = np.stack([resize_frame(frame, side, side) for frame in self._data.frames(index)])
+            frames = np.stack([tiled(seen, side, side) for seen in self._data.seen(index)])
             times: Array = period * np.arange(len(frames), dtype=np.float64)
             if "timestamp" in table.column_names:
                 told = np.asarray(table.column("timestamp").to_pylist(), np.float64).reshape(-1)

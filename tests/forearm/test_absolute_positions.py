@@ -27,6 +27,7 @@ from forearm.serve.running import running
 from forearm.serve.server import Server
 from forearm.world_model.absolute import AbsolutePositions, looks_absolute
 from forearm.world_model.runtime.checkpoint import CheckpointError, load_checkpoint
+from forearm.world_model.runtime.tracker import LatentTracker
 from tests.control.robots import robot
 from tests.forearm.joint_positions import JOINTS, LENGTHS, PERIOD, SETTINGS, dataset, recorded, trained
 
@@ -329,3 +330,21 @@ def test_what_looks_like_positions() -> None:
     assert not looks_absolute(np.diff(action, axis=0, prepend=action[:1]), state, range(1, 9), starts)
     assert not looks_absolute(np.random.default_rng(0).normal(size=action.shape), state, range(1, 9), starts)
     assert not looks_absolute(np.zeros_like(action), state, range(1, 9), starts)
+
+
+def test_positions_surprise_by_how_far_they_move(loaded: LoadedModel) -> None:
+    from forearm.surprise.prediction import Predictions
+
+    commands, latents = recorded()["action"][:8].astype(float), torch.randn(9, 8)
+    poses = recorded()["observation.state"][:9]
+    tracker, watched = LatentTracker(loaded.model), Predictions(loaded.model, 1)
+    tracker.begin(frame(), poses[0])
+    watched.see(latents[0], poses[0])
+    for action, latent, pose in zip(commands, latents[1:], poses[1:], strict=True):
+        tracker.advance(action, frame(), pose)
+        watched.see(latent, pose, action)
+        assert np.array_equal(watched._actions[-1].numpy(), tracker.taken.astype(np.float32))
+    watched.begin()
+    watched.see(latents[0])
+    with pytest.raises(InputError, match="no joint readings: this model's commands are joint positions"):
+        watched.see(latents[1], None, commands[0])

@@ -84,6 +84,7 @@ def test_rows_are_called_by_what_was_swept(checkpoints: Path, tmp_path: Path) ->
         (["seed=1,1"], "seed=1,1 names something twice"),
         (["seed=1,-1"], "seed must be a whole number of at least 0, not -1"),
         (["planner.alpha=interval(0,1)"], "write the values"),
+        (["planner.alpha=glob(*)"], r"planner.alpha=glob\(\*\) stands for nothing"),
     ],
 )
 def test_what_cannot_be_swept_is_told(words: list[str], said: str) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 import forearm
 from forearm.cli.main import main
 from forearm.errors import ForearmError, InputError
+from forearm.surprise.recorded import Recorded
 from forearm.world_model.data import DatasetError, FrameFit, open_cache, read_dataset, resize_frame
 from tests.world_model.foreign import write
 
@@ -133,3 +134,9 @@ def test_a_frame_of_the_wrong_camera_is_refused_where_names_are_given() -> None:
             fit(wrong)
     with pytest.raises(InputError, match="lacks a frame of camera front"):
         fit({})
+
+
+def test_recorded_episodes_are_watched_as_the_model_sees_them(model: Path, data: Path, tmp_path: Path) -> None:
+    [_, episode, _] = Recorded(forearm.load(model), data)
+    cache = open_cache(data, 64, tmp_path, camera_key=BOTH)
+    assert np.array_equal(episode.frames, cache.frames[cache.rows(np.array([1]))])

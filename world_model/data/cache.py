@@ -32,7 +32,7 @@ from forearm.world_model.data.columns import Keys
 from forearm.world_model.data.episode import Floats
 from forearm.world_model.data.episodes import check_there
 from forearm.world_model.data.fingerprint import dataset_fingerprint
-from forearm.world_model.data.images import Pixels, resize_frame, tiled
+from forearm.world_model.data.images import Pixels, tiled
 from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.reader import LeRobotData, read_dataset
 from forearm.world_model.data.repeats import RepeatCounter, Repeats, repeats_from
@@ -220,10 +220,9 @@ def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: 
                 for key, values in data.numbers(episode).items():
                     columns[key].append(values)
                 counter = RepeatCounter(entry.first_frame(data.fps))
-                for frame, *others in zip(*(each.frames(episode) for each in (data, *data.beside)), strict=True):
-                    counter.see(frame)
-                    shown = tiled([frame, *others], *size) if others else resize_frame(frame, *size)
-                    file.write(np.ascontiguousarray(shown).data)
+                for frames in data.seen(episode):
+                    counter.see(frames[0])
+                    file.write(np.ascontiguousarray(tiled(frames, *size)).data)
                     done += 1
                 repeats += counter.found
                 if progress is not None:

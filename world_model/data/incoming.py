@@ -94,13 +94,9 @@ class FrameFit:
         if not is_frame(frame):
             kind = f"{getattr(frame, 'dtype', type(frame).__name__)} {getattr(frame, 'shape', '')}".strip()
             raise InputError(f"{key} is {kind}, but a frame is uint8 (height, width, 3)")
-        if (
-            frame.shape[:2] != self.size
-            and (note := self.note(frame.shape[:2]))
-            and frame.shape not in self._said
-            and len(self._said) < SAID
-        ):
-            self._said.add(frame.shape)
+        size = frame.shape[:2]
+        if size != self.size and size not in self._said and len(self._said) < SAID and (note := self.note(size)):
+            self._said.add(size)
             logger.warning("%s %s", key, note)
         return np.asarray(frame)
 

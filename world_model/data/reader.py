@@ -209,6 +209,10 @@ class LeRobotData:
         except (ValueError, OSError, pa.ArrowException) as error:
             raise _broken(path, entry, str(error)) from error
 
+    def seen(self, episode: int) -> Iterator[tuple[Pixels, ...]]:
+        """Yield the frames of an episode moment by moment, those of all cameras that are seen together; as `frames`."""
+        return zip(*(each.frames(episode) for each in (self, *self.beside)), strict=True)
+
     def episode(self, episode: int) -> Episode:
         """A whole episode in memory, with L action rows."""
         numbers = self.numbers(episode)

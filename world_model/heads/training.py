@@ -99,7 +99,7 @@ class _Encoded:
     """What heads are trained and tested on: a model, its data, and the latents of two shares of its episodes."""
 
     model: JEPA
-    document: dict[str, Any]
+    weights_sha256: str
     cache: FrameCache
     episodes: tuple[NDArray[np.int64], NDArray[np.int64]]
     latents: tuple[Trajectories, Trajectories]
@@ -120,8 +120,7 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         FloatingPointError: a loss that is no longer finite.
     """
     encoded = _encode(training, progress)
-    skip, sha256 = encoded.model.config.frameskip, str(encoded.document["weights_sha256"])
-    cache, metrics = encoded.cache, dict[str, Any]()
+    cache, skip, metrics = encoded.cache, encoded.model.config.frameskip, dict[str, Any]()
     description = {
         **training.description,
         "dataset": {"fingerprint": cache.fingerprint, "frames": len(cache.frames), "episodes": cache.episodes},
@@ -130,7 +129,7 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
     training.out.parent.mkdir(parents=True, exist_ok=True)
     if "heads" in training.parts:
         heads, metrics = fit_heads(*encoded.latents, training.prior, training.distance, training.seed, progress, skip)
-        save_heads(heads, training.out, sha256, {**description, "metrics": metrics})
+        save_heads(heads, training.out, encoded.weights_sha256, {**description, "metrics": metrics})
     if "decoder" in training.parts:
         errors = _fit_decoder(training, encoded, progress, description)
         metrics = {**metrics, "pictures": errors}
@@ -149,9 +148,8 @@ def _fit_decoder(
     (latents, others), side = encoded.latents, model.config.resolution
     decoder, _ = train_decoder(latents, encoded.frames(0), side, config, training.seed, on_step)
     errors = picture_errors(model, decoder, others, encoded.frames(1))
-    save_decoder(
-        decoder, training.files["decoder"], str(encoded.document["weights_sha256"]), {**description, "metrics": errors}
-    )
+    path, told = training.files["decoder"], {**description, "metrics": errors}
+    save_decoder(decoder, path, encoded.weights_sha256, told)
     return errors
 
 
@@ -201,7 +199,7 @@ def _encode(training: HeadsTraining, progress: Progress) -> _Encoded:
         encode_episodes(model, cache, episodes, lambda done, of: progress("encoding frames", done, of))
         for episodes in (fitting, held_out)
     )
-    return _Encoded(model, document, cache, (fitting, held_out), (fitted, tests))
+    return _Encoded(model, str(document["weights_sha256"]), cache, (fitting, held_out), (fitted, tests))
 
 
 def _camera(data: Path, document: dict[str, Any]) -> str | None:

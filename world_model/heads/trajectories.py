@@ -127,7 +127,7 @@ def encode_episodes(
     # Copies made outside of inference mode may be trained on.
     with torch.inference_mode(False):
         together = torch.cat(parts).clone()
-        where = model.action_mean.device
+        where = model.device
         states = model.state(together.to(where), torch.from_numpy(cache.state[frames]).to(where)).cpu()
         return Trajectories(
             together,

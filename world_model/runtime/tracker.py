@@ -83,7 +83,7 @@ class LatentTracker:
         taken = np.asarray(action)
         if self._absolute is not None:
             sent = np.asarray(action, np.float64)
-            taken = sent - (self._absolute.reading(None) if (before := self._before) is None else before)
+            taken = sent - self._absolute.before(self._sent, self._reading)
             self._sent = sent
         self.see(self._seen[-1][0] + self._period, pixels, proprio)
         state = self._seen[-1][1]
@@ -114,11 +114,6 @@ class LatentTracker:
         actions = torch.stack(list(self._actions))[: self._span]
         begin = None if self._absolute is None else self._absolute.handover(self._sent, self._reading)
         return LatentState(states[None], actions[None], begin)
-
-    @property
-    def _before(self) -> Floats | None:
-        """The position from which the next command is measured, where commands are positions."""
-        return self._reading if self._sent is None else self._sent
 
     @torch.inference_mode()
     def state_at(

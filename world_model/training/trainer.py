@@ -169,9 +169,11 @@ class Trainer:
         elif self.model.config.proprio_dim:
             for part in sampler.parts:
                 part.cache.check_readings(self.model.config.proprio_dim)
-        if self.model.config.standardize and init is None:  # an encoder that was given keeps its own
+        if init is not None:
+            return  # an encoder that was given keeps its own
+        if self.model.config.standardize:
             _set_standardisation(self.model, sampler, share)
-        if self.model.config.balance and self.training.init is None:
+        if self.model.config.balance:
             _set_balance(self.model, sampler, share)
 
     def begin(self) -> None:
