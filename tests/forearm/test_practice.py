@@ -218,6 +218,11 @@ def test_a_practice_that_was_begun_goes_on_with_its_own_settings_alone(
     assert "begun with other settings (episodes was 4, is 6): give another out=" in other
     assert "checkpoints was" in failing(*words(begun, undisturbed, "task.checkpoint=reach"))
     assert "planners was" in failing(*words(begun, undisturbed, "guided.samples=5"))
+    theirs = (undisturbed / "settings.json").read_text(encoding="utf-8")
+    for spoiled in ("[]", theirs[:-9]):
+        (undisturbed / "settings.json").write_text(spoiled, encoding="utf-8")
+        assert "settings.json: cannot be gone on from" in failing(*words(begun, undisturbed))
+    (undisturbed / "settings.json").write_text(theirs, encoding="utf-8")
     assert came_to(undisturbed) == before
 
 
