@@ -1,6 +1,7 @@
 """`forearm calibrate`: measure what is normal for a checkpoint, and write it beside it."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -11,6 +12,10 @@ from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
+
+if TYPE_CHECKING:
+    from forearm.agent.loaded_model import LoadedModel
+    from forearm.surprise.recorded import Recorded
 
 FRAMES, SURPRISE = PARTS = ("frames", "surprise")
 
@@ -35,6 +40,7 @@ def main(overrides: Sequence[str]) -> int:
 
     torch.set_num_threads(1)
     loaded, console = LoadedModel(task), Console()
+    recorded = _recorded(loaded, chosen) if SURPRISE in parts else None  # this too is told before
     if FRAMES in parts:
         from forearm.calibrate.frames import Effort, calibrate
         from forearm.control.robots.robot import load_robot
@@ -42,16 +48,11 @@ def main(overrides: Sequence[str]) -> int:
         names = ("fit_episodes", "hours", "count_hours", "drives", "seconds")
         effort = Effort(**{name: chosen[name] for name in names})
         _say(console, calibrate(loaded, load_robot(chosen.one("robot")["name"]), effort))
-    if SURPRISE in parts:
+    if recorded is not None:
         from forearm.surprise.alarm import most_per_hour
         from forearm.surprise.calibration import save_surprise
         from forearm.surprise.fitting import fit
-        from forearm.surprise.recorded import Recorded
 
-        which = {key: keys(key, chosen[key]) for key in ("action_key", "state_key")}
-        recorded = Recorded(
-            loaded, place(chosen["data"]), **which, episodes=chosen["episodes"], exclude=chosen["exclude"]
-        )
         with bars(console, transient=True) as tell:
             episodes = []
             for episode in recorded.recordings():
@@ -67,6 +68,13 @@ def main(overrides: Sequence[str]) -> int:
             f"held-out motion, at most {most_per_hour(false, found.counted.hours):.1f} an hour (95 %)",
         )
     return 0
+
+
+def _recorded(loaded: "LoadedModel", chosen: settings.Settings) -> "Recorded":
+    from forearm.surprise.recorded import Recorded
+
+    which = {key: keys(key, chosen[key]) for key in ("action_key", "state_key")}
+    return Recorded(loaded, place(chosen["data"]), **which, episodes=chosen["episodes"], exclude=chosen["exclude"])
 
 
 def _say(console: Console, text: str) -> None:

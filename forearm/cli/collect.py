@@ -10,11 +10,10 @@ from rich.console import Console
 from forearm import envs
 from forearm.cli.progress import bars
 from forearm.common import checks
-from forearm.common.durations import in_steps, seconds
 from forearm.common.parallel import default_workers, import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
-from forearm.evaluation.lengths import period_of
+from forearm.evaluation.lengths import steps_of
 from forearm.recording.collect import Collection, collect, practising
 from forearm.recording.contact_sheet import save_contact_sheet
 from forearm.settings import compose as settings
@@ -33,12 +32,11 @@ def main(overrides: Sequence[str]) -> int:
     practice, usual = chosen["practice"], task.get("collect") or {}
     counts = {key: usual.get(key) if chosen[key] is None else chosen[key] for key in ("episodes", "steps")}
     envs.working_backend()  # found once here, not once in every worker
-    if seconds(counts["steps"]) is not None:
-        counts["steps"] = in_steps("steps", counts["steps"], period_of(task))
     collection = Collection(
         task=task["name"],
         out=output.folder(chosen["out"], f"data/{task['name']}"),
-        **{key: checks.whole(key, count, least=1) for key, count in counts.items()},
+        episodes=checks.whole("episodes", counts["episodes"], least=1),
+        steps=steps_of("steps", counts["steps"], task),
         seed=chosen["seed"],
         camera=task["camera"],
         resolution=task["resolution"],

@@ -8,8 +8,6 @@ from rich.console import Console
 from forearm import envs
 from forearm.cli.models import task_of
 from forearm.cli.progress import bars
-from forearm.common import checks
-from forearm.common.durations import in_steps, seconds
 from forearm.common.parallel import default_workers, import_modules
 from forearm.diagnosis.page import tables
 from forearm.diagnosis.run import diagnose
@@ -17,7 +15,7 @@ from forearm.diagnosis.study import Effort
 from forearm.errors import ForearmError
 from forearm.evaluation.comparison import Comparison
 from forearm.evaluation.env_pool import check_simulator
-from forearm.evaluation.lengths import lengths_in_steps, period_of
+from forearm.evaluation.lengths import lengths_in_steps, steps_of
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
@@ -37,12 +35,9 @@ def main(overrides: Sequence[str]) -> int:
     if "elites" in planner and chosen["samples"] is not None:
         planner["elites"] = min(planner["elites"], max(2, planner["samples"] // 6))
     task = dict(lengths_in_steps([task], {})[0][0])
-    length = chosen["explore_steps"] or task["collect"]["steps"]
-    if seconds(length) is not None:
-        length = in_steps("explore_steps", length, period_of(task))
     effort = Effort(
         explore=chosen["explore"],
-        explore_steps=checks.whole("explore_steps", length, least=1),
+        explore_steps=steps_of("explore_steps", chosen["explore_steps"] or task["collect"]["steps"], task),
         pools=chosen["pools"],
         pool=chosen["pool"],
         nearer_m=chosen["nearer"],

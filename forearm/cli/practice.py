@@ -8,11 +8,11 @@ from rich.console import Console
 from forearm import envs
 from forearm.cli.progress import bars
 from forearm.cli.train import no_data
-from forearm.common import checks
 from forearm.common.files import place
 from forearm.common.parallel import default_workers, import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
+from forearm.evaluation.lengths import steps_of
 from forearm.evaluation.table import print_whole
 from forearm.practice.page import line, table
 from forearm.practice.run import practise
@@ -62,7 +62,7 @@ def practice_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Pra
         out=output.folder(chosen["out"], f"outputs/practice-{task['name']}"),
         rounds=chosen["rounds"],
         episodes=chosen["episodes"],
-        steps=checks.whole("steps", steps, least=1),
+        steps=steps_of("steps", steps, task),
         practice=chosen["practice"],
         train_steps=chosen["train_steps"],
         heads_steps=chosen["heads_steps"],

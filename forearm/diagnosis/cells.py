@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from forearm.diagnosis.costs import ByLatents, ByPositions, ByProbe, PositionCost, Recorded
 from forearm.diagnosis.futures import Eyes, SeenState, TrueFutures
-from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
     from forearm.agent.agent import Observation
@@ -85,8 +84,6 @@ class CellModel:
     def problem(self, episodes: Sequence[int]) -> "Problem":
         """See `forearm.agent.agent.PlanningModel`."""
         seen = self.eyes.problem(list(episodes))
-        if seen.state.begin is not None:
-            raise ForearmError("a model whose commands are absolute joint positions cannot be diagnosed yet")
         state = SeenState(seen.state.states, seen.state.actions, snapshots=self.env.snapshot()[None])
         dynamics: Any = seen.dynamics
         if self.cell.dynamics == TRUE:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from forearm.agent.absolute import AbsolutePlanner
 from forearm.agent.agent import Agent
 from forearm.diagnosis.cells import Cell, CellModel
 from forearm.diagnosis.costs import PositionCost
@@ -79,9 +80,13 @@ class Subject:
 
 
 def check_planner(planner: Any, name: str) -> None:
-    """Raise `ForearmError` for a planner that cannot be diagnosed: one without a search, or that wants gradients."""
+    """Raise `ForearmError` for a planner that cannot be diagnosed: one without a search, that wants gradients, or
+    whose commands are absolute joint positions.
+    """
     from forearm.planner import Planner
 
+    if isinstance(planner, AbsolutePlanner):
+        raise ForearmError("a model whose commands are absolute joint positions cannot be diagnosed yet")
     if not isinstance(planner, Planner):
         raise ForearmError(f"planner={name} does not search, so there is nothing to diagnose: choose another planner")
     if planner.differentiable or planner.uses_residuals:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from forearm.common import checks
 from forearm.common.durations import in_steps, seconds, told_in_seconds
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator, environment
@@ -12,6 +13,16 @@ def period_of(task: Mapping[str, Any]) -> float:
     """The control period (s) of a task's simulator; raises `ForearmError` where there is none."""
     check_simulator(task["name"], "a length in seconds")
     return environment(task["name"], task["camera"], task["resolution"]).control_period
+
+
+def steps_of(name: str, length: Any, task: Mapping[str, Any]) -> int:
+    """The control steps, at least one, of a length that may be in seconds of a task's simulator; `name` is for errors.
+
+    Raises `InputError` for what is no length, and what `period_of` raises.
+    """
+    if seconds(length) is not None:
+        length = in_steps(name, length, period_of(task))
+    return checks.whole(name, length, least=1)
 
 
 def lengths_in_steps(

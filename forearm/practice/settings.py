@@ -1,7 +1,7 @@
 """What is practised, and how: the settings of one practice, and what must agree for it to go on."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from forearm.agent.checkpoint import LoadedCheckpoint
 from forearm.agent.setup import PlanningSetup
 from forearm.common.files import write_json
+from forearm.common.nested import changes, leaves
 from forearm.errors import ForearmError
 from forearm.recording.collect import practising
 
@@ -96,13 +97,11 @@ class Practice:
             write_json(path, ours)
             return
         try:
-            theirs = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            theirs = dict(leaves(json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, AttributeError) as error:  # the latter for JSON that is no mapping
             raise ForearmError(f"{path}: cannot be gone on from ({error}): give another out=") from None
-        before, now = dict(leaves(theirs)), dict(leaves(ours))
-        differing = [key for key in {**now, **before} if before.get(key) != now.get(key)]
-        if differing:
-            told = "; ".join(f"{key} was {before.get(key)}, is {now.get(key)}" for key in differing[:3])
+        if differing := changes(theirs, dict(leaves(ours))):
+            told = "; ".join(differing[:3])
             raise ForearmError(f"{self.out}: practice was begun with other settings ({told}): give another out=")
 
     def _identity(self, setups: Sequence[PlanningSetup]) -> dict[str, Any]:
@@ -121,12 +120,3 @@ class Practice:
             "data": dataset_fingerprint(data),
             **{name: getattr(self, name) for name in DECIDING},
         }
-
-
-def leaves(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of nested settings, by its dotted name."""
-    if isinstance(settings, Mapping):
-        for key, value in settings.items():
-            yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, settings

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from forearm.recording.collect import Collection, collect, practising
 from forearm.world_model.data.atomic import plain
 
 if TYPE_CHECKING:
+    from forearm.agent.setup import PlanningSetup
     from forearm.world_model.training.run import Training
 
 EXPLORER = "explorer"
@@ -46,25 +47,23 @@ def film(practice: Practice, number: int, task: Mapping[str, Any], workers: int,
 
 
 def _films(practice: Practice, number: int, task: Mapping[str, Any]) -> list[Collection]:
-    setups = {str(planner["name"]): practising(task, planner, practice.replan_every) for planner in practice.planners}
-    agents = setups if practice.practice else {EXPLORER: None}
+    agents: dict[str, PlanningSetup | None] = {EXPLORER: None}
+    if practice.practice:
+        agents = {
+            str(planner["name"]): practising(task, planner, practice.replan_every) for planner in practice.planners
+        }
     shares = np.diff(np.linspace(0, practice.episodes, len(agents) + 1).round().astype(int))
-    base = Collection(
-        str(task["name"]),
-        practice.folder(number),
-        episodes=practice.episodes,
-        steps=practice.steps,
-        camera=task["camera"],
-        resolution=task["resolution"],
-        storage=practice.storage,
-        use=practice.use,
-    )
     return [
-        replace(
-            base,
-            out=practice.folder(number) / f"film-{name}",
+        Collection(
+            str(task["name"]),
+            practice.folder(number) / f"film-{name}",
             episodes=int(share),
+            steps=practice.steps,
             seed=int(np.random.SeedSequence([practice.seed, number, index]).generate_state(1)[0]),
+            camera=task["camera"],
+            resolution=task["resolution"],
+            storage=practice.storage,
+            use=practice.use,
             practice=practice.practice,
             agent=agent,
         )

@@ -104,7 +104,6 @@ def _task(
     """What the page shows of one task."""
     names = charts.names_of(rows)
     styles = {kind: number for number, kind in enumerate(names)}
-    nominal = [row for row in rows if row.variation is None]
     spreads, ticks = charts.spreads(rows)
     return {
         "name": task,
@@ -113,7 +112,7 @@ def _task(
         "pairs": pairs_of(document, task),
         "solved_at_start": document.get("solved_at_start", {}).get(task),
         "detectable": document.get("detectable", {}).get(task),
-        "charts": [*charts.budget_charts(nominal, names), *charts.strength_charts(rows, names)],
+        "charts": [*charts.budget_charts(rows, names), *charts.strength_charts(rows, names)],
         "spreads": spreads,
         "ticks": ticks,
         "lines": [

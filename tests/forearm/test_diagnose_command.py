@@ -4,13 +4,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from forearm.agent.absolute import AbsolutePlanner
 from forearm.cli.main import main
 from forearm.diagnosis.subject import check_planner
 from forearm.errors import ForearmError
-from forearm.planner import make_baseline
+from forearm.planner import make_baseline, make_planner
+from forearm.world_model.absolute import AbsolutePositions
 
 SMALL = (
     "task=reach", "planner=cem", "planner.horizon=4", "samples=8", "iterations=1", "episodes=2", "protocol.max_steps=4",
@@ -108,3 +111,10 @@ def test_what_does_not_search_is_nothing_to_diagnose(name: str) -> None:
     policy = make_baseline(name, horizon=2)
     with pytest.raises(ForearmError, match=f"planner={name} does not search.*choose another planner"):
         check_planner(policy, name)
+
+
+def test_a_model_of_absolute_positions_is_refused_for_what_it_is() -> None:
+    zero = np.zeros(2)
+    absolute = AbsolutePositions(zero, zero, zero, zero, zero, columns=(0, 1), readings=2)
+    with pytest.raises(ForearmError, match="absolute joint positions cannot be diagnosed yet"):
+        check_planner(AbsolutePlanner(make_planner("cem", horizon=2), absolute), "cem")

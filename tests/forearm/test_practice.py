@@ -16,8 +16,10 @@ import torch
 from PIL import Image
 
 from forearm.cli.main import main
+from forearm.cli.practice import practice_of
 from forearm.practice import run, steps
 from forearm.recording.collect import Collection, collect
+from forearm.settings import compose as settings
 from forearm.world_model.data.reader import read_dataset
 from tests.forearm.one_process import in_one_process
 
@@ -216,6 +218,11 @@ def test_a_practice_that_was_begun_goes_on_with_its_own_settings_alone(
     assert "begun with other settings (episodes was 4, is 6): give another out=" in other
     assert "checkpoints was" in failing(*words(begun, undisturbed, "task.checkpoint=reach"))
     assert "planners was" in failing(*words(begun, undisturbed, "guided.samples=5"))
+    theirs = (undisturbed / "settings.json").read_text(encoding="utf-8")
+    for spoiled in ("[]", theirs[:-9]):
+        (undisturbed / "settings.json").write_text(spoiled, encoding="utf-8")
+        assert "settings.json: cannot be gone on from" in failing(*words(begun, undisturbed))
+    (undisturbed / "settings.json").write_text(theirs, encoding="utf-8")
     assert came_to(undisturbed) == before
 
 
@@ -261,6 +268,11 @@ def test_bad_practice(more: list[str], said: str, begun: Path, tmp_path: Path, f
         own = [word for word in own if "random_shooting" not in word]
     assert said in failing(command, *own, *more)
     assert not (tmp_path / "out").exists()
+
+
+def test_episodes_are_as_long_as_the_task_says_also_in_seconds(begun: Path, tmp_path: Path) -> None:
+    _, *own = words(begun, tmp_path / "out", "steps=null", "task.collect.steps=0.7s")
+    assert practice_of(settings.load("practice", own)).steps == 7
 
 
 def test_data_without_episodes(begun: Path, tmp_path: Path, failing: Callable[..., str]) -> None:

@@ -13,6 +13,7 @@ import forearm
 from forearm import envs
 from forearm.agent import calibration_file
 from forearm.agent.loaded_model import load
+from forearm.calibrate import frames
 from forearm.cli.main import main
 from forearm.common.seeds import collection_reset_seed, collection_rng
 from forearm.errors import ForearmError, InputError
@@ -148,12 +149,16 @@ def test_a_calibration_is_written_beside_other_parts_and_read_again(tmp_path: Pa
             Monitor.load("push")
 
 
-def test_what_cannot_be_calibrated_is_said(capsys: Any, tmp_path: Path) -> None:
+def test_what_cannot_be_calibrated_is_said_before_anything_is_measured(
+    capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "calibrate", lambda *_: pytest.fail("frames were measured"))
     for words, said in (
         (["parts=[surprise]"], "forearm collect task=push"),
         (["parts=[surprise]", f"data={tmp_path / 'none'}"], "no such folder"),
         (["parts=[looks]"], "parts"),
         (["horizons=0", f"data={tmp_path}"], "horizons"),
+        (["parts=[frames,surprise]", f"data={tmp_path}"], "info.json"),
     ):
         assert main(["calibrate", "task=push", *words]) == 2
         assert said in capsys.readouterr().err

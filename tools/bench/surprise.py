@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import mujoco
@@ -152,8 +153,8 @@ def _of_task(task: str, clips: int) -> list[dict[str, Any]]:
     events = dict(EVENTS)
     if task == "pick_place":
         events[SLIP] = lambda rng: _edit(Variation("friction", 0.01), rng)
-    begins = [(clip, _begin(env, clip, task == "pick_place")) for clip in range(8 * clips)]
-    chosen = [(clip, step) for clip, step in begins if step is not None][:clips]
+    begins = ((clip, _begin(env, clip, task == "pick_place")) for clip in range(8 * clips))
+    chosen = list(islice(((clip, step) for clip, step in begins if step is not None), clips))
     found = {
         name: [watch.clip(clip, step, event(collection_rng(SEED + 1, clip))) for clip, step in chosen]
         for name, event in events.items()

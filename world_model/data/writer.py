@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forearm.common.files import remove_leftovers
+from forearm.common.nested import leaves
 from forearm.errors import InputError
 from forearm.world_model.data import layout, tables
 from forearm.world_model.data.atomic import read_json, replacing, write_json
@@ -260,9 +261,9 @@ def begin(root: Path, ours: Mapping[str, Any]) -> None:
         if (root / layout.INFO_PATH).exists() or any(root.glob("data/*/*")):
             raise DatasetError(f"{root}: already holds another dataset; choose another folder")
         write_json(path, ours)
-    found = _flat(read_json(path))
+    found = dict(leaves(read_json(path)))
     # Through JSON, as what was found there came through it: tuples are lists now.
-    wanted = _flat(json.loads(json.dumps(ours)))
+    wanted = dict(leaves(json.loads(json.dumps(ours))))
     for key in sorted(found.keys() | wanted.keys()):
         if found.get(key) != wanted.get(key):
             raise DatasetError(
@@ -277,12 +278,3 @@ def _starts(rows: Sequence[Mapping[str, Any]], first: int) -> list[int]:
         starts.append(first)
         first += row["length"]
     return starts
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as {"a.b": value}, so that a difference can be named."""
-    flat: dict[str, Any] = {}
-    for key, entry in value.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(entry, f"{name}.") if isinstance(entry, Mapping) else {name: entry}
-    return flat

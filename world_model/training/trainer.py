@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from forearm.common.nested import changes, leaves
 from forearm.world_model import distributed
 from forearm.world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
 from forearm.world_model.data import Batch, DatasetError, Windows, WindowSampler
@@ -288,18 +289,13 @@ class Trainer:
             with safe_open(str(path), "pt", device="cpu") as file:
                 meta = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
-            theirs = {**DEFAULTS, **dict(_leaves(json.loads(meta["settings"])))}
-            ours = dict(_leaves(json.loads(json.dumps(self.training.settings()))))
+            theirs = {**DEFAULTS, **dict(leaves(json.loads(meta["settings"])))}
+            ours = dict(leaves(json.loads(json.dumps(self.training.settings()))))
         except Exception as error:  # safetensors raises its own and OSErrors alike; a foreign file has no settings
             raise DatasetError(
                 f"{path}: cannot be resumed from ({error}); remove it to start anew, or give another out="
             ) from error
-        differing = [
-            f"{key} was {theirs.get(key)}, is {ours.get(key)}"
-            for key in {**ours, **theirs}
-            if theirs.get(key) != ours.get(key)
-        ]
-        if differing:
+        if differing := changes(theirs, ours):
             raise DatasetError(f"{path}: is a run with other settings ({'; '.join(differing)}): give another out=")
         self.model.load_state_dict(_under("model.", tensors))
         self.loss.load_state_dict(_under("loss.", tensors))
@@ -389,14 +385,6 @@ def _schedule(step: int, config: TrainConfig) -> float:
         return (step + 1) / config.warmup
     share = (step - config.warmup) / max(1, config.steps - config.warmup)
     return 0.01 + 0.99 * 0.5 * (1.0 + float(torch.cos(torch.tensor(share * torch.pi))))
-
-
-def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
