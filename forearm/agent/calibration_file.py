@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from forearm.common.files import write_json
 from forearm.errors import InputError
 
 FORMAT = 1
+DIGITS = 5
+"""Significant ones of a number in the file."""
 
 
 def calibration_path(task: Mapping[str, Any]) -> Path:
@@ -43,3 +47,11 @@ def write_parts(path: Path, task: Mapping[str, Any], document: Mapping[str, Any]
         kept = {}
     about = {"format": FORMAT, "task": task["name"], "world_model_sha256": document["weights_sha256"]}
     write_json(path, {**about, **{key: value for key, value in kept.items() if key not in about}, **parts})
+
+
+def rounded(value: Any) -> Any:
+    """Numbers with as many digits as are worth keeping, as lists."""
+    array = np.asarray(value, np.float64)
+    if array.ndim:
+        return [rounded(entry) for entry in array]
+    return float(f"{float(array):.{DIGITS}g}")

@@ -12,15 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from forearm.agent.calibration_file import calibration_path, read_parts, write_parts
+from forearm.agent.calibration_file import calibration_path, read_parts, rounded, write_parts
 from forearm.common.dotted import is_dotted
 from forearm.control.frame_gate import Looks
 from forearm.errors import ForearmError, InputError, one_line
 
 logger = logging.getLogger(__name__)
-
-DIGITS = 5
-"""Significant ones of a number in the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +63,8 @@ def save_calibration(task: Mapping[str, Any], document: Mapping[str, Any], found
     """Write the calibration beside a task's checkpoint, with an account of what was `measured`; returns its path."""
     assert found.looks is not None
     path = calibration_path(task)
-    looks = {field.name: _rounded(getattr(found.looks, field.name)) for field in fields(Looks)}
-    arrival = {} if found.radius is None else {_metric_key(task): _rounded(found.radius)}
+    looks = {field.name: rounded(getattr(found.looks, field.name)) for field in fields(Looks)}
+    arrival = {} if found.radius is None else {_metric_key(task): rounded(found.radius)}
     write_parts(path, task, document, {"arrival": arrival, "measured": measured, "looks": looks})
     return path
 
@@ -93,10 +90,3 @@ def _fits(looks: Looks) -> None:
     shapes = (looks.latent_map.shape, looks.place_map.shape, looks.place_mean.shape, looks.picture_mean.shape)
     if shapes != ((size, size), (size, 3), (3,), (192,)) or looks.picture_directions.shape[1:] != (192,):
         raise InputError(f"its arrays do not fit together: {shapes}")
-
-
-def _rounded(value: Any) -> Any:
-    array = np.asarray(value, np.float64)
-    if array.ndim:
-        return [_rounded(entry) for entry in array]
-    return float(f"{float(array):.{DIGITS}g}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from forearm.agent.calibration_file import calibration_path, read_parts, write_parts
+from forearm.agent.calibration_file import calibration_path, read_parts, rounded, write_parts
 from forearm.common.dotted import is_dotted
 from forearm.errors import ForearmError, InputError, one_line
 from forearm.surprise.alarm import FalseAlarms
@@ -17,7 +17,6 @@ from forearm.surprise.prediction import Array
 from forearm.surprise.usual import Usual
 
 PART = "surprise"
-DIGITS = 5
 _JOINTS = ("mean", "std", "weights")
 
 
@@ -94,14 +93,6 @@ def save_surprise(task: Mapping[str, Any], document: Mapping[str, Any], found: S
     path = calibration_path(task)
     write_parts(path, task, document, {PART: found.to_dict()})
     return path
-
-
-def rounded(value: Any) -> Any:
-    """Numbers with as many digits as are worth keeping, as lists."""
-    array = np.asarray(value, np.float64)
-    if array.ndim:
-        return [rounded(entry) for entry in array]
-    return float(f"{float(array):.{DIGITS}g}")
 
 
 def _plain(value: Any) -> dict[str, Any]:
