@@ -13,7 +13,7 @@ from forearm.control.attempt import Attempt, Frame, PlanningJob
 from forearm.control.fault import Kind
 from forearm.control.parts import Parts
 from forearm.control.plan_source import PlanRequest
-from forearm.control.trajectories.trajectory import Trajectory
+from forearm.control.trajectories.trajectory import Array, Trajectory
 from forearm.errors import ForearmError, one_line
 
 if TYPE_CHECKING:
@@ -88,16 +88,14 @@ class Thinking(Parts):
         """Show the frames to the plan source, and ask whether they can be believed and whether they show the goal."""
         for frame in job.frames:
             self.source.see(frame.time, frame.observation)
-            doubt = ""
+            latent, doubt = getattr(self.source, "latent", None), ""
             if self.gate is not None:
-                doubt = self.gate.see(
-                    frame.time, frame.observation, frame.position, getattr(self.source, "latent", None)
-                )
+                doubt = self.gate.see(frame.time, frame.observation, frame.position, latent)
             nearness = getattr(self.source, "nearness", None)
             distance = None if nearness is None or doubt else nearness()
             if self._live is not None:
                 self._live.seen(frame, distance)
-            surprised = not doubt and self._is_surprised(frame)
+            surprised = not doubt and self._is_surprised(frame, latent)
             with self._lock:
                 if job.attempt is not self._attempt:
                     continue
@@ -111,7 +109,7 @@ class Thinking(Parts):
                     self._surprised(job)
                 self._approach(job.attempt, frame.time, distance)
 
-    def _is_surprised(self, frame: Frame) -> bool:
+    def _is_surprised(self, frame: Frame, latent: Array | None) -> bool:
         """Whether an alarm begins with a frame."""
         if self.alert is None:
             return False
@@ -119,7 +117,7 @@ class Thinking(Parts):
             motion = self._motion
         if motion is None:
             return False
-        path, latent = motion.path, getattr(self.source, "latent", None)
+        path = motion.path
         return self.alert.see(frame, lambda moments: path.sample(moments).position, latent)
 
     def _surprised(self, job: PlanningJob) -> None:
