@@ -22,13 +22,18 @@ def module_of(text: str) -> str:
     return text.partition(":")[0]
 
 
+def look_here() -> None:
+    """Look for modules in the current folder, last: what lies there takes the place of none that is installed."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+
+
 def import_own(name: str, what: str) -> ModuleType:
     """A module of the user's own; `what` names it in a message. Raises `ForearmError` if it is missing or fails.
 
-    The current folder is looked through last: what lies there takes the place of no module that is installed.
+    The current folder is looked through last, see `look_here`.
     """
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+    look_here()
     try:
         if not all(part.isidentifier() for part in name.split(".")):
             raise ModuleNotFoundError("is no name of a module")

@@ -16,6 +16,7 @@ from forearm.control.action_adapter import ActionAdapter
 from forearm.control.alert import OnSurprise
 from forearm.control.attempt import Attempt
 from forearm.control.command import MOVING, Command, Status
+from forearm.control.committed_motion import Motion
 from forearm.control.fault import Kind
 from forearm.control.frame_gate import Gate
 from forearm.control.observation_gate import drives_off
@@ -182,9 +183,7 @@ class Controller(Tracking):
         Raises RuntimeError where it is not known where the arm is.
         """
         with self._lock:
-            if self._motion is None:
-                raise RuntimeError("it is not known where the arm is: call act with an observation first")
-            return self._motion.path.sample(self._time.last + np.asarray(seconds, np.float64)).position
+            return self._known_motion().path.sample(self._time.last + np.asarray(seconds, np.float64)).position
 
     def way_to_rest(self, spacing: float) -> tuple[Array, State]:
         """How the arm goes on after the last call of `act` if nothing new comes up, until it rests.
@@ -195,11 +194,10 @@ class Controller(Tracking):
         Raises RuntimeError where it is not known where the arm is.
         """
         with self._lock:
-            if self._motion is None:
-                raise RuntimeError("it is not known where the arm is: call act with an observation first")
-            left = max(self._motion.end - self._time.last, spacing)
+            motion = self._known_motion()
+            left = max(motion.end - self._time.last, spacing)
             moments = np.linspace(0.0, left, max(2, int(np.ceil(left / spacing)) + 1))
-            return moments, self._motion.path.sample(self._time.last + moments)
+            return moments, motion.path.sample(self._time.last + moments)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -229,6 +227,11 @@ class Controller(Tracking):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _known_motion(self) -> Motion:
+        if self._motion is None:
+            raise RuntimeError("it is not known where the arm is: call act with an observation first")
+        return self._motion
 
     def _command(self, now: float) -> Command:
         if self._motion is None:

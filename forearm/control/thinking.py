@@ -5,101 +5,30 @@ not moved on meanwhile.
 """
 
 import logging
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forearm.agent.haste import Haste
-from forearm.common import checks
-from forearm.common.durations import in_steps
-from forearm.control.action_adapter import ActionAdapter
-from forearm.control.alert import Alert, OnSurprise
 from forearm.control.attempt import Attempt, Frame, PlanningJob
-from forearm.control.committed_motion import Motion, PlanFollower
-from forearm.control.fault import Kind, Latch
-from forearm.control.frame_gate import Gate
-from forearm.control.live import LiveController
-from forearm.control.observation_gate import ObservationGate
-from forearm.control.pausable_clock import PausableClock
-from forearm.control.plan_source import PlanRequest, PlanSource, fit_of
-from forearm.control.robots.fit import check_fit, check_pace
-from forearm.control.robots.robot import Robot
-from forearm.control.timing import Timing
-from forearm.control.trajectories.limits import LimitReport
-from forearm.control.trajectories.trajectory import Trajectory
+from forearm.control.fault import Kind
+from forearm.control.parts import Parts
+from forearm.control.plan_source import PlanRequest
+from forearm.control.trajectories.trajectory import Array, Trajectory
 from forearm.errors import ForearmError, one_line
 
 if TYPE_CHECKING:
     from forearm.planner.plan import Plan
-    from forearm.surprise.monitor import Monitor
 
 logger = logging.getLogger(__name__)
-
-Mode = Literal["thread", "inline", "manual"]
 
 TRIES = 4
 """Take-over moments that are tried for one plan."""
 STANDS = 0.1
 """s after the end of a motion, from which on an arm counts as standing still."""
-AGAIN = 0.05
-"""s after which a stop that would have broken a limit is tried again."""
 
 
-class Thinking:
-    """What a controller is made of, and its thinking; see `Controller`."""
-
-    def __init__(
-        self,
-        source: PlanSource,
-        robot: Robot,
-        adapter: ActionAdapter,
-        *,
-        timing: Timing | None = None,
-        mode: Mode = "thread",
-        clock: Callable[[], float] = time.monotonic,
-        gate: Gate | None = None,
-        live: LiveController | None = None,
-        monitor: "Monitor | None" = None,
-        on_surprise: OnSurprise = "ignore",
-    ) -> None:
-        checks.choice("mode", mode, get_args(Mode))
-        check_pace(source, adapter)
-        check_fit(robot, adapter)
-        self.source, self.robot, self.adapter, self.gate = source, robot, adapter, gate
-        if monitor is None and on_surprise != "ignore":
-            raise ForearmError(f"on_surprise={on_surprise} needs a monitor: monitor=forearm.Monitor.load(TASK)")
-        self.alert = None if monitor is None else Alert(monitor, on_surprise, adapter)
-        self.timing = timing or Timing()
-        self.mode, self.clock, self._live = mode, clock, live
-        self.plan: Plan | None = None
-        self.report = LimitReport()
-        steps, ahead = max(1, source.ahead_steps), in_steps("ahead", self.timing.ahead, adapter.period, least=0)
-        self._ahead = -(-ahead // steps) * steps
-        self._replan_every = in_steps("replan_every", self.timing.replan_every, adapter.period)
-        self._lock = threading.RLock()
-        self._wake = threading.Condition(self._lock)
-        self._thinking = threading.Lock()  # a plan source has one thought at a time, whoever calls
-        self._drafts, self._haste = PlanFollower(robot, adapter), Haste(adapter.period)
-        self._observation_gate = ObservationGate(adapter, fit_of(source), robot.axes)
-        self._counts: Counter[str] = Counter()
-        self._attempt = Attempt()
-        self._epoch = 0
-        self._motion: Motion | None = None
-        self._time = PausableClock(self.timing.max_gap, 1.0 / robot.rate)
-        self._fault = Latch()
-        self._unseen = False  # whether the arm may have moved since its last reading
-        self._stopping = ""  # why
-        self._stop_again = np.inf  # the arm's time at which a stop that was not possible is tried again
-        self._plans = 0
-        self._closed = False
-        self._thread: threading.Thread | None = None
-        if mode == "thread":
-            self._thread = threading.Thread(target=self._run, name="forearm-planning", daemon=True)
-            self._thread.start()
+class Thinking(Parts):
+    """A controller that thinks; see `Controller`."""
 
     def think(self) -> bool:
         """See what came, and plan if it is time to; False if there was nothing to do. The background thread's work."""
@@ -159,16 +88,14 @@ class Thinking:
         """Show the frames to the plan source, and ask whether they can be believed and whether they show the goal."""
         for frame in job.frames:
             self.source.see(frame.time, frame.observation)
-            doubt = ""
+            latent, doubt = getattr(self.source, "latent", None), ""
             if self.gate is not None:
-                doubt = self.gate.see(
-                    frame.time, frame.observation, frame.position, getattr(self.source, "latent", None)
-                )
+                doubt = self.gate.see(frame.time, frame.observation, frame.position, latent)
             nearness = getattr(self.source, "nearness", None)
             distance = None if nearness is None or doubt else nearness()
             if self._live is not None:
                 self._live.seen(frame, distance)
-            surprised = not doubt and self._is_surprised(frame)
+            surprised = not doubt and self._is_surprised(frame, latent)
             with self._lock:
                 if job.attempt is not self._attempt:
                     continue
@@ -182,7 +109,7 @@ class Thinking:
                     self._surprised(job)
                 self._approach(job.attempt, frame.time, distance)
 
-    def _is_surprised(self, frame: Frame) -> bool:
+    def _is_surprised(self, frame: Frame, latent: Array | None) -> bool:
         """Whether an alarm begins with a frame."""
         if self.alert is None:
             return False
@@ -190,7 +117,7 @@ class Thinking:
             motion = self._motion
         if motion is None:
             return False
-        path, latent = motion.path, getattr(self.source, "latent", None)
+        path = motion.path
         return self.alert.see(frame, lambda moments: path.sample(moments).position, latent)
 
     def _surprised(self, job: PlanningJob) -> None:
@@ -300,32 +227,3 @@ class Thinking:
     def _count(self, name: str) -> None:
         with self._lock:
             self._counts[name] += 1
-
-    # -- coming to rest ------------------------------------------------------------------------------------------
-
-    def _latch(self, kind: Kind, why: str) -> None:
-        """A fault: to rest, and to stay there until a reset."""
-        if self._fault.set(kind, why):
-            self._counts[kind.value] += 1
-            self._stopping = self._stopping and why
-            self._epoch += 1
-            if self._motion is not None:
-                self._stop(self._time.last, why)
-
-    def _stop(self, own: float, why: str) -> None:
-        """Smoothly to rest, whatever was planned; where that would break a limit, along the plan until it would not."""
-        assert self._motion is not None
-        self._epoch += 1
-        self._attempt.asked = None
-        if self._motion.end <= own or self._stopping:
-            return
-        self._stopping = why
-        self._counts["stops"] += 1
-        if not self._try_to_stop(own):
-            self._counts["stops_along_the_plan"] += 1
-
-    def _try_to_stop(self, own: float) -> bool:
-        assert self._motion is not None
-        stopped = self._motion.stop(own)
-        self._stop_again = np.inf if stopped else own + AGAIN
-        return stopped

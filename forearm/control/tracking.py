@@ -3,30 +3,15 @@
 What a beat's coming means for the arm, what its readings say against what was sent, and when the arm must stop.
 """
 
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from forearm.control.action_adapter import ActionAdapter
-from forearm.control.alert import OnSurprise
-from forearm.control.attempt import Frame, Sent
+from forearm.control.attempt import Frame
 from forearm.control.committed_motion import Motion
 from forearm.control.fault import Kind
-from forearm.control.frame_gate import Gate
-from forearm.control.live import shown_on
 from forearm.control.observation_gate import Seen
 from forearm.control.pausable_clock import Pace, Tick
-from forearm.control.plan_source import PlanSource
-from forearm.control.robots.robot import Robot
-from forearm.control.thinking import Mode, Thinking
-from forearm.control.timing import Timing
-from forearm.control.whereabouts import NOISE, STILL, Whereabouts
-
-if TYPE_CHECKING:
-    from forearm.live.page import LivePage
-    from forearm.surprise.monitor import Monitor
+from forearm.control.thinking import Thinking
+from forearm.control.whereabouts import NOISE, STILL
 
 UNSURE = 0.02
 """rad or m by which a first reading may lie beyond a limit; it is taken to be at the limit."""
@@ -36,34 +21,6 @@ SETTLED = 0.3
 
 class Tracking(Thinking):
     """A controller that thinks and keeps track; see `Controller`."""
-
-    def __init__(
-        self,
-        source: PlanSource,
-        robot: Robot,
-        adapter: ActionAdapter,
-        *,
-        timing: Timing | None = None,
-        mode: Mode = "thread",
-        clock: Callable[[], float] = time.monotonic,
-        steady: Callable[[], float] | None = None,
-        gate: Gate | None = None,
-        live: "LivePage | bool" = False,
-        monitor: "Monitor | None" = None,
-        on_surprise: OnSurprise = "ignore",
-    ) -> None:
-        self.steady = steady
-        self._sent = Sent()
-        self._new = True  # whether this is the first beat since a reset: whatever the clock did before it is forgiven
-        self._kept: np.ndarray | None = None  # what a fault left the axes at that are not watched
-        shown = shown_on(live, source, adapter)
-        super().__init__(
-            source, robot, adapter, timing=timing, mode=mode, clock=clock, gate=gate, live=shown, monitor=monitor,
-            on_surprise=on_surprise,
-        )  # fmt: skip
-        wholesale = self.timing.max_off_path
-        allowed = self.robot.following_error if wholesale is None else np.full(self.robot.axes, wholesale)
-        self._whereabouts = Whereabouts(self.robot.limits, allowed)
 
     def _moving(self) -> bool:
         return self._motion is not None and self._time.last < self._motion.end

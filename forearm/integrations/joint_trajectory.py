@@ -18,7 +18,8 @@ from forearm.common import checks
 from forearm.common.files import replacing
 from forearm.control.trajectories.trajectory import Trajectory
 from forearm.errors import ForearmError
-from forearm.integrations.message_check import NANO, problems
+from forearm.integrations.message_check import problems
+from forearm.integrations.ros2.messages import header, stamp
 
 if TYPE_CHECKING:
     from forearm.control.robots.robot import Robot
@@ -41,7 +42,6 @@ def message(path: Trajectory, robot: "Robot", rate: float) -> dict[str, Any]:
     states, count = path.sample(times), len(robot.joints)
     points = []
     for i, time in enumerate(times):
-        nanoseconds = round((time - path.start) * NANO)
         last = i == len(times) - 1
         points.append(
             {
@@ -50,11 +50,10 @@ def message(path: Trajectory, robot: "Robot", rate: float) -> dict[str, Any]:
                 "velocities": [0.0] * count if last else states.velocity[i, :count].tolist(),
                 "accelerations": [0.0] * count if last else states.acceleration[i, :count].tolist(),
                 "effort": [],
-                "time_from_start": {"sec": nanoseconds // NANO, "nanosec": nanoseconds % NANO},
+                "time_from_start": stamp(time - path.start),
             }
         )
-    header = {"stamp": {"sec": 0, "nanosec": 0}, "frame_id": ""}
-    return {"header": header, "joint_names": list(robot.joints), "points": points}
+    return {"header": header(0.0), "joint_names": list(robot.joints), "points": points}
 
 
 def moments(path: Trajectory, rate: float) -> np.ndarray:

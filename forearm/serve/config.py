@@ -1,8 +1,10 @@
 """Where and how a server listens, checked before it does."""
 
+import hmac
 import ipaddress
 import os
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,19 @@ class ServeConfig:
         except (OSError, ssl.SSLError) as error:
             raise ForearmError(f"tls_cert={self.tls_cert}, tls_key={self.tls_key}: cannot be used ({error})") from None
         return context
+
+    def url(self, scheme: str, port: int) -> str:
+        """Where the server is that listens at `port`; `scheme` as it is called without TLS, such as ws."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}{'s' if self.tls_cert else ''}://{host}:{port}"
+
+    def trusts(self, shown: Sequence[bytes]) -> bool:
+        """Whether the Authorization headers of a request, all of them, show the token, if one is needed."""
+        if self.token is None:
+            return True
+        kind, _, token = (shown[0] if len(shown) == 1 else b"").partition(b" ")
+        right = hmac.compare_digest(token.strip(), self.token.encode())
+        return kind.lower() in (b"api-key", b"bearer") and right
 
 
 def loopback(host: str) -> bool:

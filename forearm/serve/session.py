@@ -1,7 +1,7 @@
 """One client's side of the server: its goal, what it has shown, and the plan from which its next search starts."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from forearm.serve.request import PROTOCOL, Request, RequestError
 if TYPE_CHECKING:
     from forearm.agent.camera_check import Views
     from forearm.agent.setup import PlanningSetup
-    from forearm.surprise.monitor import Monitor
+    from forearm.surprise.monitor import Monitor, Surprise
 
 
 class Session:
@@ -77,14 +77,12 @@ class Session:
         if self._goal is None:
             raise RequestError("no goal: give one with the first frame, as an image or by name")
         plan_request = self._request(request)
-        for moment, pixels, proprio in earlier:
-            self.source.see(moment, {"pixels": pixels, "proprio": proprio})
-        self.source.see(plan_request.time, {"pixels": seen, "proprio": request.proprio})
-        surprise = (
-            None
-            if self.monitor is None
-            else self._surprise([*earlier, (plan_request.time, seen, request.proprio)], plan_request)
-        )
+        surprise = None
+        for moment, pixels, proprio in (*earlier, (plan_request.time, seen, request.proprio)):
+            observation = {"pixels": pixels, "proprio": proprio}
+            self.source.see(moment, observation)
+            if self.monitor is not None:
+                surprise = self._watched(self.monitor, moment, observation, plan_request)
         encode_ms = 1e3 * (time.perf_counter() - begun)
         try:
             plan = self.source.plan(PlanRequest(**{**vars(plan_request), "spent_ms": spent_ms + encode_ms}))
@@ -103,31 +101,27 @@ class Session:
             "protocol": PROTOCOL,
         }
         if surprise is not None:
-            reply["surprise"] = surprise
+            reply["surprise"] = surprise.to_dict()
         if request.want_plan:
             reply["plan"] = plan.to_dict()
         return reply
 
-    def _surprise(self, frames: Sequence[tuple[float, Any, Any]], plan_request: PlanRequest) -> dict[str, Any]:
-        """What the monitor says of the newest of frames (time, pixels, readings), once it has seen the others.
-
-        Raises RequestError.
+    def _watched(
+        self, monitor: "Monitor", moment: float, observation: Mapping[str, Any], plan_request: PlanRequest
+    ) -> "Surprise":
+        """What the monitor says of a frame of `moment` s, which the source has just encoded; raises RequestError.
 
         Between two frames lies a command of the past, where it is known; else the monitor begins anew.
         """
-        assert self.monitor is not None
-        past, now, period = plan_request.past, plan_request.time, self.source.period
-        for moment, pixels, readings in frames:
-            ago = len(past) - 1 - round((now - moment) / period)
-            command = past[ago] if ago >= 0 else None
-            seen = {"pixels": pixels, "proprio": readings}
-            try:
-                said = self.monitor.see(seen, command, time=moment)
-            except InputError as error:
-                raise RequestError(str(error)) from None
-            self.alarms += said.alarm and not self._alarm
-            self._alarm = said.alarm
-        return said.to_dict()
+        past = plan_request.past
+        ago = len(past) - 1 - round((plan_request.time - moment) / self.source.period)
+        try:
+            said = monitor.see(observation, past[ago] if ago >= 0 else None, time=moment, latent=self.source.latent)
+        except InputError as error:
+            raise RequestError(str(error)) from None
+        self.alarms += said.alarm and not self._alarm
+        self._alarm = said.alarm
+        return said
 
     def _request(self, request: Request) -> PlanRequest:
         """Fills in what the client did not say: when this is, and what was done since its last request."""

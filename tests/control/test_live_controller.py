@@ -95,3 +95,16 @@ def test_a_page_of_its_own_is_closed_with_it(
         LivePage(page.port)
     control.close()
     LivePage(page.port).close()
+
+
+def test_no_page_is_opened_for_a_controller_that_is_refused(
+    robot: Robot, adapter: ToolActionAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Told] = []
+    monkeypatch.setattr("forearm.live.page.LivePage", lambda: opened.append(Told()) or opened[-1])
+    for wrong in ({"mode": "sometimes"}, {"on_surprise": "stop"}):
+        with pytest.raises((ValueError, ForearmError), match=r"mode|on_surprise"):
+            Controller(Script(), robot, adapter, live=True, **wrong)
+    assert not opened
+    Controller(Script(), robot, adapter, live=True, mode="manual").close()
+    assert opened[0].closed

@@ -477,8 +477,11 @@ def test_clients_are_answered_by_the_model_that_the_server_was_started_with(tmp_
         assert answered(server)[0] != before[0]
 
 
-def test_surprise_is_in_the_answers_and_in_the_metrics(goal_folder: Path) -> None:
-    """Frames that come one a command are watched; a scene that is another one at once is an alarm."""
+def test_surprise_is_in_the_answers_and_in_the_metrics(goal_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames that come one a command are watched; a scene that is another one at once is an alarm.
+
+    What is watched is encoded for the plan anyway, and not once more.
+    """
     import forearm
     from forearm.serve.goals import Goals
     from forearm.serve.running import running
@@ -493,8 +496,12 @@ def test_surprise_is_in_the_answers_and_in_the_metrics(goal_folder: Path) -> Non
     )
     env = forearm.make_env("push")
     seen, info = env.reset(seed=3)
+    encoded: list[int] = []
+    encode = type(setup.model).encode
+    monkeypatch.setattr(type(setup.model), "encode", lambda model, of: encoded.append(len(of)) or encode(model, of))
     with running(server), Client(server.url) as client:
         said = [client.infer({"pixels": seen["pixels"], "proprio": seen["proprio"], "goal": info["goal"]})["surprise"]]
+        assert sum(encoded) == 2, "the goal and the frame"
         for step in range(16):
             command = {"past": np.zeros((1, 4)), "elapsed_steps": 1}
             pixels = seen["pixels"] if step < 10 else seen["pixels"][::-1].copy()

@@ -1,12 +1,11 @@
 """The adapter that a config chooses: one of those that ship, or a class of one's own."""
 
 import importlib
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forearm.agent.action_spec import ActionSpec
+from forearm.common.dotted import look_here
 from forearm.control.action_adapter import ActionAdapter, ToolActionAdapter
 from forearm.errors import ForearmError, InputError, did_you_mean, one_line
 from forearm.settings.schema.adapter import KINDS, AdapterConfig
@@ -68,8 +67,7 @@ def make_adapter(
 def _own(kind: str, robot: "Robot", actions: ActionSpec, options: Mapping[str, Any]) -> ActionAdapter:
     """An instance of the class that `kind` names; its module is looked for in the current folder as well."""
     module, _, name = kind.rpartition(".")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+    look_here()
     try:
         found: Any = getattr(importlib.import_module(module), name)(robot, actions, **options)
     except Exception as error:  # of code that is not ours

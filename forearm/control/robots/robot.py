@@ -73,7 +73,6 @@ class Robot:
                 None if keyframe is None else str(keyframe),
             )
             self.margins = self._margins(config["position_margin"])
-            self.tool = str(config["tool"])
             self.limits = self._limits(config)
             self.following_error = self._following_error(config)
         except KeyError as error:
@@ -146,13 +145,7 @@ class Robot:
         """(J,) rad or m kept from both ends of each joint's range."""
         if not isinstance(given, Mapping | Sequence) or isinstance(given, str | bytes):
             given = dict.fromkeys(self.joints, given)
-        elif not isinstance(given, Mapping):
-            if len(given) != len(self.joints):
-                raise InputError(f"position_margin needs {len(self.joints)} numbers, one for each joint, not {given}")
-            given = dict(zip(self.joints, given, strict=True))
-        for name in given:
-            if name not in (all_of := [*FOLLOWING, *self.joints]):
-                raise InputError(f"position_margin names '{name}', none of the joints{did_you_mean(str(name), all_of)}")
+        given = self._by_joint("position_margin", given)
         units = self.geometry.units[: len(self.joints)]
         found = [given.get(name, given.get(unit)) for name, unit in zip(self.joints, units, strict=True)]
         for name, margin in zip(self.joints, found, strict=True):
@@ -163,22 +156,12 @@ class Robot:
 
     def _following_error(self, config: Mapping[str, Any]) -> Array:
         """(D,) rad or m that each axis may be off where it was told to be; infinite for one that is not watched."""
-        count = len(self.joints)
         given = config.get("following_error") or {}
         if isinstance(given, str | bytes) or not isinstance(given, Mapping | Sequence):
             raise InputError(f"following_error must be {{rad: …, m: …, NAME: …}} or a list, not {given!r}")
-        if not isinstance(given, Mapping):
-            if len(given) != count:
-                raise InputError(f"following_error needs {count} numbers, one for each joint, in rad or m, not {given}")
-            given = dict(zip(self.joints, given, strict=True))
-        for name in given:
-            if name not in (all_of := [*FOLLOWING, *self.joints]):
-                raise InputError(f"following_error names '{name}', none of the joints{did_you_mean(str(name), all_of)}")
-        usual = {**FOLLOWING, **given}
-        known = {
-            name: usual.get(name, usual[unit])
-            for name, unit in zip(self.joints, self.limits.units[:count], strict=True)
-        }
+        usual = {**FOLLOWING, **self._by_joint("following_error", given, ", in rad or m")}
+        units = self.limits.units[: len(self.joints)]
+        known = {name: usual.get(name, usual[unit]) for name, unit in zip(self.joints, units, strict=True)}
         if self.fingers:
             known["gripper"] = config.get("gripper_following_error")
         found = np.full(len(known), np.inf)
@@ -187,6 +170,17 @@ class Robot:
                 raise InputError(f"following_error of {name} must be above 0, or null for not watched, not {most}")
             found[axis] = np.inf if most is None else most
         return found
+
+    def _by_joint(self, key: str, given: Mapping[str, Any] | Sequence[Any], unit: str = "") -> Mapping[str, Any]:
+        """A setting by name of joint, or of a unit for all that have it; of a list, the joints' in order."""
+        if not isinstance(given, Mapping):
+            if len(given) != len(self.joints):
+                raise InputError(f"{key} needs {len(self.joints)} numbers, one for each joint{unit}, not {given}")
+            given = dict(zip(self.joints, given, strict=True))
+        for name in given:
+            if name not in (all_of := [*FOLLOWING, *self.joints]):
+                raise InputError(f"{key} names '{name}', none of the joints{did_you_mean(str(name), all_of)}")
+        return given
 
     def _narrowed(self, name: str, known: tuple[float, float], given: Any) -> tuple[float, float]:
         """The range of a joint, (low, high): the one that is known, or the part of it that the config gives."""

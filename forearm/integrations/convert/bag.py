@@ -15,16 +15,14 @@ import numpy as np
 from forearm.errors import ForearmError, InputError, one_line
 from forearm.integrations.convert.recorded import NEEDS, Asked, Recorded, all_of, one_of, rate
 from forearm.integrations.ros2 import messages
+from forearm.integrations.ros2.definitions import IMAGE, JOINT_STATE, JOINT_TRAJECTORY, definitions
+from forearm.integrations.timed import SHORTEST, linearly, pictures_at, unbroken
 from forearm.world_model.data import Episode
 
 SUFFIXES = (".mcap", ".db3", ".bag")
-PICTURES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-READINGS = ("sensor_msgs/msg/JointState",)
-COMMANDS = ("trajectory_msgs/msg/JointTrajectory", "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray")
-SHORTEST = 4
-"""Frames of an episode; shorter stretches are left out."""
-GAP = 2.5
-"""Periods without a frame, after which another episode begins."""
+PICTURES = (IMAGE, "sensor_msgs/msg/CompressedImage")
+READINGS = (JOINT_STATE,)
+COMMANDS = (JOINT_TRAJECTORY, JOINT_STATE, "std_msgs/msg/Float64MultiArray")
 
 
 @dataclass
@@ -99,7 +97,7 @@ def _parts(moments: np.ndarray, state: Track, action: Track, period: float) -> l
     """Times of each episode at its rate, from when there are readings and commands until they end."""
     begin = max(moments[0], state.times[0], action.times[0])
     found = []
-    for part in np.split(moments, np.flatnonzero(np.diff(moments) > GAP * period) + 1):
+    for part in unbroken(moments, period):
         first = part[part >= begin - 1e-6]
         if len(first):
             times = np.arange(first[0], min(first[-1], state.times[-1]) + 0.1 * period, period)
@@ -112,7 +110,7 @@ def _episodes(
 ) -> Iterator[Episode]:
     """Pictures are read once more, in order: at most those of one episode are kept."""
     period = float(parts[0][1] - parts[0][0])
-    wanted = [np.searchsorted(moments, times + 0.25 * period, side="right") - 1 for times in parts]
+    wanted = [pictures_at(times, moments, period) for times in parts]
     with _opened(path) as bag:
         frames = enumerate(_messages(bag, (camera,)))
         kept: dict[int, np.ndarray] = {}
@@ -131,7 +129,7 @@ def _episodes(
                 raise ForearmError(f"{path}: {camera} has pictures of {len(shapes)} sizes")
             newest = np.searchsorted(action.times, times + 1e-6, side="right") - 1
             commands = np.stack([action.values[index] for index in newest])
-            readings = np.stack([np.interp(times, state.times, column) for column in np.stack(state.values).T], axis=1)
+            readings = linearly(times, np.array(state.times), np.stack(state.values))
             yield Episode(
                 np.stack([kept[index] for index in indices]), readings.astype(np.float32), commands.astype(np.float32)
             )
@@ -187,11 +185,10 @@ def _messages(bag: Any, topics: tuple[str, ...]) -> Iterator[tuple[str, float, A
 def _opened(path: Path) -> Iterator[Any]:
     try:
         from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
     except ModuleNotFoundError:
         raise ForearmError(NEEDS.format(what=f"{path.name}, a bag,")) from None
     try:
-        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as bag:
+        with AnyReader([path], default_typestore=definitions()) as bag:
             yield bag
     except ForearmError:
         raise

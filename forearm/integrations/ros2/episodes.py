@@ -14,11 +14,9 @@ from forearm.errors import ForearmError, one_line
 from forearm.integrations.ros2 import messages
 from forearm.integrations.ros2.definitions import NAMES, definitions
 from forearm.integrations.ros2.recording import CAMERA, COMMAND, GOAL, JOINTS, STATUS, TOPICS
+from forearm.integrations.timed import SHORTEST, linearly, pictures_at, unbroken
 from forearm.world_model.data import DatasetWriter
 from forearm.world_model.data.episode import Episode
-
-SHORTEST = 4
-"""Frames of an episode; shorter stretches are left out."""
 
 
 @dataclass
@@ -119,12 +117,11 @@ def _episodes(stretch: Stretch, adapter: ActionAdapter) -> Iterator[Episode]:
     if len(stretch.frames) < SHORTEST or not stretch.readings or not stretch.commands:
         return
     taken = np.array([time for time, _ in stretch.frames])
-    for part in np.split(np.arange(len(taken)), np.flatnonzero(np.diff(taken) > 2.5 * adapter.period) + 1):
-        times = np.arange(taken[part[0]], min(taken[part[-1]], stretch.commands[-1][0]) + 1e-6, adapter.period)
+    for part in unbroken(taken, adapter.period):
+        times = np.arange(part[0], min(part[-1], stretch.commands[-1][0]) + 1e-6, adapter.period)
         if len(times) < SHORTEST:
             continue
-        seen = np.searchsorted(taken, times + 0.25 * adapter.period, side="right") - 1
-        pixels = np.stack([stretch.frames[index][1] for index in seen])
+        pixels = np.stack([stretch.frames[index][1] for index in pictures_at(times, taken, adapter.period)])
         actions = adapter.actions(_at(times, stretch.commands)).astype(np.float32)
         yield Episode(pixels, _readings(times, stretch.readings).astype(np.float32), actions)
 
@@ -139,6 +136,4 @@ def _readings(times: Array, readings: list[tuple[float, Array]]) -> Array:
 
 def _at(times: Array, values: list[tuple[float, Array]]) -> Array:
     """Values (L, D) at `times` (L,), linearly between those that were recorded."""
-    moments = np.array([time for time, _ in values])
-    columns = np.stack([value for _, value in values])
-    return np.stack([np.interp(times, moments, column) for column in columns.T], axis=1)
+    return linearly(times, np.array([time for time, _ in values]), np.stack([value for _, value in values]))

@@ -1,6 +1,5 @@
 """Streamable HTTP: who may connect, and how a server listens and ends."""
 
-import hmac
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +23,11 @@ class Gate:
 
     Args:
         app: what is behind.
-        token: None for nobody needs one.
+        config: who is trusted.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
-        self._app, self._token = app, token
+    def __init__(self, app: ASGIApp, config: ServeConfig) -> None:
+        self._app, self._config = app, config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what may not come in."""
@@ -37,20 +36,13 @@ class Gate:
             refused = None
             if any(name == b"origin" for name, _ in headers):
                 refused = PlainTextResponse("pages in a browser are not answered here\n", 403)
-            elif not self._trusted([value for name, value in headers if name == b"authorization"]):
+            elif not self._config.trusts([value for name, value in headers if name == b"authorization"]):
                 told = {"WWW-Authenticate": "Bearer"}
                 refused = PlainTextResponse("a token is needed: Authorization: Bearer TOKEN\n", 401, told)
             if refused is not None:
                 await refused(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-    def _trusted(self, given: list[bytes]) -> bool:
-        if self._token is None:
-            return True
-        kind, _, shown = (given[0] if len(given) == 1 else b"").partition(b" ")
-        right = hmac.compare_digest(shown.strip(), self._token.encode())
-        return kind.lower() in (b"api-key", b"bearer") and right
 
 
 def serve(server: "AgentServer", config: ServeConfig, say: Callable[[str], Any]) -> None:
@@ -68,13 +60,12 @@ def serve(server: "AgentServer", config: ServeConfig, say: Callable[[str], Any])
     )
     listener = uvicorn.Server(
         uvicorn.Config(
-            Gate(app, config.token), lifespan="on", log_level="warning", server_header=False,
+            Gate(app, config), lifespan="on", log_level="warning", server_header=False,
             ssl_certfile=config.tls_cert, ssl_keyfile=config.tls_key, timeout_graceful_shutdown=ENDING,
         )
     )  # fmt: skip
     with _socket(config) as socket, told_to_stop(lambda: None):  # which is told again once the server has ended
-        host = f"[{config.host}]" if ":" in config.host else config.host
-        say(f"{'https' if config.tls_cert else 'http'}://{host}:{socket.getsockname()[1]}{PATH}")
+        say(config.url("http", socket.getsockname()[1]) + PATH)
         listener.run(sockets=[socket])
 
 
