@@ -9,7 +9,7 @@ from typing import Any
 
 from forearm.agent.setup import ORACLE
 from forearm.errors import ForearmError, one_line
-from forearm.evaluation.contenders import label_of, name_of
+from forearm.evaluation.contenders import label_of, name_of, said_beside
 from forearm.evaluation.labels import differences
 from forearm.evaluation.manifest import differing
 from forearm.evaluation.results import outcomes_in, provenance, summary
@@ -18,7 +18,7 @@ from forearm.settings.words import written
 
 Document = Mapping[str, Any]
 ROW = ("task", "name", "label", "key", "planner", "dynamics", "checkpoint", "searches", "draws_prior", "settings")
-"""Keys of a row that say whose it is."""
+"""Keys of a row that say whose it is; one under a variation has `vary` as well."""
 
 
 def read_results(path: Path) -> Document:
@@ -83,7 +83,10 @@ def pooled(results: Sequence[tuple[Path, Document]], out: Path) -> dict[str, Any
         settings = {**same[0]["settings"], "seed": [row["settings"]["seed"] for row in same]}
         times = [episode for row in same for episode in row["plan_ms"]["episodes"]]
         evaluations = [episode for row in same for episode in row["model_evals"]]
-        of = {name: same[0][name] for name in ROW} | {"key": key, "settings": settings}
+        of = {name: value for name, value in same[0].items() if name in (*ROW, "vary")} | {
+            "key": key,
+            "settings": settings,
+        }
         rows.append(of | summary(outcomes, times, evaluations, documents[0]["confidence"]))
     return _table(documents, rows, documents[0]["command"])
 
@@ -185,7 +188,8 @@ def _told_apart(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows with names that differ; raises `ForearmError` for those that differ in their code alone."""
     alike: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        alike.setdefault(label_of(row["task"], row["planner"], row["dynamics"]), []).append(row)
+        label = label_of(row["task"], row["planner"], row["dynamics"])
+        alike.setdefault(label + said_beside(row.get("vary")), []).append(row)
     told = []
     for label, group in alike.items():
         words = differences([row["settings"] for row in group]) if len(group) > 1 else [""]
@@ -195,6 +199,6 @@ def _told_apart(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "use=): repeat one of them with the other's"
             )
         for row, apart in zip(group, words, strict=True):
-            end = apart and f" {apart}"
-            told.append({**row, "name": name_of(row["planner"], row["dynamics"]) + end, "label": label + end})
+            name = name_of(row["planner"], row["dynamics"]) + said_beside(row.get("vary"), apart)
+            told.append({**row, "name": name, "label": label + said_beside(None, apart)})
     return told
