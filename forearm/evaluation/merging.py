@@ -73,7 +73,7 @@ def merged(
 def pooled(results: Sequence[tuple[Path, Document]], out: Path) -> dict[str, Any]:
     """One table of the same rows over several seeds, each of them with its folder; episodes are numbered through."""
     documents = [document for _, document in results]
-    rows = []
+    first, rows = documents[0], []
     for same in zip(*(document["rows"] for document in documents), strict=True):
         outcomes: list[dict[str, Any]] = []
         for (folder, _), row in zip(results, same, strict=True):
@@ -83,12 +83,11 @@ def pooled(results: Sequence[tuple[Path, Document]], out: Path) -> dict[str, Any
         settings = {**same[0]["settings"], "seed": [row["settings"]["seed"] for row in same]}
         times = [episode for row in same for episode in row["plan_ms"]["episodes"]]
         evaluations = [episode for row in same for episode in row["model_evals"]]
-        of = {name: value for name, value in same[0].items() if name in (*ROW, "vary")} | {
-            "key": key,
-            "settings": settings,
-        }
-        rows.append(of | summary(outcomes, times, evaluations, documents[0]["confidence"]))
-    return _table(documents, rows, documents[0]["command"])
+        of = {name: value for name, value in same[0].items() if name in (*ROW, "vary")}
+        whole = summary(outcomes, times, evaluations, first["confidence"])
+        rows.append({**of, "key": key, "settings": settings, **whole})
+    left_out = {"left_out": first["left_out"]} if "left_out" in first else {}  # the same for every seed
+    return _table(documents, rows, first["command"]) | left_out
 
 
 def _table(documents: Sequence[Document], rows: Sequence[dict[str, Any]], command: str | None) -> dict[str, Any]:

@@ -229,6 +229,10 @@ def test_a_task_without_an_expert_loses_that_row_alone(own: Path, monkeypatch: p
     )
     assert [row["name"] for row in document["rows"]] == ["random", "hold"]
     assert document["left_out"] == ["expert on push: the task has no scripted expert"]
+    seeds = engine.compare(
+        of_push(own / "seeds", learned=False, tasks=[task_config("push") | {"max_steps": 2}], seeds=(0, 1)), 1, 1
+    )
+    assert seeds["left_out"] == document["left_out"]
     with pytest.raises(ForearmError, match=r"nothing to compare.*left out: expert on push"):
         contenders_of(of_push(own, "push", learned=False, baselines=["expert"]))
 
