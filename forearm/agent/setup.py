@@ -100,7 +100,9 @@ class PlanningSetup(OfCheckpoint):
             )
         if dynamics == LEARNED:
             config = settled(config)
-        config, chosen, replan_every = in_control_steps(config, chosen, replan_every, dynamics == ORACLE, checkpoint)
+        config, chosen, replan_every = in_control_steps(
+            config, chosen, replan_every, dynamics == ORACLE, checkpoint, device
+        )
         if chosen["name"] in (GUIDED, PRIOR):
             config = guided_task(config, chosen)
         pace = pace_of(config)
