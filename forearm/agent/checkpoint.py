@@ -280,9 +280,9 @@ def loaded(name: str, device: str = CPU) -> "tuple[JEPA, dict[str, Any]]":
 
     Raises `CheckpointError` for one that cannot be read.
     """
-    from forearm.world_model.runtime.checkpoint import load_checkpoint, locate
+    from forearm.world_model.runtime.checkpoint import load_checkpoint
 
-    path = locate(_place(name))
+    path = file_of(name)
     return _kept(path, lambda: load_checkpoint(path, device), device)
 
 
@@ -308,6 +308,13 @@ def _kept(path: Path, load: Callable[[], Kept], *of: str) -> Kept:
     if key not in _LOADED or _LOADED[key][0] != content:
         _LOADED[key] = content, load()
     return cast(Kept, _LOADED[key][1])
+
+
+def file_of(name: str) -> Path:
+    """The JSON file of a checkpoint, by its name or a path; raises `CheckpointError` where there is none."""
+    from forearm.world_model.runtime.checkpoint import locate
+
+    return locate(_place(name))
 
 
 def _place(name: str) -> str | Path:
