@@ -122,6 +122,8 @@ class LoadedCheckpoint:
         """
         from forearm.world_model.heads.decoder_checkpoint import decoder_path
 
+        if is_dotted(str(task["checkpoint"])):
+            raise ForearmError(f"model {task['checkpoint']} has no decoder, so what it imagines cannot be drawn")
         named = task.get("decoder")
         path = place(named) if named else decoder_path(_place(str(task["checkpoint"])))
         if not path.is_file():
@@ -139,7 +141,8 @@ class LoadedCheckpoint:
 
         if task.get("decoder"):
             return self.decoder(task)
-        if not decoder_path(_place(str(task["checkpoint"]))).is_file():
+        name = str(task["checkpoint"])
+        if is_dotted(name) or not decoder_path(_place(name)).is_file():
             return None
         try:
             return self.decoder(task)
