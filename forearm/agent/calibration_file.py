@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from forearm.agent.checkpoint import file_of
 from forearm.common.files import write_json
 from forearm.errors import InputError
 
@@ -17,10 +18,9 @@ DIGITS = 5
 
 def calibration_path(task: Mapping[str, Any]) -> Path:
     """Where the calibration of a task's checkpoint lies, or would lie: beside it, with the task's name if need be."""
-    from forearm.world_model.runtime.checkpoint import CALIBRATION, locate
+    from forearm.world_model.runtime.checkpoint import CALIBRATION
 
-    named = str(task["checkpoint"])
-    file = locate(Path(named).expanduser() if "/" in named else named)
+    file = file_of(str(task["checkpoint"]))
     task_name = str(task["name"]).replace("/", "-")
     name = file.stem if file.stem in (task_name, "model") else f"{file.stem}.{task_name}"
     return file.with_name(f"{name}{CALIBRATION}.json")

@@ -122,6 +122,8 @@ class LoadedCheckpoint:
         """
         from forearm.world_model.heads.decoder_checkpoint import decoder_path
 
+        if is_dotted(str(task["checkpoint"])):
+            raise ForearmError(f"model {task['checkpoint']} has no decoder, so what it imagines cannot be drawn")
         named = task.get("decoder")
         path = place(named) if named else decoder_path(_place(str(task["checkpoint"])))
         if not path.is_file():
@@ -139,7 +141,8 @@ class LoadedCheckpoint:
 
         if task.get("decoder"):
             return self.decoder(task)
-        if not decoder_path(_place(str(task["checkpoint"]))).is_file():
+        name = str(task["checkpoint"])
+        if is_dotted(name) or not decoder_path(_place(name)).is_file():
             return None
         try:
             return self.decoder(task)
@@ -280,9 +283,9 @@ def loaded(name: str, device: str = CPU) -> "tuple[JEPA, dict[str, Any]]":
 
     Raises `CheckpointError` for one that cannot be read.
     """
-    from forearm.world_model.runtime.checkpoint import load_checkpoint, locate
+    from forearm.world_model.runtime.checkpoint import load_checkpoint
 
-    path = locate(_place(name))
+    path = file_of(name)
     return _kept(path, lambda: load_checkpoint(path, device), device)
 
 
@@ -308,6 +311,13 @@ def _kept(path: Path, load: Callable[[], Kept], *of: str) -> Kept:
     if key not in _LOADED or _LOADED[key][0] != content:
         _LOADED[key] = content, load()
     return cast(Kept, _LOADED[key][1])
+
+
+def file_of(name: str) -> Path:
+    """The JSON file of a checkpoint, by its name or a path; raises `CheckpointError` where there is none."""
+    from forearm.world_model.runtime.checkpoint import locate
+
+    return locate(_place(name))
 
 
 def _place(name: str) -> str | Path:

@@ -1,11 +1,12 @@
 """How far is looked ahead and how often is planned, in control steps, whatever they were told in."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.agent.checkpoint import CPU, LoadedCheckpoint
 from forearm.agent.guided import GUIDED
 from forearm.common import checks
 from forearm.common.durations import in_steps, seconds, told_in_seconds
@@ -21,8 +22,10 @@ def in_control_steps(
     replan_every: int | str | None,
     oracle: bool,
     checkpoint: str | Path | LoadedCheckpoint | None,
+    device: str = CPU,
 ) -> tuple[dict[str, Any], Mapping[str, Any], int | None]:
-    """The same in control steps: what is in seconds, by the period of the world model, or of the simulator.
+    """The same in control steps: what is in seconds, by the period of the world model, which is read to a torch
+    `device`, or of the simulator.
 
     Horizons become multiples of the model's steps. Raises `InputError` for what is neither.
     """
@@ -35,9 +38,10 @@ def in_control_steps(
     if oracle:
         from forearm import envs
 
-        period, multiple = envs.make(str(task["name"]), task["camera"]).control_period, 1
+        with closing(envs.make(str(task["name"]), task["camera"])) as env:
+            period, multiple = env.control_period, 1
     else:
-        read = checkpoint if isinstance(checkpoint, LoadedCheckpoint) else LoadedCheckpoint.read(task)
+        read = checkpoint if isinstance(checkpoint, LoadedCheckpoint) else LoadedCheckpoint.read(task, device)
         period, multiple = float(read.document["control_period"]), read.model.config.frameskip
 
     def settled(config: Mapping[str, Any], named: str) -> dict[str, Any]:

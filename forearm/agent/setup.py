@@ -100,7 +100,9 @@ class PlanningSetup(OfCheckpoint):
             )
         if dynamics == LEARNED:
             config = settled(config)
-        config, chosen, replan_every = in_control_steps(config, chosen, replan_every, dynamics == ORACLE, checkpoint)
+        config, chosen, replan_every = in_control_steps(
+            config, chosen, replan_every, dynamics == ORACLE, checkpoint, device
+        )
         if chosen["name"] in (GUIDED, PRIOR):
             config = guided_task(config, chosen)
         pace = pace_of(config)
@@ -175,14 +177,15 @@ class PlanningSetup(OfCheckpoint):
 
     def planner(self, **changes: Any) -> Any:
         """A planner, or baseline, with `changes` of its settings; raises ValueError for some that contradict others."""
-        chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
-        searching = self._searching(chosen)
+        search = self.search(**changes)
         absolute = None if self.actions is None or self.actions.step is None else self.model.absolute
-        return searching if absolute is None else AbsolutePlanner(searching, absolute)
+        return search if absolute is None else AbsolutePlanner(search, absolute)
 
-    def _searching(self, chosen: Mapping[str, Any]) -> Any:
+    def search(self, **changes: Any) -> Any:
+        """The same as it searches: for differences where commands are absolute joint positions."""
         from forearm.planner import make_baseline, make_planner
 
+        chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
         if is_dotted(self.planner_name):
             return _own_planner(self.planner_name, chosen)
         make = make_baseline if self.planner_name in BASELINES else make_planner

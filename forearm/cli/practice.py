@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from forearm import envs
+from forearm.cli.device import device_of
 from forearm.cli.progress import bars
 from forearm.cli.train import no_data
 from forearm.common.files import place
@@ -25,9 +26,7 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("practice", overrides)
     import_modules(chosen["use"])
-    from forearm.world_model.device import choose
-
-    choose(chosen["device"])  # one that is not here is told before anything is filmed
+    device_of(chosen)  # one that is not here is told before anything is filmed
     practice = practice_of(chosen, overrides)
     workers = chosen["workers"] or default_workers()
     envs.working_backend()  # found once here, not once in every worker

@@ -103,7 +103,7 @@ def _readings(chosen: Mapping[str, Any] | Any, of: OfCheckpoint, simulated: bool
         reason = "also reads the arm's joints" if absolute is None else "plans joint positions from the present ones"
         raise ForearmError(
             f"start={chosen['start']}: this checkpoint {reason}, which a picture does not tell: give "
-            f" proprio=[...], {wanted} numbers" + (", or leave out start= and goal=" if simulated else "")
+            f"proprio=[...], {wanted} numbers" + (", or leave out start= and goal=" if simulated else "")
         )
     numbers = given if isinstance(given, list) else [given]
     right = all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from forearm import envs
+from forearm.cli.device import device_of
 from forearm.cli.progress import bars
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
@@ -31,9 +32,7 @@ def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("train", overrides)
     import_modules(chosen["use"])
-    from forearm.world_model.device import choose
-
-    choose(chosen["device"])  # one that is not here is told before any data are looked at
+    device_of(chosen)  # one that is not here is told before any data are looked at
     training = training_of(chosen, chosen.all("task"), chosen.one("world_model"))
     for name, folder in _by_task(training.data, chosen.all("task")).items():
         if not folder.is_dir():

@@ -87,7 +87,8 @@ def _samples(count: Callable[[int, int], int | None], samples: int, iterations: 
         return samples if fits(samples) else None
     number = samples
     for _ in range(4):
-        number, used = max(2, int(number * most / used)), count(max(2, int(number * most / used)), iterations)
+        number = max(2, int(number * most / used))
+        used = count(number, iterations)
         if used is None:
             return None
     while number > 2 and not fits(number):
@@ -107,20 +108,19 @@ def _counter(setup: PlanningSetup) -> Callable[[int, int], int | None]:
     """How many model evaluations a plan takes, as plans of a problem without a model say; never ended early."""
     import torch
 
-    from forearm.planner import LatentDistance, Problem
+    from forearm.planner import LatentDistance
 
     task, actions = setup.task, setup.actions
     if actions is None:
         actions = ActionSpec.of_env(environment(task["name"], task["camera"], task["resolution"]))
-    low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in (actions.low, actions.high))
+    problem = actions.problem(_Nowhere(), LatentDistance(torch.ones(1, len(actions.low))), None, 1)
     counted: dict[tuple[int, int], int | None] = {}
 
     def count(samples: int, iterations: int) -> int | None:
         key = samples, iterations
         if key not in counted:
-            problem = Problem(_Nowhere(), LatentDistance(torch.ones(1, len(low))), None, low, high, 1, actions.period)
             try:
-                planner = setup.planner(samples=samples, iterations=iterations, deadline_ms=None, tolerance=None)
+                planner = setup.search(samples=samples, iterations=iterations, deadline_ms=None, tolerance=None)
             except InputError:
                 counted[key] = None
             else:

@@ -120,7 +120,7 @@ def run_episodes(
     its keys. The time of a plan is that of one episode: where several are planned in one go, the time is
     shared among them.
 
-    `imagination` draws what plans are expected to lead to, for recordings. `live` shows it all while it happens.
+    `imagination` draws what plans are expected to lead to. `live` shows it all of the first episode while it happens.
 
     `blind` agents (baselines, the oracle) look at no frame: none is drawn for them unless filmed or shown.
 
@@ -158,16 +158,17 @@ def run_episodes(
                 continue
             outcome, seen = outcomes[b], observations[b]
             assert seen is not None
-            recording = (recordings or {}).get(outcome.episode)
+            recording, page = (recordings or {}).get(outcome.episode), live if b == 0 else None
+            shown = recording is not None or page is not None
+            ahead = imagined_of(agent, b, act, imagination) if shown and act.fresh else None
             if recording is not None:
-                ahead = imagined_of(agent, b, act, imagination) if act.fresh else None
                 recording.add(envs[b], seen, act, None if ahead is None else ahead.frames[-1])
             if act.fresh and act.plan is not None:
                 outcome.plan_ms.append(act.plan.timings_ms["total"] / act.plan.batch)
                 outcome.model_evals.append(act.plan.model_evals)
-            if live is not None:
-                live.step(envs[b], b, (outcome.episode, taken[b]), seen, goals[b], act, agent)
-            if blind and recording is None and live is None:
+            if page is not None:
+                page.step(envs[b], (outcome.episode, taken[b]), seen, goals[b], act, ahead)
+            if blind and not shown:
                 envs[b].advance(act.action)
                 observation = seen
             else:
@@ -185,8 +186,8 @@ def run_episodes(
                 outcome.held = judge.held if at_limit else None
             if over and recording is not None:
                 recording.add(envs[b], observation, replace(act, fresh=False))
-            if over and live is not None:
-                live.over(b, outcome.success, outcome.final_distance_m)
+            if over and page is not None:
+                page.over(outcome.success, outcome.final_distance_m)
             observations[b] = None if over else observation
     return outcomes
 

@@ -71,9 +71,8 @@ class Contender:
 
     @property
     def _said(self) -> str:
-        """What its name says beside the planner: what is otherwise, and what tells it from others."""
-        varied = self.variation and f"{self.variation.factor}={self.variation.strength:g}"
-        return "".join(f" {word}" for word in (varied, self.apart) if word)
+        """What its name says beside the planner."""
+        return said_beside(None if self.variation is None else asdict(self.variation), self.apart)
 
     @property
     def searches(self) -> bool:
@@ -159,3 +158,9 @@ def name_of(planner: str, dynamics: str) -> str:
 def label_of(task: str, planner: str, dynamics: str) -> str:
     """A name for files and progress bars."""
     return f"{task}-{planner}{'-oracle' if dynamics == ORACLE else ''}"
+
+
+def said_beside(vary: Mapping[str, Any] | None, apart: str = "") -> str:
+    """The end of a name or label: what is otherwise, as a row's `vary` has it, and what tells it from others."""
+    varied = vary and f"{vary['factor']}={vary['strength']:g}"
+    return "".join(f" {word}" for word in (varied, apart) if word)

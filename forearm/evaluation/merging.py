@@ -9,7 +9,7 @@ from typing import Any
 
 from forearm.agent.setup import ORACLE
 from forearm.errors import ForearmError, one_line
-from forearm.evaluation.contenders import label_of, name_of
+from forearm.evaluation.contenders import label_of, name_of, said_beside
 from forearm.evaluation.labels import differences
 from forearm.evaluation.manifest import differing
 from forearm.evaluation.results import outcomes_in, provenance, summary
@@ -18,7 +18,7 @@ from forearm.settings.words import written
 
 Document = Mapping[str, Any]
 ROW = ("task", "name", "label", "key", "planner", "dynamics", "checkpoint", "searches", "draws_prior", "settings")
-"""Keys of a row that say whose it is."""
+"""Keys of a row that say whose it is; one under a variation has `vary` as well."""
 
 
 def read_results(path: Path) -> Document:
@@ -73,7 +73,7 @@ def merged(
 def pooled(results: Sequence[tuple[Path, Document]], out: Path) -> dict[str, Any]:
     """One table of the same rows over several seeds, each of them with its folder; episodes are numbered through."""
     documents = [document for _, document in results]
-    rows = []
+    first, rows = documents[0], []
     for same in zip(*(document["rows"] for document in documents), strict=True):
         outcomes: list[dict[str, Any]] = []
         for (folder, _), row in zip(results, same, strict=True):
@@ -83,9 +83,11 @@ def pooled(results: Sequence[tuple[Path, Document]], out: Path) -> dict[str, Any
         settings = {**same[0]["settings"], "seed": [row["settings"]["seed"] for row in same]}
         times = [episode for row in same for episode in row["plan_ms"]["episodes"]]
         evaluations = [episode for row in same for episode in row["model_evals"]]
-        of = {name: same[0][name] for name in ROW} | {"key": key, "settings": settings}
-        rows.append(of | summary(outcomes, times, evaluations, documents[0]["confidence"]))
-    return _table(documents, rows, documents[0]["command"])
+        of = {name: value for name, value in same[0].items() if name in (*ROW, "vary")}
+        whole = summary(outcomes, times, evaluations, first["confidence"])
+        rows.append({**of, "key": key, "settings": settings, **whole})
+    left_out = {"left_out": first["left_out"]} if "left_out" in first else {}  # the same for every seed
+    return _table(documents, rows, first["command"]) | left_out
 
 
 def _table(documents: Sequence[Document], rows: Sequence[dict[str, Any]], command: str | None) -> dict[str, Any]:
@@ -107,8 +109,7 @@ def _table(documents: Sequence[Document], rows: Sequence[dict[str, Any]], comman
         "seeds": seeds,
         "manifests": manifests,
         "criteria": criteria,
-        "budget": first["budget"] if len({d.get("budget") for d in documents}) == 1 else None,
-        "device": first.get("device") if len({d.get("device") for d in documents}) == 1 else None,
+        **{key: first.get(key) if len({d.get(key) for d in documents}) == 1 else None for key in ("budget", "device")},
         "alpha": first["alpha"],
         "confidence": first["confidence"],
         "rows": list(rows),
@@ -185,7 +186,8 @@ def _told_apart(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows with names that differ; raises `ForearmError` for those that differ in their code alone."""
     alike: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        alike.setdefault(label_of(row["task"], row["planner"], row["dynamics"]), []).append(row)
+        label = label_of(row["task"], row["planner"], row["dynamics"])
+        alike.setdefault(label + said_beside(row.get("vary")), []).append(row)
     told = []
     for label, group in alike.items():
         words = differences([row["settings"] for row in group]) if len(group) > 1 else [""]
@@ -195,6 +197,6 @@ def _told_apart(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "use=): repeat one of them with the other's"
             )
         for row, apart in zip(group, words, strict=True):
-            end = apart and f" {apart}"
-            told.append({**row, "name": name_of(row["planner"], row["dynamics"]) + end, "label": label + end})
+            name = name_of(row["planner"], row["dynamics"]) + said_beside(row.get("vary"), apart)
+            told.append({**row, "name": name, "label": label + said_beside(None, apart)})
     return told

@@ -111,14 +111,14 @@ def summary(
     confidence: float,
 ) -> dict[str, Any]:
     """What a row says of its episodes, given how each went, and for each plan its time and model evaluations."""
-    from forearm.planner.plan_json import or_none
+    from forearm.planner.plan_json import or_infinite, or_none
 
     successes = sum(bool(outcome["success"]) for outcome in outcomes)
     ran_on = all(outcome["held"] is not None for outcome in outcomes)
     times = [ms for episode in plan_ms for ms in episode]
     evaluations = [count for episode in model_evals for count in episode]
     # An episode whose simulation diverged ended nowhere: as far as can be.
-    distances = [np.inf if (far := outcome["final_distance_m"]) is None else far for outcome in outcomes]
+    distances = [or_infinite(outcome["final_distance_m"]) for outcome in outcomes]
     return {
         "episodes": len(outcomes),
         "successes": successes,

@@ -82,8 +82,9 @@ def _differences(
 
 def _at(row: Mapping[str, Any], shared: Sequence[tuple[int, int]], side: int) -> list[float]:
     """Final distances, infinite of what diverged."""
-    found = [row["outcomes"][pair[side]]["final_distance_m"] for pair in shared]
-    return [np.inf if far is None else far for far in found]
+    from forearm.planner.plan_json import or_infinite
+
+    return [or_infinite(row["outcomes"][pair[side]]["final_distance_m"]) for pair in shared]
 
 
 def _times(row: Mapping[str, Any], shared: Sequence[tuple[int, int]], side: int) -> list[float]:

@@ -57,7 +57,7 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
         rules = rules_of(contender.protocol, task)
         blind = contender.dynamics != LEARNED
         imagination = contender.setup.imagination() if filmed or job.live else None
-        live = None if job.live is None else LiveEpisodes(feed_to(job.live), contender.label, imagination)
+        live = None if job.live is None else LiveEpisodes(feed_to(job.live), contender.label)
         heard = overheard(agent, bool(filmed) or live is not None)
         with heard as tried, varied(envs, contender.variation) as where:
             recordings = {number: Recording(nothing, candidates=partial(tried.get, b)) for b, number in filmed.items()}

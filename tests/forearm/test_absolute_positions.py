@@ -18,6 +18,7 @@ from forearm.cli.main import main
 from forearm.control import Controller
 from forearm.control.plan_source import LocalPlanSource, PlanRequest
 from forearm.errors import InputError
+from forearm.evaluation.budget import Budget
 from forearm.integrations.lerobot_policy import LeRobotPolicy
 from forearm.planner.plan import Plan
 from forearm.planner.plan_json import PlanError
@@ -131,6 +132,15 @@ def test_the_closed_loop_keeps_them(loaded: LoadedModel, limits: AbsolutePositio
         path.append(poses)
     for b, pose in enumerate(begun):
         check(np.array(path)[:, b], limits, pose)
+
+
+def test_a_budget_counts_the_evaluations_of_a_search_for_positions(
+    loaded: LoadedModel, limits: AbsolutePositions
+) -> None:
+    setup = Budget.read("evaluations:100").given_to(loaded.setup("cem", **SEARCH))
+    assert setup.planner_config["samples"] * setup.planner_config["iterations"] == 100
+    pose = 0.5 * (limits.low + limits.high)
+    assert setup.plan(frame(1), frame(2), proprio=readings(pose)).model_evals == 100
 
 
 def test_the_model_is_rolled_out_on_what_is_sent(loaded: LoadedModel, limits: AbsolutePositions) -> None:

@@ -48,3 +48,6 @@ def test_the_model_goes_to_its_device_and_a_row_says_which(checkpoints: Path, mo
     monkeypatch.setattr(LoadedCheckpoint, "read", lambda task, device: asked.append(device) or read(task, "cpu"))
     _ = dataclasses.replace(setup, device="meta", _read=None).checkpoint
     assert asked == ["meta"]  # in another process it is read to the same device
+    asked.clear()
+    PlanningSetup.resolve(task, {**setup.planner_config, "horizon": "1.2s"}, device="meta")
+    assert set(asked) == {"meta"}  # also for what is asked of it before

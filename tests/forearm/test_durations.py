@@ -86,7 +86,7 @@ def test_a_model_of_ones_own_looks_as_far_at_any_rate(rate: int, monkeypatch: py
         document = {"control_period": 1 / rate}
         model: Any = type("Model", (), {"config": type("Config", (), {"frameskip": 2})})
 
-    monkeypatch.setattr(pace.LoadedCheckpoint, "read", classmethod(lambda cls, task: Read()))
+    monkeypatch.setattr(pace.LoadedCheckpoint, "read", classmethod(lambda cls, task, device: Read()))
     task, _, _ = pace.in_control_steps(task_config("own"), {"name": "cem"}, None, False, None)
     assert np.array(list(task["plan"].values())) / rate == pytest.approx([1.2, 0.2, 0.4])
 

@@ -13,6 +13,7 @@ from forearm.errors import ForearmError
 from forearm.evaluation import comparison as engine
 from forearm.evaluation.merging import merged, read_results
 from forearm.evaluation.statistics import exact_paired_p, exact_unpaired_p
+from forearm.evaluation.vary_picture import curves
 from tests.forearm.conftest import Failing
 
 WORDS = ("task=reach", "planner.samples=8", "planner.iterations=2", "planner.horizon=4",
@@ -156,6 +157,27 @@ def test_seeds_are_one_table_and_rows_hold_the_episodes_of_all(results: Results)
     films = [outcome["film"] for outcome in first["outcomes"] if outcome["film"]]
     assert films == ["seed-0/films/reach-cem-000.mp4", "seed-1/films/reach-cem-000.mp4"]
     assert all((path.parent / film).is_file() for film in films)
+
+
+VARIED = ("vary=[light]", "vary.light.strength=0.5")
+
+
+def test_rows_of_several_seeds_say_what_was_varied(results: Results) -> None:
+    document = json.loads(results("cem", "seed=0,1", *VARIED).read_text())
+    light = {"factor": "light", "strength": 0.5}
+    assert [(row["name"], row.get("vary")) for row in document["rows"]] == [("cem", None), ("cem light=0.5", light)]
+    assert [point for point, _ in curves(document)["light"]["reach-cem"]] == [0.5, 1.0]
+
+
+def test_rows_of_several_files_are_named_after_what_was_varied(results: Results) -> None:
+    document = together(results("cem", *VARIED), results("mppi", *VARIED))
+    assert [row["name"] for row in document["rows"]] == ["cem", "cem light=0.5", "mppi", "mppi light=0.5"]
+    assert list(curves(document)["light"]) == ["reach-cem", "reach-mppi"]
+    told = together(results("cem", *VARIED), results("cem", "planner.samples=9", *VARIED))
+    names = ["cem samples=8", "cem samples=9", "cem light=0.5 samples=8", "cem light=0.5 samples=9"]
+    assert [row["name"] for row in told["rows"]] == names
+    assert [row["label"] for row in told["rows"]] == [f"reach-{name}" for name in names]
+    assert len(curves(told)["light"]) == 2
 
 
 def test_the_command_shows_and_keeps_a_merged_table(

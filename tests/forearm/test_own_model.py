@@ -216,6 +216,14 @@ def test_a_planner_of_ones_own_needs_no_file(own: Path, failing: Failing) -> Non
         assert said in failing("plan", f"planner=own_planner:{name}")
 
 
+def test_what_a_model_of_ones_own_imagines_is_not_drawn(own: Path) -> None:
+    loaded = forearm.load("own_model:load", task="push")
+    with pytest.raises(ForearmError, match="model own_model:load has no decoder, so what it imagines cannot be drawn"):
+        loaded.imagine(np.zeros((64, 64, 3), np.uint8), np.zeros((4, 4)))
+    filmed = engine.compare(of_push(own / "out", "own_model:load", episodes=1, films=1, baselines=()), 1, 1)
+    assert (own / "out" / filmed["rows"][0]["outcomes"][0]["film"]).is_file()
+
+
 def test_a_task_without_an_expert_loses_that_row_alone(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from forearm.envs import ArmEnv
     from forearm.errors import InputError
@@ -229,6 +237,10 @@ def test_a_task_without_an_expert_loses_that_row_alone(own: Path, monkeypatch: p
     )
     assert [row["name"] for row in document["rows"]] == ["random", "hold"]
     assert document["left_out"] == ["expert on push: the task has no scripted expert"]
+    seeds = engine.compare(
+        of_push(own / "seeds", learned=False, tasks=[task_config("push") | {"max_steps": 2}], seeds=(0, 1)), 1, 1
+    )
+    assert seeds["left_out"] == document["left_out"]
     with pytest.raises(ForearmError, match=r"nothing to compare.*left out: expert on push"):
         contenders_of(of_push(own, "push", learned=False, baselines=["expert"]))
 
