@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from forearm.world_model.data.incoming import FrameFit
     from forearm.world_model.heads.checkpoint import Heads
     from forearm.world_model.heads.decoder import Decoder
+    from forearm.world_model.heads.subgoal import Subgoal
     from forearm.world_model.model.jepa import JEPA
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,33 @@ class LoadedCheckpoint:
         heads = self._heads[path]
         _check_heads(heads, path, task)
         return heads
+
+    def subgoal(self, task: Mapping[str, Any]) -> "tuple[Subgoal, dict[str, Any]] | None":
+        """The sub-goals that a task's config needs, and their description: those beside its checkpoint unless it names
+        others; None if it needs none.
+
+        Raises `HeadsMissing` where there are none, `CheckpointError` for those that cannot be read or belong to another
+        world model, `ForearmError` for those of another task or that end sooner.
+        """
+        from forearm.world_model.heads.subgoal_checkpoint import subgoal_path
+
+        wanted = task["objective"].get("subgoal")
+        if wanted is None:
+            return None
+        reason = f"objective.subgoal={wanted}"
+        if is_dotted(str(task["checkpoint"])):
+            raise HeadsMissing(f"{reason} needs sub-goals, which model {task['checkpoint']} has not: set it to null")
+        named = task.get("subgoals")
+        path = place(named) if named else subgoal_path(_place(str(task["checkpoint"])))
+        if not path.is_file():
+            raise HeadsMissing(
+                f"{reason} needs sub-goals of checkpoint '{task['checkpoint']}', but there is no {path}: train them "
+                f"with 'forearm train-heads task={task['name']} parts=[subgoal]', or plan without them, "
+                f"{task['name']}.objective.subgoal=null"
+            )
+        found = _load_subgoal(path, str(self.document["weights_sha256"]), self.device)
+        _check_subgoal(*found, path, task)
+        return found
 
     def decoder(self, task: Mapping[str, Any]) -> "Decoder":
         """What draws the latents: of the file that a task's config names, or beside its checkpoint.
@@ -278,6 +306,20 @@ def _check_heads(heads: "Heads", path: Path, task: Mapping[str, Any]) -> None:
         )
 
 
+def _check_subgoal(head: "Subgoal", document: Mapping[str, Any], path: Path, task: Mapping[str, Any]) -> None:
+    if (made_for := document.get("task", task["name"])) != task["name"]:
+        raise ForearmError(
+            f"{path}: sub-goals were trained for task {made_for}, not {task['name']}: name others, task.subgoals=FILE, "
+            f"or train them with 'forearm train-heads task={task['name']} parts=[subgoal]'"
+        )
+    steps, (least, most) = int(task["objective"]["subgoal"]), (head.frameskip, head.config.horizon)
+    if steps % least or not least <= steps <= most:
+        raise ForearmError(
+            f"objective.subgoal={steps}: {path} knows every {least} control steps up to {most}: choose one, or "
+            f"train others with 'forearm train-heads task={task['name']} parts=[subgoal] subgoal.horizon={steps}'"
+        )
+
+
 def loaded(name: str, device: str = CPU) -> "tuple[JEPA, dict[str, Any]]":
     """The world model of a checkpoint, and its description, read once for as long as its files stay the same.
 
@@ -297,6 +339,18 @@ def _load_heads(path: Path, world_model_sha256: str, device: str) -> "Heads":
     return _kept(
         path, lambda: load_heads(path, world_model_sha256).to(torch.device(device)), world_model_sha256, device
     )
+
+
+def _load_subgoal(path: Path, world_model_sha256: str, device: str) -> "tuple[Subgoal, dict[str, Any]]":
+    import torch
+
+    from forearm.world_model.heads.subgoal_checkpoint import load_subgoal
+
+    def load() -> "tuple[Subgoal, dict[str, Any]]":
+        head, document = load_subgoal(path, world_model_sha256)
+        return head.to(torch.device(device)), document
+
+    return _kept(path, load, "subgoal", world_model_sha256, device)
 
 
 def _load_decoder(path: Path, world_model_sha256: str) -> "Decoder":

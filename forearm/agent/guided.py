@@ -34,7 +34,10 @@ def guided_task(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str
             raise ForearmError(f"{task['name']}.{GUIDED} has no setting '{key}'{did_you_mean(str(key), USUAL)}")
     chosen = USUAL | given
     # The policy weighs nothing, so it needs no distance.
-    told = {"weights": "last", **{key: chosen[key] for key in ("terminal", "terminal_weights", "until", "features")}}
+    told = {
+        "weights": "last",
+        **{key: chosen[key] for key in ("terminal", "terminal_weights", "until", "features", "subgoal")},
+    }
     cost = told if is_guided(planner) else {}
     return {
         **task,

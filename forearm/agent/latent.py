@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from forearm.settings.schema.task import ObjectiveConfig
 if TYPE_CHECKING:
     from forearm.planner.problem import Objective, Problem, Proposal
     from forearm.world_model.heads.checkpoint import Heads
+    from forearm.world_model.heads.subgoal import Subgoal
     from forearm.world_model.model.jepa import JEPA
     from forearm.world_model.runtime.latent_dynamics import LatentState
     from forearm.world_model.runtime.tracker import LatentTracker
@@ -48,6 +50,7 @@ class LatentPlanningModel:
         spread: of the prior's candidates, as a share of its standard deviation.
         gain: what the prior's commands are multiplied by.
         fit: what makes frames those that the model sees, such as a `FrameFit`; without it they must be.
+        subgoal: of the model, needed for `objective.subgoal`.
         hold: the command that holds the arm before the first one; None: the model's `action_rest`.
 
     Raises ValueError for a weight that is none, a proposal that is unknown, and heads that are missing.
@@ -65,6 +68,7 @@ class LatentPlanningModel:
         gain: float = 1.0,
         fit: Callable[[Any], np.ndarray] = np.asarray,
         hold: Holding | None = None,
+        subgoal: "Subgoal | None" = None,
     ) -> None:
         from forearm.agent.own_model import OwnModel
         from forearm.planner import UnlikelyLatents
@@ -79,7 +83,10 @@ class LatentPlanningModel:
         self._gain = checks.real("prior_gain", gain, least=0.0)
         self._dynamics = model.dynamics() if isinstance(model, OwnModel) else LatentDynamics(model)
         self._metric = self._map()
-        self._until = self._prefix()
+        self._until = self._latent_steps("until")
+        self._at, self._subgoal = self._latent_steps("subgoal"), subgoal
+        if self._at is not None and subgoal is None:
+            raise InputError(f"objective.subgoal={objective['subgoal']} needs sub-goals of the model; none were given")
         self._unlikely: UnlikelyLatents | None = None
         if heads is not None and weight_of(objective, "unlikely"):
             free = objective.get("unlikely_free", ObjectiveConfig.unlikely_free)
@@ -101,6 +108,14 @@ class LatentPlanningModel:
         if slow is None:
             raise InputError("objective.features=true needs a prior with slow features: train it with prior.slow=4")
         return slow.directions
+
+    @cached_property
+    def _near(self) -> torch.Tensor | None:
+        """(D, K), under which latents are compared with sub-goals; None: as they are."""
+        from forearm.world_model.runtime.slowness import slow_map
+
+        slowness, covariance = float(self._objective["subgoal_slowness"]), self._model.step_covariance
+        return None if covariance is None or not slowness else slow_map(covariance, slowness)
 
     @property
     def frameskip(self) -> int:
@@ -155,31 +170,43 @@ class LatentPlanningModel:
             torch.cat([at.state.actions for at in begun]),
             Handover.joined(begins) if begins else None,
         )
-        objective = self.toward(self._goals_of(episodes), [at.last_action for at in begun])
+        goals = self._goals_of(episodes)
+        objective = self.toward(goals, [at.last_action for at in begun], state.states[:, -1])
         where = self._model.device
         return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes), where)
 
-    def toward(self, goals: torch.Tensor, last_actions: Sequence[np.ndarray]) -> "Objective":
-        """Distance to goal latents (B, D) plus the other costs, after commands (A,) that were carried out last."""
+    def toward(
+        self, goals: torch.Tensor, last_actions: Sequence[np.ndarray], states: torch.Tensor | None = None
+    ) -> "Objective":
+        """Distance to goal latents (B, D) plus the other costs, after commands (A,) that were carried out last.
+
+        From `states` (B, S), where they are given and the objective says so, to sub-goals on the way to those goals.
+        """
         from forearm.planner import LatentDistance, Prefix, WeightedSum
 
         wanted = self._objective
-        distance = LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric)
+        distance: Objective
+        if self._at is None or states is None or self._subgoal is None:
+            distance = LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric)
+        else:
+            with torch.inference_mode():
+                targets = self._subgoal(states, goals)[:, self._at - 1]
+            distance = Prefix(LatentDistance(targets, "last", metric=self._near), self._at)
         others = self._other_costs(last_actions, goals)
         whole = WeightedSum([(1.0, distance), *others]) if others else distance
         return whole if self._until is None else Prefix(whole, self._until)
 
-    def _prefix(self) -> int | None:
-        """Latent steps that count, of `objective.until`; None: all."""
+    def _latent_steps(self, key: str) -> int | None:
+        """Latent steps of `objective.until` or `objective.subgoal`; None where the config says none."""
         from forearm.common import checks
 
-        until = self._objective.get("until")
-        if until is None:
+        value = self._objective.get(key)
+        if value is None:
             return None
-        steps, frameskip = checks.integer("objective.until", until, 1), self._model.config.frameskip
+        steps, frameskip = checks.integer(f"objective.{key}", value, 1), self._model.config.frameskip
         if steps % frameskip:
             raise InputError(
-                f"objective.until={steps} is no multiple of {frameskip}, the control steps in a latent step"
+                f"objective.{key}={steps} is no multiple of {frameskip}, the control steps in a latent step"
             )
         return steps // frameskip
 

@@ -45,7 +45,7 @@ def in_control_steps(
         period, multiple = float(read.document["control_period"]), read.model.config.frameskip
 
     def settled(config: Mapping[str, Any], named: str) -> dict[str, Any]:
-        whole = {"horizon": multiple, "until": multiple}
+        whole = {"horizon": multiple, "until": multiple, "subgoal": multiple}
         return {
             key: in_steps(f"{named}{key}", value, period, multiple=whole.get(key, 1))
             if seconds(value) is not None

@@ -216,6 +216,7 @@ class PlanningSetup(OfCheckpoint):
             gain,
             self.fit,
             self.hold,
+            None if (subgoal := self.checkpoint.subgoal(self.task)) is None else subgoal[0],
         )
 
     def agent(self, envs: "Sequence[Environment]" = ()) -> Acting:
@@ -329,5 +330,8 @@ def _own_planner(name: str, settings: Mapping[str, Any]) -> Any:
 
 def _fingerprint(read: LoadedCheckpoint, task: Mapping[str, Any]) -> str:
     """Of a checkpoint, and of the heads that a task's config needs; raises like `LoadedCheckpoint.heads`."""
-    heads = read.heads(task)
-    return read.fingerprint if heads is None else f"{read.fingerprint}+{fingerprint(heads.document)}"
+    heads, subgoal = read.heads(task), read.subgoal(task)
+    used = [
+        part for part in (None if heads is None else heads.document, None if subgoal is None else subgoal[1]) if part
+    ]
+    return "+".join([read.fingerprint, *map(fingerprint, used)])

@@ -210,10 +210,12 @@ def _checkpoints(folder: Path | None) -> Finding:
     """The shipped checkpoints, their heads and decoders, each loaded once."""
     from forearm.world_model.heads.checkpoint import load_heads
     from forearm.world_model.heads.decoder_checkpoint import load_decoder
+    from forearm.world_model.heads.subgoal_checkpoint import load_subgoal
     from forearm.world_model.runtime.checkpoint import (
         CALIBRATION,
         DECODER,
         HEADS,
+        SUBGOAL,
         CheckpointError,
         load_checkpoint,
         pretrained_folder,
@@ -225,9 +227,13 @@ def _checkpoints(folder: Path | None) -> Finding:
         if stem.endswith(CALIBRATION):
             continue
         try:
-            _, document = load_checkpoint(folder / f"{stem.removesuffix(HEADS).removesuffix(DECODER)}.json")
+            _, document = load_checkpoint(
+                folder / f"{stem.removesuffix(HEADS).removesuffix(SUBGOAL).removesuffix(DECODER)}.json"
+            )
             if stem.endswith(HEADS):
                 load_heads(folder / f"{stem}.json", document["weights_sha256"])
+            elif stem.endswith(SUBGOAL):
+                load_subgoal(folder / f"{stem}.json", document["weights_sha256"])
             elif stem.endswith(DECODER):
                 load_decoder(folder / f"{stem}.json", document["weights_sha256"])
         except CheckpointError as error:

@@ -49,6 +49,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
     from forearm.world_model.heads.checkpoint import heads_path
     from forearm.world_model.heads.decoder import DecoderConfig
     from forearm.world_model.heads.distance import DistanceConfig
+    from forearm.world_model.heads.subgoal import SubgoalConfig
     from forearm.world_model.heads.training import HeadsTraining
     from forearm.world_model.runtime.checkpoint import locate, shipped
 
@@ -66,6 +67,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
         out=output.folder(chosen["out"], str(own)) / beside.name,
         prior=from_mapping(PriorConfig, chosen["prior"]),
         distance=from_mapping(DistanceConfig, chosen["distance"]),
+        subgoal=from_mapping(SubgoalConfig, chosen["subgoal"]),
         decoder=from_mapping(DecoderConfig, chosen["decoder"]),
         parts=tuple(chosen["parts"]),
         validation=chosen["validation"],

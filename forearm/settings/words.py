@@ -12,7 +12,19 @@ from forearm.common.durations import seconds
 from forearm.errors import ForearmError, one_line
 
 _FOLDERS = {"out", "data", "configs", "goals", "cache_dir"}
-_FILES = {"start", "goal", "checkpoint", "heads", "decoder", "init", "picture", "model", "weights_file", "token_file"}
+_FILES = {
+    "start",
+    "goal",
+    "checkpoint",
+    "heads",
+    "subgoals",
+    "decoder",
+    "init",
+    "picture",
+    "model",
+    "weights_file",
+    "token_file",
+}
 PATHS = frozenset({*_FOLDERS, *_FILES, "tls_cert", "tls_key", "manifest"})
 PLACED = frozenset({"goal"})
 """Keys that hold a path, or places in braces."""

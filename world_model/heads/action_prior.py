@@ -23,6 +23,7 @@ from torch import Generator, Tensor, nn
 from forearm.common import checks
 from forearm.errors import InputError
 from forearm.world_model.heads.fitting import POSITIVE, Fitting, OnStep, fit
+from forearm.world_model.heads.hindsight import goal_pairs
 from forearm.world_model.heads.slow_features import SlowFeatures
 from forearm.world_model.heads.trajectories import Trajectories, noisy
 
@@ -31,8 +32,6 @@ StepsTo = Callable[[Tensor, Tensor], Tensor]
 LARGEST = 4.0
 """Of the exponent of a moment's weight, either way."""
 FROM_0 = "slow, moved and noise must be numbers from 0 up, got {value}"
-OVERDRAWN = 5
-"""Pairs of moments that are drawn for one that is used, where some are not."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +106,7 @@ class ActionPrior(nn.Module):
 
         Raises ValueError where nothing moves as far as `moved` says.
         """
-        if self.slow is None or not self.config.moved:
-            return data.pairs(count, self.config.farthest, draw)
-        rows, ahead = data.pairs(OVERDRAWN * count, self.config.farthest, draw)
-        change = self.slow.moved(data.latents[rows], data.latents[rows + ahead])
-        moved = torch.nonzero(change >= self.config.moved)[:count, 0]
-        if not len(moved):
-            raise InputError(
-                f"prior.moved={self.config.moved}: of {len(rows)} pairs of moments none is that far apart in its slow "
-                f"features, up to {self.config.farthest} control steps later: lower prior.moved or raise prior.farthest"
-            )
-        return rows[moved], ahead[moved]
+        return goal_pairs(data, count, draw, self.config.farthest, self.slow, self.config.moved)
 
     @torch.no_grad()
     def sample(self, states: Tensor, goals: Tensor, noise: Tensor) -> Tensor:

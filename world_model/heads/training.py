@@ -35,13 +35,15 @@ from forearm.world_model.heads.decoder_checkpoint import save_decoder
 from forearm.world_model.heads.distance import Distance, DistanceConfig
 from forearm.world_model.heads.distances import train_distance
 from forearm.world_model.heads.fitting import OnStep
+from forearm.world_model.heads.subgoal import SubgoalConfig, subgoal_errors, train_subgoal
+from forearm.world_model.heads.subgoal_checkpoint import save_subgoal
 from forearm.world_model.heads.trajectories import Trajectories, encode_episodes
 from forearm.world_model.model.jepa import JEPA
-from forearm.world_model.runtime.checkpoint import DECODER, HEADS, load_checkpoint
+from forearm.world_model.runtime.checkpoint import DECODER, HEADS, SUBGOAL, load_checkpoint
 
 HELD_OUT_PAIRS = 8192
-PARTS = ("heads", "decoder")
-"""What can be trained: the prior and the distance, which share their files, and the decoder."""
+PARTS = ("heads", "subgoal", "decoder")
+"""What can be trained: the prior and the distance, which share their files, the sub-goals, and the decoder."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class HeadsTraining:
         action_key, state_key: columns with commands and joint readings; None for those that the model was trained on.
         episodes, exclude: which episodes count and which do not, see `dataset.selection.select`.
         out: JSON file of the heads.
-        prior, distance, decoder: settings of each.
+        prior, distance, subgoal, decoder: settings of each.
         parts: out of `PARTS`; the decoder's files lie beside `out`.
         validation: share of episodes that the report is made on.
         seed: of weights, batches and the split.
@@ -67,6 +69,7 @@ class HeadsTraining:
     out: Path
     prior: PriorConfig = field(default_factory=PriorConfig)
     distance: DistanceConfig = field(default_factory=DistanceConfig)
+    subgoal: SubgoalConfig = field(default_factory=SubgoalConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     parts: tuple[str, ...] = PARTS[:1]
     validation: float = 0.05
@@ -90,8 +93,8 @@ class HeadsTraining:
     def files(self) -> dict[str, Path]:
         """The JSON file of each part."""
         name = self.out.name.removesuffix(f"{HEADS}.json")
-        known = {"heads": self.out, "decoder": self.out.with_name(f"{name}{DECODER}.json")}
-        return {part: known[part] for part in PARTS if part in self.parts}
+        known = {"heads": HEADS, "subgoal": SUBGOAL, "decoder": DECODER}
+        return {part: self.out.with_name(f"{name}{known[part]}.json") for part in PARTS if part in self.parts}
 
 
 @dataclass(frozen=True)
@@ -129,11 +132,28 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
     training.out.parent.mkdir(parents=True, exist_ok=True)
     if "heads" in training.parts:
         heads, metrics = fit_heads(*encoded.latents, training.prior, training.distance, training.seed, progress, skip)
-        save_heads(heads, training.out, encoded.weights_sha256, {**description, "metrics": metrics})
+        save_heads(heads, training.files["heads"], encoded.weights_sha256, {**description, "metrics": metrics})
+    if "subgoal" in training.parts:
+        metrics = {**metrics, "subgoals": _fit_subgoal(training, encoded, progress, description)}
     if "decoder" in training.parts:
         errors = _fit_decoder(training, encoded, progress, description)
         metrics = {**metrics, "pictures": errors}
     return metrics
+
+
+def _fit_subgoal(
+    training: HeadsTraining, encoded: _Encoded, progress: Progress, description: dict[str, Any]
+) -> dict[str, Any]:
+    """Trains the sub-goals, writes their files and returns their report, see `subgoal_errors`."""
+    config, skip = training.subgoal, encoded.model.config.frameskip
+
+    def on_step(step: int) -> None:
+        progress("sub-goals", step, config.steps)
+
+    head, _ = train_subgoal(encoded.latents[0], config, skip, training.seed, on_step)
+    errors = subgoal_errors(head, encoded.latents[1])
+    save_subgoal(head, training.files["subgoal"], encoded.weights_sha256, {**description, "metrics": errors})
+    return errors
 
 
 def _fit_decoder(

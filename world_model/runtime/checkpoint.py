@@ -29,6 +29,9 @@ HEADS = ".heads"
 DECODER = ".decoder"
 """Ends the names of the files with the decoder for a checkpoint; see heads/decoder_checkpoint.py."""
 
+SUBGOAL = ".subgoal"
+"""Ends the names of the files with the sub-goals for a checkpoint; see heads/subgoal_checkpoint.py."""
+
 CALIBRATION = ".calibration"
 """Ends the name of the file with what was measured with a checkpoint, which lies beside it."""
 
@@ -44,7 +47,7 @@ def pretrained_folder() -> Path:
 
 def shipped() -> list[str]:
     """Names of the checkpoints that ship with the package."""
-    beside = (HEADS, DECODER, CALIBRATION)
+    beside = (HEADS, DECODER, SUBGOAL, CALIBRATION)
     return sorted(path.stem for path in pretrained_folder().glob("*.json") if not path.stem.endswith(beside))
 
 

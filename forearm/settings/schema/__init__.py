@@ -48,8 +48,9 @@ def of_command(command: str) -> type[Any]:
         from forearm.world_model.heads.action_prior import PriorConfig
         from forearm.world_model.heads.decoder import DecoderConfig
         from forearm.world_model.heads.distance import DistanceConfig
+        from forearm.world_model.heads.subgoal import SubgoalConfig
 
-        kinds = {"prior": PriorConfig, "distance": DistanceConfig, "decoder": DecoderConfig}
+        kinds = {"prior": PriorConfig, "distance": DistanceConfig, "subgoal": SubgoalConfig, "decoder": DecoderConfig}
         heads = {name: derived(kind) for name, kind in kinds.items()}
     sections = [(name, kind, field(default_factory=kind)) for name, kind in heads.items()]
     return make_dataclass(own.__name__, sections, bases=bases, namespace={"__doc__": own.__doc__})

@@ -36,6 +36,9 @@ class ObjectiveConfig:
             says otherwise; needs heads.
         terminal_weights: of the learned distance over the horizon: last, sum, exp or min.
         until: control steps of the horizon that count, or seconds, such as those carried out; null: all.
+        subgoal: control steps ahead, or seconds, of the learned sub-goal that the latent distance is measured to, there
+            alone, in place of the goal; null: the goal. Needs sub-goals beside the checkpoint.
+        subgoal_slowness: the slowness of that distance.
         unlikely: weight of the penalty for latents unlike the training data; needs heads.
         unlikely_free: squared distance from the training data, per dimension, that costs nothing; 1 is usual.
     """
@@ -49,6 +52,8 @@ class ObjectiveConfig:
     terminal: float = 0.0
     terminal_weights: str = "last"
     until: int | str | None = None
+    subgoal: int | str | None = None
+    subgoal_slowness: float = 0.0
     unlikely: float = 0.0
     unlikely_free: float = 2.0
 
@@ -67,6 +72,7 @@ class GuidedConfig:
         terminal_weights: of the learned distance over the horizon: last, sum, exp or min.
         until: control steps of the horizon that count, or seconds, such as those carried out; null: all.
         features: true: distance of the slow features, where there is no learned one to trust.
+        subgoal: control steps ahead, or seconds, of the learned sub-goal, as in objective; null: the goal.
     """
 
     horizon: int | str = 12
@@ -78,6 +84,7 @@ class GuidedConfig:
     terminal_weights: str = "last"
     until: int | str | None = None
     features: bool = False
+    subgoal: int | str | None = None
 
 
 @dataclass
@@ -103,6 +110,7 @@ class TaskConfig:
         checkpoint: a shipped checkpoint by name, or the path of one. A task of a benchmark whose file names none takes
             the checkpoint with the task's name, with - for /.
         heads: JSON file of the heads for the checkpoint; null: the one beside it.
+        subgoals: JSON file of the sub-goals for the checkpoint; null: the one beside it.
         decoder: JSON file of the decoder that draws what is imagined; null: the one beside the checkpoint, if any.
         camera: whose frames are seen; null: whatever the checkpoint was trained with.
         resolution: of the frames, in pixels, square; recorded ones are resized to it in training.
@@ -119,6 +127,7 @@ class TaskConfig:
     planner: str = "cem"
     checkpoint: str = REQUIRED
     heads: str | None = None
+    subgoals: str | None = None
     decoder: str | None = None
     camera: str | None = "front"
     resolution: int = 64

@@ -103,10 +103,10 @@ class TrainCommand:
 
 @dataclass
 class TrainHeadsCommand:
-    """Train an action prior and a distance to the goal on a frozen world model, or a decoder that draws its latents.
+    """Train an action prior and a distance to the goal on a frozen world model, or its sub-goals, or its decoder.
 
     Attributes:
-        parts: what is trained: heads (prior and distance, to plan with), decoder (to look at what is imagined).
+        parts: what is trained: heads (prior and distance) and subgoal, to plan with; decoder, to look at futures.
         data: folder of the data set; null: data/<task>.
         action_key: column with the commands, or several, [NAME,NAME]; null: as the checkpoint was trained.
         state_key: the same for the joint readings.

@@ -1,0 +1,45 @@
+"""The sub-goals' files, `<checkpoint>.subgoal.json` and `.safetensors`; the checkpoint knows nothing of them."""
+
+from pathlib import Path
+from typing import Any
+
+from forearm.world_model.config import from_mapping, to_mapping
+from forearm.world_model.heads.files import FORMAT, beside, read_pair
+from forearm.world_model.heads.subgoal import Subgoal, SubgoalConfig
+from forearm.world_model.runtime.checkpoint import SUBGOAL, fill, write_pair
+
+
+def subgoal_path(checkpoint: str | Path) -> Path:
+    """The JSON file of the sub-goals beside a checkpoint, there or not; raises `CheckpointError` without the latter."""
+    return beside(checkpoint, SUBGOAL)
+
+
+def save_subgoal(head: Subgoal, path: Path, world_model_sha256: str, description: dict[str, Any]) -> None:
+    """Writes the pair of files that `load_subgoal` reads; arguments as of `save_heads`."""
+    document = {
+        **description,
+        "format": FORMAT,
+        "world_model_sha256": world_model_sha256,
+        "latent_dim": head.latent_dim,
+        "frameskip": head.frameskip,
+        "readings": head.readings,
+        "subgoal": to_mapping(head.config),
+    }
+    write_pair(path.with_suffix(""), dict(head.state_dict()), document)
+
+
+def load_subgoal(path: Path, world_model_sha256: str) -> tuple[Subgoal, dict[str, Any]]:
+    """The sub-goals in the JSON file `path` and the weights beside it, ready to plan with, and the description.
+
+    Raises:
+        CheckpointError: missing, damaged, of another format, or trained on other weights than `world_model_sha256`.
+    """
+    remedy = "train sub-goals for this one"
+    head, tensors, document = read_pair(path, "a file of sub-goals", world_model_sha256, remedy, _made)
+    fill(head, tensors, path)
+    return head.eval().requires_grad_(False), document
+
+
+def _made(document: dict[str, Any]) -> Subgoal:
+    config = from_mapping(SubgoalConfig, document["subgoal"])
+    return Subgoal(int(document["latent_dim"]), config, int(document["frameskip"]), int(document["readings"]))
