@@ -51,7 +51,7 @@ What there is, by purpose:
   `GradientDescent`, `GaussNewton`, `RandomShooting`, each with its config;
 - baselines, which do not plan, by name `make_baseline` and `BASELINES`: `RandomBaseline`, `HoldBaseline`,
   `PriorBaseline`;
-- costs: `LatentDistance`, `ActionCost`, `UnlikelyLatents`, `TerminalValue`, their `WeightedSum`, and which steps of the
+- costs: `LatentDistance`, `LatentPath`, `ActionCost`, `UnlikelyLatents`, `TerminalValue`, their `WeightedSum`, and which steps of the
   horizon count, `OverHorizon` and `Prefix`;
 - candidates from elsewhere than the search: `Proposal`, `PreviousPlan`, of the `Past`;
 - for planners of your own: `Planner`, `SearchConfig`, `Distribution`, `ActionSpace`, `Noise`, `Scores`;
@@ -79,7 +79,7 @@ from forearm.planner.algorithms.random_shooting import RandomShooting, RandomSho
 from forearm.planner.baselines import Baseline, BaselineConfig, HoldBaseline, HoldConfig, PriorBaseline, RandomBaseline
 from forearm.planner.conformance.contract import check_dynamics, check_objective
 from forearm.planner.cuda_graph import captured
-from forearm.planner.objectives.costs import ActionCost, LatentDistance, WeightedSum
+from forearm.planner.objectives.costs import ActionCost, LatentDistance, LatentPath, WeightedSum
 from forearm.planner.objectives.horizon import OverHorizon, Prefix
 from forearm.planner.objectives.off_distribution import TerminalValue, UnlikelyLatents
 from forearm.planner.plan import Plan, PlanError
@@ -179,6 +179,7 @@ __all__ = [
     "HoldConfig",
     "ICEMConfig",
     "LatentDistance",
+    "LatentPath",
     "MPPIConfig",
     "Noise",
     "Objective",

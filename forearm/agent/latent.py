@@ -182,7 +182,7 @@ class LatentPlanningModel:
 
         From `states` (B, S), where they are given and the objective says so, to sub-goals on the way to those goals.
         """
-        from forearm.planner import LatentDistance, Prefix, WeightedSum
+        from forearm.planner import LatentDistance, LatentPath, Prefix, WeightedSum
 
         wanted = self._objective
         distance: Objective
@@ -190,8 +190,8 @@ class LatentPlanningModel:
             distance = LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric)
         else:
             with torch.inference_mode():
-                targets = self._subgoal(states, goals)[:, self._at - 1]
-            distance = Prefix(LatentDistance(targets, "last", metric=self._near), self._at)
+                way = self._subgoal(states, goals)[:, : self._at]
+            distance = LatentPath(way, wanted["subgoal_weights"], wanted["decay"], self._near)
         others = self._other_costs(last_actions, goals)
         whole = WeightedSum([(1.0, distance), *others]) if others else distance
         return whole if self._until is None else Prefix(whole, self._until)

@@ -89,6 +89,47 @@ class LatentDistance:
         return self.over.total(self.curve(trajectory, actions))
 
 
+class LatentPath:
+    """Squared distance to a goal of its own at each of the first M predicted steps, averaged over the latent's entries
+    and weighted over those steps.
+
+    `goals` is (B, M, D): the first M of H' predicted latents are compared with them, each at its own time, and those
+    after them do not count. `weights`, `decay` and `metric` are those of `LatentDistance`.
+    """
+
+    def __init__(
+        self, goals: Tensor, weights: str | Sequence[float] = "last", decay: float = 0.8, metric: Tensor | None = None
+    ) -> None:
+        if goals.ndim != 3:
+            raise InputError(f"goals must have shape (B, M, D), got {tuple(goals.shape)}")
+        self.goals, self.steps = goals, goals.shape[1]
+        zero = torch.zeros_like(goals[:, 0])
+        self._distance = LatentDistance(zero, weights, decay, metric)
+
+    def curve(self, trajectory: Any, actions: Tensor) -> Tensor:
+        """Squared distance at each of the M steps: trajectory (B, K, H', D) -> (B, K, M)."""
+        return self._distance.curve(self._differences(trajectory), actions)
+
+    def residuals(self, trajectory: Any, actions: Tensor) -> Tensor:
+        """What the cost is the sum of squares of: (B, K, R); raises like `cost`."""
+        return self._distance.residuals(self._differences(trajectory), actions)
+
+    def cost(self, trajectory: Any, actions: Tensor) -> Tensor:
+        """(B, K); raises `ValueError` for a trajectory of other latents, or of fewer than M steps."""
+        return self._distance.cost(self._differences(trajectory), actions)
+
+    def _differences(self, trajectory: Any) -> Tensor:
+        latents = as_tensor(trajectory, self.goals.device)
+        wanted = (len(self.goals), *self.goals.shape[2:])
+        if latents.ndim != 4 or (len(latents), latents.shape[3]) != wanted or latents.shape[2] < self.steps:
+            raise InputError(
+                f"trajectory has shape {tuple(latents.shape)}; goals {tuple(self.goals.shape)} ask for "
+                f"({wanted[0]}, K, {self.steps} or more, {wanted[1]})"
+            )
+        dtype = torch.promote_types(torch.promote_types(latents.dtype, self.goals.dtype), torch.float32)
+        return latents[:, :, : self.steps].to(dtype) - self.goals.to(dtype)[:, None]
+
+
 class ActionCost:
     """`weight` times the mean over steps of ||a||^2, plus `smoothness` times that of ||change of a||^2.
 

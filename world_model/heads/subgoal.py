@@ -29,6 +29,7 @@ class SubgoalConfig(Fitting):
         horizon: control steps ahead of the last of them; there is one a latent step.
         farthest: control steps to the goals that they are trained for.
         slow: slow features that are seen of a goal, as in the prior; 0: the whole latent.
+        whole: true: the whole latent beside slow features, where the arm's place belongs to a goal.
         moved: they are trained for goals whose slow features are at least this far from the present ones, in standard
             deviations.
         noise: added to latents in training, as a standard deviation.
@@ -40,6 +41,7 @@ class SubgoalConfig(Fitting):
     horizon: int = checks.setting(16, checks.integer, least=1)
     farthest: int = checks.setting(40, checks.integer, least=1)
     slow: int = checks.setting(0, checks.worded(checks.integer, FROM_0), least=0)
+    whole: bool = False
     moved: float = checks.setting(0.0, checks.worded(checks.real, FROM_0), least=0.0)
     noise: float = checks.setting(0.0, checks.worded(checks.real, FROM_0), least=0.0)
     width: int = checks.setting(512, checks.integer, least=1)
@@ -70,8 +72,8 @@ class Subgoal(nn.Module):
             )
         self.config, self.latent_dim, self.frameskip, self.readings = config, latent_dim, frameskip, readings
         self.slow = SlowFeatures(latent_dim, config.slow) if config.slow else None
-        inputs = latent_dim + readings + (2 * config.slow if config.slow else latent_dim)
-        self.body = network(inputs, self.offsets.numel() * latent_dim, config.width, config.depth)
+        goal = 2 * config.slow + (latent_dim if config.whole or not config.slow else 0)
+        self.body = network(latent_dim + readings + goal, self.offsets.numel() * latent_dim, config.width, config.depth)
 
     @property
     def offsets(self) -> Tensor:
@@ -81,8 +83,12 @@ class Subgoal(nn.Module):
     def forward(self, states: Tensor, goals: Tensor) -> Tensor:
         """(N, M, D), of states (N, S) and goals (N, D)."""
         latents = states[:, : self.latent_dim]
-        seen = goals if self.slow is None else self.slow.towards(latents, goals)
-        change = self.body(torch.cat([states, seen], dim=-1))
+        seen = [states]
+        if self.slow is not None:
+            seen.append(self.slow.towards(latents, goals))
+        if self.slow is None or self.config.whole:
+            seen.append(goals)
+        change = self.body(torch.cat(seen, dim=-1))
         return latents[:, None] + change.view(len(states), -1, self.latent_dim)
 
     def pairs(self, data: Trajectories, count: int, draw: Generator) -> tuple[Tensor, Tensor]:

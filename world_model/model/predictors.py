@@ -1,10 +1,44 @@
-"""From past latents and actions to the next latent."""
+"""From past latents and actions to the next latent, again and again."""
 
 import torch
 from torch import Tensor, nn
 
 
-class _Block(nn.Module):
+class Predictor(nn.Module):
+    """What comes after the last T states, of S numbers each, and action blocks.
+
+    One step is its `forward`, a whole path `rollout`: here one step after the other, each on what the former predicted.
+
+    Args:
+        history: T.
+    """
+
+    whole_prefixes = False
+    """Whether states further ahead are foretold at once, and not from those between."""
+
+    def __init__(self, history: int) -> None:
+        super().__init__()
+        self.history = history
+
+    def rollout(self, states: Tensor, past_blocks: Tensor, blocks: Tensor) -> Tensor:
+        """The states (N, M, S) after `blocks` (N, M, block).
+
+        Args:
+            states: (N, T, S), the newest last; or (1, T, S) where all N paths begin alike.
+            past_blocks: (N, T-1, block) or (1, T-1, block), those between them.
+            blocks: what is done from now on.
+        """
+        window, taken = states.expand(len(blocks), -1, -1), past_blocks.expand(len(blocks), -1, -1)
+        predicted = []
+        for step in range(blocks.shape[1]):
+            taken = torch.cat([taken, blocks[:, step : step + 1]], dim=1)[:, -self.history :]
+            following = self(window, taken)
+            predicted.append(following)
+            window = torch.cat([window, following[:, None]], dim=1)[:, -self.history :]
+        return torch.stack(predicted, dim=1)
+
+
+class Block(nn.Module):
     """A pre-normalised residual layer of width W."""
 
     def __init__(self, width: int) -> None:
@@ -16,7 +50,7 @@ class _Block(nn.Module):
         return x + nn.functional.silu(self.linear(self.norm(x)))
 
 
-class ResidualPredictor(nn.Module):
+class ResidualPredictor(Predictor):
     """Predicts the change of the newest state from the last T states and action blocks.
 
     Args:
@@ -27,13 +61,10 @@ class ResidualPredictor(nn.Module):
     """
 
     def __init__(self, state_dim: int, block_dim: int, history: int, width: int, depth: int) -> None:
-        super().__init__()
+        super().__init__(history)
         self.enter = nn.Linear(history * (state_dim + block_dim), width)
-        self.blocks = nn.Sequential(*[_Block(width) for _ in range(depth)])
-        change = nn.Linear(width, state_dim)
-        nn.init.zeros_(change.weight)  # starts as "nothing changes"
-        nn.init.zeros_(change.bias)
-        self.leave = nn.Sequential(nn.LayerNorm(width), change)
+        self.blocks = nn.Sequential(*[Block(width) for _ in range(depth)])
+        self.leave = nn.Sequential(nn.LayerNorm(width), unchanging(width, state_dim))
 
     def forward(self, states: Tensor, blocks: Tensor) -> Tensor:
         """States (N, T, S) and action blocks (N, T, block), the newest last; the block after a state drives it.
@@ -43,6 +74,14 @@ class ResidualPredictor(nn.Module):
         """
         seen = torch.cat([states.flatten(1), blocks.flatten(1)], dim=1)
         return states[:, -1] + self.leave(self.blocks(self.enter(seen)))
+
+
+def unchanging(inputs: int, state_dim: int) -> nn.Linear:
+    """A last layer of a predictor that says, before it is trained, that nothing changes."""
+    change = nn.Linear(inputs, state_dim)
+    nn.init.zeros_(change.weight)
+    nn.init.zeros_(change.bias)
+    return change
 
 
 class InverseDynamics(nn.Module):

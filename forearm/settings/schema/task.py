@@ -38,6 +38,7 @@ class ObjectiveConfig:
         until: control steps of the horizon that count, or seconds, such as those carried out; null: all.
         subgoal: control steps ahead, or seconds, of the learned sub-goal that the latent distance is measured to, there
             alone, in place of the goal; null: the goal. Needs sub-goals beside the checkpoint.
+        subgoal_weights: of that distance along the way there: last (the sub-goal alone), sum, exp or min.
         subgoal_slowness: the slowness of that distance.
         unlikely: weight of the penalty for latents unlike the training data; needs heads.
         unlikely_free: squared distance from the training data, per dimension, that costs nothing; 1 is usual.
@@ -53,6 +54,7 @@ class ObjectiveConfig:
     terminal_weights: str = "last"
     until: int | str | None = None
     subgoal: int | str | None = None
+    subgoal_weights: str = "last"
     subgoal_slowness: float = 0.0
     unlikely: float = 0.0
     unlikely_free: float = 2.0
