@@ -81,7 +81,8 @@ class LatentPlanningModel:
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
         self._gain = checks.real("prior_gain", gain, least=0.0)
-        self._dynamics = model.dynamics() if isinstance(model, OwnModel) else LatentDynamics(model)
+        whole = subgoal is not None and objective.get("subgoal") is not None
+        self._dynamics = model.dynamics() if isinstance(model, OwnModel) else LatentDynamics(model, whole)
         self._metric = self._map()
         self._until = self._latent_steps("until")
         self._at, self._subgoal = self._latent_steps("subgoal"), subgoal
@@ -115,7 +116,10 @@ class LatentPlanningModel:
         from forearm.world_model.runtime.slowness import slow_map
 
         slowness, covariance = float(self._objective["subgoal_slowness"]), self._model.step_covariance
-        return None if covariance is None or not slowness else slow_map(covariance, slowness)
+        if covariance is None or not slowness:
+            return None
+        readings = torch.eye(self._model.config.proprio_dim, device=covariance.device)
+        return torch.block_diag(slow_map(covariance, slowness), readings)
 
     @property
     def frameskip(self) -> int:

@@ -1,7 +1,7 @@
-"""Sub-goals: the latents that recordings go through on their way from a state to a goal.
+"""Sub-goals: the states that recordings go through on their way from a state to a goal.
 
 A model ranks commands for what is some steps away, and goals are further. Trained by hindsight, like the action prior
-(`action_prior.py`), this head foretells what is to be seen K control steps on, so that a search has a target within
+(`action_prior.py`), this head foretells the state K control steps on, so that a search has a target within
 its reach; what commands lead there is for the world model to find. Nearer targets are what planners gain most by:
 Hierarchical Planning with Latent World Models (arXiv 2604.03208), LeWorldModel++
 (github.com/pickxiguapi/LeWorldModel-pp), anchored planning (arXiv 2609.30036).
@@ -23,7 +23,7 @@ from forearm.world_model.heads.trajectories import Trajectories, noisy
 
 @dataclass(frozen=True)
 class SubgoalConfig(Fitting):
-    """Sizes of the sub-goals, latents on the way to a goal latent, and of their training.
+    """Sizes of the sub-goals, states on the way to a goal latent, and of their training.
 
     Attributes:
         horizon: control steps ahead of the last of them; there is one a latent step.
@@ -55,7 +55,7 @@ class SubgoalConfig(Fitting):
 
 
 class Subgoal(nn.Module):
-    """Latents at the next M = horizon / frameskip latent steps on the way from a state (S) to a goal latent (D).
+    """States at the next M = horizon / frameskip latent steps on the way from a state (S) to a goal latent (D).
 
     Args:
         latent_dim: D.
@@ -73,7 +73,7 @@ class Subgoal(nn.Module):
         self.config, self.latent_dim, self.frameskip, self.readings = config, latent_dim, frameskip, readings
         self.slow = SlowFeatures(latent_dim, config.slow) if config.slow else None
         goal = 2 * config.slow + (latent_dim if config.whole or not config.slow else 0)
-        self.body = network(latent_dim + readings + goal, self.offsets.numel() * latent_dim, config.width, config.depth)
+        self.body = network(latent_dim + readings + goal, self.offsets.numel() * (latent_dim + readings), config.width, config.depth)
 
     @property
     def offsets(self) -> Tensor:
@@ -81,7 +81,7 @@ class Subgoal(nn.Module):
         return self.frameskip * torch.arange(1, self.config.horizon // self.frameskip + 1)
 
     def forward(self, states: Tensor, goals: Tensor) -> Tensor:
-        """(N, M, D), of states (N, S) and goals (N, D)."""
+        """(N, M, S), of states (N, S) and goals (N, D)."""
         latents = states[:, : self.latent_dim]
         seen = [states]
         if self.slow is not None:
@@ -89,17 +89,18 @@ class Subgoal(nn.Module):
         if self.slow is None or self.config.whole:
             seen.append(goals)
         change = self.body(torch.cat(seen, dim=-1))
-        return latents[:, None] + change.view(len(states), -1, self.latent_dim)
+        return states[:, None] + change.view(len(states), -1, states.shape[1])
 
     def pairs(self, data: Trajectories, count: int, draw: Generator) -> tuple[Tensor, Tensor]:
         """`count` moments or fewer, and how far ahead their goals are; raises as `goal_pairs`."""
         return goal_pairs(data, count, draw, self.config.farthest, self.slow, self.config.moved, "subgoal")
 
     def seen(self, data: Trajectories, rows: Tensor, ahead: Tensor) -> Tensor:
-        """(N, M, D), what was seen on the way from moments to goals `ahead` (N,) control steps later, and from there on
-        the goal.
+        """(N, M, S), the states on the way from moments to goals `ahead` (N,) control steps later, and from there on
+        that of the goal.
         """
-        return data.latents[rows[:, None] + torch.minimum(self.offsets, ahead[:, None])]
+        moments = rows[:, None] + torch.minimum(self.offsets, ahead[:, None])
+        return data.states(moments.flatten()).unflatten(0, moments.shape)
 
 
 def train_subgoal(
@@ -132,16 +133,20 @@ def train_subgoal(
 @torch.no_grad()
 def subgoal_errors(head: Subgoal, held_out: Trajectories, count: int = 8192) -> dict[str, list[float]]:
     """How far sub-goals are from what was seen on held-out episodes, at each latent step: mean squared error of a
-    latent's number, beside that of the present latent (`stay`) and of a straight way to the goal (`straight`).
+    latent's number, beside that of the present latent (`stay`) and of a straight way to the goal (`straight`); and that of
+    a joint reading, where there are some (`readings`).
     """
     rows, ahead = head.pairs(held_out, count, Generator().manual_seed(0))
-    here, goals, wanted = held_out.latents[rows], held_out.latents[rows + ahead], head.seen(held_out, rows, ahead)
+    here, goals = held_out.latents[rows], held_out.latents[rows + ahead]
+    wanted, readings = head.seen(held_out, rows, ahead).split([head.latent_dim, head.readings], dim=-1)
     share = (head.offsets / ahead[:, None]).clamp(max=1.0)[..., None].to(here)
+    found, told = head(held_out.states(rows), goals).split([head.latent_dim, head.readings], dim=-1)
     guesses = {
-        "subgoal": head(held_out.states(rows), goals),
+        "subgoal": found,
         "stay": here[:, None].expand_as(wanted),
         "straight": here[:, None] + share * (goals - here)[:, None],
     }
-    return {
-        name: [round(float(x), 4) for x in (guess - wanted).square().mean((0, 2))] for name, guess in guesses.items()
-    }
+    errors = {name: (guess - wanted).square().mean((0, 2)) for name, guess in guesses.items()}
+    if head.readings:
+        errors["readings"] = (told - readings).square().mean((0, 2))
+    return {name: [round(float(x), 4) for x in error] for name, error in errors.items()}

@@ -28,17 +28,21 @@ class LatentDynamics:
     Each problem is rolled out on its own, as one row of matrix products over its candidates. On one processor, rounding
     then does not depend on how many problems share the call, and results not on the batch size; so with gradients.
 
+    Args:
+        model: the world model.
+        readings: whether the joint readings are told as well that it predicts beside latents, (…, S) in place of (…, D).
+
     Raises:
         ValueError: the model knows no commands, so there is nothing to plan.
     """
 
-    def __init__(self, model: JEPA) -> None:
+    def __init__(self, model: JEPA, readings: bool = False) -> None:
         if not model.config.action_dim:
             raise InputError(
                 "action_dim is 0: this model was trained on frames alone and cannot plan; expected one that was "
                 "trained with actions, for instance from this one (init=)"
             )
-        self.model = model.eval()
+        self.model, self.readings = model.eval(), readings
 
     @property
     def frameskip(self) -> int:
@@ -79,4 +83,4 @@ class LatentDynamics:
         states = state.states[b].expand(candidates, -1, -1)
         past = self.model.blocks(state.actions[b][None]).expand(candidates, -1, -1)
         predicted = self.model.rollout(states, past, self.model.blocks(actions))
-        return predicted[..., : self.model.config.latent_dim]
+        return predicted if self.readings else predicted[..., : self.model.config.latent_dim]
