@@ -35,7 +35,7 @@ class JepaLoss(nn.Module):
         steps = model.config.predictor_steps
         if model.config.predictor == "prefix" and steps > config.rollout:
             raise InputError(
-                f"predictor_steps is {steps}, but rollout is {config.rollout}: the longer prefixes would not be trained, "
+                f"predictor_steps is {steps}, but rollout is {config.rollout}: longer prefixes would not be trained, "
                 f"set world_model.predictor_steps={config.rollout} or world_model.loss.rollout={steps}"
             )
         block = model.config.block_dim
