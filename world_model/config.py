@@ -133,6 +133,11 @@ class ModelConfig:
                 f"inferred_dim is {self.inferred_dim}, but action_dim is {self.action_dim}: what happens between two "
                 "frames is either told or inferred, set one of them to 0"
             )
+        if self.predictor != "residual" and not self.block_dim:
+            raise InputError(
+                f"predictor is '{self.predictor}', but there are no commands to be told (action_dim is 0): set it to "
+                "residual"
+            )
         if self.predictor != "prefix" and self.predictor_steps != ModelConfig.predictor_steps:
             raise InputError(
                 f"predictor_steps is {self.predictor_steps}, but predictor is '{self.predictor}': a pass of several "

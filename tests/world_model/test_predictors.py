@@ -195,11 +195,21 @@ def test_surprise_compares_with_what_a_plan_would_have_foretold(predictor, histo
         ({"predictor": "prefix", "predictor_steps": 0}, "predictor_steps is 0: expected at least 1"),
         ({"predictor_steps": 4}, "predictor_steps is 4, but predictor is 'residual'.*predictor=prefix alone"),
         ({"predictor": "affine", "predictor_width": 0}, "predictor_width is 0: expected at least 1"),
+        (
+            {"predictor": "affine", "action_dim": 0},
+            "predictor is 'affine', but there are no commands.*set it to res",
+        ),
     ],
 )
 def test_settings_that_make_no_predictor_are_refused(changes, complaint):
     with pytest.raises(ValueError, match=complaint):
         ModelConfig(**{**SMALL, **changes})
+
+
+def test_commands_that_a_model_infers_are_told_too():
+    for predictor in PREDICTORS:
+        model = model_of(predictor, action_dim=0, inferred_dim=3)
+        assert model.rollout(*drawn(model, 2, 4)).shape == (2, 4, 6)
 
 
 def test_prefixes_longer_than_any_that_is_trained_are_refused():

@@ -12,20 +12,18 @@ OF_THE_COMMAND = ("seed", "share", "every")
 
 
 def world_model_config(given: Mapping[str, Any]) -> type[Any]:
-    """The dataclass of a config that says `given`: an encoder or predictor has only settings that are of use to it."""
-    kinds = (str(given.get(name, usual)) for name, usual in (("encoder", "conv"), ("predictor", "residual")))
-    return _config(*kinds, given.get("action_dim") == 0)
+    """The dataclass of a config that says `given`: an encoder has only the settings that are of use to it."""
+    return _config(str(given.get("encoder", "conv")), given.get("action_dim") == 0)
 
 
 @cache
-def _config(encoder: str, predictor: str, without_commands: bool) -> type[Any]:
+def _config(encoder: str, without_commands: bool) -> type[Any]:
     from forearm.world_model.config import BackboneConfig, LossConfig, ModelConfig, TrainConfig
 
     of_no_use = {
         "patch": encoder != "conv",
         "standardize": encoder == "frozen",
         "balance": encoder == "frozen",
-        "predictor_steps": predictor != "prefix",
         "inferred_dim": not without_commands,
         "inverse_steps": without_commands,
     }
