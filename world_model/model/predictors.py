@@ -1,8 +1,13 @@
+<<<<<<< HEAD
 """From past latents and actions to the next latent, again and again."""
+=======
+"""From past latents and actions to the next latents."""
+>>>>>>> main
 
 import torch
 from torch import Tensor, nn
 
+<<<<<<< HEAD
 
 class Predictor(nn.Module):
     """What comes after the last T states, of S numbers each, and action blocks.
@@ -48,6 +53,12 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + nn.functional.silu(self.linear(self.norm(x)))
+=======
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.affine_predictor import AffinePredictor
+from forearm.world_model.model.prefix_predictor import PrefixPredictor
+from forearm.world_model.model.recursion import Block, Predictor, unchanging
+>>>>>>> main
 
 
 class ResidualPredictor(Predictor):
@@ -96,3 +107,11 @@ class InverseDynamics(nn.Module):
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
         """(…, D), (…, D) to (…, block)."""
         return self.body(torch.cat([before, after], dim=-1))
+
+
+def make_predictor(config: ModelConfig, state_dim: int) -> Predictor:
+    """The predictor that `config` names, of states of `state_dim` numbers."""
+    sizes = (state_dim, config.block_dim, config.history, config.predictor_width, config.predictor_depth)
+    if config.predictor == "prefix":
+        return PrefixPredictor(*sizes, config.predictor_steps)
+    return AffinePredictor(*sizes) if config.predictor == "affine" else ResidualPredictor(*sizes)
