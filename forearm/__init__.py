@@ -84,7 +84,7 @@ def compare(
     Raises `ForearmError` for unknown names and settings, and where a script calls it without
     `if __name__ == "__main__":`, which every program needs that starts processes.
     """
-    from forearm.common.parallel import check_guarded
+    from forearm.common.engine.local import check_guarded
 
     check_guarded()
     from forearm.cli.compare import chosen_of, comparison_of, live_page

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.common.parallel import import_modules, run_jobs
+from forearm.common.engine.run import run_jobs
+from forearm.common.parallel import import_modules
 from forearm.common.seeds import collection_reset_seed, collection_rng
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import environment
