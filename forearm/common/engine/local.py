@@ -143,7 +143,7 @@ class _Worker:
         """The next result; or, if it is dead, all that it had in hand."""
         try:
             answer = self.results.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # before a result, or in the middle of one
             self.process.join(_PATIENCE)
             if self.process.exitcode == _UNGUARDED:
                 raise ForearmError(
