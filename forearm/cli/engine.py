@@ -31,7 +31,7 @@ def engine_of(chosen: Settings) -> Iterator[Engine]:
             yield engine
         return
     if chosen.values.get("live"):
-        raise ForearmError("live=true shows what runs on this machine, not engine=ray: leave one of them out")
+        raise ForearmError("live=true shows what runs on this machine, not engine=ray: leave one out")
     with (
         ray_cluster(ray["address"], chosen["workers"] or default_workers(), ray["gpus"]) as cluster,
         using(cluster) as engine,

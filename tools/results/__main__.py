@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cells = [cell for cell in CELLS if all(part in f"{cell.task} {cell.name}" for part in options.only)]
     try:
         envs.working_backend()
-        write(options.docs, "results")
         with engine_of(settings.load("compare", _where(options))):
+            write(options.docs, "results")
             for seed, cell in product(options.seeds, cells):
                 one = replace(cell, seed=seed)
                 if options.episodes:

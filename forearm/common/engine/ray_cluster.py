@@ -20,9 +20,6 @@ from forearm.common.engine.luggage import Luggage, Packed, brought_home, put_awa
 from forearm.common.engine.versions import check_nodes, here
 from forearm.errors import ForearmError, one_line
 
-AUTO = "auto"
-_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
-"""Of a cluster that is started here: it tells nobody of itself, and takes orders from nobody else."""
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _PATIENCE = 20.0
 """s that nothing may happen before it is looked whether the cluster has any machine for a job."""
@@ -63,30 +60,19 @@ def ray_cluster(address: str | None, workers: int, gpus: float = 0.0) -> Iterato
 
 
 def _connect(ray: Any, address: str | None, workers: int) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
-    quiet["runtime_env"] = {"env_vars": _THREADS}
-    if address is None:
-        with _environment(_ENVIRONMENT):
-            ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
-        return
-    check_answering(address)
+    """Where none is started, other versions of Python and Ray or a wrong token are told in Ray's own words."""
+    if address is not None:
+        check_answering(address)
+    logging.getLogger("ray").setLevel(logging.ERROR)  # of what it warns, nothing is for whoever typed the command
+    own: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address is None else {}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody of itself
     try:
-        ray.init(address, **quiet)
+        ray.init(
+            address or "local", runtime_env={"env_vars": _THREADS}, log_to_driver=False, configure_logging=False, **own
+        )
     except Exception as error:
-        # Other versions of Python and Ray, a token that is wrong, whatever Ray has against it.
-        raise ForearmError(f"ray.address={address}: {one_line(error)}") from error
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Environment variables, unless they are set, while a cluster is started."""
-    new = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(new)
-    try:
-        yield
-    finally:
-        for name in new:
-            os.environ.pop(name, None)
+        where = "engine=ray" if address is None else f"ray.address={address}"
+        raise ForearmError(f"{where}: {one_line(error)}") from error
 
 
 class RayEngine(Engine):
