@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.usefixtures("one_thread"),
     pytest.mark.skipif(sys.platform != "linux", reason="finds an agent's worker in Linux's /proc"),
 ]
-STEPS = 40
+STEPS = 24
 
 
 def machine(port, host, *words):
@@ -33,8 +33,9 @@ def workers(agent):
     return [int(pid) for path in Path(f"/proc/{agent.pid}/task").glob("*/children") for pid in path.read_text().split()]
 
 
-@pytest.mark.parametrize("lost", ["worker", "machine"])
-def test_training_goes_on_when_one_of_two_machines_is_lost(lost, squares, tmp_path):
+def test_training_goes_on_when_one_of_two_machines_is_lost_and_another_takes_its_place(squares, tmp_path, monkeypatch):
+    # Without this, torch 2.13's agents never tell a machine that comes later where to meet.
+    monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
     alone, out = tmp_path / "alone", tmp_path / "out"
     with doubles():
         run(squares, alone, STEPS)
@@ -45,22 +46,19 @@ def test_training_goes_on_when_one_of_two_machines_is_lost(lost, squares, tmp_pa
     try:
         deadline = time.monotonic() + 120
         while not (out / "log.jsonl").exists() or len(rows(out)) < 8:
-            assert time.monotonic() < deadline and agents[0].poll() is None, agents[0].communicate()[1]
+            assert time.monotonic() < deadline and agents[0].poll() is None
             time.sleep(0.002)
-        victims = workers(agents[1])
-        if lost == "machine":
-            victims.append(agents[1].pid)
+        victims = [*workers(agents[1]), agents[1].pid]
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
-        done = len(rows(out))
-        assert victims and done < STEPS
-        if lost == "machine":
-            agents[1].communicate()
-            agents[1] = machine(port, False, *words)
+        assert len(victims) == 2 and len(rows(out)) < STEPS
+        agents[1].communicate()
+        agents[1] = machine(port, False, *words)
         for agent in agents:
             assert "threads of gloo: 0" in finish(agent)
     finally:
         for agent in agents:
             agent.kill()
+            agent.communicate()
     assert len(rows(out)) == STEPS
     assert_same_curve(rows(alone), rows(out))
