@@ -294,14 +294,22 @@ def test_an_interrupt_ends_the_jobs(cluster: Any, connected: Any, tmp_path: Path
 
 
 def test_a_cluster_of_this_machine_alone_begins_and_ends_with_the_command(tmp_path: Path) -> None:
-    words = ["task=reach", "episodes=2", "steps=2", "workers=1", "contact_sheet=false", f"out={tmp_path}", "engine=ray"]
-    env = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    words = [
+        "task=reach",
+        "episodes=2",
+        "steps=2",
+        "workers=1",
+        "contact_sheet=false",
+        f"out={tmp_path / 'out'}",
+        "engine=ray",
+    ]
+    env = {**os.environ, "HOME": str(tmp_path / "home")}  # where Ray keeps a token
     ran = subprocess.run(
         [sys.executable, "-m", "forearm", "collect", *words], env=env, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0 and ran.stderr == "", ran.stderr
     assert "2 episodes in" in ran.stdout and "ray" not in ran.stdout.replace(str(tmp_path), "").lower()
-    assert (tmp_path / "meta" / "info.json").is_file()
+    assert (tmp_path / "out" / "meta" / "info.json").is_file()
 
 
 def test_other_versions_of_ray_are_told_in_one_line(
