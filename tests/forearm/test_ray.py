@@ -1,5 +1,6 @@
 """Jobs on a Ray cluster of three machines, which are processes on loopback: one has the driver, two do jobs."""
 
+import json
 import logging
 import os
 import shutil
@@ -9,7 +10,9 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from forearm.common.engine import versions
 from forearm.common.engine.luggage import CACHE, Luggage
 from forearm.common.engine.ray_cluster import ray_cluster
 from forearm.common.engine.run import run_jobs, using
+from forearm.common.files import write_json
 from forearm.common.progress import ALL_ROWS
 from forearm.errors import ForearmError
 from forearm.evaluation import comparison
@@ -65,9 +69,10 @@ def engine(connected: Any) -> Iterator[Any]:
         yield connected
 
 
-def lose_a_machine(cluster: Any) -> None:
+def lose_a_machine(cluster: Any, node_id: str | None = None) -> None:
     """The processes of one are killed, as with the power gone; another machine joins."""
-    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+    lost = [node for node in cluster.worker_nodes if node_id in (None, node.node_id)]
+    cluster.remove_node(lost[0], allow_graceful=False)
     cluster.add_node(num_cpus=1)
 
 
@@ -123,6 +128,38 @@ def test_files_go_by_their_hash_and_come_home_and_a_killed_worker_costs_nothing(
     out = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     assert out == {f"deep/{number}.txt" for number in range(5)}
     assert ["killed" in said and "done again" in said for said in caplog.messages] == [True]
+
+
+def _waits(job: tuple[int, Path]) -> int:
+    """The first time until it may go on; where it is, is told in a file."""
+    number, folder = job
+    told = folder / f"{number}.node"
+    if not told.exists():
+        write_json(told, ray.get_runtime_context().get_node_id())
+        while not (folder / "go").exists():
+            time.sleep(0.02)
+    return number
+
+
+def test_a_job_in_hand_of_a_machine_that_is_lost_is_done_again(
+    cluster: Any, engine: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = [(number, tmp_path) for number in range(5)]
+    with ThreadPoolExecutor() as pool:  # a machine can be added in the main thread alone
+        running = pool.submit(copy_context().run, lambda: sorted(run_jobs(_waits, jobs, 2)))
+        try:
+            told = [tmp_path / f"{number}.node" for number in range(2)]
+            deadline = time.monotonic() + 60
+            while not all(path.exists() for path in told):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            lose_a_machine(cluster, json.loads(told[1].read_text()))
+        finally:
+            (tmp_path / "go").touch()
+        found = running.result()
+    assert found == list(range(5))
+    [said] = caplog.messages
+    assert "machine" in said and "done again" in said
 
 
 def test_what_a_job_raises_is_raised_here(engine: Any) -> None:
