@@ -84,10 +84,11 @@ def compare(
     Raises `ForearmError` for unknown names and settings, and where a script calls it without
     `if __name__ == "__main__":`, which every program needs that starts processes.
     """
-    from forearm.common.parallel import check_guarded
+    from forearm.common.engine.local import check_guarded
 
     check_guarded()
     from forearm.cli.compare import chosen_of, comparison_of, live_page
+    from forearm.cli.engine import engine_of
     from forearm.cli.report import PAGE
     from forearm.evaluation.comparison import compare as run
     from forearm.report.page import write_report
@@ -97,7 +98,7 @@ def compare(
     words = [word(key, value) for key, value in {**names, **settings}.items()]
     chosen = chosen_of([*words, f"out={out}"])
     comparison = comparison_of(chosen)
-    with live_page(chosen) as page:
+    with engine_of(chosen), live_page(chosen) as page:
         document = run(comparison, batch, workers, live=None if page is None else page.feed_url)
     if chosen["report"]:
         write_report(comparison.out / PAGE, document, comparison.out)

@@ -46,7 +46,7 @@ fi
 rm -f "$stamp"
 
 extras=
-if [ "$level" = dev ]; then extras='[dev,docs,ogbench,metaworld,fetch,frozen]'; fi # tests run the benchmarks too
+if [ "$level" = dev ]; then extras='[dev,docs,ogbench,metaworld,fetch,frozen,scale]'; fi # tests run the benchmarks too
 echo "setup: installing the pinned dependencies; the first time this takes a few minutes (log: $log)"
 # PIP_CONSTRAINT pins the build tools as well; its name is relative because pip splits the value at spaces.
 # PIP_ARGS is a list of options and must be split.

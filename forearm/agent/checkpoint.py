@@ -14,7 +14,7 @@ from forearm.agent.action_spec import same_period
 from forearm.agent.image_file import as_frame
 from forearm.agent.latent import proposals_of, reason_for_heads
 from forearm.common.dotted import is_dotted
-from forearm.common.files import place
+from forearm.common.files import is_brought, place
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
@@ -376,4 +376,4 @@ def file_of(name: str) -> Path:
 
 def _place(name: str) -> str | Path:
     """A checkpoint's name, or its path."""
-    return place(name) if "/" in name or name.startswith("~") else name
+    return place(name) if "/" in name or name.startswith("~") or is_brought(name) else name

@@ -8,9 +8,10 @@ import numpy as np
 from rich.console import Console
 
 from forearm import envs
+from forearm.cli.engine import engine_of
 from forearm.cli.progress import bars
 from forearm.common import checks
-from forearm.common.parallel import default_workers, import_modules
+from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.lengths import steps_of
@@ -51,9 +52,9 @@ def main(overrides: Sequence[str]) -> int:
             f"practice={practice} of {collection.episodes} episodes is none: give at least "
             f"practice={1 / collection.episodes:.2g}, or practice=0"
         )
-    workers = chosen["workers"] or default_workers()
     console = Console()
-    _film(collection, workers, console)
+    with engine_of(chosen) as engine:
+        _film(collection, chosen["workers"] or engine.default_workers(), console)
     if chosen["contact_sheet"]:
         sheet = collection.out / "contact_sheet.png"
         save_contact_sheet(sheet, _examples(collection))

@@ -11,11 +11,12 @@ from rich.console import Console
 
 from forearm import envs
 from forearm.cli.device import device_of
+from forearm.cli.engine import engine_of
 from forearm.cli.models import tasks_of
 from forearm.cli.progress import bars
 from forearm.cli.report import PAGE, show_report
 from forearm.common.files import place, write_json
-from forearm.common.parallel import default_workers, import_modules
+from forearm.common.parallel import import_modules
 from forearm.common.progress import ALL_ROWS
 from forearm.control.adapters.hold import hold_of
 from forearm.errors import ForearmError
@@ -47,10 +48,10 @@ def main(overrides: Sequence[str]) -> int:
         return 0
     chosen = chosen_of(overrides)
     comparison = comparison_of(chosen, overrides)
-    batch, workers = chosen["batch"], chosen["workers"] or default_workers()
     envs.working_backend()  # found once here, not once in every worker
-    with live_page(chosen) as page:
-        run_and_show(comparison, batch, workers, page, report=chosen["report"])
+    with engine_of(chosen) as engine, live_page(chosen) as page:
+        workers = chosen["workers"] or engine.default_workers()
+        run_and_show(comparison, chosen["batch"], workers, page, report=chosen["report"])
     return 0
 
 

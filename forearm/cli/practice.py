@@ -7,10 +7,11 @@ from rich.console import Console
 
 from forearm import envs
 from forearm.cli.device import device_of
+from forearm.cli.engine import engine_of
 from forearm.cli.progress import bars
 from forearm.cli.train import no_data
 from forearm.common.files import place
-from forearm.common.parallel import default_workers, import_modules
+from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.lengths import steps_of
@@ -28,13 +29,12 @@ def main(overrides: Sequence[str]) -> int:
     import_modules(chosen["use"])
     device_of(chosen)  # one that is not here is told before anything is filmed
     practice = practice_of(chosen, overrides)
-    workers = chosen["workers"] or default_workers()
     envs.working_backend()  # found once here, not once in every worker
     console = Console()
-    with bars(console, transient=True) as tell:
+    with engine_of(chosen) as engine, bars(console, transient=True) as tell:
         document = practise(
             practice,
-            workers,
+            chosen["workers"] or engine.default_workers(),
             tell,
             lambda made: console.print(line(made, practice.rounds), highlight=False, soft_wrap=True),
         )

@@ -41,8 +41,23 @@ def replacing(path: Path, *, keep_suffix: bool = True, make_folder: bool = True)
             temporary.unlink(missing_ok=True)
 
 
+_BROUGHT: dict[str, Path] = {}
+
+
+def bring(text: str, path: Path) -> None:
+    """From now on, in this process, `path` is what somebody meant on another machine by typing `text`."""
+    _BROUGHT[text] = path
+
+
+def is_brought(text: str) -> bool:
+    """Whether `bring` said what `text` means."""
+    return text in _BROUGHT
+
+
 def place(text: str | Path) -> Path:
     """The path that somebody typed; `~` and `~name` are home folders where there is such a user, as in a shell."""
+    if is_brought(str(text)):
+        return _BROUGHT[str(text)]
     return Path(os.path.expanduser(text))  # noqa: PTH111  (that of pathlib raises where there is no such user)
 
 

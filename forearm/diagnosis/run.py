@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from forearm.common.engine.run import run_jobs
 from forearm.common.files import remove_leftovers, write_json
-from forearm.common.parallel import run_jobs
 from forearm.common.progress import Progress
 from forearm.diagnosis.cells import CELLS, DIAGNOSED
 from forearm.diagnosis.document import findings

@@ -12,8 +12,8 @@ from forearm.agent.checkpoint import HeadsMissing
 from forearm.agent.guided import PRIOR, is_guided
 from forearm.agent.setup import CPU, EXPERT, LEARNED, NONE, ORACLE, PlanningSetup
 from forearm.common.dotted import is_dotted
+from forearm.common.engine.run import run_jobs
 from forearm.common.files import remove_leftovers, write_json
-from forearm.common.parallel import run_jobs
 from forearm.common.progress import ALL_ROWS, Progress
 from forearm.errors import ForearmError
 from forearm.evaluation.budget import Budget

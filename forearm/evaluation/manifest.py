@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forearm.agent.scripted import holding
+from forearm.common.engine.luggage import Luggage
 from forearm.common.parallel import import_modules
 from forearm.common.seeds import redrawn_seed
 from forearm.errors import ForearmError, one_line
 from forearm.evaluation.env_pool import environment
+from forearm.evaluation.luggage import luggage_of
 from forearm.evaluation.protocol import Rules, begin, meets, rules_of
 from forearm.settings.words import written
 
@@ -54,6 +56,11 @@ class ManifestJob:
     numbers: tuple[int, ...]
     protocol: Mapping[str, Any]
     use: tuple[str, ...] = ()
+
+    @property
+    def luggage(self) -> list[Luggage]:
+        """See `forearm.common.engine.luggage`."""
+        return list(luggage_of(self.use))
 
 
 def make_manifest(job: ManifestJob) -> list[HeldOutEpisode]:

@@ -22,13 +22,22 @@ def own_code_sha256(modules: Sequence[str]) -> str:
     Raises `ForearmError` for a module that is not found.
     """
     digest = hashlib.sha256()
-    for name, sha256 in sorted({found for module in modules for found in _parts(module)}):
+    for name, sha256 in sorted({(name, sha256) for module in modules for name, sha256, _, _ in _parts(module)}):
         digest.update(f"{name}\0{sha256}\0".encode())
     return digest.hexdigest()
 
 
-def _parts(module: str) -> Iterator[tuple[str, str]]:
-    """A module and what it imports of its own folder: names and hashes."""
+def own_code_files(modules: Sequence[str]) -> dict[str, Path]:
+    """The same files, by their places relative to the folder in which their module was found; not what is installed.
+
+    Raises `ForearmError` for a module that is not found.
+    """
+    found = [(path, root) for module in modules for _, _, path, root in _parts(module) if root not in INSTALLED]
+    return {path.relative_to(root).as_posix(): path for path, root in sorted(found)}
+
+
+def _parts(module: str) -> Iterator[tuple[str, str, Path, Path]]:
+    """A module and what it imports of its own folder: names, hashes, files, and that folder."""
     spec = importlib.util.find_spec(module)
     if spec is None:
         raise ForearmError(f"use={module}: there is no such module; it must be on PYTHONPATH or in the current folder")
@@ -37,7 +46,7 @@ def _parts(module: str) -> Iterator[tuple[str, str]]:
     origin, parts = Path(spec.origin), module.split(".")
     root = origin.parents[len(parts) if spec.submodule_search_locations else len(parts) - 1]
     if origin.suffix != ".py":  # compiled
-        yield module, hashlib.sha256(origin.read_bytes()).hexdigest()
+        yield module, hashlib.sha256(origin.read_bytes()).hexdigest(), origin, root
     seen: set[str] = set()
     waiting = [module]
     while waiting:
@@ -53,7 +62,7 @@ def _parts(module: str) -> Iterator[tuple[str, str]]:
             waiting.append(name.rpartition(".")[0])
         if file.is_file():
             sha256, imported = _read(file.read_text(encoding="utf-8"), name if package else name.rpartition(".")[0])
-            yield name, sha256
+            yield name, sha256, file, root
             waiting += imported
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from forearm.agent.agent import Acting
 from forearm.agent.candidates import overheard
 from forearm.agent.setup import LEARNED
+from forearm.common.engine.luggage import Luggage
 from forearm.common.files import write_json
 from forearm.common.parallel import import_modules, one_thread
 from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
@@ -21,6 +22,7 @@ from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
 from forearm.evaluation.labels import file_stem
 from forearm.evaluation.live import LiveEpisodes
+from forearm.evaluation.luggage import luggage_of
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.results import outcomes_in
@@ -42,6 +44,11 @@ class ChunkJob:
     out: Path
     films: int
     live: str | None = None
+
+    @property
+    def luggage(self) -> list[Luggage]:
+        """See `forearm.common.engine.luggage`."""
+        return list(luggage_of(self.contender.use, self.contender.setup))
 
 
 def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:

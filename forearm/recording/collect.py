@@ -13,16 +13,19 @@ episode) alone, so a collection that was killed is continued by filming the shar
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.common.parallel import import_modules, run_jobs
+from forearm.common.engine.luggage import Luggage
+from forearm.common.engine.run import run_jobs
+from forearm.common.parallel import import_modules
 from forearm.common.seeds import collection_reset_seed, collection_rng
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import environment
+from forearm.evaluation.luggage import luggage_of
 
 if TYPE_CHECKING:
     from forearm.agent.setup import PlanningSetup
@@ -96,7 +99,9 @@ def collect(collection: Collection, workers: int) -> Iterator[CollectionProgress
     lost = sum(len(writer.shard_range(shard)) for shard in missing)
     done, episodes, frames = writer.shards - len(missing), collection.episodes - lost, 0
     yield CollectionProgress(done, writer.shards, episodes, frames)
-    for shard, filmed in run_jobs(film_shard, [(collection, shard) for shard in missing], workers):
+    for shard, filmed in run_jobs(
+        film_shard, [ShardJob(collection.out, collection, shard) for shard in missing], workers
+    ):
         done, episodes, frames = done + 1, episodes + len(writer.shard_range(shard)), frames + filmed
         yield CollectionProgress(done, writer.shards, episodes, frames)
     writer.finalise()
@@ -133,9 +138,23 @@ def open_writer(collection: Collection) -> "DatasetWriter":
     )
 
 
-def film_shard(job: tuple[Collection, int]) -> tuple[int, int]:
+@dataclass(frozen=True)
+class ShardJob:
+    """One shard of a collection, to be written to `out`."""
+
+    out: Path
+    collection: Collection
+    shard: int
+
+    @property
+    def luggage(self) -> list[Luggage]:
+        """See `forearm.common.engine.luggage`."""
+        return list(luggage_of(self.collection.use, self.collection.agent))
+
+
+def film_shard(job: ShardJob) -> tuple[int, int]:
     """Film and write one shard, in a worker process; returns its number and how many frames it has."""
-    collection, shard = job
+    collection, shard = replace(job.collection, out=job.out), job.shard
     import_modules(collection.use)
     writer = open_writer(collection)
     env = environment(collection.task, collection.camera, collection.resolution)

@@ -13,7 +13,7 @@ import torch
 import forearm
 from forearm.agent.own_model import weights_sha256
 from forearm.agent.setup import PlanningSetup, task_config
-from forearm.common.parallel import run_jobs
+from forearm.common.engine.run import run_jobs
 from forearm.errors import ForearmError
 from forearm.evaluation import comparison as engine
 from forearm.evaluation.comparison import Comparison, contenders_of

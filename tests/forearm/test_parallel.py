@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from forearm.common.parallel import _interrupts_held, import_modules, run_jobs
+from forearm.common.engine.local import _interrupts_held
+from forearm.common.engine.run import run_jobs
+from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +77,30 @@ def _die(job: int) -> int:
     return job
 
 
+def _dies_once(job: tuple[Path, int]) -> int:
+    mark, number = job
+    if number == 1 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def _dies_as_it_sends(job: tuple[Path, int]) -> bytes:
+    mark, number = job
+    if number == 0 and not mark.exists():
+        mark.touch()
+        threading.Thread(target=_kill_a_writer, daemon=True).start()
+        return bytes(64 << 20)
+    return bytes([number])
+
+
+def _kill_a_writer() -> None:
+    """The kernel's own word for where a thread waits: a pipe that is full."""
+    while not any("pipe_w" in path.read_text() for path in Path("/proc/self/task").glob("*/wchan")):
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _full(job: int) -> int:
     raise OSError(28, "No space left on device", "films/x.mp4")
 
@@ -83,6 +110,21 @@ def test_a_killed_worker_is_a_clear_error() -> None:
         list(run_jobs(_die, [0, 1, 2, 3], 1))
     with pytest.raises(ForearmError, match="disk is full"):
         list(run_jobs(_full, [0], 1))
+
+
+def test_a_job_whose_worker_was_killed_is_done_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    jobs = [(tmp_path / "mark", number) for number in range(9)]
+    assert sorted(run_jobs(_dies_once, jobs, 2)) == list(range(9))
+    [said] = caplog.messages
+    assert "killed" in said and "done again" in said
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.skipif(not Path("/proc/self/wchan").exists(), reason="needs Linux's /proc, to see a process write")
+def test_a_worker_may_be_killed_in_the_middle_of_a_result(tmp_path: Path) -> None:
+    """Of which pools with one pipe for all of their workers wait for the rest."""
+    results = run_jobs(_dies_as_it_sends, [(tmp_path / "mark", number) for number in range(6)], 2)
+    assert sorted(results) == [bytes([number]) for number in range(6)]
 
 
 def test_jobs_in_hand_are_finished_after_a_failure_and_others_are_not_begun(tmp_path: Path) -> None:
@@ -124,7 +166,7 @@ SCRIPT = """
     import sys, time
     sys.path.insert(0, sys.argv[1])
     from tests.forearm.test_parallel import _large
-    from forearm.common.parallel import run_jobs
+    from forearm.common.engine.run import run_jobs
 
     if __name__ == "__main__":
         print("begun", flush=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from forearm import envs
 from forearm.cli.compare import comparison_of, run_and_show
-from forearm.common.parallel import default_workers
+from forearm.cli.engine import engine_of
+from forearm.common.engine.run import in_use
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
 from tools.render.figures import save
@@ -25,13 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     cells = [cell for cell in CELLS if all(part in f"{cell.task} {cell.name}" for part in options.only)]
     try:
         envs.working_backend()
-        write(options.docs, "results")
-        for seed, cell in product(options.seeds, cells):
-            one = replace(cell, seed=seed)
-            if options.episodes:
-                _run(one, seed, options.episodes, options)
-            if options.oracle_episodes and one.ceiling is not None:
-                _run(one.ceiling, seed, options.oracle_episodes, options)
+        with engine_of(settings.load("compare", _where(options))):
+            write(options.docs, "results")
+            for seed, cell in product(options.seeds, cells):
+                one = replace(cell, seed=seed)
+                if options.episodes:
+                    _run(one, seed, options.episodes, options)
+                if options.oracle_episodes and one.ceiling is not None:
+                    _run(one.ceiling, seed, options.oracle_episodes, options)
     except ForearmError as error:
         sys.stderr.write(f"results: {error}\n")
         return 2
@@ -40,8 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(cell: Cell, seed: int, episodes: int, options: argparse.Namespace) -> None:
     words = cell.words(episodes, seed, options.planner)
-    run_and_show(comparison_of(settings.load("compare", words), words), 1, options.workers or default_workers())
+    comparison = comparison_of(settings.load("compare", words), words)
+    run_and_show(comparison, 1, options.workers or in_use().default_workers())
     keep(cell, options.docs)
+
+
+def _where(options: argparse.Namespace) -> list[str]:
+    """The settings of `forearm compare` that say where jobs run."""
+    given = {"engine": options.engine, "ray.address": options.ray_address, "workers": options.workers}
+    return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
 def keep(cell: Cell, docs: Path) -> None:
@@ -65,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--planner", default="cem")
     parser.add_argument("--workers", type=int, default=None, help="processes; default: one per core")
+    parser.add_argument("--engine", default="local", help="where they run: local, or ray, on a cluster")
+    parser.add_argument("--ray-address", default=None, metavar="ADDRESS", help="auto or HOST:PORT; else this machine")
     parser.add_argument("--docs", type=Path, default=Path("docs"), metavar="FOLDER", help="with data/ and the pages")
     return parser
 

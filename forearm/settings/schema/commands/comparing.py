@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from forearm.common import checks, durations
+from forearm.settings.schema.engine import RayConfig
 from forearm.settings.schema.vary import VaryConfig
 
 HELD_OUT = 5
@@ -23,7 +24,8 @@ class CompareCommand:
         oracle_episodes: with oracle: on this many of the first episodes.
         replan_every: control steps that are executed from each plan, or seconds, such as 0.4s; null: the task's.
         batch: episodes that are planned together in one process.
-        workers: processes; null: one per core.
+        workers: processes; null: one per core, of all machines where there are several.
+        engine: where they run: local, on this machine, or ray, on a cluster (needs the extra scale).
         films: first episodes of each task and planner to film.
         report: write report.html beside the results, to look at.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
@@ -51,6 +53,8 @@ class CompareCommand:
     replan_every: int | str | None = checks.setting(None, durations.steps, least=1)
     batch: int = checks.setting(1, checks.whole, least=1)
     workers: int | None = checks.setting(None, checks.whole, least=1)
+    engine: str = "local"
+    ray: RayConfig = field(default_factory=RayConfig)
     films: int = checks.setting(2, checks.whole, least=0)
     report: bool = True
     to_end: bool = True

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.common import checks, durations
+from forearm.settings.schema.engine import RayConfig
 
 _SHARE = checks.worded(checks.real, "{name}={value} must be a share of the episodes, between 0 and 1")
 
@@ -17,7 +18,8 @@ class CollectCommand:
         episodes: how many; null: the task's collect.episodes.
         steps: control steps per episode, or seconds; null: the task's collect.steps.
         seed: of the episodes.
-        workers: processes; null: one per core.
+        workers: processes; null: one per core, of all machines where there are several.
+        engine: where they run: local, on this machine, or ray, on a cluster (needs the extra scale).
         practice: share of the episodes that the planner begins, before the exploratory policy takes over.
         replan_every: with practice: control steps that are executed from each plan, or seconds; null: the task's.
         storage: png (exact) or mp4 (smaller).
@@ -31,6 +33,8 @@ class CollectCommand:
     steps: int | str | None = checks.setting(None, durations.steps, least=1)
     seed: int = checks.setting(0, checks.whole, least=0)
     workers: int | None = checks.setting(None, checks.whole, least=1)
+    engine: str = "local"
+    ray: RayConfig = field(default_factory=RayConfig)
     practice: float = checks.setting(0.0, _SHARE, least=0.0, most=1.0)
     replan_every: int | str | None = checks.setting(None, durations.steps, least=1)
     storage: str = "png"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.common import checks
+from forearm.settings.schema.engine import RayConfig
 
 _SHARE = checks.worded(checks.real, "{name}={value} must be a share of the episodes, between 0 and 1")
 
@@ -31,7 +32,8 @@ class PracticeCommand:
         replan_every: control steps that are executed from each plan; null: the task's.
         storage: png (exact) or mp4 (smaller).
         cache_dir: folder of the decoded frames; null: beside the merged data, with which they go.
-        workers: processes that film and measure; null: one per core.
+        workers: processes that film and measure; null: one per core, of all machines where there are several.
+        engine: where they run: local, on this machine, or ray, on a cluster (needs the extra scale).
         device: cpu, cuda, cuda:1, mps, for training; null: cuda where there is one, else cpu.
     """
 
@@ -53,6 +55,8 @@ class PracticeCommand:
     storage: str = "png"
     cache_dir: str | None = None
     workers: int | None = checks.setting(None, checks.whole, least=1)
+    engine: str = "local"
+    ray: RayConfig = field(default_factory=RayConfig)
     device: str | None = None
 
 
