@@ -193,8 +193,7 @@ class LatentPlanningModel:
         if self._at is None or states is None or self._subgoal is None:
             distance = LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric)
         else:
-            with torch.inference_mode():
-                way = self._subgoal(states, goals)[:, : self._at]
+            way = self._subgoal.way(states, goals)[:, : self._at]
             distance = LatentPath(way, wanted["subgoal_weights"], wanted["decay"], self._near)
         others = self._other_costs(last_actions, goals)
         whole = WeightedSum([(1.0, distance), *others]) if others else distance

@@ -91,6 +91,11 @@ class Subgoal(nn.Module):
         change = self.body(torch.cat(seen, dim=-1))
         return states[:, None] + change.view(len(states), -1, states.shape[1])
 
+    @torch.no_grad()
+    def way(self, states: Tensor, goals: Tensor) -> Tensor:
+        """The same, each problem computed by itself, so that results do not depend on the batch."""
+        return torch.cat([self(states[b : b + 1], goals[b : b + 1]) for b in range(len(states))])
+
     def pairs(self, data: Trajectories, count: int, draw: Generator) -> tuple[Tensor, Tensor]:
         """`count` moments or fewer, and how far ahead their goals are; raises as `goal_pairs`."""
         return goal_pairs(data, count, draw, self.config.farthest, self.slow, self.config.moved, "subgoal")
