@@ -179,7 +179,9 @@ class LoadedCheckpoint:
             return None
 
     def check_horizon(self, task: Mapping[str, Any], horizon: int) -> None:
-        """Raise `ForearmError` unless the steps of the model divide `horizon`, in control steps."""
+        """Raise `ForearmError` unless the steps of the model divide `horizon`, in control steps, and a sub-goal lies
+        within it.
+        """
         frameskip, usual = self.model.config.frameskip, task["frameskip"]
         if horizon % frameskip:
             unusual = "" if frameskip == usual else f" (task {task['name']} has {task['name']}.frameskip={usual})"
@@ -187,6 +189,11 @@ class LoadedCheckpoint:
             raise ForearmError(
                 f"horizon={horizon} is no multiple of {frameskip}, the control steps in one step of "
                 f"checkpoint '{task['checkpoint']}'{unusual}; try planner.horizon={next_one}"
+            )
+        if (subgoal := task["objective"].get("subgoal")) is not None and subgoal > horizon:
+            raise ForearmError(
+                f"objective.subgoal={subgoal} lies beyond horizon={horizon}: lower it, or look further ahead, "
+                f"planner.horizon={subgoal}"
             )
 
     def _check_task(self, task: Mapping[str, Any]) -> None:

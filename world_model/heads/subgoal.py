@@ -73,7 +73,9 @@ class Subgoal(nn.Module):
         self.config, self.latent_dim, self.frameskip, self.readings = config, latent_dim, frameskip, readings
         self.slow = SlowFeatures(latent_dim, config.slow) if config.slow else None
         goal = 2 * config.slow + (latent_dim if config.whole or not config.slow else 0)
-        self.body = network(latent_dim + readings + goal, self.offsets.numel() * (latent_dim + readings), config.width, config.depth)
+        self.body = network(
+            latent_dim + readings + goal, self.offsets.numel() * (latent_dim + readings), config.width, config.depth
+        )
 
     @property
     def offsets(self) -> Tensor:

@@ -1,0 +1,117 @@
+"""Searches led by sub-goals: trained by command, chosen by a setting, refused in one line where they cannot be."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from forearm.agent.setup import PlanningSetup, task_config
+from forearm.cli.main import main
+from forearm.world_model.heads.subgoal import Subgoal, SubgoalConfig
+from forearm.world_model.heads.subgoal_checkpoint import save_subgoal, subgoal_path
+from forearm.world_model.runtime.checkpoint import load_checkpoint
+
+FRAME = np.full((64, 64, 3), 90, np.uint8)
+GOAL = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+
+
+@pytest.fixture
+def led(checkpoints: Path, tmp_path: Path) -> Path:
+    """The tiny checkpoint of push, and sub-goals beside it."""
+    folder = tmp_path / "led"
+    shutil.copytree(checkpoints, folder)
+    torch.manual_seed(2)
+    head = Subgoal(16, SubgoalConfig(horizon=8, width=16, depth=1), frameskip=2)
+    digest = load_checkpoint(folder / "push")[1]["weights_sha256"]
+    save_subgoal(head.eval(), subgoal_path(folder / "push"), digest, {"task": "push"})
+    return folder
+
+
+def words(folder: Path, out: Path) -> list[str]:
+    return [
+        "plan",
+        "task=push",
+        f"push.checkpoint={folder}/push.json",
+        f"out={out}",
+        "seed=3",
+        "planner.samples=8",
+        "cem.elites=4",
+    ]
+
+
+def resolved(folder: Path, **objective: Any) -> PlanningSetup:
+    task = task_config("push")
+    task["objective"] |= objective
+    return PlanningSetup.resolve(task, "cem", folder / "push.json")
+
+
+def test_the_cost_is_the_distance_to_what_the_way_looks_like_at_each_step(led: Path) -> None:
+    model = resolved(led, subgoal=4, subgoal_weights="sum").latent_model()
+    model.begin([GOAL])
+    model.observe(0, {"pixels": FRAME}, None)
+    problem = model.problem([0])
+    head = model._subgoal
+    assert head is not None
+    way = head.way(problem.state.states[:, -1], model._goals_of([0]))
+    commands = torch.zeros(1, 3, 12, 4)
+    on_the_way = torch.cat([way[:, :2], 7 + way[:, :4]], dim=1)[:, None].expand(-1, 3, -1, -1)
+    assert problem.objective.cost(on_the_way, commands).tolist() == [[0.0] * 3]
+    assert (torch.as_tensor(problem.objective.cost(on_the_way + 1.0, commands)) > 0.9).all()
+
+
+def test_plans_differ_and_are_told_apart(led: Path) -> None:
+    plain, near = resolved(led), resolved(led, subgoal=4)
+    assert near.fingerprint is not None and near.fingerprint.startswith(f"{plain.fingerprint}+")
+    first, other = (each.plan(FRAME, GOAL) for each in (plain, near))
+    assert not np.array_equal(first.actions, other.actions)
+    assert np.array_equal(other.actions, near.plan(FRAME, GOAL).actions)
+
+
+def test_a_guided_search_has_a_setting_of_its_own(led: Path) -> None:
+    task = task_config("push") | {"checkpoint": str(led / "push.json")}
+    task["guided"] |= {"subgoal": 4, "terminal": 0.0}
+    from forearm.agent.guided import guided_task
+
+    assert guided_task(task, {"name": "guided"})["objective"]["subgoal"] == 4
+    task["objective"]["subgoal"] = 8
+    task["guided"]["subgoal"] = None
+    assert guided_task(task, {"name": "guided"})["objective"]["subgoal"] is None
+    assert guided_task(task, {"name": "prior"})["objective"]["subgoal"] == 8
+
+
+def test_what_cannot_be_is_said_in_one_line(
+    led: Path, checkpoints: Path, tmp_path: Path, failing: Callable[..., str]
+) -> None:
+    out, at = tmp_path / "p.json", "push.objective.subgoal"
+    told = failing(*words(checkpoints, out), f"{at}=4")
+    assert "needs sub-goals of checkpoint" in told and "train-heads task=push parts=[subgoal]" in told
+    assert "knows every 2 control steps up to 8" in failing(*words(led, out), f"{at}=10")
+    assert "knows every 2 control steps up to 8" in failing(*words(led, out), f"{at}=3")
+    assert "lies beyond horizon=6" in failing(*words(led, out), f"{at}=8", "planner.horizon=6")
+    assert "unknown weights 'first'" in failing(*words(led, out), f"{at}=4", "push.objective.subgoal_weights=first")
+    document = json.loads((led / "push.subgoal.json").read_text())
+    (led / "push.subgoal.json").write_text(json.dumps(document | {"task": "reach"}))
+    assert "sub-goals were trained for task reach, not push" in failing(*words(led, out), f"{at}=4")
+    (led / "push.subgoal.json").write_text(json.dumps(document | {"world_model_sha256": "f" * 64}))
+    assert "was trained on the world model" in failing(*words(led, out), f"{at}=4")
+    assert not out.exists()
+
+
+def test_they_are_trained_by_command_and_named_in_a_setting(
+    checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = tmp_path / "data", tmp_path / "made"
+    filmed = ["task=push", "episodes=4", "steps=24", "workers=1", "contact_sheet=false"]
+    assert main(["collect", *filmed, f"out={data}"]) == 0
+    train = ["train-heads", "task=push", f"task.checkpoint={checkpoints}/push.json", f"data={data}", f"out={out}"]
+    assert main([*train, "parts=[subgoal]", "subgoal.steps=3", "subgoal.width=8", "validation=0.3"]) == 0
+    told = capsys.readouterr().out
+    assert "subgoals: subgoal" in told and f"subgoal: {out / 'push.subgoal.json'}" in told
+    assert sorted(path.name for path in out.iterdir()) == ["push.subgoal.json", "push.subgoal.safetensors"]
+    named = [f"push.subgoals={out / 'push.subgoal.json'}", "push.objective.subgoal=0.8s"]
+    assert main([*words(checkpoints, tmp_path / "p.json"), *named]) == 0
