@@ -81,7 +81,7 @@ def test_what_is_kept_is_read_again(trained, tmp_path):
     head, document = load_subgoal(path, "a" * 64)
     assert torch.equal(head.way(torch.zeros(1, 2), torch.ones(1, 2)), trained.way(torch.zeros(1, 2), torch.ones(1, 2)))
     assert head.config == CONFIG and head.frameskip == 2 and document["task"] == "reach"
-    with pytest.raises(CheckpointError, match="was trained on the world model aaaa.* train sub-goals for this one"):
+    with pytest.raises(CheckpointError, match=r"was trained on the world model aaaa.* train sub-goals for this one"):
         load_subgoal(path, "b" * 64)
     path.write_text(json.dumps(document | {"subgoal": {"horizon": "far"}}))
     with pytest.raises(CheckpointError, match="is not a file of sub-goals"):
@@ -107,5 +107,5 @@ def test_latent_steps_must_divide_the_horizon():
 
 
 def test_data_in_which_nothing_moves_say_which_setting_to_change():
-    with pytest.raises(InputError, match="lower subgoal.moved or raise subgoal.farthest"):
+    with pytest.raises(InputError, match=r"lower subgoal\.moved or raise subgoal\.farthest"):
         train_subgoal(detours(20, 0), SubgoalConfig(horizon=2, slow=1, moved=90.0, steps=1), frameskip=2)

@@ -30,7 +30,7 @@ class LatentDynamics:
 
     Args:
         model: the world model.
-        readings: whether the joint readings are told as well that it predicts beside latents, (…, S) in place of (…, D).
+        readings: whether the joint readings that it predicts are told beside latents, (…, S) in place of (…, D).
 
     Raises:
         ValueError: the model knows no commands, so there is nothing to plan.
