@@ -51,8 +51,8 @@ What there is, by purpose:
   `GradientDescent`, `GaussNewton`, `RandomShooting`, each with its config;
 - baselines, which do not plan, by name `make_baseline` and `BASELINES`: `RandomBaseline`, `HoldBaseline`,
   `PriorBaseline`;
-- costs: `LatentDistance`, `LatentPath`, `ActionCost`, `UnlikelyLatents`, `TerminalValue`, their `WeightedSum`, and which steps
-  of the horizon count, `OverHorizon` and `Prefix`;
+- costs: `LatentDistance`, `LatentPath`, `ActionCost`, `UnlikelyLatents`, `TerminalValue`, their `WeightedSum`, and
+  which steps of the horizon count, `OverHorizon` and `Prefix`;
 - candidates from elsewhere than the search: `Proposal`, `PreviousPlan`, of the `Past`;
 - for planners of your own: `Planner`, `SearchConfig`, `Distribution`, `ActionSpace`, `Noise`, `Scores`;
 - for models of your own: `check_dynamics`, `check_objective`, `by_problem` and `products`, which round in a batch as

@@ -1,6 +1,7 @@
-"""Puts a trained world model, and its heads, among the checkpoints that ship with the package, at half the size.
+"""Puts a trained world model, its heads, or sub-goals of one that ships, among the shipped checkpoints, at half the size.
 
     python scripts/ship.py outputs/fetch-pick-and-place fetch-pick-and-place [outputs/fetch-pick-and-place-heads]
+    python scripts/ship.py outputs/fetch/push/fetch-push.subgoal.json fetch-push
 
 Weights are rounded to float16, 11 bits each; statistics of data, such as means and covariances, stay float32. Loading
 widens them again. The heads then belong to the rounded model, whose latents differ by about a thousandth.
@@ -15,7 +16,8 @@ import torch
 from torch import nn
 
 from forearm.world_model.heads.checkpoint import heads_path, load_heads, save_heads
-from forearm.world_model.runtime.checkpoint import HEADS, load_checkpoint, pretrained_folder, save_checkpoint
+from forearm.world_model.heads.subgoal_checkpoint import load_subgoal, save_subgoal, subgoal_path
+from forearm.world_model.runtime.checkpoint import HEADS, SUBGOAL, load_checkpoint, pretrained_folder, save_checkpoint
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -23,12 +25,23 @@ Module = TypeVar("Module", bound=nn.Module)
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the pair of files of the checkpoint, and that of the heads where they are given."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("checkpoint", type=Path, help="folder of the training")
+    parser.add_argument("checkpoint", type=Path, help="folder of the training, or JSON file of sub-goals")
     parser.add_argument("name", help="of the files, without suffix")
     parser.add_argument("heads", type=Path, nargs="?", help="folder of the heads' training")
     parser.add_argument("--folder", type=Path, default=pretrained_folder(), help="where they are written")
     options = parser.parse_args(argv)
     target = options.folder / options.name
+    if options.checkpoint.name.endswith(f"{SUBGOAL}.json"):
+        trained_on = load_checkpoint(target)[1]["weights_sha256"]
+        subgoal, document = load_subgoal(options.checkpoint, trained_on)
+        save_subgoal(halve(subgoal), subgoal_path(target), trained_on, document)
+    else:
+        _ship_model(options, target)
+    for path in sorted(options.folder.glob(f"{options.name}.*")):
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _ship_model(options: argparse.Namespace, target: Path) -> None:
     model, document = load_checkpoint(options.checkpoint)
     trained_on = document["weights_sha256"]
     save_checkpoint(halve(model), target, document)
@@ -38,8 +51,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         halve(heads.distance)
         shipped = target.with_name(f"{target.name}.json")
         save_heads(heads, heads_path(shipped), load_checkpoint(shipped)[1]["weights_sha256"], heads.document)
-    for path in sorted(options.folder.glob(f"{options.name}.*")):
-        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
 def halve(module: Module) -> Module:

@@ -12,7 +12,7 @@ from typing import Any
 from forearm.errors import ForearmError, did_you_mean
 from forearm.settings.schema.task import GuidedConfig
 
-GUIDED, ALGORITHM, PRIOR = "guided", "mppi", "prior"
+GUIDED, PRIOR = "guided", "prior"
 USUAL: dict[str, Any] = asdict(GuidedConfig())
 """Of tasks that say nothing."""
 

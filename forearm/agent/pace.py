@@ -8,6 +8,7 @@ from typing import Any
 
 from forearm.agent.checkpoint import CPU, LoadedCheckpoint
 from forearm.agent.guided import GUIDED
+from forearm.agent.hierarchical import HIERARCHICAL
 from forearm.common import checks
 from forearm.common.durations import in_steps, seconds, told_in_seconds
 from forearm.settings.schema.task import PaceConfig
@@ -29,7 +30,7 @@ def in_control_steps(
 
     Horizons become multiples of the model's steps. Raises `InputError` for what is neither.
     """
-    sections = {key: dict(task.get(key) or {}) for key in ("plan", GUIDED, "objective")}
+    sections = {key: dict(task.get(key) or {}) for key in ("plan", GUIDED, HIERARCHICAL, "objective")}
     every = {"replan_every": replan_every}
     if not told_in_seconds(planner, every, *sections.values()):
         if isinstance(replan_every, str):

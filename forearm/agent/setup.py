@@ -11,7 +11,8 @@ from forearm.agent.absolute import AbsolutePlanner
 from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.agent.agent import Acting, Agent, PlanningModel
 from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, fingerprint, settled
-from forearm.agent.guided import ALGORITHM, GUIDED, PRIOR, guided_task, is_guided
+from forearm.agent.guided import GUIDED, PRIOR, guided_task, is_guided
+from forearm.agent.hierarchical import HIERARCHICAL, hierarchical_task, is_hierarchical
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.latent import LatentPlanningModel, proposals_of
 from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
@@ -20,7 +21,7 @@ from forearm.agent.scripted import ExpertAgent, HoldAgent
 from forearm.common.dotted import is_dotted, module_of
 from forearm.errors import ForearmError, did_you_mean
 from forearm.settings import compose as settings
-from forearm.settings.schema.planner import own_planner
+from forearm.settings.schema.planner import UNDER_ANOTHER_NAME, own_planner
 
 if TYPE_CHECKING:
     from forearm.envs import Environment
@@ -94,10 +95,8 @@ class PlanningSetup(OfCheckpoint):
         if isinstance(checkpoint, str | Path):
             config["checkpoint"] = str(checkpoint)
         chosen = chosen_planner(planner, config)
-        if dynamics == ORACLE and is_guided(chosen):
-            raise ForearmError(
-                f"planner={GUIDED} has no oracle: its prior sees the world model's latents, use another planner"
-            )
+        if dynamics == ORACLE and (reason := no_oracle(chosen)):
+            raise ForearmError(f"planner={chosen['name']} has no oracle: {reason}, use another planner")
         if dynamics == LEARNED:
             config = settled(config)
         config, chosen, replan_every = in_control_steps(
@@ -105,6 +104,8 @@ class PlanningSetup(OfCheckpoint):
         )
         if chosen["name"] in (GUIDED, PRIOR):
             config = guided_task(config, chosen)
+        elif is_hierarchical(chosen):
+            config = hierarchical_task(config)
         pace = pace_of(config)
         every = replan_every or pace["replan_every"]
         found = cls(config, _filled(chosen, config, pace, every), dynamics, every)
@@ -189,7 +190,7 @@ class PlanningSetup(OfCheckpoint):
         if is_dotted(self.planner_name):
             return _own_planner(self.planner_name, chosen)
         make = make_baseline if self.planner_name in BASELINES else make_planner
-        return make(ALGORITHM if is_guided(self.planner_config) else self.planner_name, **chosen)
+        return make(UNDER_ANOTHER_NAME.get(self.planner_name, self.planner_name), **chosen)
 
     def planning_model(self, envs: "Sequence[Environment]" = ()) -> PlanningModel:
         """What that planner thinks with; for the oracle, one episode in each of `envs`.
@@ -284,6 +285,15 @@ class PlanningSetup(OfCheckpoint):
         if said is not None or self.task["name"] not in TASKS:
             return None if said is None else [str(unit) for unit in said]
         return list(ACTION_UNITS) if self.model.config.action_dim == len(ACTION_UNITS) else None
+
+
+def no_oracle(planner: Mapping[str, Any]) -> str | None:
+    """Why a planner has no oracle; None for one that has."""
+    known = {
+        GUIDED: "its prior sees the world model's latents",
+        HIERARCHICAL: "its sub-goals are the world model's latents",
+    }
+    return known.get(str(planner["name"]))
 
 
 def chosen_planner(planner: str | Mapping[str, Any] | None, task: Mapping[str, Any]) -> Mapping[str, Any]:

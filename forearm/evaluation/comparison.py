@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from forearm.agent.action_spec import Holding
 from forearm.agent.checkpoint import HeadsMissing
-from forearm.agent.guided import PRIOR, is_guided
-from forearm.agent.setup import CPU, EXPERT, LEARNED, NONE, ORACLE, PlanningSetup
+from forearm.agent.guided import PRIOR
+from forearm.agent.setup import CPU, EXPERT, LEARNED, NONE, ORACLE, PlanningSetup, no_oracle
 from forearm.common.dotted import is_dotted
 from forearm.common.engine.run import run_jobs
 from forearm.common.files import remove_leftovers, write_json
@@ -128,8 +128,8 @@ def rows_of(comparison: Comparison) -> tuple[list[Contender], list[str]]:
         planners = comparison.planners if comparison.learned else ()
         prior = add(*(setup for planner in planners for setup in learned(task, planner)))
         if comparison.oracle:
-            # What is guided has no oracle, and says so where it has no other contender either.
-            of = [planner for planner in comparison.planners if not (comparison.learned and is_guided(planner))]
+            # What needs latents has no oracle, and says so where it has no other contender either.
+            of = [planner for planner in comparison.planners if not (comparison.learned and no_oracle(planner))]
             add(*(settled(task, planner, dynamics=ORACLE) for planner in of))
         names = list(comparison.baselines)
         names += [PRIOR] if names and prior else []

@@ -130,7 +130,7 @@ def test_every_planner_config_says_every_setting_with_its_default() -> None:
 
     from forearm.planner import PLANNERS, make_planner
 
-    assert set(settings.options("planner")) == {*PLANNERS, "guided"}
+    assert set(settings.options("planner")) == {*PLANNERS, "guided", "hierarchical"}
     for name in PLANNERS:
         config = settings.load("plan", [f"planner={name}"]).one("planner")
         # These two are the task's, unless a planner is told.
@@ -140,6 +140,8 @@ def test_every_planner_config_says_every_setting_with_its_default() -> None:
     left_open = {"name": "guided", "horizon": None, "action_repeat": None, "temperature": None}
     config = settings.load("plan", ["planner=guided"]).one("planner")
     assert config == asdict(PLANNERS["mppi"][1]()) | guided | left_open
+    config = settings.load("plan", ["planner=hierarchical"]).one("planner")
+    assert config == settings.load("plan", ["planner=cem"]).one("planner") | {"name": "hierarchical"}
 
 
 def test_a_world_model_is_what_its_classes_say_and_its_file_says_otherwise() -> None:
@@ -180,7 +182,9 @@ def test_a_server_and_heads_in_python_are_those_of_the_command_line() -> None:
     assert settings.load("plan").one("robot")["following_error"] == FOLLOWING
 
 
-@pytest.mark.parametrize("config", [*schema.CONFIGS, "planner=guided", "world_model=frozen", "task=push"])
+@pytest.mark.parametrize(
+    "config", [*schema.CONFIGS, "planner=guided", "planner=hierarchical", "world_model=frozen", "task=push"]
+)
 def test_every_setting_says_what_it_means(config: str) -> None:
     found = list(reference.keys(config))
     assert found and len({key.name for key in found}) == len(found)

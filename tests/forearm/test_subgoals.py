@@ -12,6 +12,7 @@ import torch
 
 from forearm.agent.setup import PlanningSetup, task_config
 from forearm.cli.main import main
+from forearm.errors import ForearmError
 from forearm.world_model.heads.subgoal import Subgoal, SubgoalConfig
 from forearm.world_model.heads.subgoal_checkpoint import save_subgoal, subgoal_path
 from forearm.world_model.runtime.checkpoint import load_checkpoint
@@ -82,6 +83,20 @@ def test_a_guided_search_has_a_setting_of_its_own(led: Path) -> None:
     task["guided"]["subgoal"] = None
     assert guided_task(task, {"name": "guided"})["objective"]["subgoal"] is None
     assert guided_task(task, {"name": "prior"})["objective"]["subgoal"] == 8
+
+
+def test_hierarchical_is_what_its_words_say(led: Path) -> None:
+    task = task_config("push") | {"checkpoint": str(led / "push.json")}
+    short = PlanningSetup.resolve({**task, "hierarchical": {"horizon": 6}}, "hierarchical", replan_every=None)
+    task["objective"] |= {"subgoal": 6, "subgoal_weights": "sum", "subgoal_slowness": 0.5}
+    long = PlanningSetup.resolve(task | {"plan": {**task["plan"], "horizon": 6, "replan_every": 4}}, "cem", replan_every=None)
+    assert short.replan_every == 4 and short.planner().config.horizon == 6
+    plans = [setup.plan(FRAME, GOAL) for setup in (short, long)]
+    assert np.array_equal(plans[0].actions, plans[1].actions) and short.fingerprint == long.fingerprint
+    with pytest.raises(ForearmError, match="has no setting 'horison'; did you mean 'horizon'"):
+        PlanningSetup.resolve({**task, "hierarchical": {"horison": 6}}, "hierarchical")
+    with pytest.raises(ForearmError, match="planner=hierarchical has no oracle: its sub-goals are"):
+        PlanningSetup.resolve(task, "hierarchical", dynamics="oracle")
 
 
 def test_what_cannot_be_is_said_in_one_line(

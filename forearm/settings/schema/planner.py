@@ -8,18 +8,21 @@ from forearm.common.dotted import is_dotted, named
 from forearm.errors import ForearmError
 from forearm.settings.schema.fields import derived
 
-UNDER_ANOTHER_NAME = {"guided": "mppi"}
+UNDER_ANOTHER_NAME = {"guided": "mppi", "hierarchical": "cem"}
 """Planners that are another one with settings of their own."""
 OF_THE_TASK = {"horizon": "the task's plan.horizon", "action_repeat": "the task's plan.action_repeat"}
 """Settings that are null unless they are given, and what is taken then."""
 DURATIONS = ("horizon", "action_repeat")
 """Settings in control steps that may be given in seconds."""
-OF_GUIDED = {
-    "horizon": "the task's guided.horizon",
-    "action_repeat": "1",
-    "temperature": "the task's guided.temperature",
+OF_ANOTHER = {
+    "guided": {
+        "horizon": "the task's guided.horizon",
+        "action_repeat": "1",
+        "temperature": "the task's guided.temperature",
+    },
+    "hierarchical": OF_THE_TASK | {"horizon": "the task's hierarchical.horizon"},
 }
-"""The same for `guided`."""
+"""The same for those."""
 
 
 def planner_config(name: str) -> type[Any] | None:
@@ -58,5 +61,5 @@ def _shipped(name: str) -> type[Any] | None:
     algorithm = UNDER_ANOTHER_NAME.get(name, name)
     if algorithm not in PLANNERS:
         return None
-    left_open = OF_THE_TASK if algorithm == name else OF_GUIDED
+    left_open = OF_ANOTHER.get(name, OF_THE_TASK)
     return derived(PLANNERS[algorithm][1], named="of the planner", left_open=left_open, seconds=DURATIONS)

@@ -90,6 +90,23 @@ class GuidedConfig:
 
 
 @dataclass
+class HierarchicalConfig:
+    """Of planner=hierarchical, which searches toward learned sub-goals of the checkpoint.
+
+    Attributes:
+        horizon: control steps to the furthest sub-goal, or seconds; as far is looked ahead.
+        replan_every: control steps carried out from each plan, or seconds.
+        weights: of the distances to the sub-goals on the way: last, sum, exp or min.
+        slowness: of those distances, as in objective.
+    """
+
+    horizon: int | str = 8
+    replan_every: int | str = 4
+    weights: str = "sum"
+    slowness: float = 0.5
+
+
+@dataclass
 class RecordingConfig:
     """How much forearm collect records.
 
@@ -141,5 +158,6 @@ class TaskConfig:
     prior_spread: float | None = None
     prior_gain: float | None = None
     guided: GuidedConfig = field(default_factory=GuidedConfig)
+    hierarchical: HierarchicalConfig = field(default_factory=HierarchicalConfig)
     collect: RecordingConfig | None = None
     adapter: AdapterConfig | None = None

@@ -1,0 +1,45 @@
+"""`planner=hierarchical`: CEM toward learned sub-goals, which a head proposes on the way to the goal.
+
+Two levels, both in latents: the head says through which states the way to the goal leads, and the search, what commands
+lead there in the world model. Nothing proposes commands. How far the sub-goals look differs from task to task, so a
+task's config says so, under `hierarchical`. Planning on two levels of a latent world model: Hierarchical Planning with
+Latent World Models, arXiv 2604.03208.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from forearm.errors import ForearmError, did_you_mean
+from forearm.settings.schema.task import HierarchicalConfig
+
+HIERARCHICAL = "hierarchical"
+USUAL_HIERARCHY: dict[str, Any] = asdict(HierarchicalConfig())
+"""Of tasks that say nothing."""
+
+
+def is_hierarchical(planner: Mapping[str, Any]) -> bool:
+    """Whether a planner's config is that of `hierarchical`."""
+    return bool(planner["name"] == HIERARCHICAL)
+
+
+def hierarchical_task(task: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's config for `hierarchical`: as far as its sub-goals, at its pace, with the cost of its own.
+
+    Raises `ForearmError` for settings of `hierarchical` that there are not.
+    """
+    given = dict(task.get(HIERARCHICAL) or {})
+    for key in given:
+        if key not in USUAL_HIERARCHY:
+            raise ForearmError(
+                f"{task['name']}.{HIERARCHICAL} has no setting '{key}'{did_you_mean(str(key), USUAL_HIERARCHY)}"
+            )
+    chosen = USUAL_HIERARCHY | given
+    cost = {"subgoal": chosen["horizon"], "subgoal_weights": chosen["weights"], "subgoal_slowness": chosen["slowness"]}
+    pace = {"horizon": chosen["horizon"], "replan_every": chosen["replan_every"]}
+    return {
+        **task,
+        HIERARCHICAL: chosen,
+        "plan": {**(task.get("plan") or {}), **pace},
+        "objective": {**task["objective"], **cost},
+    }
