@@ -1,4 +1,4 @@
-"""Puts a trained world model, its heads, or sub-goals of one that ships, among the shipped checkpoints, at half the size.
+"""Puts a trained world model, its heads, or sub-goals of one that ships, among those that ship, at half the size.
 
     python scripts/ship.py outputs/fetch-pick-and-place fetch-pick-and-place [outputs/fetch-pick-and-place-heads]
     python scripts/ship.py outputs/fetch/push/fetch-push.subgoal.json fetch-push

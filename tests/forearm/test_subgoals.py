@@ -87,9 +87,11 @@ def test_a_guided_search_has_a_setting_of_its_own(led: Path) -> None:
 
 def test_hierarchical_is_what_its_words_say(led: Path) -> None:
     task = task_config("push") | {"checkpoint": str(led / "push.json")}
-    short = PlanningSetup.resolve({**task, "hierarchical": {"horizon": 6}}, "hierarchical", replan_every=None)
+    named = {**task, "hierarchical": {"horizon": 6}}
+    short = PlanningSetup.resolve(named, "hierarchical", replan_every=None)
     task["objective"] |= {"subgoal": 6, "subgoal_weights": "sum", "subgoal_slowness": 0.5}
-    long = PlanningSetup.resolve(task | {"plan": {**task["plan"], "horizon": 6, "replan_every": 4}}, "cem", replan_every=None)
+    task["plan"] |= {"horizon": 6, "replan_every": 4}
+    long = PlanningSetup.resolve(task, "cem", replan_every=None)
     assert short.replan_every == 4 and short.planner().config.horizon == 6
     plans = [setup.plan(FRAME, GOAL) for setup in (short, long)]
     assert np.array_equal(plans[0].actions, plans[1].actions) and short.fingerprint == long.fingerprint
