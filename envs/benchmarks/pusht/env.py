@@ -115,6 +115,8 @@ class PushT(SimulatedEnvironment):
         self.inner.agent.position = pose[:2]
         self.inner.block.angle = pose[4]  # before its place: it turns around its centre of mass, which is elsewhere
         self.inner.block.position = pose[2:4]
+        for body in (self.inner.agent, self.inner.block):
+            self.inner.space.reindex_shapes_for_body(body)  # where they are drawn
 
     # -- goals --------------------------------------------------------------------------------------------------
 
