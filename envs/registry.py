@@ -59,7 +59,7 @@ def make(task: str | Task, camera: str | None = None, resolution: int = 64) -> E
         factory, tasks = _OWN[prefix]
         _check(task, name, tasks)
         return factory(name, camera, resolution)
-    if prefix in _ADAPTERS and (name or (_alone(prefix) and not slash)):
+    if prefix in _ADAPTERS and (not slash if _alone(prefix) else name):
         _check(task, name, BENCHMARKS[prefix])
         made: Environment = _adapter(prefix)(name, camera, resolution)
         return made

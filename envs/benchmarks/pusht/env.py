@@ -69,7 +69,6 @@ class PushT(SimulatedEnvironment):
         self._substeps = round(1.0 / (self.inner.dt * self.inner.control_hz))
         self._state = np.zeros(POSE + MOTION)
         self._goal = np.zeros(POSE)
-        self._place()
 
     # -- episodes -----------------------------------------------------------------------------------------------
 
@@ -104,19 +103,12 @@ class PushT(SimulatedEnvironment):
 
     def _place(self) -> None:
         """Build the bodies anew, as the state says."""
-        self.inner._setup()
-        self._pose()
-        motion = self._state[POSE:].tolist()
-        self.inner.agent.velocity, self.inner.block.velocity = motion[:2], motion[2:4]
-        self.inner.block.angular_velocity = motion[4]
-
-    def _pose(self) -> None:
-        pose = self._state[:POSE].tolist()
-        self.inner.agent.position = pose[:2]
-        self.inner.block.angle = pose[4]  # before its place: it turns around its centre of mass, which is elsewhere
-        self.inner.block.position = pose[2:4]
-        for body in (self.inner.agent, self.inner.block):
-            self.inner.space.reindex_shapes_for_body(body)  # where they are drawn
+        inner, state = self.inner, self._state.tolist()
+        inner._setup()
+        inner.agent.position, inner.agent.velocity = state[:2], state[5:7]
+        inner.block.angle = state[4]  # before its place: it turns around its centre of mass, which is elsewhere
+        inner.block.position = state[2:4]
+        inner.block.velocity, inner.block.angular_velocity = state[7:9], state[9]
 
     # -- goals --------------------------------------------------------------------------------------------------
 
@@ -169,7 +161,9 @@ class PushT(SimulatedEnvironment):
 
     def render(self, camera: str | None = None, resolution: int | None = None) -> Frame:
         """The benchmark's picture (R, R, 3) uint8 of pusher, T and walls, without the goal."""
-        self._pose()
+        self._place()
+        for body in (self.inner.agent, self.inner.block):
+            self.inner.space.reindex_shapes_for_body(body)  # they are drawn where they were looked at last
         screen = pygame.Surface((int(SIDE), int(SIDE)))
         screen.fill((255, 255, 255))
         self.inner.space.debug_draw(DrawOptions(screen))
