@@ -18,7 +18,7 @@ from packaging.version import Version
 from forearm.envs.arm.env import ArmEnv
 from forearm.envs.arm.tasks import TASKS, Task
 from forearm.envs.backend import mujoco
-from forearm.envs.benchmarks.catalog import BENCHMARKS, EXTRAS, PACKAGES
+from forearm.envs.benchmarks.catalog import BENCHMARKS, EXTRAS, LIBRARIES, PACKAGES
 from forearm.envs.contract import Environment
 from forearm.errors import ForearmError, InputError, nearest
 
@@ -134,10 +134,10 @@ def _adapter(prefix: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except ImportError as error:
-        extra = EXTRAS[prefix]
+        extra, lacking = EXTRAS[prefix], prefix in LIBRARIES and ".so" in str(error)
+        remedy = f"on Debian, apt-get install {LIBRARIES[prefix]}" if lacking else _install(extra)
         raise MissingExtra(
-            f"{_need(prefix)} the extra '{extra}', and what is installed does not fit ({error}): "
-            f"{_install(extra)}"
+            f"{_need(prefix)} the extra '{extra}', and what is installed does not fit ({error}): {remedy}"
         ) from error
 
 

@@ -4,6 +4,8 @@ EXTRAS = {"ogbench": "ogbench", "metaworld": "metaworld", "fetch": "fetch", "pus
 """Prefix of a task's name: the extra that brings its benchmark."""
 PACKAGES = {"ogbench": "ogbench", "metaworld": "metaworld", "fetch": "gymnasium_robotics", "pusht": "gym_pusht"}
 """... and the package that it is imported from."""
+LIBRARIES = {"pusht": "libgl1 libglib2.0-0"}
+"""Debian's packages of what an extra asks of the system: here OpenCV, with which gym-pusht draws."""
 
 OGBENCH = (
     "cube-single",

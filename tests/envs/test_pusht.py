@@ -59,7 +59,7 @@ def test_contacts_that_are_forgotten_between_control_steps_matter_little(env):
     put(env, TOUCHING)
     inner = own_world(env.snapshot()[:10])
     for t in range(25):
-        inner.step(np.array(inner.agent.position) + [15.0, 6.0 * np.sin(t)])
+        inner.step(np.add(inner.agent.position, [15.0, 6.0 * np.sin(t)]))
         env.advance(np.array([0.15, 0.06 * np.sin(t)]))
     after = env.achieved()
     assert np.linalg.norm(after[2:4] - TOUCHING[2:4]) > 60

@@ -73,6 +73,16 @@ def test_an_extra_whose_parts_do_not_fit_says_what_was_missing(monkeypatch, fitt
         envs.make(task)
 
 
+def test_a_library_of_the_system_that_is_missing_is_named_with_its_package(monkeypatch):
+    def fails(name):
+        raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(registry.importlib, "import_module", fails)
+    with pytest.raises(envs.MissingExtra, match=r"\(libGL.so.1: .*\): on Debian, apt-get install libgl1 libglib2.0-0$"):
+        envs.make("pusht")
+
+
 @pytest.mark.parametrize(
     ("task", "version", "wanted"),
     [

@@ -15,7 +15,6 @@ import cv2
 import gym_pusht  # noqa: F401  (silences what its drawing library warns of)
 import numpy as np
 import pygame
-import pymunk
 from gym_pusht.envs.pusht import PushTEnv
 from gym_pusht.envs.pymunk_override import DrawOptions
 
