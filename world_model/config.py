@@ -10,6 +10,7 @@ ENCODERS = ("conv", "vit", "frozen")
 TOKENS = ("patch", "pooled")
 PATCHES = (2, 4, 8)
 REGULARIZERS = ("sigreg", "vicreg")
+PREDICTORS = ("residual", "affine", "prefix")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 COUNT = checks.worded(checks.integer, "{name} is {value}: expected at least {least}")
@@ -89,8 +90,11 @@ class ModelConfig:
         inferred_dim: with action_dim 0, numbers that are inferred from two latents in a row and tell the predictor what
             happened between them; 0 for a predictor that sees the past alone.
         proprio_dim: joint readings that the predictor sees and predicts beside the latent; 0 for camera only.
-        predictor_width: units of the predictor's hidden layers.
-        predictor_depth: residual blocks of the predictor.
+        predictor: `residual`, a network that is run on its own predictions; `affine` in the states, and run likewise;
+            or `prefix`, which foretells every state of the horizon in one pass.
+        predictor_width: units of the predictor's hidden layers, and (affine) how many matrices of rank one are mixed.
+        predictor_depth: residual blocks of the predictor, or (affine) layers that look at the commands.
+        predictor_steps: latent steps that a predictor of `prefix` foretells in one pass; what is further is a chain.
         backbone: what the encoder `frozen` builds on, or its settings as a mapping; None for the others.
     """
 
@@ -107,8 +111,10 @@ class ModelConfig:
     action_dim: int = checks.setting(4, COUNT, least=0)
     inferred_dim: int = checks.setting(0, COUNT, least=0)
     proprio_dim: int = checks.setting(0, COUNT, least=0)
+    predictor: str = checks.setting("residual", ONE_OF, known=PREDICTORS)
     predictor_width: int = checks.setting(384, COUNT, least=1)
     predictor_depth: int = checks.setting(2, COUNT, least=1)
+    predictor_steps: int = checks.setting(6, COUNT, least=1)
     backbone: BackboneConfig | None = None
 
     def __post_init__(self) -> None:
@@ -126,6 +132,16 @@ class ModelConfig:
             raise InputError(
                 f"inferred_dim is {self.inferred_dim}, but action_dim is {self.action_dim}: what happens between two "
                 "frames is either told or inferred, set one of them to 0"
+            )
+        if self.predictor != "residual" and not self.block_dim:
+            raise InputError(
+                f"predictor is '{self.predictor}', but there are no commands to be told (action_dim is 0): set it to "
+                "residual"
+            )
+        if self.predictor != "prefix" and self.predictor_steps != ModelConfig.predictor_steps:
+            raise InputError(
+                f"predictor_steps is {self.predictor_steps}, but predictor is '{self.predictor}': a pass of several "
+                "steps is that of predictor=prefix alone"
             )
         if self.resolution < 32 or self.resolution % 16:
             raise InputError(f"resolution is {self.resolution}: expected a multiple of 16 from 32 up")
@@ -231,5 +247,11 @@ def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:
-    """The settings as plain values, for JSON."""
-    return asdict(settings)
+    """The settings as plain values, for JSON; of a model without those that its predictor has no use for."""
+    values = asdict(settings)
+    if isinstance(settings, ModelConfig):
+        if settings.predictor != "prefix":
+            del values["predictor_steps"]
+        if settings.predictor == "residual":  # as all models were before there was a choice
+            del values["predictor"]
+    return values

@@ -1,7 +1,7 @@
 """How wrong a world model's predictions were, frame by frame and horizon by horizon."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from forearm.world_model.model.jepa import JEPA
 
 Array = NDArray[np.float64]
+
+
+class Way(NamedTuple):
+    """States (T, S), the last of them predicted, and the normalised blocks (T-1, block) between them, or one more."""
+
+    states: Tensor
+    blocks: Tensor
 
 
 class Predictions:
@@ -36,7 +43,7 @@ class Predictions:
         """Nothing was seen."""
         self._states: deque[Tensor] = deque(maxlen=self._span + 1)
         self._actions: deque[Tensor] = deque(maxlen=max(self._span, self._skip))
-        self._pending: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(self._skip)]
+        self._pending: list[list[Way]] = [[] for _ in range(self._skip)]
         self._count = 0
         self._sent: Array | None = None  # the last command, where those are positions
         self._reading: Array | None = None  # of the newest frame, where they are
@@ -63,20 +70,32 @@ class Predictions:
         errors = np.full((self.horizons, self._latent), np.nan)
         if waiting:
             block = self.model.blocks(torch.stack(list(self._actions)[-self._skip :]))
-            windows = torch.stack([window for window, _ in waiting])
-            taken = torch.stack([torch.cat([past, block])[-self._history :] for _, past in waiting])
-            following = self.model.predict(windows, taken)
+            waiting[:] = self._followed(waiting, block)
+            following = torch.stack([path.states[-1] for path in waiting])
             self.predicted = following[:, : self._latent].double().cpu().numpy()
             errors[: len(waiting)] = latent.double().cpu().numpy() - self.predicted
-            waiting[:] = [
-                (torch.cat([window, new[None]])[-self._history :], blocks)
-                for window, blocks, new in zip(windows, taken, following, strict=True)
-            ][: self.horizons - 1]
+            del waiting[self.horizons - 1 :]
         if len(self._states) > self._span:
             past = torch.stack(list(self._actions)[-self._span :]) if self._span else self._no_actions()
-            begun = (torch.stack(list(self._states)[:: self._skip]), self.model.blocks(past))
-            waiting.insert(0, begun)
+            waiting.insert(0, Way(torch.stack(list(self._states)[:: self._skip]), self.model.blocks(past)))
         return errors
+
+    def _followed(self, paths: list["Way"], block: Tensor) -> list["Way"]:
+        """The paths, one latent step of `block` (1, block) further."""
+        taken = [torch.cat([path.blocks, block]) for path in paths]
+        if self.model.predictor.whole_prefixes:  # not from what was predicted on the way
+            starts = [path.states[: self._history] for path in paths]
+            told = zip(starts, taken, strict=True)
+            past = self._history - 1
+            found = [self.model.rollout(at[None], done[None, :past], done[None, past:])[0] for at, done in told]
+            return [Way(torch.cat([at, ahead]), done) for at, ahead, done in zip(starts, found, taken, strict=True)]
+        taken = [blocks[-self._history :] for blocks in taken]
+        windows = torch.stack([path.states for path in paths])
+        following = self.model.predict(windows, torch.stack(taken))
+        return [
+            Way(torch.cat([window, new[None]])[-self._history :], blocks)
+            for window, blocks, new in zip(windows, taken, following, strict=True)
+        ]
 
     def _taken(self, action: Any) -> Any:
         """A command (A,) as the model takes it."""

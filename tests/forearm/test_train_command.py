@@ -133,6 +133,27 @@ def test_heads_are_trained_beside_their_checkpoint(data: Path, tmp_path: Path, c
     assert "was made for task push, not reach" in failing("train-heads", f"data={data}", f"task.checkpoint={run}")
 
 
+def test_another_predictor_is_chosen_and_plans(data: Path, tmp_path: Path, capsys: Any, failing: Any) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    affine, prefix = "world_model.predictor=affine", "world_model.predictor=prefix"
+    assert main(words(data, first, affine)) == 0
+    told = "predictor_steps is 6, but rollout is 2: longer prefixes would not be trained"
+    kept = (f"init={first}", "freeze_encoder=true")
+    assert told in failing(*words(data, second, prefix, *kept))
+    assert "predictor is 'salt': expected one of residual, affine, prefix" in failing(
+        *words(data, second, "world_model.predictor=salt")
+    )
+    assert "predictor_steps is 2, but predictor is 'affine'" in failing(
+        *words(data, second, affine, "world_model.predictor_steps=2")
+    )
+    assert "but there are no commands" in failing(*words(data, second, "world_model=video", prefix))
+    assert not second.exists()
+    assert main(words(data, second, prefix, "world_model.predictor_steps=2", *kept)) == 0
+    for run in (first, second):
+        assert main(["plan", "task=push", f"task.checkpoint={run}", "seed=1", f"out={tmp_path / 'plan.json'}"]) == 0
+    capsys.readouterr()
+
+
 def test_an_encoder_from_video_alone_and_a_share_of_the_commands(
     data: Path, tmp_path: Path, capsys: Any, failing: Any
 ) -> None:

@@ -23,7 +23,7 @@ from forearm.world_model.model.balance import balanced
 from forearm.world_model.model.batch_norm import WholeBatchNorm
 from forearm.world_model.model.encoders import FrozenEncoder, make_encoder, pixels
 from forearm.world_model.model.precision import full_precision
-from forearm.world_model.model.predictors import InverseDynamics, ResidualPredictor
+from forearm.world_model.model.predictors import InverseDynamics, make_predictor
 
 ENCODING = ("encoder.", "project.", "norm.", "median_colour")
 """How the names of the weights begin that make latents of frames."""
@@ -54,9 +54,7 @@ class JEPA(nn.Module):
         self.project = nn.Linear(self.encoder.features, config.latent_dim)
         # A batch norm, not a layer norm: the latter confines latents to a sphere, which no Gaussian fits.
         self.norm = WholeBatchNorm(config.latent_dim)
-        self.predictor = ResidualPredictor(
-            self.state_dim, config.block_dim, config.history, config.predictor_width, config.predictor_depth
-        )
+        self.predictor = make_predictor(config, self.state_dim)
         self.infer = InverseDynamics(config.latent_dim, config.inferred_dim) if config.inferred_dim else None
         self.absolute: AbsolutePositions | None = None
         """What joint positions as commands keep to; the model itself takes their differences. None: other commands."""
@@ -203,25 +201,17 @@ class JEPA(nn.Module):
         return self.predictor(states, blocks)
 
     def rollout(self, states: Tensor, past_blocks: Tensor, blocks: Tensor) -> Tensor:
-        """Unrolls the predictor on its own predictions.
+        """States from the present on, as `config.predictor` foretells them.
 
         Args:
-            states: (N, T, S), the newest last.
-            past_blocks: (N, T-1, block), the normalised blocks between them.
+            states: (N, T, S), the newest last; or (1, T, S) where all N paths begin alike.
+            past_blocks: (N, T-1, block) or (1, T-1, block), the normalised blocks between them.
             blocks: (N, M, block), what is done from now on.
 
         Returns:
             (N, M, S), the predicted states.
         """
-        history = self.config.history
-        window, taken = states, past_blocks
-        predicted = []
-        for step in range(blocks.shape[1]):
-            taken = torch.cat([taken, blocks[:, step : step + 1]], dim=1)[:, -history:]
-            following = self.predict(window, taken)
-            predicted.append(following)
-            window = torch.cat([window, following[:, None]], dim=1)[:, -history:]
-        return torch.stack(predicted, dim=1)
+        return self.predictor.rollout(states, past_blocks, blocks)
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

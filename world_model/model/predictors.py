@@ -1,22 +1,15 @@
-"""From past latents and actions to the next latent."""
+"""From past latents and actions to the next latents."""
 
 import torch
 from torch import Tensor, nn
 
-
-class _Block(nn.Module):
-    """A pre-normalised residual layer of width W."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.linear = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + nn.functional.silu(self.linear(self.norm(x)))
+from forearm.world_model.config import ModelConfig
+from forearm.world_model.model.affine_predictor import AffinePredictor
+from forearm.world_model.model.prefix_predictor import PrefixPredictor
+from forearm.world_model.model.recursion import Block, Predictor, unchanging
 
 
-class ResidualPredictor(nn.Module):
+class ResidualPredictor(Predictor):
     """Predicts the change of the newest state from the last T states and action blocks.
 
     Args:
@@ -27,13 +20,10 @@ class ResidualPredictor(nn.Module):
     """
 
     def __init__(self, state_dim: int, block_dim: int, history: int, width: int, depth: int) -> None:
-        super().__init__()
+        super().__init__(history)
         self.enter = nn.Linear(history * (state_dim + block_dim), width)
-        self.blocks = nn.Sequential(*[_Block(width) for _ in range(depth)])
-        change = nn.Linear(width, state_dim)
-        nn.init.zeros_(change.weight)  # starts as "nothing changes"
-        nn.init.zeros_(change.bias)
-        self.leave = nn.Sequential(nn.LayerNorm(width), change)
+        self.blocks = nn.Sequential(*[Block(width) for _ in range(depth)])
+        self.leave = nn.Sequential(nn.LayerNorm(width), unchanging(width, state_dim))
 
     def forward(self, states: Tensor, blocks: Tensor) -> Tensor:
         """States (N, T, S) and action blocks (N, T, block), the newest last; the block after a state drives it.
@@ -57,3 +47,11 @@ class InverseDynamics(nn.Module):
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
         """(…, D), (…, D) to (…, block)."""
         return self.body(torch.cat([before, after], dim=-1))
+
+
+def make_predictor(config: ModelConfig, state_dim: int) -> Predictor:
+    """The predictor that `config` names, of states of `state_dim` numbers."""
+    sizes = (state_dim, config.block_dim, config.history, config.predictor_width, config.predictor_depth)
+    if config.predictor == "prefix":
+        return PrefixPredictor(*sizes, config.predictor_steps)
+    return AffinePredictor(*sizes) if config.predictor == "affine" else ResidualPredictor(*sizes)

@@ -75,8 +75,6 @@ class LatentDynamics:
         return torch.stack(found)
 
     def _one(self, state: LatentState, b: int, actions: Tensor) -> Tensor:
-        candidates = len(actions)
-        states = state.states[b].expand(candidates, -1, -1)
-        past = self.model.blocks(state.actions[b][None]).expand(candidates, -1, -1)
-        predicted = self.model.rollout(states, past, self.model.blocks(actions))
+        past = self.model.blocks(state.actions[b][None])
+        predicted = self.model.rollout(state.states[b][None], past, self.model.blocks(actions))
         return predicted[..., : self.model.config.latent_dim]

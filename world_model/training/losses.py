@@ -21,7 +21,7 @@ class JepaLoss(nn.Module):
         seed: of SIGReg's random directions, which depend on (seed, step) alone.
 
     Raises:
-        ValueError: actions shall be predicted, but the model knows none.
+        ValueError: actions shall be predicted, but the model knows none; or prefixes would be left untrained.
     """
 
     def __init__(self, model: JEPA, config: LossConfig, seed: int) -> None:
@@ -31,6 +31,12 @@ class JepaLoss(nn.Module):
             raise InputError(
                 f"inverse_dynamics is {config.inverse_dynamics}, but there are no actions to predict (action_dim is "
                 "0): set it to 0"
+            )
+        steps = model.config.predictor_steps
+        if model.config.predictor == "prefix" and steps > config.rollout:
+            raise InputError(
+                f"predictor_steps is {steps}, but rollout is {config.rollout}: longer prefixes would not be trained, "
+                f"set world_model.predictor_steps={config.rollout} or world_model.loss.rollout={steps}"
             )
         block = model.config.block_dim
         self.inverse = InverseDynamics(model.config.latent_dim, block) if config.inverse_dynamics else None

@@ -44,6 +44,7 @@ DEFAULTS = {
     "model.patch": 4,
     "model.standardize": False,
     "model.balance": False,
+    "model.predictor": "residual",
     "loss.inverse_steps": 1,
 }
 """What settings were before there were any, for states of earlier versions."""
@@ -290,7 +291,7 @@ class Trainer:
                 meta = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
             theirs = {**DEFAULTS, **dict(leaves(json.loads(meta["settings"])))}
-            ours = dict(leaves(json.loads(json.dumps(self.training.settings()))))
+            ours = {**DEFAULTS, **dict(leaves(json.loads(json.dumps(self.training.settings()))))}
         except Exception as error:  # safetensors raises its own and OSErrors alike; a foreign file has no settings
             raise DatasetError(
                 f"{path}: cannot be resumed from ({error}); remove it to start anew, or give another out="
