@@ -14,6 +14,7 @@ from forearm.envs.holding import Still
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.envs.registry import MissingExtra, check_installed, make, names, register_environments
 from forearm.envs.rendering import RenderingUnavailable, View, working_backend
+from forearm.envs.simulated_env import SimulatedEnvironment
 from forearm.envs.true_dynamics import CostToGo, GeometricObjective, StepwiseDynamics, TrueDynamics
 from forearm.envs.variation.factors import FACTORS, Variation
 from forearm.envs.variation.scene import Parts
@@ -35,6 +36,7 @@ __all__ = [
     "Policy",
     "RenderingUnavailable",
     "Scene",
+    "SimulatedEnvironment",
     "StepwiseDynamics",
     "Still",
     "Task",

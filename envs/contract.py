@@ -2,7 +2,7 @@
 
 `ArmEnv` keeps it, the benchmark adapters keep it, and an environment of your own that keeps it can be collected from,
 trained on, planned in and compared like them. `envs.mujoco_env.MujocoEnvironment` supplies nearly all of it for
-anything that MuJoCo simulates.
+anything that MuJoCo simulates, and `envs.simulated_env.SimulatedEnvironment` the loop for whatever else does.
 """
 
 from typing import Any, Protocol, runtime_checkable

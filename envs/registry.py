@@ -18,7 +18,7 @@ from packaging.version import Version
 from forearm.envs.arm.env import ArmEnv
 from forearm.envs.arm.tasks import TASKS, Task
 from forearm.envs.backend import mujoco
-from forearm.envs.benchmarks.catalog import BENCHMARKS, EXTRAS, PACKAGES
+from forearm.envs.benchmarks.catalog import BENCHMARKS, EXTRAS, LIBRARIES, PACKAGES
 from forearm.envs.contract import Environment
 from forearm.errors import ForearmError, InputError, nearest
 
@@ -29,6 +29,7 @@ _ADAPTERS = {
     "ogbench": ("forearm.envs.benchmarks.ogbench.env", "OGBench"),
     "metaworld": ("forearm.envs.benchmarks.metaworld", "MetaWorld"),
     "fetch": ("forearm.envs.benchmarks.fetch.env", "Fetch"),
+    "pusht": ("forearm.envs.benchmarks.pusht.env", "PushT"),
 }
 _OWN: dict[str, tuple[Factory, tuple[str, ...]]] = {}
 
@@ -41,7 +42,7 @@ def names() -> list[str]:
     """Every task that can be made, whether or not its benchmark is installed."""
     known = {prefix: tasks for prefix, tasks in BENCHMARKS.items() if prefix not in _OWN}
     known |= {prefix: tasks for prefix, (_, tasks) in _OWN.items()}
-    return [*TASKS, *(f"{prefix}/{task}" for prefix, tasks in known.items() for task in tasks)]
+    return [*TASKS, *(f"{prefix}/{task}" if task else prefix for prefix, tasks in known.items() for task in tasks)]
 
 
 def make(task: str | Task, camera: str | None = None, resolution: int = 64) -> Environment:
@@ -53,12 +54,12 @@ def make(task: str | Task, camera: str | None = None, resolution: int = 64) -> E
     """
     if isinstance(task, Task) or task in TASKS:
         return ArmEnv(task, camera or "front", resolution)
-    prefix, _, name = task.partition("/")
+    prefix, slash, name = task.partition("/")
     if prefix in _OWN:
         factory, tasks = _OWN[prefix]
         _check(task, name, tasks)
         return factory(name, camera, resolution)
-    if prefix in _ADAPTERS and name:
+    if prefix in _ADAPTERS and (not slash if _alone(prefix) else name):
         _check(task, name, BENCHMARKS[prefix])
         made: Environment = _adapter(prefix)(name, camera, resolution)
         return made
@@ -88,7 +89,8 @@ def check_installed(task: str) -> None:
     Told before anything else is looked for: what a task's world model or data lack matters only where it can run.
     """
     prefix, slash, _ = task.partition("/")
-    if slash and prefix in _ADAPTERS and prefix not in _OWN and (reason := obstacle(prefix)) is not None:
+    meant = prefix in _ADAPTERS and prefix not in _OWN and (slash or _alone(prefix))
+    if meant and (reason := obstacle(prefix)) is not None:
         raise MissingExtra(reason)
 
 
@@ -101,11 +103,11 @@ def obstacle(benchmark: str) -> str | None:
     if not wanted.contains(Version(installed).base_version):  # a release candidate counts as the release
         said = ",".join(str(bound) for bound in sorted(wanted, key=lambda bound: Version(bound.version)))
         return (
-            f"tasks '{benchmark}/...' need mujoco{said}, but mujoco {installed} is installed: "
+            f"{_need(benchmark)} mujoco{said}, but mujoco {installed} is installed: "
             f"give them an environment of their own, made with pip install 'forearm[{extra}]'"
         )
     if importlib.util.find_spec(PACKAGES[benchmark]) is None:
-        return f"tasks '{benchmark}/...' need the extra '{extra}', which is not installed: {_install(extra)}"
+        return f"{_need(benchmark)} the extra '{extra}', which is not installed: {_install(extra)}"
     return None
 
 
@@ -132,11 +134,20 @@ def _adapter(prefix: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except ImportError as error:
-        extra = EXTRAS[prefix]
+        extra, lacking = EXTRAS[prefix], prefix in LIBRARIES and ".so" in str(error)
+        remedy = f"on Debian, apt-get install {LIBRARIES[prefix]}" if lacking else _install(extra)
         raise MissingExtra(
-            f"tasks '{prefix}/...' need the extra '{extra}', and what is installed does not fit ({error}): "
-            f"{_install(extra)}"
+            f"{_need(prefix)} the extra '{extra}', and what is installed does not fit ({error}): {remedy}"
         ) from error
+
+
+def _alone(benchmark: str) -> bool:
+    """Whether a benchmark has one task only, which goes by the prefix alone."""
+    return BENCHMARKS.get(benchmark) == ("",)
+
+
+def _need(benchmark: str) -> str:
+    return f"task '{benchmark}' needs" if _alone(benchmark) else f"tasks '{benchmark}/...' need"
 
 
 def _install(extra: str) -> str:

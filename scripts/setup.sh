@@ -46,7 +46,7 @@ fi
 rm -f "$stamp"
 
 extras=
-if [ "$level" = dev ]; then extras='[dev,docs,ogbench,metaworld,fetch,frozen,scale]'; fi # tests run the benchmarks too
+if [ "$level" = dev ]; then extras='[dev,docs,ogbench,metaworld,fetch,pusht,frozen,scale]'; fi # tests run these too
 echo "setup: installing the pinned dependencies; the first time this takes a few minutes (log: $log)"
 # PIP_CONSTRAINT pins the build tools as well; its name is relative because pip splits the value at spaces.
 # PIP_ARGS is a list of options and must be split.
@@ -71,6 +71,12 @@ if [ "$level" = dev ]; then
     .venv/bin/python -m pip install --no-input --progress-bar off --disable-pip-version-check --root-user-action ignore \
         ${PIP_ARGS:-} -c constraints.txt --no-deps openpi-client >>"$log" 2>&1 \
         || fail "pip could not install openpi-client, see $log; mend that and repeat the command"
+fi
+
+# OpenCV, with which gym-pusht draws, asks for two libraries of the system.
+if [ "$level" = dev ] && ! .venv/bin/python -c 'import cv2' 2>/dev/null; then
+    scripts/apt_install.sh libgl1 libglib2.0-0 \
+        || fail "OpenCV cannot be imported: as root, run 'apt-get install libgl1 libglib2.0-0', then repeat"
 fi
 
 echo "$level $wanted $PWD" >"$stamp"

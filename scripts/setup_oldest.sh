@@ -35,7 +35,7 @@ install() {
 }
 : >"$log"
 # Not the extra dev: what lints has no say in how old the rest may be.
-install -e '.[serve,ogbench,metaworld,fetch,frozen]' pytest pytest-xdist hypothesis packaging setuptools dm-tree
+install -e '.[serve,ogbench,metaworld,fetch,pusht,frozen]' pytest pytest-xdist hypothesis packaging setuptools dm-tree
 # As in .venv: the stock client, without its wish for numpy 1 and what goes with it.
 install --no-deps openpi-client
 

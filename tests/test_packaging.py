@@ -133,8 +133,10 @@ def test_each_benchmark_asks_for_a_mujoco_and_what_is_installed_says_so():
 
     extras = project()["optional-dependencies"]
     for benchmark, extra in catalog.EXTRAS.items():
-        (mujoco,) = (Requirement(line) for line in extras[extra] if normal(Requirement(line).name) == "mujoco")
-        assert registry.mujoco_range(benchmark) == mujoco.specifier, "pyproject.toml has changed: install forearm again"
+        asked = [Requirement(line) for line in extras[extra] if normal(Requirement(line).name) == "mujoco"]
+        assert len(asked) == (benchmark != "pusht"), "pymunk simulates PushT, MuJoCo the others"
+        found = asked[0].specifier if asked else SpecifierSet()
+        assert registry.mujoco_range(benchmark) == found, "pyproject.toml has changed: install forearm again"
         wanted = {normal(Requirement(line).name) for line in extras[extra]}
         assert normal(catalog.PACKAGES[benchmark]) in wanted
 

@@ -1,9 +1,11 @@
 """Names of the benchmarks' tasks, known without their packages: what to list, and what a wrong name may have meant."""
 
-EXTRAS = {"ogbench": "ogbench", "metaworld": "metaworld", "fetch": "fetch"}
+EXTRAS = {"ogbench": "ogbench", "metaworld": "metaworld", "fetch": "fetch", "pusht": "pusht"}
 """Prefix of a task's name: the extra that brings its benchmark."""
-PACKAGES = {"ogbench": "ogbench", "metaworld": "metaworld", "fetch": "gymnasium_robotics"}
+PACKAGES = {"ogbench": "ogbench", "metaworld": "metaworld", "fetch": "gymnasium_robotics", "pusht": "gym_pusht"}
 """... and the package that it is imported from."""
+LIBRARIES = {"pusht": "libgl1 libglib2.0-0"}
+"""Debian's packages of what an extra asks of the system: here OpenCV, with which gym-pusht draws."""
 
 OGBENCH = (
     "cube-single",
@@ -17,6 +19,8 @@ OGBENCH = (
     "puzzle-4x6",
 )
 FETCH = ("reach", "push", "pick-and-place", "slide")
+PUSHT = ("",)
+"""Its one task goes by the prefix alone."""
 METAWORLD = (
     "assembly-v3",
     "basketball-v3",
@@ -71,4 +75,4 @@ METAWORLD = (
 )
 SETS = {"built-in": ("reach", "push", "pick_place")}
 """Tasks that go by one name together; one model can be trained on them, as the same camera films the same arm."""
-BENCHMARKS = {"ogbench": OGBENCH, "metaworld": METAWORLD, "fetch": FETCH}
+BENCHMARKS = {"ogbench": OGBENCH, "metaworld": METAWORLD, "fetch": FETCH, "pusht": PUSHT}

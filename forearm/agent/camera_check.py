@@ -27,6 +27,10 @@ FACTOR = 1.8
 One of the right camera is at most 1.5 times nearer to another; of the wrong ones every benchmark's is told (3 times and
 more), and about three in four of the built-in arm's, whose two cameras show much the same.
 """
+UPRIGHT = 0.3
+"""What a view typically shows differs by so much from the same upside down, if there is an up and a down in it: 0.7 and
+more with every arm, 0 where the camera looks down on an empty plane.
+"""
 
 
 class Views:
@@ -53,6 +57,7 @@ class Views:
             camera: np.abs(np.stack(shown) - self._typical[camera]).mean(0) + SOFTENING
             for camera, shown in frames.items()
         }
+        self._upright = self._turned(self._typical[self._camera]) > UPRIGHT
 
     def check(self, frame: np.ndarray, key: str) -> None:
         """Raise `ForearmError` if a `frame` (R, R, 3) uint8 is far more like another camera's, or upside down.
@@ -62,17 +67,20 @@ class Views:
         """
         own = self._difference(frame, self._camera)
         others = {camera: self._difference(frame, camera) for camera in self._cameras if camera != self._camera}
-        turned = min(self._difference(other, self._camera) for other in (frame[::-1], frame[::-1, ::-1]))
+        turned = self._turned(frame)
         nearest = min(others, key=lambda camera: others[camera]) if others else None
         if nearest is not None and FACTOR * others[nearest] < own and others[nearest] <= turned:
             raise ForearmError(
                 f"{key} looks like camera '{nearest}' of {self._name}, not like '{self._camera}', which the checkpoint "
                 f"knows: give a frame of '{self._camera}'"
             )
-        if FACTOR * turned < own:
+        if self._upright and FACTOR * turned < own:
             raise ForearmError(
                 f"{key} looks upside down for camera '{self._camera}' of {self._name}: turn it, first row at the top"
             )
+
+    def _turned(self, frame: np.ndarray) -> float:
+        return min(self._difference(other, self._camera) for other in (frame[::-1], frame[::-1, ::-1]))
 
     def _difference(self, frame: np.ndarray, camera: str) -> float:
         """Mean difference from what `camera` shows, in units of how much that varies."""

@@ -27,7 +27,7 @@ def tables() -> Iterable[Table]:
     shared: dict[str, list[str]] = {}
     for name in settings.options("task"):
         prefix, _, rest = name.partition("/")
-        if prefix in envs.BENCHMARKS:
+        if rest and prefix in envs.BENCHMARKS:
             shared.setdefault(prefix, []).append(rest)
         else:
             known = envs.TASKS.get(name)

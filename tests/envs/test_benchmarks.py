@@ -23,6 +23,7 @@ TASKS = [
     "fetch/reach",
     "fetch/push",
     "fetch/pick-and-place",
+    "pusht",
 ]
 
 
@@ -103,7 +104,7 @@ def test_restored_states_have_the_same_frame_and_the_same_future(env):
 
 @pytest.mark.parametrize(
     "name",
-    ["ogbench/scene", "fetch/pick-and-place", "metaworld/pick-place-v3", "metaworld/door-lock-v3"],
+    ["ogbench/scene", "fetch/pick-and-place", "metaworld/pick-place-v3", "metaworld/door-lock-v3", "pusht"],
 )
 def test_a_snapshot_means_the_same_to_an_environment_that_has_seen_other_things(name):
     here, there = made(name), made(name)
@@ -220,6 +221,9 @@ def test_the_catalogue_names_what_the_benchmark_has(benchmark, known):
         assert set(known) == has and len(known) == 50
     elif benchmark == "fetch":
         assert set(known) == set(importlib.import_module("forearm.envs.benchmarks.fetch.env").KINDS)
+    elif benchmark == "pusht":
+        assert known == ("",) and "pusht" in envs.names()
+        assert hasattr(importlib.import_module("gym_pusht.envs.pusht"), "PushTEnv")
     else:
         import gymnasium
 

@@ -17,6 +17,9 @@ from forearm.envs import registry
         ("ogbench/", "expected one of ogbench/cube-single|unknown task"),
         ("fetsh/push", "did you mean fetch/push"),
         ("fly", "unknown task 'fly'"),
+        ("pusht/", "unknown task 'pusht/'; did you mean pusht"),
+        ("pusht/t", "unknown task 'pusht/t'; did you mean pusht"),
+        ("pushT", "did you mean pusht"),
     ],
 )
 def test_unknown_tasks_are_told_with_the_nearest_names(task, says):
@@ -28,7 +31,13 @@ BENCHMARKS = [
     ("ogbench/cube-single", "ogbench", "ogbench"),
     ("metaworld/reach-v3", "metaworld", "metaworld"),
     ("fetch/push", "gymnasium_robotics", "fetch"),
+    ("pusht", "gym_pusht", "pusht"),
 ]
+
+
+def needing(task, extra):
+    """How a missing extra begins to be told."""
+    return f"tasks '{extra}/...' need" if "/" in task else f"task '{task}' needs"
 
 
 @pytest.fixture
@@ -44,7 +53,7 @@ def test_an_extra_that_is_not_installed_is_named(monkeypatch, fitting, task, pac
         with pytest.raises(envs.MissingExtra) as told:
             ask(task)
         assert str(told.value) == (
-            f"tasks '{extra}/...' need the extra '{extra}', which is not installed: pip install 'forearm[{extra}]'"
+            f"{needing(task, extra)} the extra '{extra}', which is not installed: pip install 'forearm[{extra}]'"
         )
 
 
@@ -59,8 +68,19 @@ def test_tasks_that_need_no_extra_are_never_in_want_of_one(monkeypatch, fitting)
 def test_an_extra_whose_parts_do_not_fit_says_what_was_missing(monkeypatch, fitting, task, package, extra):
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: object())
     monkeypatch.setitem(registry._ADAPTERS, extra, ("envs.no_such_adapter", "None"))
-    with pytest.raises(envs.MissingExtra, match=rf"no_such_adapter.*pip install 'forearm\[{extra}\]'"):
+    told = rf"^{needing(task, extra)} the extra .*no_such_adapter.*pip install 'forearm\[{extra}\]'"
+    with pytest.raises(envs.MissingExtra, match=told):
         envs.make(task)
+
+
+def test_a_library_of_the_system_that_is_missing_is_named_with_its_package(monkeypatch):
+    def fails(name):
+        raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(registry.importlib, "import_module", fails)
+    with pytest.raises(envs.MissingExtra, match=r"\(libGL.so.1: .*\): on Debian, apt-get install libgl1 libglib2.0-0$"):
+        envs.make("pusht")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +108,10 @@ def test_a_mujoco_beside_which_a_benchmark_cannot_run_is_named(monkeypatch, task
 
 @pytest.mark.parametrize(
     ("benchmark", "version"),
-    [("ogbench", "3.3.0"), ("ogbench", "4.0.1"), ("fetch", "3.10.2"), ("fetch", "3.3.0"), ("metaworld", "3.3.0")],
+    [
+        *(("ogbench", "3.3.0"), ("ogbench", "4.0.1"), ("fetch", "3.10.2"), ("fetch", "3.3.0"), ("metaworld", "3.3.0")),
+        *(("pusht", "3.3.0"), ("pusht", "4.0.1")),
+    ],
 )
 def test_versions_that_fit_are_no_obstacle(monkeypatch, benchmark, version):
     monkeypatch.setattr(registry.mujoco, "__version__", version)

@@ -155,7 +155,7 @@ def test_a_target_that_cannot_be_moved_to_a_state_of_a_trajectory_is_told() -> N
     drawer.close()
 
 
-@pytest.mark.parametrize("task", ["ogbench/cube-single", "metaworld/push-v3", "fetch/push"])
+@pytest.mark.parametrize("task", ["ogbench/cube-single", "metaworld/push-v3", "fetch/push", "pusht"])
 def test_states_of_a_trajectory_can_be_goals_of_the_benchmarks(task: str) -> None:
     if reason := registry.obstacle(task.partition("/")[0]):
         pytest.skip(reason)

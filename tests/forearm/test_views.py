@@ -56,6 +56,20 @@ def test_frames_upside_down_are_told(env):
                 views.check(turned, "start")
 
 
+def test_a_plane_that_is_looked_down_on_has_no_upside():
+    if reason := registry.obstacle("pusht"):
+        pytest.skip(reason)
+    env = envs.make("pusht")
+    views, own = Views(env), 0
+    for seed in range(20):
+        frame = env.reset(seed=2**30 + seed, options={"goal": False})[0]["pixels"]
+        views.check(frame, "goal")
+        views.check(frame[::-1], "goal")
+        own += views._difference(frame, "top") > 1.8 * views._turned(frame)
+    assert own, "no frame that would be refused elsewhere: the test shows nothing"
+    env.close()
+
+
 def test_what_is_like_nothing_here_passes(env):
     Views(env).check(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8), "goal")
 
