@@ -148,7 +148,7 @@ def proposed(line: str, folder: Path) -> list[str]:
     [
         ("forearm pl", ["plan "]),
         ("forearm plan ta", ["task="]),
-        ("forearm plan task=pu", ["task=push "]),
+        ("forearm plan task=re", ["task=reach "]),
         ("forearm compare planner=[cem,mp", ["planner=[cem,mppi "]),
         ("forearm plan planner=mppi planner.temp", ["planner.temperature="]),
         ("forearm compare oracle=", ["oracle=true", "oracle=false"]),

@@ -49,6 +49,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("machines")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE, str(folder))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
         patch.chdir(folder)
         found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         for _ in range(2):
@@ -180,7 +181,7 @@ def test_who_stops_asking_leaves_no_job_behind(engine: Any) -> None:
 
 def _compared(out: Path, tell: Any = None) -> dict[str, Any]:
     words = [
-        "task=reach", "planner=[cem,mine:Mine]", "cem.samples=8", "cem.iterations=2", "cem.elites=2",
+        "task=reach", "planner=[cem,planner_on_ray:Mine]", "cem.samples=8", "cem.iterations=2", "cem.elites=2",
         "task.checkpoint=./model", "task.max_steps=4", "baselines=[hold]", "episodes=4", "films=1", f"out={out}",
     ]  # fmt: skip
     return comparison.compare(comparison_of(settings.load("compare", words)), 1, 2, tell)
@@ -211,7 +212,7 @@ def test_a_comparison_is_the_same_where_a_machine_is_lost_in_the_middle(
     monkeypatch.setattr(sys, "path", list(sys.path))
     for suffix in (".json", ".safetensors"):
         shutil.copy(PRETRAINED / f"reach{suffix}", tmp_path / f"model{suffix}")
-    (tmp_path / "mine.py").write_text(textwrap.dedent(MINE))
+    (tmp_path / "planner_on_ray.py").write_text(textwrap.dedent(MINE))
     seen: list[int] = []
 
     def tell(what: str, done: int, of: int) -> None:

@@ -163,7 +163,7 @@ def test_run_varies_too(checkpoints: Path, tmp_path: Path) -> None:
 def test_python_takes_the_same_settings(checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import forearm
 
-    monkeypatch.setattr("forearm.common.parallel.check_guarded", lambda: None)
+    monkeypatch.setattr("forearm.common.engine.local.check_guarded", lambda: None)
     settings = dict(word.split("=", 1) for word in SHORT if not word.startswith(("baselines", "workers")))
     document = forearm.compare(
         "push",

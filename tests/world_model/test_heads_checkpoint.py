@@ -106,7 +106,7 @@ def test_shipped_heads_are_small_belong_to_their_checkpoint_and_are_no_checkpoin
     names = {path.name.removesuffix(".heads.json") for path in found}
     assert names == {
         "push", "reach", "pick_place", "fetch-push", "fetch-reach", "fetch-pick-and-place", "metaworld-drawer-open-v3",
-        "metaworld-push-v3", "metaworld-reach-v3", "metaworld-reach-wall-v3", "ogbench-cube-single",
+        "metaworld-push-v3", "metaworld-reach-v3", "metaworld-reach-wall-v3", "ogbench-cube-single", "pusht",
     }  # fmt: skip
     for path in found:
         assert path.with_suffix(".safetensors").stat().st_size < 4e6

@@ -9,7 +9,7 @@ from forearm.errors import InputError
 from forearm.world_model.heads.subgoal import Subgoal, SubgoalConfig, subgoal_errors, train_subgoal
 from forearm.world_model.heads.subgoal_checkpoint import load_subgoal, save_subgoal
 from forearm.world_model.heads.trajectories import Trajectories
-from forearm.world_model.runtime.checkpoint import CheckpointError
+from forearm.world_model.runtime.checkpoint import CheckpointError, load_checkpoint, pretrained_folder, shipped
 
 
 def detours(episodes, seed, readings=False):
@@ -109,3 +109,17 @@ def test_latent_steps_must_divide_the_horizon():
 def test_data_in_which_nothing_moves_say_which_setting_to_change():
     with pytest.raises(InputError, match=r"lower subgoal\.moved or raise subgoal\.farthest"):
         train_subgoal(detours(20, 0), SubgoalConfig(horizon=2, slow=1, moved=90.0, steps=1), frameskip=2)
+
+
+def test_shipped_sub_goals_are_small_belong_to_their_checkpoint_and_beat_staying():
+    assert not [name for name in shipped() if "subgoal" in name]
+    found = list(pretrained_folder().glob("*.subgoal.json"))
+    names = {path.name.removesuffix(".subgoal.json") for path in found}
+    assert names == {"pick_place", "fetch-push", "metaworld-push-v3", "ogbench-cube-single"}
+    for path in found:
+        assert path.with_suffix(".safetensors").stat().st_size < 2e6
+        name = path.name.removesuffix(".subgoal.json")
+        model, document = load_checkpoint(name)
+        head, told = load_subgoal(path, document["weights_sha256"])
+        assert told["task"].replace("/", "-") == name and head.frameskip == model.config.frameskip
+        assert all(mine < stay for mine, stay in zip(told["metrics"]["subgoal"], told["metrics"]["stay"], strict=True))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from forearm.common.files import LEFTOVERS, bring, replacing
+from forearm.errors import InputError
 
 CACHE = "FOREARM_CACHE"
 """Environment variable with the folder in which a machine keeps what it was sent; default ~/.cache/forearm."""
@@ -66,10 +67,10 @@ class Packed:
     def keep(self, contents: Sequence[bytes]) -> None:
         """Put the contents into the cache, whole or not at all; several processes may do so at once.
 
-        Raises OSError where they cannot be written, ValueError if they are not what the hash says.
+        Raises OSError where they cannot be written, `InputError` if they are not what the hash says.
         """
         if sha256_of(self.names, contents) != self.sha256:
-            raise ValueError(f"files of {self.text or 'code'} were damaged on their way here")
+            raise InputError(f"files of {self.text or 'code'} were damaged on their way here")
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=self.folder.parent))
         try:
