@@ -47,15 +47,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     folder = tmp_path_factory.mktemp("machines")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as whole, pytest.MonkeyPatch.context() as patch:
+        # Of machines that come later as well.
+        whole.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
         patch.setenv(CACHE, str(folder))
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
         patch.chdir(folder)
         found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         for _ in range(2):
             found.add_node(num_cpus=1)
-    yield found
-    found.shutdown()
+        patch.undo()
+        yield found
+        found.shutdown()
 
 
 @pytest.fixture(scope="module")
