@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from forearm.agent.hierarchical import way_cost
 from forearm.errors import ForearmError, did_you_mean
 from forearm.settings.schema.task import GuidedConfig
 
@@ -38,6 +39,8 @@ def guided_task(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str
         "weights": "last",
         **{key: chosen[key] for key in ("terminal", "terminal_weights", "until", "features", "subgoal")},
     }
+    if told["subgoal"] is not None:  # in place of the learned distance, and judged as where they lead alone
+        told |= {"terminal": 0.0, **way_cost(task, told["subgoal"])}
     cost = told if is_guided(planner) else {}
     return {
         **task,

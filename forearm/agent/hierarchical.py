@@ -28,18 +28,27 @@ def hierarchical_task(task: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `ForearmError` for settings of `hierarchical` that there are not.
     """
+    chosen = _chosen(task)
+    pace = {"horizon": chosen["horizon"], "replan_every": chosen["replan_every"]}
+    return {
+        **task,
+        HIERARCHICAL: chosen,
+        "plan": {**(task.get("plan") or {}), **pace},
+        "objective": {**task["objective"], **way_cost(task, chosen["horizon"])},
+    }
+
+
+def way_cost(task: Mapping[str, Any], steps: int | str) -> dict[str, Any]:
+    """What an objective says that leads along the way to the sub-goal `steps` control steps ahead; raises as above."""
+    chosen = _chosen(task)
+    return {"subgoal": steps, "subgoal_weights": chosen["weights"], "subgoal_slowness": chosen["slowness"]}
+
+
+def _chosen(task: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(task.get(HIERARCHICAL) or {})
     for key in given:
         if key not in USUAL_HIERARCHY:
             raise ForearmError(
                 f"{task['name']}.{HIERARCHICAL} has no setting '{key}'{did_you_mean(str(key), USUAL_HIERARCHY)}"
             )
-    chosen = USUAL_HIERARCHY | given
-    cost = {"subgoal": chosen["horizon"], "subgoal_weights": chosen["weights"], "subgoal_slowness": chosen["slowness"]}
-    pace = {"horizon": chosen["horizon"], "replan_every": chosen["replan_every"]}
-    return {
-        **task,
-        HIERARCHICAL: chosen,
-        "plan": {**(task.get("plan") or {}), **pace},
-        "objective": {**task["objective"], **cost},
-    }
+    return USUAL_HIERARCHY | given

@@ -75,10 +75,12 @@ def test_plans_differ_and_are_told_apart(led: Path) -> None:
 
 def test_a_guided_search_has_a_setting_of_its_own(led: Path) -> None:
     task = task_config("push") | {"checkpoint": str(led / "push.json")}
-    task["guided"] |= {"subgoal": 4, "terminal": 0.0}
+    task["guided"] |= {"subgoal": 4}
     from forearm.agent.guided import guided_task
 
-    assert guided_task(task, {"name": "guided"})["objective"]["subgoal"] == 4
+    led_by = guided_task(task, {"name": "guided"})["objective"]
+    assert (led_by["subgoal"], led_by["subgoal_weights"], led_by["subgoal_slowness"]) == (4, "sum", 0.5)
+    assert led_by["terminal"] == 0
     task["objective"]["subgoal"] = 8
     task["guided"]["subgoal"] = None
     assert guided_task(task, {"name": "guided"})["objective"]["subgoal"] is None

@@ -74,7 +74,8 @@ class GuidedConfig:
         terminal_weights: of the learned distance over the horizon: last, sum, exp or min.
         until: control steps of the horizon that count, or seconds, such as those carried out; null: all.
         features: true: distance of the slow features, where there is no learned one to trust.
-        subgoal: control steps ahead, or seconds, of the learned sub-goal, as in objective; null: the goal.
+        subgoal: control steps ahead, or seconds, of learned sub-goals, which are then in place of the learned distance;
+            weights and slowness are those of hierarchical. null: none.
     """
 
     horizon: int | str = 12
