@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from forearm.agent.action_spec import ActionSpec, Holding
+from forearm.agent.of_latents import OfLatents
 from forearm.common import checks
 from forearm.errors import InputError, did_you_mean
 from forearm.settings.schema.task import ObjectiveConfig
@@ -81,8 +82,9 @@ class LatentPlanningModel:
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
         self._gain = checks.real("prior_gain", gain, least=0.0)
-        whole = subgoal is not None and objective.get("subgoal") is not None
-        self._dynamics = model.dynamics() if isinstance(model, OwnModel) else LatentDynamics(model, whole)
+        self._whole = subgoal is not None and objective.get("subgoal") is not None and bool(subgoal.readings)
+        """Whether joint readings are predicted, and compared, beside latents."""
+        self._dynamics = model.dynamics() if isinstance(model, OwnModel) else LatentDynamics(model, self._whole)
         self._metric = self._map()
         self._until = self._latent_steps("until")
         self._at, self._subgoal = self._latent_steps("subgoal"), subgoal
@@ -191,13 +193,17 @@ class LatentPlanningModel:
         wanted = self._objective
         distance: Objective
         if self._at is None or states is None or self._subgoal is None:
-            distance = LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric)
+            distance = self._of_latents(LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric))
         else:
             way = self._subgoal.way(states, goals)[:, : self._at]
             distance = LatentPath(way, wanted["subgoal_weights"], wanted["decay"], self._near)
         others = self._other_costs(last_actions, goals)
         whole = WeightedSum([(1.0, distance), *others]) if others else distance
         return whole if self._until is None else Prefix(whole, self._until)
+
+    def _of_latents(self, objective: "Objective") -> "Objective":
+        """The same cost, of whatever the dynamics predict."""
+        return OfLatents(objective, self._model.config.latent_dim) if self._whole else objective
 
     def _latent_steps(self, key: str) -> int | None:
         """Latent steps of `objective.until` or `objective.subgoal`; None where the config says none."""
@@ -247,9 +253,10 @@ class LatentPlanningModel:
             costs.append((1.0, ActionCost(wanted["action"], wanted["smoothness"], last)))
         if self._heads is not None and (weight := weight_of(wanted, "terminal")):
             counts = str(wanted.get("terminal_weights", ObjectiveConfig.terminal_weights))
-            costs.append((weight, TerminalValue(self._heads.distance, goals, counts, wanted["decay"])))
+            value = TerminalValue(self._heads.distance, goals, counts, wanted["decay"])
+            costs.append((weight, self._of_latents(value)))
         if self._unlikely is not None:
-            costs.append((weight_of(wanted, "unlikely"), self._unlikely))
+            costs.append((weight_of(wanted, "unlikely"), self._of_latents(self._unlikely)))
         return costs
 
 

@@ -103,6 +103,31 @@ def test_hierarchical_is_what_its_words_say(led: Path) -> None:
         PlanningSetup.resolve(task, "hierarchical", dynamics="oracle")
 
 
+def test_joint_readings_count_beside_latents_and_other_costs_see_latents_alone() -> None:
+    task = task_config("pick_place")
+    task["objective"] |= {"terminal": 0.1, "unlikely": 0.1}
+    setup = PlanningSetup.resolve(task, "hierarchical", replan_every=None)
+    model = setup.latent_model()
+    rng = np.random.default_rng(0)
+    frame, goal = rng.integers(0, 255, (2, 128, 128, 3), np.uint8)
+    model.begin([goal])
+    model.observe(0, {"pixels": frame, "proprio": np.zeros(15)}, None)
+    problem = model.problem([0])
+    commands = torch.rand(1, 3, 8, 4)
+    states = problem.dynamics.rollout(problem.state, commands)
+    assert states.shape[-1] == setup.model.config.latent_dim + 15
+    moved = states.clone()
+    moved[..., -1] += 3.0
+    before, after = (problem.objective.cost(each, commands) for each in (states, moved))
+    assert torch.isfinite(torch.as_tensor(before)).all() and not torch.equal(before, after)
+
+
+def test_what_drawn_futures_do_not_show_is_not_diagnosed(failing: Callable[..., str], tmp_path: Path) -> None:
+    said = failing("diagnose", "task=pick_place", "planner=hierarchical", "episodes=1", f"out={tmp_path / 'out'}")
+    assert "tell joint readings, which drawn futures do not show" in said and "planner=cem" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_cannot_be_is_said_in_one_line(
     led: Path, checkpoints: Path, tmp_path: Path, failing: Callable[..., str]
 ) -> None:
