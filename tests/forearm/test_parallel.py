@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,15 @@ def test_workers_may_be_ended_in_the_middle_of_a_result() -> None:
     assert not multiprocessing.active_children()
 
 
-def test_an_interrupt_waits_for_the_end() -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Interrupts are heard, which shells turn off for what they start in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_for_the_end(interruptible: None) -> None:
     reached = []
     with pytest.raises(KeyboardInterrupt), _interrupts_held():
         os.kill(os.getpid(), signal.SIGINT)
