@@ -39,7 +39,7 @@ class HeadsMissing(ForearmError):
 
 @dataclass(frozen=True, eq=False)
 class LoadedCheckpoint:
-    """A world model that was read for one task: it and its heads stay what they were, whatever becomes of the files.
+    """A world model that was read for one task: it and its parts stay what they were, whatever becomes of the files.
 
     Attributes:
         model: in evaluation mode.
@@ -48,7 +48,7 @@ class LoadedCheckpoint:
 
     model: "JEPA"
     document: dict[str, Any]
-    _heads: "dict[Path, Heads]" = field(default_factory=dict, repr=False)
+    _parts: dict[tuple[str, Path], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, task: Mapping[str, Any], device: str = CPU) -> "LoadedCheckpoint":
@@ -101,23 +101,21 @@ class LoadedCheckpoint:
             raise HeadsMissing(
                 f"{reason} needs heads, which model {task['checkpoint']} has not: plan without them, planner=cem"
             )
-        named = task.get("heads")
-        path = place(named) if named else heads_path(_place(str(task["checkpoint"])))
-        if path not in self._heads:
+        path = _file(task, "heads", heads_path)
+        if (part := ("heads", path)) not in self._parts:
             if not path.is_file():
                 raise HeadsMissing(
                     f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
                     f"train them with 'forearm train-heads task={task['name']}', or plan without them, planner=cem"
                 )
-            loaded = _load_heads(path, str(self.document["weights_sha256"]), self.device)
-            self._heads[path] = loaded
-        heads = self._heads[path]
+            self._parts[part] = _load_heads(path, str(self.document["weights_sha256"]), self.device)
+        heads: Heads = self._parts[part]
         _check_heads(heads, path, task)
         return heads
 
     def subgoal(self, task: Mapping[str, Any]) -> "tuple[Subgoal, dict[str, Any]] | None":
         """The sub-goals that a task's config needs, and their description: those beside its checkpoint unless it names
-        others; None if it needs none.
+        others; None if it needs none. They are read once.
 
         Raises `HeadsMissing` where there are none, `CheckpointError` for those that cannot be read or belong to another
         world model, `ForearmError` for those of another task or that end sooner.
@@ -130,15 +128,16 @@ class LoadedCheckpoint:
         reason = f"objective.subgoal={wanted}"
         if is_dotted(str(task["checkpoint"])):
             raise HeadsMissing(f"{reason} needs sub-goals, which model {task['checkpoint']} has not: set it to null")
-        named = task.get("subgoals")
-        path = place(named) if named else subgoal_path(_place(str(task["checkpoint"])))
-        if not path.is_file():
-            raise HeadsMissing(
-                f"{reason} needs sub-goals of checkpoint '{task['checkpoint']}', but there is no {path}: train them "
-                f"with 'forearm train-heads task={task['name']} parts=[subgoal]', or plan without them, "
-                f"{task['name']}.objective.subgoal=null"
-            )
-        found = _load_subgoal(path, str(self.document["weights_sha256"]), self.device)
+        path = _file(task, "subgoals", subgoal_path)
+        if (part := ("subgoals", path)) not in self._parts:
+            if not path.is_file():
+                raise HeadsMissing(
+                    f"{reason} needs sub-goals of checkpoint '{task['checkpoint']}', but there is no {path}: train "
+                    f"them with 'forearm train-heads task={task['name']} parts=[subgoal]', or plan without them, "
+                    f"{task['name']}.objective.subgoal=null"
+                )
+            self._parts[part] = _load_subgoal(path, str(self.document["weights_sha256"]), self.device)
+        found: tuple[Subgoal, dict[str, Any]] = self._parts[part]
         _check_subgoal(*found, path, task)
         return found
 
@@ -152,8 +151,7 @@ class LoadedCheckpoint:
 
         if is_dotted(str(task["checkpoint"])):
             raise ForearmError(f"model {task['checkpoint']} has no decoder, so what it imagines cannot be drawn")
-        named = task.get("decoder")
-        path = place(named) if named else decoder_path(_place(str(task["checkpoint"])))
+        path = _file(task, "decoder", decoder_path)
         if not path.is_file():
             raise ForearmError(
                 f"drawing what is imagined needs a decoder of checkpoint '{task['checkpoint']}', but there is no "
@@ -379,6 +377,12 @@ def file_of(name: str) -> Path:
     from forearm.world_model.runtime.checkpoint import locate
 
     return locate(_place(name))
+
+
+def _file(task: Mapping[str, Any], key: str, beside: Callable[[str | Path], Path]) -> Path:
+    """The file that a task's config names as `key`, or else the one `beside` its checkpoint, there or not."""
+    named = task.get(key)
+    return place(named) if named else beside(_place(str(task["checkpoint"])))
 
 
 def _place(name: str) -> str | Path:

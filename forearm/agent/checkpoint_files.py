@@ -12,20 +12,20 @@ from forearm.common.files import place
 
 
 def checkpoint_files(task: Mapping[str, Any]) -> Iterator[Luggage]:
-    """What a task's config names: its checkpoint with all that lies beside it, heads, decoder.
+    """What a task's config names: its checkpoint with all that lies beside it, heads, sub-goals, decoder.
 
     What ships with the package is everywhere, and a model of one's own is code. Raises `CheckpointError` where there
     is no checkpoint.
     """
-    from forearm.world_model.runtime.checkpoint import CALIBRATION, DECODER, HEADS, pretrained_folder
+    from forearm.world_model.runtime.checkpoint import BESIDE, pretrained_folder
 
     name = str(task["checkpoint"])
     if not is_dotted(name):
         file = file_of(name)
         if file.parent != pretrained_folder():
-            beside = [file.with_name(f"{file.stem}{suffix}.json") for suffix in (HEADS, DECODER, CALIBRATION)]
+            beside = [file.with_name(f"{file.stem}{suffix}.json") for suffix in BESIDE]
             yield _luggage(name, file, *(path for path in beside if path.is_file()))
-    for key in ("heads", "decoder"):
+    for key in ("heads", "subgoals", "decoder"):
         if task.get(key):
             yield _luggage(str(task[key]), place(str(task[key])))
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from forearm.agent.hierarchical import way_cost
-from forearm.errors import ForearmError, did_you_mean
+from forearm.agent.task_section import task_section
 from forearm.settings.schema.task import GuidedConfig
 
 GUIDED, PRIOR = "guided", "prior"
@@ -29,11 +29,7 @@ def guided_task(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str
 
     Raises `ForearmError` for settings of `guided` that there are not.
     """
-    given = dict(task.get(GUIDED) or {})
-    for key in given:
-        if key not in USUAL:
-            raise ForearmError(f"{task['name']}.{GUIDED} has no setting '{key}'{did_you_mean(str(key), USUAL)}")
-    chosen = USUAL | given
+    chosen = task_section(task, GUIDED, USUAL)
     # The policy weighs nothing, so it needs no distance.
     told = {
         "weights": "last",

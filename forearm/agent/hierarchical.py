@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from forearm.errors import ForearmError, did_you_mean
+from forearm.agent.task_section import task_section
 from forearm.settings.schema.task import HierarchicalConfig
 
 HIERARCHICAL = "hierarchical"
@@ -28,7 +28,7 @@ def hierarchical_task(task: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `ForearmError` for settings of `hierarchical` that there are not.
     """
-    chosen = _chosen(task)
+    chosen = task_section(task, HIERARCHICAL, USUAL_HIERARCHY)
     pace = {"horizon": chosen["horizon"], "replan_every": chosen["replan_every"]}
     return {
         **task,
@@ -40,15 +40,5 @@ def hierarchical_task(task: Mapping[str, Any]) -> dict[str, Any]:
 
 def way_cost(task: Mapping[str, Any], steps: int | str) -> dict[str, Any]:
     """What an objective says that leads along the way to the sub-goal `steps` control steps ahead; raises as above."""
-    chosen = _chosen(task)
+    chosen = task_section(task, HIERARCHICAL, USUAL_HIERARCHY)
     return {"subgoal": steps, "subgoal_weights": chosen["weights"], "subgoal_slowness": chosen["slowness"]}
-
-
-def _chosen(task: Mapping[str, Any]) -> dict[str, Any]:
-    given = dict(task.get(HIERARCHICAL) or {})
-    for key in given:
-        if key not in USUAL_HIERARCHY:
-            raise ForearmError(
-                f"{task['name']}.{HIERARCHICAL} has no setting '{key}'{did_you_mean(str(key), USUAL_HIERARCHY)}"
-            )
-    return USUAL_HIERARCHY | given

@@ -339,9 +339,12 @@ def _own_planner(name: str, settings: Mapping[str, Any]) -> Any:
 
 
 def _fingerprint(read: LoadedCheckpoint, task: Mapping[str, Any]) -> str:
-    """Of a checkpoint, and of the heads that a task's config needs; raises like `LoadedCheckpoint.heads`."""
-    heads, subgoal = read.heads(task), read.subgoal(task)
-    used = [
-        part for part in (None if heads is None else heads.document, None if subgoal is None else subgoal[1]) if part
-    ]
-    return "+".join([read.fingerprint, *map(fingerprint, used)])
+    """Of a checkpoint, and of the heads and sub-goals that a task's config needs; raises like `LoadedCheckpoint.heads`
+    and `subgoal`.
+    """
+    found = [read.fingerprint]
+    if (heads := read.heads(task)) is not None:
+        found.append(fingerprint(heads.document))
+    if (subgoal := read.subgoal(task)) is not None:
+        found.append(fingerprint(subgoal[1]))
+    return "+".join(found)

@@ -207,7 +207,7 @@ def _gpu() -> Finding:
 
 
 def _checkpoints(folder: Path | None) -> Finding:
-    """The shipped checkpoints, their heads and decoders, each loaded once."""
+    """The shipped checkpoints, their heads, sub-goals and decoders, each loaded once."""
     from forearm.world_model.heads.checkpoint import load_heads
     from forearm.world_model.heads.decoder_checkpoint import load_decoder
     from forearm.world_model.heads.subgoal_checkpoint import load_subgoal
@@ -222,20 +222,17 @@ def _checkpoints(folder: Path | None) -> Finding:
     )
 
     folder = folder or pretrained_folder()
+    loaders: dict[str, Callable[[Path, str], object]]
+    loaders = {HEADS: load_heads, SUBGOAL: load_subgoal, DECODER: load_decoder}
     sound, broken = [], []
     for stem in sorted({path.stem for kind in ("json", "safetensors") for path in folder.glob(f"*.{kind}")}):
         if stem.endswith(CALIBRATION):
             continue
         try:
-            _, document = load_checkpoint(
-                folder / f"{stem.removesuffix(HEADS).removesuffix(SUBGOAL).removesuffix(DECODER)}.json"
-            )
-            if stem.endswith(HEADS):
-                load_heads(folder / f"{stem}.json", document["weights_sha256"])
-            elif stem.endswith(SUBGOAL):
-                load_subgoal(folder / f"{stem}.json", document["weights_sha256"])
-            elif stem.endswith(DECODER):
-                load_decoder(folder / f"{stem}.json", document["weights_sha256"])
+            suffix = next((suffix for suffix in loaders if stem.endswith(suffix)), "")
+            _, document = load_checkpoint(folder / f"{stem.removesuffix(suffix)}.json")
+            if suffix:
+                loaders[suffix](folder / f"{stem}.json", document["weights_sha256"])
         except CheckpointError as error:
             broken.append(_first_line(error))
         else:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from forearm.agent.checkpoint_files import checkpoint_files
 from forearm.agent.setup import PlanningSetup, task_config
 from forearm.cli.main import main
 from forearm.errors import ForearmError
@@ -71,6 +72,25 @@ def test_plans_differ_and_are_told_apart(led: Path) -> None:
     first, other = (each.plan(FRAME, GOAL) for each in (plain, near))
     assert not np.array_equal(first.actions, other.actions)
     assert np.array_equal(other.actions, near.plan(FRAME, GOAL).actions)
+
+
+def test_they_stay_what_they_were_when_the_file_is_another(led: Path) -> None:
+    setup = resolved(led, subgoal=4)
+    before = setup.plan(FRAME, GOAL)
+    torch.manual_seed(3)
+    head = Subgoal(16, SubgoalConfig(horizon=8, width=16, depth=1), frameskip=2)
+    digest = load_checkpoint(led / "push")[1]["weights_sha256"]
+    save_subgoal(head.eval(), subgoal_path(led / "push"), digest, {"task": "push"})
+    assert np.array_equal(setup.plan(FRAME, GOAL).actions, before.actions)
+    assert resolved(led, subgoal=4).fingerprint != setup.fingerprint
+
+
+def test_another_machine_gets_them_with_the_checkpoint_or_by_name(led: Path, tmp_path: Path) -> None:
+    task = {"checkpoint": str(led / "push.json"), "subgoals": None}
+    [beside] = checkpoint_files(task)
+    assert {"push.json", "push.subgoal.json", "push.subgoal.safetensors"} <= set(beside.files)
+    _, named = checkpoint_files(task | {"subgoals": str(led / "push.subgoal.json")})
+    assert list(named.files) == ["push.subgoal.json", "push.subgoal.safetensors"]
 
 
 def test_a_guided_search_has_a_setting_of_its_own(led: Path) -> None:

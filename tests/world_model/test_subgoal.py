@@ -33,7 +33,7 @@ def trained():
 
 
 def test_they_are_nearer_to_what_was_seen_than_staying_or_going_straight(trained):
-    found = subgoal_errors(trained, detours(50, 1))
+    found = subgoal_errors(trained, detours(50, 1), 8192)
     assert set(found) == {"subgoal", "stay", "straight"} and all(len(values) == 2 for values in found.values())
     for mine, stay, straight in zip(found["subgoal"], found["stay"], found["straight"], strict=True):
         assert mine < 0.5 * min(stay, straight)
@@ -51,7 +51,7 @@ def test_joint_readings_are_foretold_where_the_model_uses_them():
     head, _ = train_subgoal(data, CONFIG, frameskip=2)
     way = head(data.states(torch.tensor([0])), data.latents[[12]])
     assert way.shape == (1, 2, 4) and head.readings == 2
-    assert len(subgoal_errors(head, detours(20, 1, readings=True))["readings"]) == 2
+    assert len(subgoal_errors(head, detours(20, 1, readings=True), 8192)["readings"]) == 2
 
 
 def test_a_batch_equals_singles_and_nothing_repeats_otherwise(trained):

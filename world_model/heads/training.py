@@ -5,6 +5,7 @@ The decoder is another part of it, with files of its own: it is for people to lo
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,17 +142,19 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
     return metrics
 
 
+def _teller(progress: Progress, what: str, steps: int) -> OnStep:
+    """What a training of `steps` calls after each, to tell how far it is."""
+    return lambda step: progress(what, step, steps)
+
+
 def _fit_subgoal(
     training: HeadsTraining, encoded: _Encoded, progress: Progress, description: dict[str, Any]
 ) -> dict[str, Any]:
     """Trains the sub-goals, writes their files and returns their report, see `subgoal_errors`."""
     config, skip = training.subgoal, encoded.model.config.frameskip
-
-    def on_step(step: int) -> None:
-        progress("sub-goals", step, config.steps)
-
+    on_step = _teller(progress, "sub-goals", config.steps)
     head, _ = train_subgoal(encoded.latents[0], config, skip, training.seed, on_step)
-    errors = subgoal_errors(head, encoded.latents[1])
+    errors = subgoal_errors(head, encoded.latents[1], HELD_OUT_PAIRS)
     save_subgoal(head, training.files["subgoal"], encoded.weights_sha256, {**description, "metrics": errors})
     return errors
 
@@ -161,10 +164,7 @@ def _fit_decoder(
 ) -> dict[str, Any]:
     """Trains the decoder, writes its files and returns its report, see `picture_errors`."""
     config, model = training.decoder, encoded.model
-
-    def on_step(step: int) -> None:
-        progress("decoder", step, config.steps)
-
+    on_step = _teller(progress, "decoder", config.steps)
     (latents, others), side = encoded.latents, model.config.resolution
     decoder, _ = train_decoder(latents, encoded.frames(0), side, config, training.seed, on_step)
     errors = picture_errors(model, decoder, others, encoded.frames(1))
@@ -248,10 +248,7 @@ def fit_heads(
 
     `stride`: control steps in which slow features change little.
     """
-
-    def on_step(what: str, steps: int) -> OnStep:
-        return lambda step: progress(what, step, steps)
-
+    on_step = partial(_teller, progress)
     trained_distance, _ = train_distance(data, distance, seed, on_step("distance", distance.steps), stride)
     trained_prior, _ = train_prior(data, prior, seed, on_step("action prior", prior.steps), trained_distance, stride)
     covariance = torch.cov(data.latents.double().T).float()

@@ -35,6 +35,9 @@ SUBGOAL = ".subgoal"
 CALIBRATION = ".calibration"
 """Ends the name of the file with what was measured with a checkpoint, which lies beside it."""
 
+BESIDE = (HEADS, SUBGOAL, DECODER, CALIBRATION)
+"""All of these: ends of names that are no checkpoint's own."""
+
 
 class CheckpointError(InputError):
     """A checkpoint is missing, damaged, foreign, or made for something else; the message says which and what to do."""
@@ -47,8 +50,7 @@ def pretrained_folder() -> Path:
 
 def shipped() -> list[str]:
     """Names of the checkpoints that ship with the package."""
-    beside = (HEADS, DECODER, SUBGOAL, CALIBRATION)
-    return sorted(path.stem for path in pretrained_folder().glob("*.json") if not path.stem.endswith(beside))
+    return sorted(path.stem for path in pretrained_folder().glob("*.json") if not path.stem.endswith(BESIDE))
 
 
 def locate(name: str | Path) -> Path:

@@ -11,6 +11,8 @@ from forearm.errors import ForearmError, debugging, user_message
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+"""Environment of a worker: numeric libraries read their thread count once, when they are imported."""
 Answer = tuple[bool, Any, str]
 """Whether a job was done; its result, or else what it raised; and the traceback of that."""
 

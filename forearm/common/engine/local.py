@@ -19,11 +19,10 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from forearm.common.engine.crew import Crew, Done, Engine, Lost, attempt
+from forearm.common.engine.crew import ONE_THREAD, Crew, Done, Engine, Lost, attempt
 from forearm.common.parallel import default_workers
 from forearm.errors import ForearmError
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PATIENCE = 5.0
 """s that a worker that was told to end may take before it is killed."""
 _KILLED = "a worker process was killed (often for want of memory)"
@@ -46,8 +45,8 @@ def check_guarded() -> None:
 @contextmanager
 def _single_threaded_children() -> Iterator[None]:
     """The numeric libraries read their thread count once, when a child imports them."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:

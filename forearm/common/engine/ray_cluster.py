@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from forearm.common.engine.answering import check_answering
-from forearm.common.engine.crew import Answer, Crew, Done, Engine, Lost, attempt
+from forearm.common.engine.crew import ONE_THREAD, Answer, Crew, Done, Engine, Lost, attempt
 from forearm.common.engine.luggage import Luggage, Packed, brought_home, put_away
 from forearm.common.engine.versions import check_nodes, here
 from forearm.errors import ForearmError, one_line
 
-_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _PATIENCE = 20.0
 """s that nothing may happen before it is looked whether the cluster has any machine for a job."""
 
@@ -68,7 +67,11 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody of itself
     try:
         ray.init(
-            address or "local", runtime_env={"env_vars": _THREADS}, log_to_driver=False, configure_logging=False, **own
+            address or "local",
+            runtime_env={"env_vars": ONE_THREAD},
+            log_to_driver=False,
+            configure_logging=False,
+            **own,
         )
     except Exception as error:
         where = "engine=ray" if address is None else f"ray.address={address}"
