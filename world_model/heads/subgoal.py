@@ -139,9 +139,10 @@ def train_subgoal(
 
 @torch.no_grad()
 def subgoal_errors(head: Subgoal, held_out: Trajectories, count: int) -> dict[str, list[float]]:
-    """How far sub-goals are from what was seen on held-out episodes, `count` pairs, at each latent step: mean squared error of a
-    latent's number, beside that of the present latent (`stay`) and of a straight way to the goal (`straight`); and that
-    of a joint reading, where there are some (`readings`).
+    """How far sub-goals are from what was seen on held-out episodes, of `count` pairs, at each latent step.
+
+    Mean squared error of a latent's number, beside that of the present latent (`stay`) and of a straight way to the
+    goal (`straight`); and that of a joint reading, where there are some (`readings`).
     """
     rows, ahead = head.pairs(held_out, count, Generator().manual_seed(0))
     here, goals = held_out.latents[rows], held_out.latents[rows + ahead]
