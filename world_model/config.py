@@ -167,6 +167,8 @@ class LossConfig:
 
     Attributes:
         rollout: latent steps that the predictor is unrolled on its own predictions.
+        beginnings: latents in a row from each of which it is unrolled. Windows are longer by as many, less one, and all
+            paths within one share its frames, each of which is encoded once.
         regularizer: `sigreg` (LeJEPA, arXiv 2511.08544) or `vicreg` (arXiv 2105.04906).
         regularizer_weight: its weight beside the prediction loss.
         directions: random unit directions of SIGReg per step.
@@ -176,6 +178,7 @@ class LossConfig:
     """
 
     rollout: int = checks.setting(6, COUNT, least=1)
+    beginnings: int = checks.setting(1, COUNT, least=1)
     regularizer: str = checks.setting("sigreg", ONE_OF, known=REGULARIZERS)
     regularizer_weight: float = checks.setting(0.1, WEIGHT, least=0.0)
     directions: int = checks.setting(256, COUNT, least=1)
@@ -249,6 +252,8 @@ def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
 def to_mapping(settings: Any) -> dict[str, Any]:
     """The settings as plain values, for JSON; of a model without those that its predictor has no use for."""
     values = asdict(settings)
+    if isinstance(settings, LossConfig) and settings.beginnings == 1:  # as all were before there was a choice
+        del values["beginnings"]
     if isinstance(settings, ModelConfig):
         if settings.predictor != "prefix":
             del values["predictor_steps"]

@@ -21,7 +21,7 @@ DEFECT = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 SHELLS = ("bash", "zsh", "fish", "powershell")
-SWEPT = ("plan", "imagine", "run", "compare", "diagnose", "collect", "practice", "train", "train-heads")
+SWEPT = ("plan", "imagine", "run", "compare", "diagnose", "collect", "practice", "learn", "train", "train-heads")
 """Commands whose settings may be given several values."""
 MULTIRUN = "one job for each combination of values: seed=1,2 planner=cem,mppi"
 
@@ -189,6 +189,16 @@ COMMANDS: dict[str, Subcommand] = {
         "what in recorded episodes surprises a checkpoint, as a page and a table",
         ("forearm monitor task=push data=FOLDER", "forearm monitor task=push data=FOLDER rate=12 episodes=0:40"),
         "monitor",
+    ),
+    "learn": Subcommand(
+        "forearm.cli.learn",
+        "from nothing to a measured world model within so many minutes, and on from there",
+        (
+            "forearm learn task=push minutes=12 out=outputs/learn-push",
+            "forearm learn task=push minutes=+12 resume=true out=outputs/learn-push",
+            "forearm learn task=own data=FOLDER minutes=20",
+        ),
+        "learn",
     ),
     "practice": Subcommand(
         "forearm.cli.practice",

@@ -28,7 +28,7 @@ from forearm.settings.schema.fields import walk
 OWN_CONFIGS = "FOREARM_CONFIGS"
 """Environment variable with folders of configs of the user's own, laid out like configs/."""
 LIST_GROUPS = ("task", "planner")
-ONE_PLANNER = ("run", "plan", "serve", "mcp", "ros2", "collect", "practice")
+ONE_PLANNER = ("run", "plan", "serve", "mcp", "ros2", "collect", "practice", "learn")
 """Commands that plan one task with one planner unless they are told: that of the task's config, if none is named."""
 ANY = "_any"
 """Stem of the config that a benchmark's tasks share."""

@@ -49,7 +49,7 @@ class JepaLoss(nn.Module):
                 `state` (N, T, P).
             step: optimiser step, for fresh directions.
         """
-        latents, blocks, prediction = unrolled(model, batch)
+        latents, blocks, prediction = unrolled(model, batch, self.config.beginnings)
         terms, loss = {"prediction": prediction}, prediction
         if not model.encoder_is_fixed:  # else nothing could come of it
             # In full precision: the mean of many rounded cosines is further off than that of the cosines is from zero.
@@ -84,11 +84,12 @@ def inverse_error(inverse: InverseDynamics, latents: Tensor, blocks: Tensor, ste
     return (inverse(latents[:, first], latents[:, last]) - blocks[:, first]).pow(2).mean()
 
 
-def unrolled(model: JEPA, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def unrolled(model: JEPA, batch: dict[str, Tensor], beginnings: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     """A batch of windows through the network.
 
     Args:
         batch: as for `JepaLoss.forward`.
+        beginnings: latents in a row that are the present in turn.
 
     Returns:
         latents (N, T, D), normalised action blocks (N, T-1, block), and the mean squared error, a scalar, of the states
@@ -98,5 +99,14 @@ def unrolled(model: JEPA, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Ten
     latents = model.latents(batch)
     blocks = model.blocks_between(latents, batch)
     states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
-    predicted = model.rollout(states[:, :history], blocks[:, : history - 1], blocks[:, history - 1 :])
-    return latents, blocks, (predicted - states[:, history:]).pow(2).mean()
+    paths, told = _each_from(states, beginnings), _each_from(blocks, beginnings)
+    predicted = model.rollout(paths[:, :history], told[:, : history - 1], told[:, history - 1 :])
+    return latents, blocks, (predicted - paths[:, history:]).pow(2).mean()
+
+
+def _each_from(rows: Tensor, beginnings: int) -> Tensor:
+    """The overlapping parts (beginnings * N, T - beginnings + 1, D) of rows (N, T, D)."""
+    if beginnings == 1:
+        return rows
+    length = rows.shape[1] - beginnings + 1
+    return torch.cat([rows[:, at : at + length] for at in range(beginnings)])

@@ -1,6 +1,7 @@
 """Training: from a folder of video to a checkpoint, by one process or several, resumable at any moment."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -58,6 +59,7 @@ class TrainProgress:
         frames_per_s: of all processes together, since the run was begun or resumed; validations and saves count.
         waiting: share of that time in which the first process waited for the data loader.
         validation: figures on held-out episodes, where they were just taken.
+        share: of the run that is over.
     """
 
     step: int
@@ -65,6 +67,7 @@ class TrainProgress:
     frames_per_s: float
     waiting: float = 0.0
     validation: dict[str, Any] | None = None
+    share: float = 0.0
 
 
 def train(
@@ -139,8 +142,8 @@ def train(
         if first:
             _tidy(training.out, trainer.step)
         began, start = time.perf_counter(), trainer.step
-        for done in trainer.steps(config.steps):
-            last = done == config.steps
+        for done in trainer.steps(config.steps if training.seconds is None else sys.maxsize):
+            last = trainer.over
             validating = done % config.validate_every == 0 or last
             metrics: dict[str, Any] | None = None
             if done % every == 0 or validating:
@@ -150,7 +153,8 @@ def train(
                 seconds = time.perf_counter() - began
                 frames = (done - start) * config.batch * sampler.window
                 if first:
-                    progress = TrainProgress(done, means, frames / seconds, trainer.waited / seconds, metrics)
+                    waiting = trainer.waited / seconds
+                    progress = TrainProgress(done, means, frames / seconds, waiting, metrics, trainer.share)
                     on_progress(progress)
                     _log(training.out, progress)
             if done % config.save_every == 0 or last:
@@ -252,8 +256,9 @@ def _split(
     tell = np.arange(cache.episodes) if config.share == 1.0 else fitting
     cache = with_differences(cache, training.absolute if expected else False, tell)
     shape = (training.model.history, training.loss.rollout, training.model.frameskip)
-    every = config.every
-    return WindowSampler(cache, *shape, fitting, every=every), WindowSampler(cache, *shape, held_out, every=every)
+    every, (history, rollout, skip) = config.every, shape
+    longer = (history, rollout + training.loss.beginnings - 1, skip)
+    return WindowSampler(cache, *longer, fitting, every=every), WindowSampler(cache, *shape, held_out, every=every)
 
 
 def frozen_frames(windows: WindowSampler) -> str | None:

@@ -46,6 +46,7 @@ DEFAULTS = {
     "model.balance": False,
     "model.predictor": "residual",
     "loss.inverse_steps": 1,
+    "loss.beginnings": 1,
 }
 """What settings were before there were any, for states of earlier versions."""
 SEEN_FRAMES = 1024
@@ -56,6 +57,10 @@ LEAST_READING = 1e-3
 """By which joint readings are divided at least."""
 ROUNDING = 1e-6
 """Of a command's size: what differs by less is the same number in single precision."""
+CLOCK = time.perf_counter
+"""By which a run of so many seconds is timed."""
+WARMUP = 0.05
+"""Share of such a run in which the learning rate rises."""
 LOADERS = 4
 """Threads that fetch batches for a GPU; one keeps a processor busy."""
 
@@ -76,6 +81,8 @@ class Training:
         init: where the encoder comes from; None for random weights.
         absolute: whether commands are absolute joint positions, see `absolute`; None for as they look.
         cache_dir: folder of the decoded frames; None for beside the data.
+        seconds: how long to train, in place of `train.steps` and `train.warmup`: the learning rate follows the share of
+            the time that is over, so what comes of it depends on the machine.
     """
 
     data: Path | Mapping[str, Path]
@@ -93,6 +100,7 @@ class Training:
     init: Init | None = None
     absolute: bool | None = None
     cache_dir: Path | None = None
+    seconds: float | None = None
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""
@@ -152,6 +160,11 @@ class Trainer:
         )
         self.precision = training.train.precision
         self.step = 0
+        self.spent = 0.0
+        """Seconds of earlier calls, up to what they saved."""
+        self._began: float | None = None
+        self.over = False
+        """Whether the last step was that."""
         self.waited = 0.0
         """Seconds that `steps` has waited for batches."""
         self._sums: dict[str, Tensor] = {}
@@ -186,16 +199,31 @@ class Trainer:
             batch = self.sampler.batch(0, config.batch, config.seed, part)
             self.precision = distributed.from_first(faster_precision(self.model, batch, self.device), self.device)
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds that this run has trained, in all calls."""
+        return self.spent + (0.0 if self._began is None else CLOCK() - self._began)
+
+    @property
+    def share(self) -> float:
+        """Of the run that is over."""
+        if self.training.seconds is None:
+            return self.step / self.training.train.steps
+        return self.elapsed / self.training.seconds
+
     def steps(self, until: int) -> Iterator[int]:
-        """Trains up to step `until`, and yields after each step how many are done."""
+        """Trains up to step `until`, or until its time is up, and yields after each step how many are done."""
+        self._began = CLOCK()
+        self.over = self.training.seconds is not None and self.step > 0 and self.share >= 1.0
         with closing(self.batches(self.step, until)) as batches:
-            while True:
+            while self.training.seconds is None or not self.over:
                 began = time.perf_counter()
                 found = next(batches, None)
                 self.waited += time.perf_counter() - began
                 if found is None:
                     return
                 self._advance(found[1])
+                self.over = self.share >= 1.0  # asked once, as time goes on
                 yield self.step
 
     def batches(self, start: int, until: int) -> Generator[tuple[int, Batch], None, None]:
@@ -210,7 +238,7 @@ class Trainer:
     def _advance(self, batch: dict[str, Tensor]) -> None:
         config = self.training.train
         for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule(self.step, config)
+            group["lr"] = config.learning_rate * self._rate()
         self.model.train()
         batch = {key: batch[key].to(self.device, non_blocking=True) for key in USED if key in batch}
         with autocast(self.device, self.precision):
@@ -226,6 +254,12 @@ class Trainer:
             value = term.detach().to(self._exact)
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._summed += 1
+
+    def _rate(self) -> float:
+        """Share of the peak learning rate."""
+        if self.training.seconds is None:
+            return _schedule(self.step, self.training.train)
+        return _falling(self.share, WARMUP)
 
     def means(self) -> dict[str, float]:
         """Means of the loss terms, over all processes, since the last call; all processes must call it together.
@@ -265,6 +299,8 @@ class Trainer:
         plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
         settings = json.dumps(self.training.settings(), sort_keys=True)
         meta = {"step": str(self.step), "summed": str(self._summed), "precision": self.precision, "settings": settings}
+        if self.training.seconds is not None:
+            meta["seconds"] = str(self.elapsed)
         meta["terms"] = json.dumps(list(self._sums))
         write_whole(self.training.out / STATE_FILE, save_tensors(plain, meta))
 
@@ -307,6 +343,7 @@ class Trainer:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.step, self.precision = int(meta["step"]), meta["precision"]
+        self.spent = float(meta.get("seconds", "0"))
         # States of earlier versions have no sums.
         self._sums = {name: tensors[f"sum.{name}"].to(self.device) for name in json.loads(meta.get("terms", "[]"))}
         self._summed = int(meta.get("summed", "0"))
@@ -386,6 +423,13 @@ def _schedule(step: int, config: TrainConfig) -> float:
         return (step + 1) / config.warmup
     share = (step - config.warmup) / max(1, config.steps - config.warmup)
     return 0.01 + 0.99 * 0.5 * (1.0 + float(torch.cos(torch.tensor(share * torch.pi))))
+
+
+def _falling(share: float, warmup: float) -> float:
+    """The same of a run of which a share is over, and which warms up in the first part of it."""
+    if share < warmup:
+        return max(share / warmup, 0.01)
+    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, (share - warmup) / (1.0 - warmup))))
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -27,6 +27,7 @@ COMMANDS: dict[str, type[Any]] = {
     "calibrate": commands.CalibrateCommand,
     "monitor": commands.MonitorCommand,
     "practice": commands.PracticeCommand,
+    "learn": commands.LearnCommand,
     "data": commands.DataCommand,
     "robot-check": commands.RobotCommand,
     "train": commands.TrainCommand,
@@ -44,13 +45,15 @@ def of_command(command: str) -> type[Any]:
         (own,) if own in (commands.DataCommand, commands.RobotCommand) else (commands.ImportingCommand, own)
     )  # whose fields come first
     heads: dict[str, type[Any]] = {}
-    if command == "train-heads":
+    if command in ("train-heads", "learn"):
         from forearm.world_model.heads.action_prior import PriorConfig
         from forearm.world_model.heads.decoder import DecoderConfig
         from forearm.world_model.heads.distance import DistanceConfig
         from forearm.world_model.heads.subgoal import SubgoalConfig
 
         kinds = {"prior": PriorConfig, "distance": DistanceConfig, "subgoal": SubgoalConfig, "decoder": DecoderConfig}
+        if command == "learn":  # which trains what is planned with alone
+            del kinds["decoder"]
         heads = {name: derived(kind) for name, kind in kinds.items()}
     sections = [(name, kind, field(default_factory=kind)) for name, kind in heads.items()]
     return make_dataclass(own.__name__, sections, bases=bases, namespace={"__doc__": own.__doc__})

@@ -12,7 +12,12 @@ from forearm.settings.schema.commands.recording import (
     RobotCommand,
 )
 from forearm.settings.schema.commands.serving import McpCommand, Ros2Command, ServeCommand
-from forearm.settings.schema.commands.training import PracticeCommand, TrainCommand, TrainHeadsCommand
+from forearm.settings.schema.commands.training import (
+    LearnCommand,
+    PracticeCommand,
+    TrainCommand,
+    TrainHeadsCommand,
+)
 
 __all__ = [
     "CalibrateCommand",
@@ -22,6 +27,7 @@ __all__ = [
     "DiagnoseCommand",
     "ImagineCommand",
     "ImportingCommand",
+    "LearnCommand",
     "ManifestCommand",
     "McpCommand",
     "MonitorCommand",

@@ -61,6 +61,55 @@ class PracticeCommand:
 
 
 @dataclass
+class LearnCommand:
+    """Film, train and measure within so many minutes, and go on from there.
+
+    Attributes:
+        minutes: how long in all, measuring included, or +N for N more. What is learned in them depends on the machine.
+        steps: optimiser steps in place of minutes, in all or +N more: the same whenever it is repeated. 0: by minutes.
+        out: folder of films, stages, curve.json and curve.png; null: outputs/learn-<task>.
+        resume: go on with the learning in out.
+        data: recorded data to learn from instead of filming.
+        camera_key: feature of recorded data that is seen, or several side by side, [NAME,NAME]; null: as in train.
+        action_key: column of recorded data with the commands, or several, [NAME,NAME]; null: as in train.
+        state_key: the same for the joint readings.
+        absolute: commands of recorded data are absolute joint positions; null: where they look so.
+        episodes: filmed at most; null: the task's collect.episodes, at most 1500.
+        episode_steps: control steps of each; null: the task's collect.steps.
+        validation: episodes on which a leg is measured in the end, a quarter of them on the way.
+        validation_seed: of these.
+        seed: of filming and training.
+        storage: png (exact) or mp4 (smaller).
+        cache_dir: folder of the decoded frames; null: beside the data.
+        workers: processes that film and measure, half of them while training goes on; null: one per core, of all
+            machines where there are several.
+        engine: where they run: local, on this machine, or ray, on a cluster (needs the extra scale).
+        device: cpu, cuda, cuda:1, mps, for training; null: cuda where there is one, else cpu.
+    """
+
+    minutes: str = "12"
+    steps: str = "0"
+    out: str | None = None
+    resume: bool = False
+    data: str | None = None
+    camera_key: Any = None
+    action_key: Any = None
+    state_key: Any = None
+    absolute: bool | None = None
+    episodes: int | None = checks.setting(None, checks.whole, least=1)
+    episode_steps: int | None = checks.setting(None, checks.whole, least=1)
+    validation: int = checks.setting(50, checks.whole, least=1)
+    validation_seed: int = checks.setting(9, checks.whole, least=0)
+    seed: int = checks.setting(0, checks.whole, least=0)
+    storage: str = "png"
+    cache_dir: str | None = None
+    workers: int | None = checks.setting(None, checks.whole, least=1)
+    engine: str = "local"
+    ray: RayConfig = field(default_factory=RayConfig)
+    device: str | None = None
+
+
+@dataclass
 class TrainCommand:
     """Train a world model on a data set, or one on those of several tasks, task=[A,B,...] or task=built-in.
 
