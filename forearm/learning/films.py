@@ -1,7 +1,7 @@
 """Filming: before the training, and beside it in processes of its own."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import copy_context
 
@@ -16,7 +16,7 @@ def finished(films: Sequence[Collection]) -> int:
     return there.index(False) if False in there else len(there)
 
 
-def film(films: Sequence[Collection], workers: int) -> Iterator[int]:
+def film(films: Sequence[Collection], workers: int) -> Generator[int, None, None]:
     """Film what is missing of `films`, in their order; yields, at first and after each shard, episodes that are there.
 
     Raises `DatasetError` if a folder holds something else or cannot be written, `ForearmError` if a worker died.

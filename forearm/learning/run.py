@@ -30,8 +30,8 @@ def learn(
 ) -> dict[str, Any]:
     """Do the steps of all stages that are missing; returns and writes what came of them.
 
-    Writes `curve.json` and `curve.png` into the learning's folder, and what each step came to into `stage-N`. The merged
-    films of a stage are removed once it is done.
+    Writes `curve.json` and `curve.png` into the learning's folder, and what each step came to into `stage-N`. The
+    merged films of a stage are removed once it is done.
 
     Args:
         learning: the settings.
@@ -119,9 +119,8 @@ def _amount(learning: Learning, stage: Stage, made: list[Found], spent: float) -
         after = min(after, left / 2)
     if left - after < 1.0:
         raise ForearmError(
-            f"minutes={stage.of_leg:g} are too few: {spent:.1f} s went into films and their data, and no time is left to "
-            f"train: give resume=true and minutes={max(2 * stage.of_leg, spent / 15 / stage.end):.2g} or more, which goes on "
-            "from them"
+            f"minutes={stage.of_leg:g} are too few: {spent:.1f} s went into films and their data, and no time is left "
+            f"to train; resume=true minutes={max(2 * stage.of_leg, spent / 15 / stage.end):.2g} goes on from them"
         )
     return left - after
 

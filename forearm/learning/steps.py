@@ -16,7 +16,7 @@ from forearm.learning.films import film, filming, finished
 from forearm.learning.settings import MINUTES, Learning, Stage
 
 if TYPE_CHECKING:
-    from forearm.world_model.training.run import TrainProgress, Training
+    from forearm.world_model.training.run import Training, TrainProgress
 
 Found = dict[str, Any]
 FILMING = 0.08
@@ -117,7 +117,7 @@ def train_heads(learning: Learning, stage: Stage, data: Path, tell: Progress) ->
     described = json.loads((model / "model.json").read_text(encoding="utf-8"))
     configs: dict[str, Any] = {}
     for name, kind in (("prior", PriorConfig), ("distance", DistanceConfig), ("subgoal", SubgoalConfig)):
-        config = from_mapping(kind, dict((learning.heads or {}).get(name, {})))  # type: ignore[arg-type]
+        config = from_mapping(kind, dict((learning.heads or {}).get(name, {})))
         configs[name] = replace(config, steps=max(1, config.steps // LOOK)) if stage.look else config
     training = HeadsTraining(
         checkpoint=model,

@@ -18,6 +18,7 @@ COMMANDS = (
     "data",
     "diagnose",
     "imagine",
+    "learn",
     "mcp",
     "plan",
     "practice",

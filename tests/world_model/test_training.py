@@ -11,12 +11,13 @@ import torch
 from forearm.world_model import CheckpointError, LossConfig, ModelConfig, TrainConfig, load_checkpoint
 from forearm.world_model.data import DatasetError, open_cache
 from forearm.world_model.model.jepa import JEPA
-from forearm.world_model.training.losses import JepaLoss, inverse_error
+from forearm.world_model.training import report, trainer
+from forearm.world_model.training.losses import JepaLoss, inverse_error, unrolled
 from forearm.world_model.training.run import STATE_FILE, Training, train
 from forearm.world_model.training.trainer import SEEN_FRAMES, Trainer
 from forearm.world_model.training.warm_start import Init
 from tests.world_model.processes import finish, rows, start
-from tests.world_model.trainee import LAST_DIGIT, LOSS, run, training_of
+from tests.world_model.trainee import LAST_DIGIT, LOSS, MODEL, run, training_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -264,3 +265,61 @@ def test_the_inverse_model_looks_as_far_ahead_as_it_is_told():
     assert torch.equal(asked[1][0], latents[:, [i for i, _ in pairs]])
     assert torch.equal(asked[1][1], latents[:, [j for _, j in pairs]])
     assert further == pytest.approx(float(blocks[:, [i for i, _ in pairs]].square().mean()))
+
+
+class Ticking:
+    """A clock on which every look takes a second."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+def test_a_run_of_so_many_seconds_ends_with_them_and_goes_on_with_what_is_left(squares, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "PROBE_STEPS", 2)
+    rates, steps = [], []
+
+    def run(seconds, stop=None):
+        monkeypatch.setattr(trainer, "CLOCK", Ticking())
+        training = replace(training_of(squares, tmp_path / "run", 1, warmup=0, save_every=2), seconds=seconds)
+
+        def see(progress):
+            steps.append(progress.step)
+            if progress.step == stop:
+                raise KeyboardInterrupt
+
+        return train(training, on_progress=see, every=1)
+
+    real = trainer._falling
+    monkeypatch.setattr(trainer, "_falling", lambda *about: rates.append(real(*about)) or rates[-1])
+    with pytest.raises(KeyboardInterrupt):
+        run(40.0, stop=5)
+    saved = steps[-1] // 2 * 2
+    run(40.0)
+    assert steps[:5] == [1, 2, 3, 4, 5] and steps[5] == saved + 1  # not from the beginning
+    assert 8 < steps[-1] < 16 and rates[0] < 0.6 and max(rates) > 0.9 and rates[-1] < 0.1
+    document = json.loads((tmp_path / "run" / "model.json").read_text())
+    assert document["train"]["done"] == steps[-1]
+    before = steps[-1]
+    run(40.0)  # over already
+    assert steps[-1] == before
+
+
+def test_paths_from_several_beginnings_are_those_of_single_windows():
+    """One long window tells what all windows within it tell; each frame is encoded once."""
+    torch.manual_seed(0)
+    model = JEPA(MODEL).eval()
+    torch.nn.init.normal_(model.predictor.leave[-1].weight)
+    long = {
+        "pixels": torch.randint(0, 255, (3, 7, 32, 32, 3), dtype=torch.uint8),
+        "actions": torch.randn(3, 6, 2 * MODEL.action_dim),
+        "state": torch.zeros(3, 7, 1),
+    }
+    latents, _, error = unrolled(model, long, 3)
+    parts = [{key: rows[:, at : at + 5 - (key == "actions")] for key, rows in long.items()} for at in range(3)]
+    each = [unrolled(model, part)[2] for part in parts]
+    assert latents.shape[:2] == (3, 7) and torch.stack(each).std() > 0
+    torch.testing.assert_close(error, torch.stack(each).mean())
