@@ -14,7 +14,7 @@ from forearm.evaluation.results import provenance
 from forearm.evaluation.statistics import wilson
 from forearm.learning.page import save_curve
 from forearm.learning.settings import MINUTES, Learning, Stage
-from forearm.learning.steps import Found, film_first, measure, merge, train, train_heads, training_of
+from forearm.learning.steps import LOOK, Found, film_first, measure, merge, train, train_heads, training_of
 from forearm.practice.steps import once
 
 KEPT_FOR_MEASURING = 0.3
@@ -76,7 +76,8 @@ def _stage(learning: Learning, stage: Stage, made: list[Found], workers: int, te
     assert data is not None
     before = [each for each in made if each["leg"] == stage.leg]
     spent = sum(each["seconds"] for each in before) + filmed["seconds"] + merged["seconds"]
-    planned = once(folder / "plan.json", lambda: {"amount": _amount(learning, stage, made, spent)})
+    films = filmed["films"]
+    planned = once(folder / "plan.json", lambda: {"amount": _amount(learning, stage, made, spent, films)})
     trained = _timed(folder / "train.json", partial(train, learning, stage, data, planned["amount"], workers, tell))
     if learning.budget.unit == MINUTES:  # also of a training that a kill came between
         trained["seconds"] = max(trained["seconds"], planned["amount"])
@@ -95,7 +96,9 @@ def _stage(learning: Learning, stage: Stage, made: list[Found], workers: int, te
         "steps": _so_far(made, "steps") + (planned["amount"] if learning.budget.unit != MINUTES else 0),
         "seconds": sum(seconds.values()),
         "of_each": seconds,
-        "films": filmed["films"],
+        "films": films,
+        "look": stage.look,
+        "amount": planned["amount"],
         "error": trained["error"][-1],
         "copy_last": trained["copy_last"][-1],
         **{key: measured[key] for key in ("successes", "episodes", "manifest_sha256") if key in measured},
@@ -104,8 +107,8 @@ def _stage(learning: Learning, stage: Stage, made: list[Found], workers: int, te
     }
 
 
-def _amount(learning: Learning, stage: Stage, made: list[Found], spent: float) -> float:
-    """Steps of a stage's training; or the seconds that are left for it, with as many after it as the last one took."""
+def _amount(learning: Learning, stage: Stage, made: list[Found], spent: float, films: int) -> float:
+    """Steps of a stage's training; or the seconds that are left for it, beside what the last one took for all else."""
     if learning.budget.unit != MINUTES:
         end, begin = (round(stage.of_leg * share) for share in (stage.end, stage.end - stage.share))
         return max(1, end - begin)
@@ -113,9 +116,11 @@ def _amount(learning: Learning, stage: Stage, made: list[Found], spent: float) -
     left = whole * stage.end - spent
     after = KEPT_FOR_MEASURING * left
     if made:
-        each = made[-1]["of_each"]
-        after = each["heads"] * (1 if stage.look else 4)
-        after += each["measuring"] / max(1, made[-1].get("episodes", 1)) * learning.validation
+        last = made[-1]
+        each = last["of_each"]
+        after = each["heads"] * (LOOK if last["look"] else 1)
+        after += each["measuring"] * learning.validation / max(1, last.get("episodes", 1))
+        after += (each["training"] - last["amount"]) * max(1, films) / max(1, last["films"])  # decoding, and a report
         after = min(after, left / 2)
     if left - after < 1.0:
         raise ForearmError(

@@ -23,6 +23,7 @@ from forearm.learning import settings as learning_settings
 from forearm.learning.settings import Budget, stages_of
 from forearm.recording.collect import Collection, collect
 from forearm.settings import compose as settings
+from forearm.world_model.training import report
 from tests.forearm.one_process import in_one_process
 
 MODEL = (
@@ -50,6 +51,7 @@ def here(replace: Callable[[Any, str, Any], None]) -> None:
     replace(filming_module, "run_jobs", lambda function, jobs, workers: map(function, jobs))
     replace(steps, "filming", at_once)
     replace(learning_settings, "CHUNK", 2)
+    replace(report, "PROBE_STEPS", 2)
 
 
 @pytest.fixture(autouse=True)
@@ -103,9 +105,9 @@ def test_stopped_between_any_two_steps_it_goes_on_to_the_same_weights(
 ) -> None:
     out, real = tmp_path / "out", os.replace
     until = [
-        *("settings.json", "films/000", "stage-1/film.json", "stage-1/model/training", "stage-1/train.json"),
-        *("films/002", "stage-2/data/meta", "stage-2/plan.json", "stage-2/model/training", "model.heads"),
-        *("stage-2/heads.json", "stage-2/measure", "stage-2/stage.json", "curve.json", "curve.png"),
+        *("settings.json", "films/000", "stage-1/film.json", "films/002", "stage-1/model/training", "stage-1/train"),
+        *("stage-2/data/meta", "stage-2/plan.json", "stage-2/model/training", "model.heads", "stage-2/heads.json"),
+        *("stage-2/measure", "stage-2/stage.json", "curve.json", "curve.png"),
     ]
 
     def killing(source: Any, target: Any) -> None:
@@ -191,18 +193,20 @@ def test_minutes_that_filming_takes_all_of(tmp_path: Path, failing: Callable[...
 
 
 def made(stage: int, seconds: dict[str, float], episodes: int) -> dict[str, Any]:
-    return {"stage": stage, "leg": 0, "seconds": sum(seconds.values()), "of_each": seconds, "episodes": episodes}
+    about = {"stage": stage, "leg": 0, "amount": 65.0, "look": True, "films": 2, "episodes": episodes}
+    return about | {"seconds": sum(seconds.values()), "of_each": seconds}
 
 
 def test_a_leg_leaves_time_for_what_comes_after_its_training(tmp_path: Path) -> None:
     learning = learning_of(settings.load("learn", [*SMALL, "minutes=10", f"out={tmp_path}", "validation=40"]))
     first, second = stages_of([10.0], "minutes")
-    assert run._amount(learning, first, [], 50.0) == pytest.approx(0.7 * (150 - 50))
+    assert run._amount(learning, first, [], 50.0, 2) == pytest.approx(0.7 * (150 - 50))
     took = {"filming": 50.0, "training": 70.0, "heads": 5.0, "measuring": 10.0}
-    # 40 episodes take 4 times as long as 10, and heads are trained for 4 times the steps.
-    assert run._amount(learning, second, [made(1, took, 10)], 140.0) == pytest.approx(600 - 140 - 20 - 40)
+    # 40 episodes take 4 times as long as 10, heads are trained for 4 times the steps, and twice the films are decoded.
+    expected = 600 - 140 - 20 - 40 - 2 * 5
+    assert run._amount(learning, second, [made(1, took, 10)], 140.0, 4) == pytest.approx(expected)
     with pytest.raises(ForearmError, match="too few"):
-        run._amount(learning, first, [], 149.5)
+        run._amount(learning, first, [], 149.5, 2)
 
 
 def test_which_heads_a_task_wants() -> None:
