@@ -20,6 +20,9 @@ from forearm.practice.steps import once
 KEPT_FOR_MEASURING = 0.3
 """Share of the first stage that is left for what comes after its training, as nobody knows yet how long that takes."""
 
+LEAST = 0.1
+"""Share of a leg for which its last stage is trained, however long all else took."""
+
 
 def learn(
     learning: Learning,
@@ -113,7 +116,7 @@ def _amount(learning: Learning, stage: Stage, made: list[Found], spent: float, f
         end, begin = (round(stage.of_leg * share) for share in (stage.end, stage.end - stage.share))
         return max(1, end - begin)
     whole = 60 * stage.of_leg
-    left = whole * stage.end - spent
+    left = max(whole * stage.end - spent, stage.share * (whole - spent))
     after = KEPT_FOR_MEASURING * left
     if made:
         last = made[-1]
@@ -122,10 +125,12 @@ def _amount(learning: Learning, stage: Stage, made: list[Found], spent: float, f
         after += each["measuring"] * learning.validation / max(1, last.get("episodes", 1))
         after += (each["training"] - last["amount"]) * max(1, films) / max(1, last["films"])  # decoding, and a report
         after = min(after, left / 2)
+    if made:  # what took too long is told, in the minutes that it came to
+        return max(left - after, LEAST * whole)
     if left - after < 1.0:
         raise ForearmError(
             f"minutes={stage.of_leg:g} are too few: {spent:.1f} s went into films and their data, and no time is left "
-            f"to train; resume=true minutes={max(2 * stage.of_leg, spent / 15 / stage.end):.2g} goes on from them"
+            f"to train; resume=true minutes={max(2 * stage.of_leg, spent / 15):.2g} goes on from them"
         )
     return left - after
 

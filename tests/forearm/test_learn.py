@@ -204,8 +204,11 @@ def test_a_leg_leaves_time_for_what_comes_after_its_training(tmp_path: Path) -> 
     # 40 episodes take 4 times as long as 10, heads are trained for 4 times the steps, and twice the films are decoded.
     expected = 600 - 140 - 20 - 40 - 2 * 5
     assert run._amount(learning, second, [made(1, took, 10)], 140.0, 4) == pytest.approx(expected)
+    # Films that took long leave less, but something; measuring that took long leaves a tenth of the leg.
+    assert run._amount(learning, first, [], 400.0, 2) == pytest.approx(0.7 * (600 - 400) / 4)
+    assert run._amount(learning, second, [made(1, {**took, "measuring": 300.0}, 10)], 590.0, 4) == 60.0
     with pytest.raises(ForearmError, match="too few"):
-        run._amount(learning, first, [], 149.5, 2)
+        run._amount(learning, first, [], 599.5, 2)
 
 
 def test_which_heads_a_task_wants() -> None:
