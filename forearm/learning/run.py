@@ -116,7 +116,7 @@ def _amount(learning: Learning, stage: Stage, made: list[Found], spent: float, f
         end, begin = (round(stage.of_leg * share) for share in (stage.end, stage.end - stage.share))
         return max(1, end - begin)
     whole = 60 * stage.of_leg
-    left = max(whole * stage.end - spent, stage.share * (whole - spent))
+    left = (stage.share if stage.look else 1.0) * (whole - spent)
     after = KEPT_FOR_MEASURING * left
     if made:
         last = made[-1]

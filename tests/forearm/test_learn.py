@@ -199,7 +199,7 @@ def made(stage: int, seconds: dict[str, float], episodes: int) -> dict[str, Any]
 def test_a_leg_leaves_time_for_what_comes_after_its_training(tmp_path: Path) -> None:
     learning = learning_of(settings.load("learn", [*SMALL, "minutes=10", f"out={tmp_path}", "validation=40"]))
     first, second = stages_of([10.0], "minutes")
-    assert run._amount(learning, first, [], 50.0, 2) == pytest.approx(0.7 * (150 - 50))
+    assert run._amount(learning, first, [], 50.0, 2) == pytest.approx(0.7 * (600 - 50) / 4)
     took = {"filming": 50.0, "training": 70.0, "heads": 5.0, "measuring": 10.0}
     # 40 episodes take 4 times as long as 10, heads are trained for 4 times the steps, and twice the films are decoded.
     expected = 600 - 140 - 20 - 40 - 2 * 5
