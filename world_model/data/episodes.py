@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.common import stored
 from forearm.world_model.data import layout
 from forearm.world_model.data.info import video_template
 from forearm.world_model.data.layout import DatasetError
@@ -82,7 +83,7 @@ def read_table(
             another number of episodes than ``info`` promises, or a choice that cannot be.
     """
     folder = root / "meta/episodes"
-    paths = sorted(folder.glob("*/*.parquet"))
+    paths = stored.glob(root, "meta/episodes/*/*.parquet")
     if not paths:
         raise DatasetError(f"{folder}: missing; nothing says which episodes there are")
     entries: list[EpisodeEntry] = []
@@ -119,7 +120,7 @@ def located(root: Path, entries: Sequence[EpisodeEntry]) -> list[EpisodeEntry]:
     lost = [entry for entry in entries if counts[entry.data].get(entry.index) != entry.length]
     if not lost:
         return list(entries)
-    for path in root.glob("data/*/*.parquet"):
+    for path in stored.glob(root, "data/*/*.parquet"):
         if path not in counts:
             counts[path] = _count(path)
     found = {}
@@ -136,7 +137,7 @@ def check_there(root: Path, entries: Sequence[EpisodeEntry]) -> None:
     lacking, missing = [], None
     for entry in entries:
         for path in (entry.data, entry.video):
-            if path is not None and not seen.setdefault(path, path.exists()):
+            if path is not None and not seen.setdefault(path, stored.exists(path)):
                 lacking.append(entry.index)
                 missing = missing or path
                 break
@@ -154,7 +155,7 @@ def check_there(root: Path, entries: Sequence[EpisodeEntry]) -> None:
 def _count(path: Path) -> dict[int, int]:
     """Rows of every episode in a data file; nothing of one that cannot be read, which reading will tell."""
     try:
-        column = pq.read_table(path, columns=["episode_index"], partitioning=None).column("episode_index")
+        column = pq.read_table(stored.opened(path), columns=["episode_index"], partitioning=None).column("episode_index")
         indices, counts = np.unique(scalars(column).astype(np.int64), return_counts=True)
     except (OSError, pa.ArrowException, KeyError, ValueError):
         return {}

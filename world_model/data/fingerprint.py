@@ -8,7 +8,6 @@ than two seconds before it was hashed is not remembered: time stamps may be as c
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -17,6 +16,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.common import stored
+from forearm.common.addresses import address
 from forearm.world_model.data import layout
 from forearm.world_model.data.atomic import read_json, write_json
 from forearm.world_model.data.layout import DatasetError
@@ -43,7 +44,7 @@ def dataset_fingerprint(data: LeRobotData, memory: Path | None = None) -> str:
     """
     known = _Hashes(memory)
     digest = hashlib.sha256()
-    meta = [data.root / layout.INFO_PATH, *sorted(data.root.glob("meta/episodes/*/*.parquet"))]
+    meta = [data.root / layout.INFO_PATH, *stored.glob(data.root, "meta/episodes/*/*.parquet")]
     files: dict[Path, int] = dict.fromkeys(meta, -1)
     for entry in data.episodes:
         for path in (entry.data, entry.video):
@@ -72,7 +73,7 @@ def _pictures(data: LeRobotData) -> Iterator[Path]:
         return
     for path in dict.fromkeys(entry.data for entry in data.episodes):
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(stored.fetched(path)) as file:
                 if _holds_all(file, data.camera_key):
                     continue
                 for batch in file.iter_batches(batch_size=64, columns=[data.camera_key]):
@@ -112,8 +113,7 @@ class _Hashes:
 
     def of(self, path: Path) -> str:
         """Hash of a file's contents, in hexadecimal; raises OSError where it cannot be read."""
-        found = path.stat()
-        state = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev]
+        state = stored.state(path)
         name = str(path.absolute())
         known = self._known.get(name)
         if isinstance(known, list) and len(known) == 2 and known[0] == state and isinstance(known[1], str):
@@ -121,11 +121,12 @@ class _Hashes:
             return known[1]
         began = time.time()
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with (file_path := stored.fetched(path)).open("rb") as file:
             while block := file.read(CHUNK):
                 digest.update(block)
         value = digest.hexdigest()
-        if began - max(found.st_mtime, found.st_ctime) > SETTLED:
+        found = file_path.stat()
+        if address(path) is not None or began - max(found.st_mtime, found.st_ctime) > SETTLED:
             self._used[name] = [state, value]
         return value
 
@@ -133,6 +134,6 @@ class _Hashes:
         """Remember what was used, where something is new; without a word where that cannot be written."""
         if self._path is None or all(self._known.get(name) == value for name, value in self._used.items()):
             return
-        kept = {name: value for name, value in self._known.items() if os.path.exists(name)}  # noqa: PTH110
+        kept = {name: value for name, value in self._known.items() if stored.exists(Path(name))}
         with suppress(DatasetError):
             write_json(self._path, json.loads(json.dumps(kept | self._used)))

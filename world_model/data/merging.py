@@ -11,6 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from forearm.common import stored
 from forearm.common.files import remove_leftovers
 from forearm.common.progress import Count
 from forearm.errors import InputError
@@ -112,7 +113,7 @@ class _Work:
     def missing(self) -> list[int]:
         """Shards whose part of the episodes table is not there: it is written last."""
         shards = range(-(-len(self.episodes) // SHARD))
-        return [shard for shard in shards if not self._path(layout.EPISODES_PATH, shard).exists()]
+        return [shard for shard in shards if not stored.exists(self._path(layout.EPISODES_PATH, shard))]
 
     def write(self, shard: int) -> None:
         """Take over the episodes of one shard."""
@@ -171,7 +172,7 @@ def _opened(root: Path, chosen: Mapping[str, Any]) -> Source:
     for view in views.values():
         check_there(root, view.episodes)
     rows: dict[int, dict[str, Any]] = {}
-    for path in sorted((root / "meta/episodes").glob("*/*.parquet")):
+    for path in stored.glob(root, "meta/episodes/*/*.parquet"):
         rows |= {int(row["episode_index"]): row for row in tables.read_episodes(path)}
     return Source(data, views, tuple(cameras), rows)
 

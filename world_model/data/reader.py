@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.common import stored
 from forearm.errors import InputError
 from forearm.world_model.data import declared, layout, selection
 from forearm.world_model.data.columns import Keys, matrix, names_of, numeric, side_by_side, sources, width
@@ -63,6 +64,7 @@ def open_unchecked(
 ) -> "LeRobotData":
     """As ``read_dataset``, but an episodes table that contradicts itself is only noted, in ``contradictions``."""
     root = Path(root)
+    stored.look(root)
     info = read_info(root)
     features = info["features"]
     wanted_cameras = [camera_key] if camera_key is None or camera_key in features else layout.cameras_of(camera_key)
@@ -224,7 +226,7 @@ class LeRobotData:
     def times(self, video: Path) -> npt.NDArray[np.float64]:
         """When each frame of a video is shown, (N,) seconds; the last file is kept. Raises ValueError if unreadable."""
         if self._times is None or self._times[0] != video:
-            self._times = (video, timestamps(video))
+            self._times = (video, timestamps(stored.fetched(video)))
         return self._times[1]
 
     def check_times(self, episode: int) -> None:
@@ -233,7 +235,7 @@ class LeRobotData:
         if entry.video is None:
             return
         try:
-            if not entry.video.exists():
+            if not stored.exists(entry.video):
                 raise InputError(MISSING)
             self._check_times(entry)
         except ValueError as error:
@@ -243,10 +245,10 @@ class LeRobotData:
 
     def _video(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         assert entry.video is not None
-        if not entry.video.exists():
+        if not stored.exists(entry.video):
             raise InputError(MISSING)
         self._check_times(entry)
-        yield from decode_video(entry.video, start=entry.video_start, length=entry.length, fps=self.fps)
+        yield from decode_video(stored.fetched(entry.video), start=entry.video_start, length=entry.length, fps=self.fps)
 
     def _check_times(self, entry: EpisodeEntry) -> None:
         """Raise ValueError unless the video shows each row at the time that the table and the row say."""
@@ -280,7 +282,7 @@ class LeRobotData:
 
     def _images(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         first, last = self._rows(entry, self._numeric_table(entry))
-        with pq.ParquetFile(entry.data, page_checksum_verification=True) as file:
+        with pq.ParquetFile(stored.fetched(entry.data), page_checksum_verification=True) as file:
             begin = 0
             for number in range(file.num_row_groups):
                 end = begin + file.metadata.row_group(number).num_rows
@@ -303,7 +305,7 @@ class LeRobotData:
     def _image_bytes(self, cell: Any) -> bytes:
         data = cell.get("bytes") if isinstance(cell, dict) else cell
         if data is None and isinstance(cell, dict) and cell.get("path"):
-            data = (self.root / cell["path"]).read_bytes()
+            data = stored.fetched(self.root / cell["path"]).read_bytes()
         if not isinstance(data, bytes):
             raise InputError("no image is stored")
         return data
@@ -319,7 +321,7 @@ class LeRobotData:
         """The file with the rows of an episode; of its columns those that are wanted, or all."""
         path = entry.data
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            with pq.ParquetFile(stored.fetched(path), page_checksum_verification=True) as file:
                 return file.read([key for key in file.schema_arrow.names if wanted is None or key in wanted])
         except FileNotFoundError:
             raise _broken(path, entry, "the file is missing") from None

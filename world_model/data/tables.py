@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.common import stored
 from forearm.errors import InputError
 from forearm.world_model.data.atomic import replacing
 from forearm.world_model.data.images import Pixels, encode_png
@@ -72,7 +73,7 @@ def write_data(path: Path, episodes: Sequence[pa.Table]) -> None:
 
 def renumber(path: Path, first: int) -> None:
     """Rewrite the data file at ``path`` so that its ``index`` column counts from ``first``."""
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(stored.fetched(path))
     with file:
         groups = []
         for number in range(file.num_row_groups):
@@ -96,7 +97,7 @@ def read_episodes(path: Path, *, statistics: bool = True) -> list[dict[str, Any]
     Raises:
         OSError, pyarrow.ArrowException: missing or broken.
     """
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(stored.fetched(path)) as file:
         names = [name for name in file.schema_arrow.names if statistics or not name.startswith("stats/")]
         return list(file.read(names).to_pylist())
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from forearm.common import stored
 from forearm.common.files import LEFTOVERS
 from forearm.common.progress import Count
 from forearm.errors import InputError
@@ -155,6 +156,8 @@ def train(
                     _log(training.out, progress)
             if done % config.save_every == 0 or last:
                 trainer.save()
+                if first and (log := training.out / LOG_FILE).exists():
+                    stored.kept(log)
                 if first and not last:  # the last export follows, with the full report
                     export(trainer, metrics or {})
         final: dict[str, Any] = {}
