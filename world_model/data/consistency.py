@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from forearm.common import stored
 from forearm.errors import one_line
 from forearm.world_model.data import layout
-from forearm.world_model.data.episodes import EpisodeEntry
+from forearm.world_model.data.entries import EpisodeEntry
 from forearm.world_model.data.reader import LeRobotData
 from forearm.world_model.data.tables import scalars
 

@@ -46,10 +46,7 @@ def dataset_fingerprint(data: LeRobotData, memory: Path | None = None) -> str:
     digest = hashlib.sha256()
     meta = [data.root / layout.INFO_PATH, *stored.glob(data.root, "meta/episodes/*/*.parquet")]
     files: dict[Path, int] = dict.fromkeys(meta, -1)
-    for entry in data.episodes:
-        for path in (entry.data, entry.video):
-            if path is not None:
-                files.setdefault(path, entry.index)
+    files |= data.episodes.uses()
     for path, episode in files.items():
         try:
             digest.update(f"{path.relative_to(data.root).as_posix()}\0{known.of(path)}\0".encode())
@@ -63,7 +60,7 @@ def dataset_fingerprint(data: LeRobotData, memory: Path | None = None) -> str:
     known.keep()
     chosen = {key: parts for key, parts in data.sources.items() if parts != (key,)}
     if chosen or data.some:
-        digest.update(json.dumps([chosen, [entry.index for entry in data.episodes] if data.some else None]).encode())
+        digest.update(json.dumps([chosen, data.episodes.episode.tolist() if data.some else None]).encode())
     return digest.hexdigest()
 
 
@@ -71,7 +68,7 @@ def _pictures(data: LeRobotData) -> Iterator[Path]:
     """The picture files beside the rows, where cells name a path and hold no bytes; in the order of the rows."""
     if data.info["features"][data.camera_key]["dtype"] != "image":
         return
-    for path in dict.fromkeys(entry.data for entry in data.episodes):
+    for path, _ in data.episodes.by_file():
         try:
             with pq.ParquetFile(stored.fetched(path)) as file:
                 if _holds_all(file, data.camera_key):

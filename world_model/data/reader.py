@@ -13,8 +13,9 @@ from forearm.common import stored
 from forearm.errors import InputError
 from forearm.world_model.data import declared, layout, selection
 from forearm.world_model.data.columns import Keys, matrix, names_of, numeric, side_by_side, sources, width
+from forearm.world_model.data.entries import EpisodeEntry
 from forearm.world_model.data.episode import Episode, Floats
-from forearm.world_model.data.episodes import EpisodeEntry, EpisodesTable, read_table
+from forearm.world_model.data.episodes import EpisodesTable, read_table
 from forearm.world_model.data.images import Pixels, decode_image
 from forearm.world_model.data.info import read_info
 from forearm.world_model.data.layout import DatasetError
@@ -32,6 +33,7 @@ def read_dataset(
     state_key: Keys = None,
     episodes: selection.Episodes = None,
     exclude: selection.Episodes = None,
+    memory: Path | None = None,
 ) -> "LeRobotData":
     """Open the dataset in ``root``; reads the meta files, no frame yet.
 
@@ -39,14 +41,14 @@ def read_dataset(
     ``observation.images.front``, is taken; ``layout.view`` names several that are seen together. ``action_key`` and
     ``state_key`` name the columns with the commands and the joint readings; several are put side by side, see
     ``columns.sources``. ``episodes`` are the ones to read, by number or as ranges such as "0:40", and ``exclude`` those
-    to leave out.
+    to leave out. ``memory`` is the folder of the frame caches, in which the table of episodes is remembered.
 
     Raises:
         DatasetError: no such dataset, not version 3, no such camera, column or episode, or meta files that contradict
             each other; the message names the file.
     """
     data = open_unchecked(
-        root, camera_key, action_key=action_key, state_key=state_key, episodes=episodes, exclude=exclude
+        root, camera_key, action_key=action_key, state_key=state_key, episodes=episodes, exclude=exclude, memory=memory
     )
     for contradiction in [each for one in (data, *data.beside) for each in one.contradictions]:
         raise DatasetError(f"{contradiction}; mend the table, or 'forearm data inspect data={root}' lists all")
@@ -61,6 +63,7 @@ def open_unchecked(
     state_key: Keys = None,
     episodes: selection.Episodes = None,
     exclude: selection.Episodes = None,
+    memory: Path | None = None,
 ) -> "LeRobotData":
     """As ``read_dataset``, but an episodes table that contradicts itself is only noted, in ``contradictions``."""
     root = Path(root)
@@ -74,7 +77,8 @@ def open_unchecked(
     keys = {layout.STATE_KEY: state_key, layout.ACTION_KEY: action_key}
     parts = {key: sources(info["features"], key, wanted, root) for key, wanted in keys.items()}
     first, *others = (
-        LeRobotData(root, info, camera, read_table(root, info, camera, episodes, exclude), parts) for camera in seen
+        LeRobotData(root, info, camera, read_table(root, info, camera, episodes, exclude, memory), parts)
+        for camera in seen
     )
     first.beside = others
     return first
@@ -138,7 +142,7 @@ class LeRobotData:
     @property
     def frames_total(self) -> int:
         """Frames of all episodes together."""
-        return sum(entry.length for entry in self.episodes)
+        return int(self.episodes.length.sum())
 
     def names(self, key: str) -> list[str]:
         """What the components of a numeric column are called; made up where the dataset does not say."""
@@ -270,10 +274,10 @@ class LeRobotData:
 
     def _check_filled(self, entry: EpisodeEntry, times: npt.NDArray[np.float64]) -> None:
         """Raise ValueError where a video has as many frames as its episodes, and this one begins at another's."""
-        within = [other for other in self.everything if other.video == entry.video]
-        if sum(other.length for other in within) != len(times):
+        within = self.everything.at(entry.video)
+        if within.length.sum() != len(times):
             return
-        before = sum(other.length for other in within if other.video_start < entry.video_start)
+        before = int(within.length[within.video_start < entry.video_start].sum())
         if abs(times[before] - entry.video_start) * self.fps >= 0.5 - 1e-6:
             raise InputError(
                 f"from_timestamp is {entry.video_start:.6g} s, expected {times[before]:.6g} s: the video holds its "
