@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import Any, TypeVar
 
 from forearm.common.addresses import BUCKETS, OUTPUTS, address, cache_root, twin
@@ -36,8 +37,8 @@ Made = TypeVar("Made")
 LIMIT = "FOREARM_BUCKET_GB"
 """Environment variable through which worker processes learn how large all twins together may grow, in GB."""
 DEFAULT_GB = 20.0
-PINNED = 4
-"""Files that were used last and that no process removes."""
+PINNED = 2
+"""Files that were used last and that no process removes: they are about to be opened."""
 THREADS = 16
 """Requests at a time."""
 WHOLE_PUT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
@@ -59,6 +60,7 @@ class About:
 
 _listed: dict[Path, dict[str, About]] = {}
 _pins: "OrderedDict[Path, int]" = OrderedDict()
+_lock = Lock()
 _outputs: set[Path] = set()
 _held: tuple[int, int] | None = None
 """Bytes that the twins had when they were counted, and how many came since."""
@@ -124,8 +126,10 @@ def fetched(path: Path) -> Path:
     about = _there(path)
     if not _is_version(path, about):
         _bring(path, about)
+        _pin(path)
         _make_room(about.size)
-    _pin(path)
+    else:
+        _pin(path)
     return path
 
 
@@ -333,9 +337,13 @@ def _pin(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     os.utime(path, ns=(time.time_ns(), os.fstat(descriptor).st_mtime_ns))
-    _pins[path] = descriptor
-    while len(_pins) > PINNED:
-        os.close(_pins.popitem(last=False)[1])
+    with _lock:
+        if path in _pins:
+            os.close(descriptor)
+        else:
+            _pins[path] = descriptor
+        while len(_pins) > PINNED:
+            os.close(_pins.popitem(last=False)[1])
 
 
 def _make_room(added: int) -> None:

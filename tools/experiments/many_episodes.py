@@ -91,9 +91,7 @@ def sampler(root: Path) -> WindowSampler:
 
 def _write(root: Path, number: int, episodes: Any, picture: bytes) -> None:
     rows = len(episodes) * LENGTH
-    image = pa.DictionaryArray.from_arrays(
-        np.zeros(rows, np.int32), pa.array([{"bytes": picture, "path": None}], IMAGE)
-    )
+    image = pa.array([{"bytes": picture, "path": None}], IMAGE).take(pa.array(np.zeros(rows, np.int32)))
     zeros = [pa.array(np.zeros(rows * size, np.float32)) for size in (STATE, ACTION)]
     vectors = [pa.FixedSizeListArray.from_arrays(*pair) for pair in zip(zeros, (STATE, ACTION), strict=True)]
     counters = index_columns(episode=0, length=LENGTH, first=0, fps=10)

@@ -20,16 +20,18 @@ from forearm.world_model.data.atomic import plain, read_json, write_json
 from forearm.world_model.data.columns import Keys, names_of, numeric
 from forearm.world_model.data.declared import bounds
 from forearm.world_model.data.episodes import check_there
-from forearm.world_model.data.fingerprint import dataset_fingerprint
+from forearm.world_model.data.fingerprint import contents
 from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.reader import LeRobotData, read_dataset
 from forearm.world_model.data.selection import Episodes, of_each
 from forearm.world_model.data.statistics import combine
-from forearm.world_model.data.takeover import Shape, Source, take_over
+from forearm.world_model.data.takeover import Shape, Source, renumbered, take_over
 from forearm.world_model.data.writer import begin
 
 SHARD = 25
 """Episodes in one data file."""
+GROUP = 1 << 26
+"""Bytes of a data file from which on every episode has a row group of its own."""
 STATISTICS = ("min", "max", "mean", "std", "count")
 
 
@@ -102,8 +104,12 @@ class _Work:
         return list(accumulate(lengths, initial=0))
 
     def settings(self) -> dict[str, Any]:
-        """What must agree for a merging to go on; not where the sources lie: a folder that was moved is the same."""
-        prints = [[dataset_fingerprint(view) for view in part.views.values()] for part in self.parts]
+        """What must agree for a merging to go on; not where the sources lie: a folder that was moved is the same.
+
+        Reading every picture for it would take longer than merging: what is known of them, and how large their files
+        are, tells data sets apart.
+        """
+        prints = [[contents(view) for view in part.views.values()] for part in self.parts]
         return {"total_episodes": len(self.episodes), "shard_episodes": SHARD, "fingerprint": {"merged": prints}}
 
     def numbers(self, shard: int) -> range:
@@ -117,15 +123,22 @@ class _Work:
 
     def write(self, shard: int) -> None:
         """Take over the episodes of one shard."""
-        groups, rows = [], []
+        groups, rows, numbers = [], [], self.numbers(shard)
         chunk, file = layout.place(shard)
-        for number in self.numbers(shard):
+        for number in numbers:
             part, index = self.episodes[number]
             table, row = take_over(part, index, self.shape, self.out, number=number, first=self.firsts[number])
             groups.append(table)
             place = {"data/chunk_index": chunk, "data/file_index": file}
             rows.append({**row, **place, "meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file})
-        tables.write_data(self._path(layout.DATA_PATH, shard), groups)
+        whole = renumbered(groups, numbers, self.firsts[numbers.start])
+        images = [key for key, feature in self.shape.features.items() if feature.get("dtype") == "image"]
+        if whole.nbytes > GROUP:  # else who wants one frame reads all of them
+            begins = [self.firsts[number] - self.firsts[numbers.start] for number in numbers]
+            groups = [whole.slice(at, len(group)) for at, group in zip(begins, groups, strict=True)]
+        else:
+            groups = [whole]
+        tables.write_data(self._path(layout.DATA_PATH, shard), groups, plain=images)
         tables.write_episodes(self._path(layout.EPISODES_PATH, shard), rows)
 
     def finalise(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +57,36 @@ def with_image_types(schema: pa.Schema, cameras: Sequence[str]) -> pa.Schema:
     return schema.with_metadata(note)
 
 
-def write_data(path: Path, episodes: Sequence[pa.Table]) -> None:
-    """Write one row group per episode, so that one episode can be read, or be broken, alone."""
+def write_data(path: Path, episodes: Sequence[pa.Table], plain: Sequence[str] = ()) -> None:
+    """Write one row group per episode, so that one episode can be read, or be broken, alone.
+
+    ``plain`` are columns of pictures, which are compressed already.
+    """
+    schema = episodes[0].schema
+    compression: str | dict[str, str] = "snappy"
+    if plain:
+        packed = {f"{name}.bytes" for name in plain}
+        compression = {leaf: "none" if leaf in packed else "snappy" for leaf in _leaves(schema)}
     with replacing(path) as temporary:
         writer = pq.ParquetWriter(
             temporary,
             episodes[0].schema,
-            compression="snappy",
+            compression=compression,
             use_dictionary=False,
             write_page_checksum=True,
         )
         with writer:
             for table in episodes:
                 writer.write_table(table)
+
+
+@lru_cache(maxsize=1)
+def _leaves(schema: pa.Schema) -> tuple[str, ...]:
+    """What parquet calls the columns of numbers and texts that make up those of the table."""
+    written = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), written)
+    found = pq.ParquetFile(pa.BufferReader(written.getvalue())).schema
+    return tuple(found.column(i).path for i in range(len(found)))
 
 
 def renumber(path: Path, first: int) -> None:

@@ -17,6 +17,8 @@ from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.reader import EpisodeEntry, LeRobotData
 from forearm.world_model.data.statistics import image_statistics, vector_statistics
 
+COUNTED = ("index", "episode_index", "task_index")
+"""Columns that count through the whole data set."""
 OWN = ("meta/", "data/", "videos/", "stats/")
 """How the columns of an episodes table begin that are written anew."""
 
@@ -54,14 +56,14 @@ class Shape:
         features: as in its `meta/info.json`.
         schema: of its data files.
         videos: number of every video file that it gets, by camera and source file.
-        image_statistics: cameras whose statistics all sources know already.
+        known_statistics: features whose statistics all sources know already.
         kept: further columns of the episodes table that all sources have.
     """
 
     features: dict[str, dict[str, Any]]
     schema: pa.Schema
     videos: dict[str, dict[Path, int]]
-    image_statistics: frozenset[str]
+    known_statistics: frozenset[str]
     kept: tuple[str, ...]
 
     @classmethod
@@ -77,7 +79,7 @@ class Shape:
         rows = [part.rows[entry.index] for part in parts for entry in part.data.episodes]
         common = set.intersection(*({key for key, value in row.items() if value is not None} for row in rows))
         fields = ("min", "max", "mean", "std", "count")
-        known = {camera for camera in parts[0].cameras if all(f"stats/{camera}/{field}" in common for field in fields)}
+        known = {key for key in features if all(f"stats/{key}/{field}" in common for field in fields)}
         numbered = {"episode_index", "tasks", "length", "dataset_from_index", "dataset_to_index"}
         kept = sorted(key for key in common if not key.startswith(OWN) and key not in numbered)
         return cls(features, _schema(parts[0], features), videos, frozenset(known), tuple(kept))
@@ -86,15 +88,16 @@ class Shape:
     def with_statistics(self) -> list[str]:
         """Features whose statistics are written, for every episode and for the whole."""
         cameras = [key for key, feature in self.features.items() if feature.get("dtype") in ("image", "video")]
-        seen = [key for key in cameras if key in self.image_statistics or not layout.is_depth(self.features[key])]
+        seen = [key for key in cameras if key in self.known_statistics or not layout.is_depth(self.features[key])]
         return [*numeric(self.features), *seen]
 
 
 def take_over(
     part: Source, index: int, shape: Shape, out: Path, *, number: int, first: int
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Rows of the `index`-th episode of `part` as episode `number`, whose first frame is the `first`-th of all, and
-    what the episodes table says about it. Its video files are put in their place in `out`.
+    """Rows of the `index`-th episode of `part`, to become episode `number`, whose first frame is the `first`-th of all;
+    and what the episodes table says about it. Its video files are put in their place in `out`. The rows still count as
+    they did, see `renumbered`.
 
     Raises:
         DatasetError: a file cannot be read or written, or a column is of another type than in the first source.
@@ -104,10 +107,10 @@ def take_over(
     columns = {}
     for field in shape.schema:
         key = field.name
-        if key == "index":
-            columns[key] = pa.array(np.arange(first, first + entry.length)).cast(field.type)
-        elif key in ("episode_index", "task_index"):
-            columns[key] = pa.array(np.full(entry.length, number if key == "episode_index" else 0)).cast(field.type)
+        if key in COUNTED and key in found.column_names and found.column(key).type == field.type:
+            columns[key] = found.column(key)
+        elif key in COUNTED:
+            columns[key] = pa.array(np.zeros(entry.length, np.int64)).cast(field.type)
         elif key in part.cameras and part.data.info["features"][key]["dtype"] == "video":
             columns[key] = tables.image_column(np.stack(list(part.views[key].frames(index))))
         elif key not in found.column_names:
@@ -131,6 +134,21 @@ def take_over(
     return table, row
 
 
+def renumbered(rows: Sequence[pa.Table], numbers: range, first: int) -> pa.Table:
+    """Rows of the episodes `numbers`, whose first frame is the `first`-th of all, one after the other in one table."""
+    whole = pa.concat_tables(rows)
+    counts = {
+        "index": np.arange(first, first + len(whole)),
+        "episode_index": np.repeat(numbers, [len(table) for table in rows]),
+        "task_index": np.zeros(len(whole), np.int64),
+    }
+    for key in set(COUNTED).intersection(whole.column_names):
+        place = whole.schema.get_field_index(key)
+        field = whole.schema.field(place)
+        whole = whole.set_column(place, field, pa.array(counts[key]).cast(field.type))
+    return whole
+
+
 def _schema(first: Source, features: Mapping[str, Mapping[str, Any]]) -> pa.Schema:
     """Columns and types of the first source's rows; images for a camera that is video there and images elsewhere."""
     stored = first.data.table(0).schema
@@ -151,6 +169,8 @@ def _schema(first: Source, features: Mapping[str, Mapping[str, Any]]) -> pa.Sche
 
 def _alike(column: pa.ChunkedArray, field: pa.Field, data: LeRobotData, entry: EpisodeEntry, image: bool) -> Any:
     """A column in the type of the first source, where that is another way to store the same values."""
+    if image and column.type == tables.IMAGE and not any(chunk.field("bytes").null_count for chunk in column.chunks):
+        return column
     if image:
         return pa.array([_embedded(cell, data.root) for cell in column.to_pylist()], tables.IMAGE)
     if column.type == field.type:
@@ -199,10 +219,10 @@ def _copied(source: Path, target: Path) -> None:
 
 def _statistics(part: Source, index: int, key: str, table: pa.Table, shape: Shape) -> dict[str, Any]:
     entry = part.data.episodes[index]
+    if key in shape.known_statistics:
+        said = part.rows[entry.index]
+        return {name: said[f"stats/{key}/{name}"] for name in ("min", "max", "mean", "std", "count")}
     if key in part.cameras:
-        if key in shape.image_statistics:
-            said = part.rows[entry.index]
-            return {name: said[f"stats/{key}/{name}"] for name in ("min", "max", "mean", "std", "count")}
         return dict(image_statistics(np.stack(list(part.views[key].frames(index)))))
     size = numeric(shape.features)[key]
     values = np.array(table.column(key).to_pylist(), np.float64)
