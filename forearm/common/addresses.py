@@ -7,6 +7,7 @@ Such a place on this disk is the twin of an address. `stored` moves files betwee
 
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from forearm.errors import ForearmError, did_you_mean
@@ -14,14 +15,19 @@ from forearm.errors import ForearmError, did_you_mean
 CACHE = "FOREARM_CACHE"
 """Environment variable with the folder of what a machine was sent or has fetched; default ~/.cache/forearm."""
 BUCKETS, OUTPUTS = "buckets", "outputs"
+TREES = (BUCKETS, OUTPUTS)
 """Folders in there: of what is read from addresses, and of results on their way there."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def cache_root() -> Path:
     """The folder in which this machine keeps what it was sent or fetched."""
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forearm"
-    return Path(os.environ.get(CACHE) or usual)
+    return _root(*map(os.environ.get, (CACHE, "XDG_CACHE_HOME", "HOME")))
+
+
+@lru_cache(maxsize=1)
+def _root(own: str | None, usual: str | None, home: str | None) -> Path:
+    return Path(own or Path(usual or Path.home() / ".cache") / "forearm")
 
 
 def is_address(text: object) -> bool:
@@ -46,10 +52,11 @@ def twin(text: str, tree: str = BUCKETS) -> Path:
 
 def address(path: Path) -> str | None:
     """Which address `path` is the twin of; None for a path that is none."""
-    if not path.is_relative_to(root := cache_root()):
+    text, root = str(path), str(cache_root())
+    if not text.startswith(root):
         return None
-    tree, *parts = (*path.relative_to(root).parts, "")[:-1] or ("",)
-    return f"{parts[0]}://{'/'.join(parts[1:])}" if tree in (BUCKETS, OUTPUTS) and len(parts) > 1 else None
+    beside, *parts = text[len(root) :].split("/")
+    return f"{parts[1]}://{'/'.join(parts[2:])}" if not beside and len(parts) > 2 and parts[0] in TREES else None
 
 
 def told(text: object) -> str:

@@ -280,7 +280,11 @@ def _load(target: Path) -> FrameCache | None:
 
         def array(name: str) -> npt.NDArray[Any]:
             path = target / f"{name}.npy"
-            return np.asarray(np.load(path, "r" if path.stat().st_size > MAPPED else None, allow_pickle=False))
+            mapped = path.stat().st_size > MAPPED
+            found = np.asarray(np.load(path, "r" if mapped else None, allow_pickle=False))
+            if mapped:  # every page once: else the first windows would wait for each
+                found.reshape(-1)[:: 4096 // found.itemsize].max()
+            return found
 
         height, width = note["source_resolution"]
         cache = FrameCache(

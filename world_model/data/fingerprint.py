@@ -54,7 +54,7 @@ def dataset_fingerprint(data: LeRobotData, memory: Path | None = None) -> str:
             where = f"episode {episode}: " if episode >= 0 else ""
             reason = "the file is missing" if isinstance(error, FileNotFoundError) else str(error)
             raise DatasetError(f"{path}: {where}{reason}") from error
-    for path in _pictures(data):
+    for path in _pictures(data, known):
         with suppress(OSError):  # one that is missing is named when its frame is read
             digest.update(f"{known.of(path)}\0".encode())
     known.keep()
@@ -83,14 +83,17 @@ def contents(data: LeRobotData) -> str:
     return digest.hexdigest()
 
 
-def _pictures(data: LeRobotData) -> Iterator[Path]:
+def _pictures(data: LeRobotData, known: "_Hashes") -> Iterator[Path]:
     """The picture files beside the rows, where cells name a path and hold no bytes; in the order of the rows."""
     if data.info["features"][data.camera_key]["dtype"] != "image":
         return
     for path, _ in data.episodes.by_file():
         try:
+            if known.holds_all(path, data.camera_key):
+                continue
             with pq.ParquetFile(stored.fetched(path)) as file:
                 if _holds_all(file, data.camera_key):
+                    known.note_all(path, data.camera_key)
                     continue
                 for batch in file.iter_batches(batch_size=64, columns=[data.camera_key]):
                     yield from _paths(data.root, batch.column(0).to_pylist())
@@ -146,10 +149,27 @@ class _Hashes:
             self._used[name] = [state, value]
         return value
 
+    def holds_all(self, path: Path, camera: str) -> bool:
+        """Whether `note_all` was told of a file that is still what it was."""
+        name, own = _of_camera(path, camera), self._used.get(str(path.absolute()))
+        if own is None or self._known.get(name) != own:
+            return False
+        self._used[name] = own
+        return True
+
+    def note_all(self, path: Path, camera: str) -> None:
+        """Remember that every cell of a camera in a file, whose hash was asked for, holds its picture."""
+        if (own := self._used.get(str(path.absolute()))) is not None:
+            self._used[_of_camera(path, camera)] = own
+
     def keep(self) -> None:
         """Remember what was used, where something is new; without a word where that cannot be written."""
         if self._path is None or all(self._known.get(name) == value for name, value in self._used.items()):
             return
-        kept = {name: value for name, value in self._known.items() if stored.exists(Path(name))}
+        kept = {name: value for name, value in self._known.items() if stored.exists(Path(name.partition("\0")[0]))}
         with suppress(DatasetError):
             write_json(self._path, json.loads(json.dumps(kept | self._used)))
+
+
+def _of_camera(path: Path, camera: str) -> str:
+    return f"{path.absolute()}\0{camera}"
