@@ -10,6 +10,7 @@ from rich.table import Table
 
 from forearm.cli.progress import bars
 from forearm.cli.train import keys, steps_table
+from forearm.common import stored
 from forearm.common.addresses import told
 from forearm.errors import ForearmError
 from forearm.evaluation.table import print_whole
@@ -47,7 +48,7 @@ def main(overrides: Sequence[str]) -> int:
             raise ForearmError(
                 "convert needs data=RECORDING out=FOLDER, or for what forearm recorded data=FILE.mcap commands=TASK"
             )
-        return _convert(folders, output.data_folder(chosen["out"], "data/converted"), chosen)
+        return _convert([stored.brought(folder) for folder in folders], output.data_folder(chosen["out"], "data/converted"), chosen)
     if len(folders) != 1:
         raise ForearmError("inspect looks into one data set at a time: data=FOLDER")
     return _inspect(folders[0], bool(chosen["frames"]), _chosen(chosen))

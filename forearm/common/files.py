@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -84,3 +85,11 @@ def write_json(path: Path, value: Any, indent: int = 1) -> None:
     text = json.dumps(value, indent=indent, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def send(folder: Path, out: Path, last: str) -> None:
+    """Write all files of a folder into `out` as well, each whole, and `last` when the others are there."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    for name in sorted(names, key=lambda name: (name == last, name)):
+        with replacing(out / name) as temporary:
+            shutil.copyfile(folder / name, temporary)

@@ -133,6 +133,14 @@ def fetched(path: Path) -> Path:
     return path
 
 
+def brought(path: Path) -> Path:
+    """A file or a folder with all that is in it, on this disk; raises as `fetched`."""
+    if address(path) is not None:
+        names = [path / name for name in _listed[path]] if look(path) else [path]
+        each(_brought, names, path)
+    return path
+
+
 def opened(path: Path) -> Any:
     """What pyarrow can read parts of a file from: the path of one that is here, else a file that asks for bytes when
     they are wanted. Raises as `fetched`.
