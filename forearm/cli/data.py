@@ -48,7 +48,9 @@ def main(overrides: Sequence[str]) -> int:
             raise ForearmError(
                 "convert needs data=RECORDING out=FOLDER, or for what forearm recorded data=FILE.mcap commands=TASK"
             )
-        return _convert([stored.brought(folder) for folder in folders], output.data_folder(chosen["out"], "data/converted"), chosen)
+        return _convert(
+            [stored.brought(folder) for folder in folders], output.data_folder(chosen["out"], "data/converted"), chosen
+        )
     if len(folders) != 1:
         raise ForearmError("inspect looks into one data set at a time: data=FOLDER")
     return _inspect(folders[0], bool(chosen["frames"]), _chosen(chosen))
