@@ -92,7 +92,7 @@ def _pictures(data: LeRobotData, known: "_Hashes") -> Iterator[Path]:
             if known.holds_all(path, data.camera_key):
                 continue
             with pq.ParquetFile(stored.fetched(path)) as file:
-                if _holds_all(file, data.camera_key):
+                if holds_all(file, data.camera_key):
                     known.note_all(path, data.camera_key)
                     continue
                 for batch in file.iter_batches(batch_size=64, columns=[data.camera_key]):
@@ -101,7 +101,7 @@ def _pictures(data: LeRobotData, known: "_Hashes") -> Iterator[Path]:
             continue
 
 
-def _holds_all(file: pq.ParquetFile, camera: str) -> bool:
+def holds_all(file: pq.ParquetFile, camera: str) -> bool:
     """Whether the footer says that every cell of the camera holds its picture."""
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)

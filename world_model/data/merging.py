@@ -11,6 +11,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from forearm.common import stored
 from forearm.common.files import remove_leftovers
 from forearm.common.progress import Count
@@ -25,9 +27,10 @@ from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.reader import LeRobotData, read_dataset
 from forearm.world_model.data.selection import Episodes, of_each
 from forearm.world_model.data.statistics import combine
-from forearm.world_model.data.takeover import Shape, Source, renumbered, take_over
+from forearm.world_model.data.takeover import Shape, Source, copied, renumbered, rows_of, take_over, whole_file
 from forearm.world_model.data.writer import begin
 
+Row = dict[str, Any]
 SHARD = 25
 """Episodes in one data file."""
 GROUP = 1 << 26
@@ -77,11 +80,12 @@ def merge(
     missing = work.missing()
     done = total - sum(len(work.numbers(shard)) for shard in missing)
     progress(done, total)
+    written = {}
     for shard in missing:
-        work.write(shard)
+        written[shard] = work.write(shard)
         done += len(work.numbers(shard))
         progress(done, total)
-    return work.finalise()
+    return work.finalise(written)
 
 
 @dataclass(frozen=True)
@@ -121,31 +125,47 @@ class _Work:
         shards = range(-(-len(self.episodes) // SHARD))
         return [shard for shard in shards if not stored.exists(self._path(layout.EPISODES_PATH, shard))]
 
-    def write(self, shard: int) -> None:
-        """Take over the episodes of one shard."""
-        groups, rows, numbers = [], [], self.numbers(shard)
-        chunk, file = layout.place(shard)
-        for number in numbers:
-            part, index = self.episodes[number]
-            table, row = take_over(part, index, self.shape, self.out, number=number, first=self.firsts[number])
-            groups.append(table)
+    def write(self, shard: int) -> list[Row]:
+        """Take over the episodes of one shard; returns what the episodes table says about them."""
+        numbers, chunk, file = self.numbers(shard), *layout.place(shard)
+        first, ours = self.firsts[numbers.start], [self.episodes[number] for number in numbers]
+        target, (part, _) = self._path(layout.DATA_PATH, shard), ours[0]
+        alone = all(other is part for other, _ in ours)
+        path = whole_file(part, [index for _, index in ours], self.shape, numbers, first) if alone else None
+        tables_of: list[Any] = [None] * len(ours)
+        if path is None:
+            tables_of = [rows_of(part, index, self.shape) for part, index in ours]
+            self._write_rows(target, tables_of, numbers)
+        else:
+            copied(path, target)
+        rows = []
+        for number, (part, index), table in zip(numbers, ours, tables_of, strict=True):
+            at = self.firsts[number]
+            row = take_over(part, index, self.shape, self.out, number=number, first=at, table=table)
             place = {"data/chunk_index": chunk, "data/file_index": file}
             rows.append({**row, **place, "meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file})
-        whole = renumbered(groups, numbers, self.firsts[numbers.start])
-        images = [key for key, feature in self.shape.features.items() if feature.get("dtype") == "image"]
-        if whole.nbytes > GROUP:  # else who wants one frame reads all of them
-            begins = [self.firsts[number] - self.firsts[numbers.start] for number in numbers]
-            groups = [whole.slice(at, len(group)) for at, group in zip(begins, groups, strict=True)]
-        else:
-            groups = [whole]
-        tables.write_data(self._path(layout.DATA_PATH, shard), groups, plain=images)
         tables.write_episodes(self._path(layout.EPISODES_PATH, shard), rows)
+        return rows
 
-    def finalise(self) -> dict[str, Any]:
-        """Write the files about the whole; returns `meta/info.json`."""
+    def _write_rows(self, target: Path, groups: Sequence[pa.Table], numbers: range) -> None:
+        first = self.firsts[numbers.start]
+        whole = renumbered(groups, numbers, first)
+        images = [key for key, feature in self.shape.features.items() if feature.get("dtype") == "image"]
+        parts = [whole]
+        if whole.nbytes > GROUP:  # else who wants one frame reads all of them
+            begins = [self.firsts[number] - first for number in numbers]
+            parts = [whole.slice(at, len(group)) for at, group in zip(begins, groups, strict=True)]
+        tables.write_data(target, parts, plain=images)
+
+    def finalise(self, written: Mapping[int, list[Row]]) -> dict[str, Any]:
+        """Write the files about the whole, of which some shards were `written` just now; returns `meta/info.json`."""
         remove_leftovers(self.out)
         shards = range(-(-len(self.episodes) // SHARD))
-        rows = [row for shard in shards for row in tables.read_episodes(self._path(layout.EPISODES_PATH, shard))]
+        rows = [
+            row
+            for shard in shards
+            for row in written.get(shard) or tables.read_episodes(self._path(layout.EPISODES_PATH, shard))
+        ]
         statistics = {}
         for key in self.shape.with_statistics:
             found = combine([{f: row[f"stats/{key}/{f}"] for f in STATISTICS} for row in rows])
