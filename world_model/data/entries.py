@@ -80,8 +80,10 @@ class Entries(Sequence[EpisodeEntry]):
         ]  # fmt: skip
         kinds = [np.float64 if name in ("video_start", "video_end") else np.int64 for name in COLUMNS]
         columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
-        arrays: list[Any] = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
-        return cls(*arrays, tuple(files), tuple(groups))
+        found: dict[str, Any] = {
+            name: np.array(column, kind) for name, column, kind in zip(COLUMNS, columns, kinds, strict=True)
+        }
+        return cls(**found | {"files": tuple(files), "groups": tuple(groups)})
 
     @classmethod
     def joined(cls, parts: Sequence["Entries"]) -> "Entries":
@@ -96,8 +98,8 @@ class Entries(Sequence[EpisodeEntry]):
                 column = getattr(part, name)
                 known = of_files if name in ("data", "video", "named") else of_groups if name == "tasks" else None
                 columns[name].append(column if known is None else known[column])
-        arrays: list[Any] = [np.concatenate(found) for found in columns.values()]
-        return cls(*arrays, tuple(files), tuple(groups))
+        found: dict[str, Any] = {name: np.concatenate(arrays) for name, arrays in columns.items()}
+        return cls(**found | {"files": tuple(files), "groups": tuple(groups)})
 
     def take(self, rows: npt.NDArray[Any]) -> "Entries":
         """The entries at ``rows``, numbers or a mask."""

@@ -149,9 +149,12 @@ class WindowSampler(Windows):
         """Episodes that are too short."""
         self.episodes: Indices = chosen[room >= 1]
         """Episodes that have windows."""
-        self._ends = np.cumsum(-(-room[room >= 1] // every))
+        counts = -(-room[room >= 1] // every)
+        self._ends = np.cumsum(counts)
+        self._each = int(counts[0]) if len(counts) and (counts == counts[0]).all() else 0
+        """Windows of every episode, where they are equally many: then none has to be searched for."""
         # Beside each other, as they are wanted together: of a million episodes, hardly one is where it was just read.
-        before = self._ends - -(-room[room >= 1] // every)
+        before = self._ends - counts
         self._places = np.stack([cache.starts[self.episodes], before, self.episodes], axis=1)
         if not len(self.episodes):
             longest = int(cache.lengths[chosen].max()) if len(chosen) else 0
@@ -204,7 +207,8 @@ class WindowSampler(Windows):
 
     def _located(self, windows: Indices) -> tuple[Indices, Indices, Indices]:
         """First frame, episode and control step of the present frame of each of ``windows`` (N,)."""
-        start, before, episode = self._places.take(np.searchsorted(self._ends, windows, side="right"), axis=0).T
+        which = windows // self._each if self._each else np.searchsorted(self._ends, windows, side="right")
+        start, before, episode = self._places.take(which, axis=0).T
         return start, episode, (windows - before) * self.every + self.earliest
 
     def gather(self, windows: Indices) -> Batch:
