@@ -27,6 +27,7 @@ from forearm.world_model.data import (
     with_features,
 )
 from forearm.world_model.data.atomic import read_json
+from forearm.world_model.data.cache import memory_of
 from forearm.world_model.data.columns import Keys, advice
 from forearm.world_model.data.layout import INFO_PATH, cameras_of
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, prior_loss, train_prior
@@ -184,7 +185,7 @@ def _encode(training: HeadsTraining, progress: Progress) -> _Encoded:
         "episodes": training.episodes,
         "exclude": training.exclude,
     }
-    data = read_dataset(training.data, **chosen)
+    data = read_dataset(training.data, **chosen, memory=memory_of(training.data, training.cache_dir))
     if not data.columns.get(ACTION_KEY):
         raise DatasetError(
             f"{training.data}: has no actions that are clearly such; {advice(data.info['features'], ACTION_KEY)}"
