@@ -122,10 +122,12 @@ def make_planner(
     *,
     clock: Callable[[], float] = time.perf_counter,
     proposals: Sequence[Proposal] = (),
+    gate: float | None = None,
     **settings: Any,
 ) -> Planner[Any, Any]:
     """The planner of that name with those settings; `clock` returns seconds, `proposals` provide the
-    `prior_share` of its candidates (the previous plan, if none are given).
+    `prior_share` of its candidates (the previous plan, if none are given). With a `gate`, in units of the cost, a plan
+    gives way to the first proposal's own unless it costs less by more than that.
 
     Raises `ValueError`, in one line, for an unknown name or setting (with the nearest known one) and for
     settings that contradict each other.
@@ -133,7 +135,7 @@ def make_planner(
     if name not in PLANNERS:
         raise InputError(f"unknown planner {name!r}{did_you_mean(str(name), PLANNERS)}")
     cls, config_type = PLANNERS[name]
-    return cls(_configured(f"planner {name!r}", config_type, settings), clock, proposals)
+    return cls(_configured(f"planner {name!r}", config_type, settings), clock, proposals, gate)
 
 
 def make_baseline(name: str, **settings: Any) -> Baseline[Any]:

@@ -46,3 +46,10 @@ def guided_task(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str
         **{key: chosen[key] for key in ("prior_spread", "prior_gain") if task.get(key) is None},
         "objective": {**task["objective"], **cost},
     }
+
+
+def gate_of(task: Mapping[str, Any]) -> float | None:
+    """The margin of a task's config for `guided`; None for none. Raises ValueError for what is none."""
+    from forearm.planner.search.gate import margin_of
+
+    return margin_of(f"{task['name']}.{GUIDED}.gate", task[GUIDED]["gate"])

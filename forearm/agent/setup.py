@@ -11,7 +11,7 @@ from forearm.agent.absolute import AbsolutePlanner
 from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.agent.agent import Acting, Agent, PlanningModel
 from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, fingerprint, settled
-from forearm.agent.guided import GUIDED, PRIOR, guided_task, is_guided
+from forearm.agent.guided import GUIDED, PRIOR, gate_of, guided_task, is_guided
 from forearm.agent.hierarchical import HIERARCHICAL, hierarchical_task, is_hierarchical
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.latent import LatentPlanningModel, proposals_of
@@ -189,8 +189,10 @@ class PlanningSetup(OfCheckpoint):
         chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
         if is_dotted(self.planner_name):
             return _own_planner(self.planner_name, chosen)
-        make = make_baseline if self.planner_name in BASELINES else make_planner
-        return make(UNDER_ANOTHER_NAME.get(self.planner_name, self.planner_name), **chosen)
+        if self.planner_name in BASELINES:
+            return make_baseline(self.planner_name, **chosen)
+        gate = gate_of(self.task) if is_guided(self.planner_config) else None
+        return make_planner(UNDER_ANOTHER_NAME.get(self.planner_name, self.planner_name), gate=gate, **chosen)
 
     def planning_model(self, envs: "Sequence[Environment]" = ()) -> PlanningModel:
         """What that planner thinks with; for the oracle, one episode in each of `envs`.

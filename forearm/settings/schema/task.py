@@ -76,6 +76,8 @@ class GuidedConfig:
         features: true: distance of the slow features, where there is no learned one to trust.
         subgoal: control steps ahead, or seconds, of learned sub-goals, which are then in place of the learned distance;
             weights and slowness are those of hierarchical. null: none.
+        gate: by how much the plan's predicted cost must be lower than that of the prior's own plan, in units of the
+            cost, to be carried out in place of it; inf: never; null: it always is.
     """
 
     horizon: int | str = 12
@@ -88,6 +90,7 @@ class GuidedConfig:
     until: int | str | None = None
     features: bool = False
     subgoal: int | str | None = None
+    gate: int | float | str | None = None
 
 
 @dataclass
