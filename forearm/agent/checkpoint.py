@@ -101,7 +101,7 @@ class LoadedCheckpoint:
             raise HeadsMissing(
                 f"{reason} needs heads, which model {task['checkpoint']} has not: plan without them, planner=cem"
             )
-        path = _file(task, "heads", heads_path)
+        path = file_beside(task, "heads", heads_path)
         if (part := ("heads", path)) not in self._parts:
             if not path.is_file():
                 raise HeadsMissing(
@@ -128,7 +128,7 @@ class LoadedCheckpoint:
         reason = f"objective.subgoal={wanted}"
         if is_dotted(str(task["checkpoint"])):
             raise HeadsMissing(f"{reason} needs sub-goals, which model {task['checkpoint']} has not: set it to null")
-        path = _file(task, "subgoals", subgoal_path)
+        path = file_beside(task, "subgoals", subgoal_path)
         if (part := ("subgoals", path)) not in self._parts:
             if not path.is_file():
                 raise HeadsMissing(
@@ -151,7 +151,7 @@ class LoadedCheckpoint:
 
         if is_dotted(str(task["checkpoint"])):
             raise ForearmError(f"model {task['checkpoint']} has no decoder, so what it imagines cannot be drawn")
-        path = _file(task, "decoder", decoder_path)
+        path = file_beside(task, "decoder", decoder_path)
         if not path.is_file():
             raise ForearmError(
                 f"drawing what is imagined needs a decoder of checkpoint '{task['checkpoint']}', but there is no "
@@ -379,7 +379,7 @@ def file_of(name: str) -> Path:
     return locate(_place(name))
 
 
-def _file(task: Mapping[str, Any], key: str, beside: Callable[[str | Path], Path]) -> Path:
+def file_beside(task: Mapping[str, Any], key: str, beside: Callable[[str | Path], Path]) -> Path:
     """The file that a task's config names as `key`, or else the one `beside` its checkpoint, there or not."""
     named = task.get(key)
     return place(named) if named else beside(_place(str(task["checkpoint"])))
