@@ -151,7 +151,7 @@ def train_heads(practice: Practice, number: int, task: Mapping[str, Any], tell: 
     if not former:
         return {"heads": None}
     steps = {} if practice.heads_steps is None else {"steps": practice.heads_steps}
-    configs = {
+    configs: dict[str, Any] = {
         part: from_mapping(kind, {**former[file][part], **steps})
         for part, file, kind in (
             ("prior", "heads", PriorConfig),
