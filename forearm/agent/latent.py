@@ -129,9 +129,14 @@ class LatentPlanningModel:
         return self._model.config.frameskip
 
     @torch.inference_mode()
-    def encode(self, frames: np.ndarray) -> torch.Tensor:
-        """Latents (N, D) of frames (N, R, R, 3) uint8."""
-        return self._model.encode(np.ascontiguousarray(frames))
+    def encode(self, frames: np.ndarray, readings: np.ndarray | None = None) -> torch.Tensor:
+        """Latents (N, D) of frames (N, R, R, 3) uint8; with joint `readings` (N, P) what the dynamics predict of them,
+        which is states (N, S) where readings are compared as well.
+        """
+        latents = self._model.encode(np.ascontiguousarray(frames))
+        if readings is None or not self._whole:
+            return latents
+        return self._model.state(latents, torch.as_tensor(readings, dtype=torch.float32).to(latents.device))
 
     @torch.inference_mode()
     def begin(self, goals: Sequence[np.ndarray]) -> None:

@@ -95,12 +95,3 @@ def check_planner(planner: Any, name: str) -> None:
             f"planner={name} follows gradients, and a simulator has none: "
             "diagnose one that samples, such as planner=cem"
         )
-
-
-def check_cost(setup: "PlanningSetup") -> None:
-    """Raise `ForearmError` for a cost that true futures cannot be asked about."""
-    if setup.task["objective"].get("subgoal") is not None and setup.model.config.proprio_dim:
-        raise ForearmError(
-            f"sub-goals of {setup.task['checkpoint']} tell joint readings, which drawn futures do not show, so they "
-            "cannot be diagnosed yet: diagnose planner=cem"
-        )

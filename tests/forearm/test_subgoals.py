@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from forearm import envs
 from forearm.agent.checkpoint_files import checkpoint_files
 from forearm.agent.setup import PlanningSetup, task_config
 from forearm.cli.main import main
+from forearm.diagnosis.futures import SeenState, TrueFutures
 from forearm.errors import ForearmError
 from forearm.world_model.heads.subgoal import Subgoal, SubgoalConfig
 from forearm.world_model.heads.subgoal_checkpoint import save_subgoal, subgoal_path
@@ -142,10 +145,23 @@ def test_joint_readings_count_beside_latents_and_other_costs_see_latents_alone()
     assert torch.isfinite(torch.as_tensor(before)).all() and not torch.equal(before, after)
 
 
-def test_what_drawn_futures_do_not_show_is_not_diagnosed(failing: Callable[..., str], tmp_path: Path) -> None:
-    said = failing("diagnose", "task=pick_place", "planner=hierarchical", "episodes=1", f"out={tmp_path / 'out'}")
-    assert "tell joint readings, which drawn futures do not show" in said and "planner=cem" in said
-    assert not (tmp_path / "out").exists()
+def test_true_futures_tell_joint_readings_where_they_are_compared() -> None:
+    setup = PlanningSetup.resolve(task_config("pick_place"), "hierarchical", replan_every=None)
+    with closing(envs.make("pick_place", resolution=128)) as env:
+        env.reset(seed=3)
+        model, start = setup.latent_model(), env.observe()
+        model.begin([start["pixels"]])
+        model.observe(0, start, None)
+        problem = model.problem([0])
+        state = SeenState(problem.state.states, problem.state.actions, snapshots=env.snapshot()[None])
+        commands = torch.rand(1, 2, 8, 4, generator=torch.Generator().manual_seed(0)) - 0.5
+        came = TrueFutures(env, model, lambda env: False).rollout(state, commands)["latents"]
+        assert problem.objective.cost(came, commands).shape == (1, 2)
+        for command in commands[0, 1].numpy():
+            env.advance(command)
+        read = (torch.from_numpy(env.observe()["proprio"]) - setup.model.proprio_mean) / setup.model.proprio_std
+    assert came.shape == (1, 2, 4, 64 + 15)
+    assert torch.allclose(came[0, 1, -1, 64:], read, atol=1e-4)
 
 
 def test_what_cannot_be_is_said_in_one_line(
