@@ -220,6 +220,7 @@ class PlanningSetup(OfCheckpoint):
             self.fit,
             self.hold,
             None if (subgoal := self.checkpoint.subgoal(self.task)) is None else subgoal[0],
+            None if (ranking := self.checkpoint.ranking(self.task)) is None else ranking[0],
         )
 
     def agent(self, envs: "Sequence[Environment]" = ()) -> Acting:
@@ -341,12 +342,11 @@ def _own_planner(name: str, settings: Mapping[str, Any]) -> Any:
 
 
 def _fingerprint(read: LoadedCheckpoint, task: Mapping[str, Any]) -> str:
-    """Of a checkpoint, and of the heads and sub-goals that a task's config needs; raises like `LoadedCheckpoint.heads`
-    and `subgoal`.
+    """Of a checkpoint, heads, sub-goals and ranking that a task's config needs; raises like `LoadedCheckpoint.heads`,
+    `subgoal` and `ranking`.
     """
     found = [read.fingerprint]
     if (heads := read.heads(task)) is not None:
         found.append(fingerprint(heads.document))
-    if (subgoal := read.subgoal(task)) is not None:
-        found.append(fingerprint(subgoal[1]))
+    found += [fingerprint(part[1]) for part in (read.subgoal(task), read.ranking(task)) if part is not None]
     return "+".join(found)

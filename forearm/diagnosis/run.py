@@ -37,7 +37,7 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     check_planner(planner, contender.planner_name)
     out = comparison.out
     remove_leftovers(out)
-    episodes = _manifest(comparison, contender, workers)
+    episodes = manifest_of(comparison, contender, workers)
     task, protocol = contender.task_name, comparison.protocol
     criteria = {task: criteria_of(protocol, contender.task)}
     write_json(out / "manifest.json", Manifest(contender.seed, protocol, criteria, {task: episodes}).document)
@@ -83,7 +83,8 @@ def _about(comparison: Comparison, contender: Contender, episodes: Sequence[Held
     }
 
 
-def _manifest(comparison: Comparison, contender: Contender, workers: int) -> list[HeldOutEpisode]:
+def manifest_of(comparison: Comparison, contender: Contender, workers: int) -> list[HeldOutEpisode]:
+    """The episodes of a comparison, in their order."""
     numbers = range(comparison.episodes)
     jobs = [
         ManifestJob(contender.task, contender.seed, tuple(numbers[first::workers]), contender.protocol, contender.use)

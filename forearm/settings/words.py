@@ -18,6 +18,7 @@ _FILES = {
     "checkpoint",
     "heads",
     "subgoals",
+    "rankings",
     "decoder",
     "init",
     "picture",

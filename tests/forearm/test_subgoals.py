@@ -62,7 +62,7 @@ def test_the_cost_is_the_distance_to_what_the_way_looks_like_at_each_step(led: P
     problem = model.problem([0])
     head = model._subgoal
     assert head is not None
-    way = head.way(problem.state.states[:, -1], model._goals_of([0]))
+    way = head.way(problem.state.states[:, -1], model.goals_of([0]))
     commands = torch.zeros(1, 3, 12, 4)
     on_the_way = torch.cat([way[:, :2], 7 + way[:, :4]], dim=1)[:, None].expand(-1, 3, -1, -1)
     assert problem.objective.cost(on_the_way, commands).tolist() == [[0.0] * 3]

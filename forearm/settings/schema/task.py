@@ -40,6 +40,8 @@ class ObjectiveConfig:
             alone, in place of the goal; null: the goal. Needs sub-goals beside the checkpoint.
         subgoal_weights: of that distance along the way there: last (the sub-goal alone), sum, exp or min.
         subgoal_slowness: the slowness of that distance.
+        ranking: weight of the learned ranking of the predicted way, in standard deviations of the candidates of a plan;
+            needs a ranking beside the checkpoint.
         unlikely: weight of the penalty for latents unlike the training data; needs heads.
         unlikely_free: squared distance from the training data, per dimension, that costs nothing; 1 is usual.
     """
@@ -56,6 +58,7 @@ class ObjectiveConfig:
     subgoal: int | str | None = None
     subgoal_weights: str = "last"
     subgoal_slowness: float = 0.0
+    ranking: float = 0.0
     unlikely: float = 0.0
     unlikely_free: float = 2.0
 
@@ -134,6 +137,7 @@ class TaskConfig:
             the checkpoint with the task's name, with - for /.
         heads: JSON file of the heads for the checkpoint; null: the one beside it.
         subgoals: JSON file of the sub-goals for the checkpoint; null: the one beside it.
+        rankings: JSON file of the ranking for the checkpoint; null: the one beside it.
         decoder: JSON file of the decoder that draws what is imagined; null: the one beside the checkpoint, if any.
         camera: whose frames are seen; null: whatever the checkpoint was trained with.
         resolution: of the frames, in pixels, square; recorded ones are resized to it in training.
@@ -151,6 +155,7 @@ class TaskConfig:
     checkpoint: str = REQUIRED
     heads: str | None = None
     subgoals: str | None = None
+    rankings: str | None = None
     decoder: str | None = None
     camera: str | None = "front"
     resolution: int = 64
