@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from forearm.world_model.heads.checkpoint import Heads
     from forearm.world_model.heads.decoder import Decoder
     from forearm.world_model.heads.ranking import Ranking
-    from forearm.world_model.heads.subgoal import Subgoal
+    from forearm.world_model.heads.ways import Ways
     from forearm.world_model.model.jepa import JEPA
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class LoadedCheckpoint:
         _check_heads(heads, path, task)
         return heads
 
-    def subgoal(self, task: Mapping[str, Any]) -> "tuple[Subgoal, dict[str, Any]] | None":
+    def subgoal(self, task: Mapping[str, Any]) -> "tuple[Ways, dict[str, Any]] | None":
         """The sub-goals that a task's config needs, and their description: those beside its checkpoint unless it names
         others; None if it needs none. They are read once.
 
@@ -134,11 +134,11 @@ class LoadedCheckpoint:
             if not path.is_file():
                 raise HeadsMissing(
                     f"{reason} needs sub-goals of checkpoint '{task['checkpoint']}', but there is no {path}: train "
-                    f"them with 'forearm train-heads task={task['name']} parts=[subgoal]', or plan without them, "
-                    f"{task['name']}.objective.subgoal=null"
+                    f"them with 'forearm train-heads task={task['name']} parts=[{part_of(path)}]', or plan without "
+                    f"them, {task['name']}.objective.subgoal=null"
                 )
             self._parts[part] = _load_part(load_subgoal, path, str(self.document["weights_sha256"]), self.device)
-        found: tuple[Subgoal, dict[str, Any]] = self._parts[part]
+        found: tuple[Ways, dict[str, Any]] = self._parts[part]
         _check_subgoal(*found, path, task)
         return found
 
@@ -343,17 +343,23 @@ def _check_heads(heads: "Heads", path: Path, task: Mapping[str, Any]) -> None:
         )
 
 
-def _check_subgoal(head: "Subgoal", document: Mapping[str, Any], path: Path, task: Mapping[str, Any]) -> None:
+def part_of(path: Path) -> str:
+    """The part of `forearm train-heads` that makes such a file of sub-goals."""
+    return "recorded" if path.stem.endswith(".recorded") else "subgoal"
+
+
+def _check_subgoal(head: "Ways", document: Mapping[str, Any], path: Path, task: Mapping[str, Any]) -> None:
     if (made_for := document.get("task", task["name"])) != task["name"]:
         raise ForearmError(
             f"{path}: sub-goals were trained for task {made_for}, not {task['name']}: name others, task.subgoals=FILE, "
-            f"or train them with 'forearm train-heads task={task['name']} parts=[subgoal]'"
+            f"or train them with 'forearm train-heads task={task['name']} parts=[{part_of(path)}]'"
         )
-    steps, (least, most) = int(task["objective"]["subgoal"]), (head.frameskip, head.config.horizon)
+    steps, (least, most) = int(task["objective"]["subgoal"]), (head.frameskip, head.horizon)
     if steps % least or not least <= steps <= most:
         raise ForearmError(
             f"objective.subgoal={steps}: {path} knows every {least} control steps up to {most}: choose one, or "
-            f"train others with 'forearm train-heads task={task['name']} parts=[subgoal] subgoal.horizon={steps}'"
+            f"train others with 'forearm train-heads task={task['name']} parts=[{part_of(path)}] "
+            f"{part_of(path)}.horizon={steps}'"
         )
 
 

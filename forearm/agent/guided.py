@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from forearm.agent.hierarchical import way_cost
+from forearm.agent.hierarchical import sub_goals, way_cost
 from forearm.agent.task_section import task_section
 from forearm.settings.schema.task import GuidedConfig
 
@@ -37,6 +37,7 @@ def guided_task(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str
     }
     if told["subgoal"] is not None:  # in place of the learned distance, and judged as where they lead alone
         told |= {"terminal": 0.0, **way_cost(task, told["subgoal"])}
+        task = {**task, **sub_goals(task)}
     cost = told if is_guided(planner) else {}
     return {
         **task,

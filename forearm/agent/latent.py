@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from forearm.planner.problem import Objective, Problem, Proposal
     from forearm.world_model.heads.checkpoint import Heads
     from forearm.world_model.heads.ranking import Ranking
-    from forearm.world_model.heads.subgoal import Subgoal
+    from forearm.world_model.heads.ways import Ways
     from forearm.world_model.model.jepa import JEPA
     from forearm.world_model.runtime.latent_dynamics import LatentState
     from forearm.world_model.runtime.tracker import LatentTracker
@@ -71,7 +71,7 @@ class LatentPlanningModel:
         gain: float = 1.0,
         fit: Callable[[Any], np.ndarray] = np.asarray,
         hold: Holding | None = None,
-        subgoal: "Subgoal | None" = None,
+        subgoal: "Ways | None" = None,
         ranking: "Ranking | None" = None,
     ) -> None:
         from forearm.agent.own_model import OwnModel

@@ -130,15 +130,16 @@ def train(practice: Practice, number: int, task: Mapping[str, Any], tell: Progre
 
 
 def train_heads(practice: Practice, number: int, task: Mapping[str, Any], tell: Progress) -> Found:
-    """Train heads and sub-goals such as the checkpoint of `task` has, on the round's model and data; none if it has
-    none.
+    """Train heads and sub-goals, and keep recorded ways, such as the checkpoint of `task` has, on the round's model and
+    data; none if it has none.
     """
     from forearm.world_model.config import from_mapping
     from forearm.world_model.heads.action_prior import PriorConfig
     from forearm.world_model.heads.checkpoint import heads_path, load_heads
     from forearm.world_model.heads.distance import DistanceConfig
+    from forearm.world_model.heads.recorded import RecordedConfig
     from forearm.world_model.heads.subgoal import SubgoalConfig
-    from forearm.world_model.heads.subgoal_checkpoint import load_subgoal, subgoal_path
+    from forearm.world_model.heads.subgoal_checkpoint import load_subgoal, recorded_path, subgoal_path
     from forearm.world_model.heads.training import HeadsTraining
     from forearm.world_model.heads.training import train_heads as train_all
 
@@ -146,8 +147,10 @@ def train_heads(practice: Practice, number: int, task: Mapping[str, Any], tell: 
     former: dict[str, dict[str, Any]] = {}
     if (path := file_beside(task, "heads", heads_path)).is_file():
         former["heads"] = load_heads(path, sha256).document
-    if (path := file_beside(task, "subgoals", subgoal_path)).is_file():
-        former["subgoal"] = load_subgoal(path, sha256)[1]
+    named = {"subgoals": task.get("subgoals"), "recorded": (task.get("hierarchical") or {}).get("data")}
+    for part, key, beside in (("subgoal", "subgoals", subgoal_path), ("recorded", "recorded", recorded_path)):
+        if (path := file_beside({**task, **named}, key, beside)).is_file():
+            former[part] = load_subgoal(path, sha256)[1]
     if not former:
         return {"heads": None}
     steps = {} if practice.heads_steps is None else {"steps": practice.heads_steps}
@@ -160,6 +163,9 @@ def train_heads(practice: Practice, number: int, task: Mapping[str, Any], tell: 
         )
         if file in former
     }
+    if "recorded" in former:
+        told = {key: value for key, value in former["recorded"]["recorded"].items() if key != "shape"}
+        configs["recorded"] = from_mapping(RecordedConfig, told)
     about, model = next(iter(former.values())), practice.folder(number) / "model"
     training = HeadsTraining(
         checkpoint=model,

@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from forearm import envs
+from forearm.agent.checkpoint import HeadsMissing
 from forearm.agent.checkpoint_files import checkpoint_files
 from forearm.agent.setup import PlanningSetup, task_config
 from forearm.cli.main import main
 from forearm.diagnosis.futures import SeenState, TrueFutures
 from forearm.errors import ForearmError
+from forearm.world_model.heads.recorded import RecordedWays
 from forearm.world_model.heads.subgoal import Subgoal, SubgoalConfig
 from forearm.world_model.heads.subgoal_checkpoint import save_subgoal, subgoal_path
 from forearm.world_model.runtime.checkpoint import load_checkpoint
@@ -189,9 +191,21 @@ def test_they_are_trained_by_command_and_named_in_a_setting(
     filmed = ["task=push", "episodes=4", "steps=24", "workers=1", "contact_sheet=false"]
     assert main(["collect", *filmed, f"out={data}"]) == 0
     train = ["train-heads", "task=push", f"task.checkpoint={checkpoints}/push.json", f"data={data}", f"out={out}"]
-    assert main([*train, "parts=[subgoal]", "subgoal.steps=3", "subgoal.width=8", "validation=0.3"]) == 0
+    assert main([*train, "parts=[subgoal,recorded]", "subgoal.steps=3", "subgoal.width=8", "validation=0.3"]) == 0
     told = capsys.readouterr().out
     assert "subgoals: subgoal" in told and f"subgoal: {out / 'push.subgoal.json'}" in told
-    assert sorted(path.name for path in out.iterdir()) == ["push.subgoal.json", "push.subgoal.safetensors"]
+    made = {f"push.{part}.{suffix}" for part in ("subgoal", "recorded") for suffix in ("json", "safetensors")}
+    assert {path.name for path in out.iterdir()} == made
     named = [f"push.subgoals={out / 'push.subgoal.json'}", "push.objective.subgoal=0.8s"]
     assert main([*words(checkpoints, tmp_path / "p.json"), *named]) == 0
+    task = task_config("push") | {"checkpoint": str(checkpoints / "push.json"), "subgoals": "nowhere.json"}
+    task["hierarchical"] = {"source": "recorded", "data": str(out / "push.recorded.json")}
+    setup = PlanningSetup.resolve(task, "hierarchical")
+    assert isinstance(setup.latent_model()._subgoal, RecordedWays)
+    assert np.array_equal(setup.plan(FRAME, GOAL).actions, setup.plan(FRAME, GOAL).actions)
+    assert list(list(checkpoint_files(setup.task))[1].files) == ["push.recorded.json", "push.recorded.safetensors"]
+    task["hierarchical"] = {"source": "recorded"}
+    with pytest.raises(HeadsMissing, match=r"there is no .*push.recorded.json: train them with .*parts=\[recorded\]"):
+        PlanningSetup.resolve(task, "hierarchical")
+    with pytest.raises(ForearmError, match=r"unknown push.hierarchical.source 'record'; did you mean 'recorded'"):
+        PlanningSetup.resolve({**task, "hierarchical": {"source": "record"}}, "hierarchical")

@@ -39,16 +39,19 @@ from forearm.world_model.heads.fitting import OnStep
 from forearm.world_model.heads.pools import joined, load_pools
 from forearm.world_model.heads.ranking import RankingConfig, ranking_report, train_ranking
 from forearm.world_model.heads.ranking_checkpoint import save_ranking
+from forearm.world_model.heads.recorded import RecordedConfig, recorded_ways, save_recorded
 from forearm.world_model.heads.subgoal import SubgoalConfig, subgoal_errors, train_subgoal
 from forearm.world_model.heads.subgoal_checkpoint import save_subgoal
 from forearm.world_model.heads.trajectories import Trajectories, encode_episodes
 from forearm.world_model.model.jepa import JEPA
-from forearm.world_model.runtime.checkpoint import DECODER, HEADS, RANKING, SUBGOAL, load_checkpoint
+from forearm.world_model.runtime.checkpoint import DECODER, HEADS, RANKING, RECORDED, SUBGOAL, load_checkpoint
 
 HELD_OUT_PAIRS = 8192
-PARTS = ("heads", "subgoal", "ranking", "decoder")
-"""What can be trained: the prior and the distance, which share their files, the sub-goals, the ranking, and the
-decoder.
+LOOKED_UP = 128
+"""Pairs of held-out moments for which recorded ways are looked up, which takes a while."""
+PARTS = ("heads", "subgoal", "recorded", "ranking", "decoder")
+"""What can be trained: the prior and the distance, which share their files, the sub-goals, or ways out of recordings
+in their place, the ranking, and the decoder.
 """
 
 
@@ -62,7 +65,7 @@ class HeadsTraining:
         action_key, state_key: columns with commands and joint readings; None for those that the model was trained on.
         episodes, exclude: which episodes count and which do not, see `dataset.selection.select`.
         out: JSON file of the heads.
-        prior, distance, subgoal, ranking, decoder: settings of each.
+        prior, distance, subgoal, recorded, ranking, decoder: settings of each.
         parts: out of `PARTS`; the decoder's files lie beside `out`.
         pools: JSON files or folders of executed pools, of which the ranking is learned; it needs no other data.
         validation: share of episodes that the report is made on.
@@ -77,6 +80,7 @@ class HeadsTraining:
     prior: PriorConfig = field(default_factory=PriorConfig)
     distance: DistanceConfig = field(default_factory=DistanceConfig)
     subgoal: SubgoalConfig = field(default_factory=SubgoalConfig)
+    recorded: RecordedConfig = field(default_factory=RecordedConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     pools: tuple[Path, ...] = ()
@@ -109,7 +113,7 @@ class HeadsTraining:
     def files(self) -> dict[str, Path]:
         """The JSON file of each part."""
         name = self.out.name.removesuffix(f"{HEADS}.json")
-        known = {"heads": HEADS, "subgoal": SUBGOAL, "ranking": RANKING, "decoder": DECODER}
+        known = {"heads": HEADS, "subgoal": SUBGOAL, "recorded": RECORDED, "ranking": RANKING, "decoder": DECODER}
         return {part: self.out.with_name(f"{name}{known[part]}.json") for part in PARTS if part in self.parts}
 
 
@@ -153,6 +157,8 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         save_heads(heads, training.files["heads"], encoded.weights_sha256, {**description, "metrics": metrics})
     if "subgoal" in training.parts:
         metrics = {**metrics, "subgoals": _fit_subgoal(training, encoded, progress, description)}
+    if "recorded" in training.parts:
+        metrics = {**metrics, "recorded": _keep_recorded(training, encoded, description)}
     if "ranking" in training.parts:
         metrics = {**metrics, "ranking": _fit_ranking(training, progress)}
     if "decoder" in training.parts:
@@ -175,6 +181,14 @@ def _fit_subgoal(
     head, _ = train_subgoal(encoded.latents[0], config, skip, training.seed, on_step)
     errors = subgoal_errors(head, encoded.latents[1], HELD_OUT_PAIRS)
     save_subgoal(head, training.files["subgoal"], encoded.weights_sha256, {**description, "metrics": errors})
+    return errors
+
+
+def _keep_recorded(training: HeadsTraining, encoded: _Encoded, description: dict[str, Any]) -> dict[str, Any]:
+    """Writes the ways of the episodes to learn from, and returns what they are worth on the others."""
+    found = recorded_ways(encoded.latents[0], encoded.model, training.recorded)
+    errors = subgoal_errors(found, encoded.latents[1], LOOKED_UP)
+    save_recorded(found, training.files["recorded"], encoded.weights_sha256, {**description, "metrics": errors})
     return errors
 
 

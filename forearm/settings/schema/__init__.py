@@ -50,12 +50,14 @@ def of_command(command: str) -> type[Any]:
         from forearm.world_model.heads.decoder import DecoderConfig
         from forearm.world_model.heads.distance import DistanceConfig
         from forearm.world_model.heads.ranking import RankingConfig
+        from forearm.world_model.heads.recorded import RecordedConfig
         from forearm.world_model.heads.subgoal import SubgoalConfig
 
         kinds = {
             "prior": PriorConfig,
             "distance": DistanceConfig,
             "subgoal": SubgoalConfig,
+            "recorded": RecordedConfig,
             "ranking": RankingConfig,
             "decoder": DecoderConfig,
         }

@@ -105,12 +105,16 @@ class HierarchicalConfig:
         replan_every: control steps carried out from each plan, or seconds.
         weights: of the distances to the sub-goals on the way: last, sum, exp or min.
         slowness: of those distances, as in objective.
+        source: of the sub-goals: learned, or recorded, from the segment of data that fits best.
+        data: JSON file of recorded ways, as train-heads parts=[recorded] makes it; null: the one beside the checkpoint.
     """
 
     horizon: int | str = 8
     replan_every: int | str = 4
     weights: str = "sum"
     slowness: float = 0.5
+    source: str = "learned"
+    data: str | None = None
 
 
 @dataclass
