@@ -55,7 +55,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(["train", "task=reach", data, f"out={model}", "device=cpu", *given]) == 0
     parts = ("prior", "distance", "subgoal")
     small = [f"{head}.{key}={value}" for head in parts for key, value in (("width", 8), ("steps", 4))]
-    small += ["parts=[heads,subgoal]", "subgoal.horizon=4", "validation=0.2"]
+    small += ["parts=[heads,subgoal,recorded]", "subgoal.horizon=4", "recorded.horizon=4", "validation=0.2"]
     assert main(["train-heads", "task=reach", data, f"task.checkpoint={model}", *small]) == 0
     return folder
 
@@ -69,7 +69,7 @@ def came_to(out: Path, rounds: int = 1) -> list[Any]:
     """What the first rounds came to, and hashes of all weights that they made."""
     document = json.loads((out / "practice.json").read_text(encoding="utf-8"))["rounds"][: rounds + 1]
     told = [(each["successes"], each["planners"], each["kept"], each["checkpoint"]) for each in document]
-    parts = ("", ".heads", ".subgoal")
+    parts = ("", ".heads", ".subgoal", ".recorded")
     found = [out / f"round-{n}" / "model" / f"model{of}.safetensors" for n in range(1, rounds + 1) for of in parts]
     return [*told, *(hashlib.sha256(path.read_bytes()).hexdigest() for path in found)]
 
@@ -92,7 +92,7 @@ def test_rounds_film_merge_train_and_measure(begun: Path, undisturbed: Path, cap
         assert not (out / folder / "data").exists()
     merged = [json.loads((out / folder / "merge.json").read_text())["episodes"] for folder in ("round-1", "round-2")]
     assert merged == [10, 14]  # films of earlier rounds stay, kept or not
-    assert len(set(came_to(out, 2)[3:])) == 6  # two models with heads and sub-goals, all different
+    assert len(set(came_to(out, 2)[3:])) == 8  # two models with heads, sub-goals and recorded ways, all different
     document = json.loads((out / "practice.json").read_text())
     assert document["rounds"][0]["kept"] is True
     assert document["planners"] == ["guided", "random_shooting"] and document["seed"] == 0
