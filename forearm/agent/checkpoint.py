@@ -135,7 +135,8 @@ class LoadedCheckpoint:
                 raise HeadsMissing(
                     f"{reason} needs sub-goals of checkpoint '{task['checkpoint']}', but there is no {path}: train "
                     f"them with 'forearm train-heads task={task['name']} parts=[{part_of(path)}]', or plan without "
-                    f"them, {task['name']}.objective.subgoal=null"
+                    f"them, {task['name']}.guided.subgoal=null for planner=guided, else "
+                    f"{task['name']}.objective.subgoal=null"
                 )
             self._parts[part] = _load_part(load_subgoal, path, str(self.document["weights_sha256"]), self.device)
         found: tuple[Ways, dict[str, Any]] = self._parts[part]
