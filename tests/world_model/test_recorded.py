@@ -13,7 +13,7 @@ from forearm.world_model.heads.subgoal_checkpoint import load_subgoal
 from forearm.world_model.model.jepa import JEPA
 from tests.world_model.test_subgoal import detours
 
-CONFIG = RecordedConfig(horizon=4, farthest=12, slowness=0.0)
+CONFIG = RecordedConfig(horizon=4, farthest=12, nearest=1, slowness=0.0)
 
 
 def model(readings=0):
@@ -41,6 +41,19 @@ def test_a_recorded_beginning_and_end_give_what_lies_between(kept):
     assert torch.equal(alone[0], way[1])
 
 
+def test_the_mean_of_several_begins_where_one_is_and_ends_at_the_goal():
+    data = detours(60, 0)
+    several = recorded_ways(data, model(), replace(CONFIG, nearest=5, horizon=12))
+    here, goal = data.latents[[13 * 7 + 2]] + 0.3, data.latents[[13 * 7 + 6]] - 0.3
+    way = several.way(here, goal)[0]
+    assert torch.allclose(way[-1], goal[0], atol=5e-3)  # all of them end before 12 steps
+    errors = [
+        subgoal_errors(recorded_ways(data, model(), replace(CONFIG, nearest=n)), detours(50, 1), 100)["subgoal"]
+        for n in (1, 5)
+    ]
+    assert all(five < one for one, five in zip(*errors, strict=True))
+
+
 def test_joint_readings_come_with_them_and_files_come_back(tmp_path):
     data = detours(5, 0, readings=True)
     found = recorded_ways(data, model(2), CONFIG)
@@ -56,5 +69,7 @@ def test_what_makes_no_sense():
         recorded_ways(detours(2, 0), model(), replace(CONFIG, horizon=5))
     with pytest.raises(InputError, match=r"recorded.farthest=1 is less than the 2"):
         recorded_ways(detours(2, 0), model(), replace(CONFIG, farthest=1))
+    with pytest.raises(InputError, match="nearest must be at least 1"):
+        RecordedConfig(nearest=0)
     with pytest.raises(InputError, match="slowness must be at most 1"):
         RecordedConfig(slowness=2.0)

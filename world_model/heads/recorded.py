@@ -1,7 +1,8 @@
 """Ways out of recordings: a segment that begins like now and ends like the goal says where to be in between.
 
 Anchored planning (arXiv 2609.30036): nothing is trained. A search is given the states of the segment that fits best, a
-few steps ahead, in place of a goal that is far away.
+few steps ahead, in place of a goal that is far away. Here it is the mean of several, each shifted so that it begins
+where one is and ends at the goal.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from forearm.common import checks
 from forearm.errors import InputError
@@ -29,11 +30,13 @@ class RecordedConfig:
     Attributes:
         horizon: control steps ahead of the last state of a way; there is one a latent step.
         farthest: control steps of a segment at most.
+        nearest: segments of which the mean is taken.
         slowness: of the distance in which its first state is near now and its last near the goal, as in objective.
     """
 
     horizon: int = checks.setting(16, checks.integer, least=1)
     farthest: int = checks.setting(60, checks.integer, least=1)
+    nearest: int = checks.setting(5, checks.integer, least=1)
     slowness: float = checks.setting(0.5, checks.real, least=0.0, most=1.0)
 
     def __post_init__(self) -> None:
@@ -42,7 +45,7 @@ class RecordedConfig:
 
 
 class RecordedWays(Ways):
-    """States of E episodes at every latent step, T of the longest, in which the nearest segment is looked up.
+    """States of E episodes at every latent step, T of the longest, in which the nearest segments are looked up.
 
     Args:
         latent_dim, config, frameskip, readings: as of `Ways`.
@@ -70,16 +73,22 @@ class RecordedWays(Ways):
         return torch.stack([self._way(state, goal) for state, goal in zip(states, goals, strict=True)])
 
     def _way(self, state: Tensor, goal: Tensor) -> Tensor:
-        """(M, S): those of the segment whose ends are nearest together; from its end on that."""
+        """(M, S): the mean of the segments whose ends are nearest together; from the end of each on that."""
         begins, ends = (self._distances(latent) for latent in (state[: self.latent_dim], goal))
         longest = self.config.farthest // self.frameskip
-        later = torch.nn.functional.pad(ends, (0, longest), value=torch.inf).unfold(1, longest, 1)[:, 1:]
+        later = nn.functional.pad(ends, (0, longest), value=torch.inf).unfold(1, longest, 1)[:, 1:]
         nearest, after = later.min(dim=-1)  # of the moments 1 to `longest` latent steps later
-        best = int((begins + nearest).argmin())
-        episode, first = divmod(best, begins.shape[1])
+        far = (begins + nearest).flatten()
+        rows = far.topk(min(self.config.nearest, int(torch.isfinite(far).sum())), largest=False).indices
         steps = torch.arange(1, len(self.offsets) + 1, device=self.library.device)
-        rows = first + torch.minimum(steps, after.flatten()[best] + 1)
-        return self.library[episode, rows].to(state)
+        ways = []
+        for row, taken in zip(rows.tolist(), (after.flatten()[rows] + 1).tolist(), strict=True):
+            episode, first = divmod(row, begins.shape[1])
+            step = steps.clamp(max=taken)
+            recorded, share = self.library[episode].to(state), (step / taken)[:, None]
+            end = nn.functional.pad(goal - recorded[first + taken, : self.latent_dim], (0, self.readings))
+            ways.append(recorded[first + step] + (1.0 - share) * (state - recorded[first]) + share * end)
+        return torch.stack(ways).mean(dim=0)
 
     def _distances(self, latent: Tensor) -> Tensor:
         """(E, T) of a latent (D) to all that are recorded; infinite beyond an episode's end."""
