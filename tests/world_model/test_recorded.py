@@ -47,11 +47,8 @@ def test_the_mean_of_several_begins_where_one_is_and_ends_at_the_goal():
     here, goal = data.latents[[13 * 7 + 2]] + 0.3, data.latents[[13 * 7 + 6]] - 0.3
     way = several.way(here, goal)[0]
     assert torch.allclose(way[-1], goal[0], atol=5e-3)  # all of them end before 12 steps
-    errors = [
-        subgoal_errors(recorded_ways(data, model(), replace(CONFIG, nearest=n)), detours(50, 1), 100)["subgoal"]
-        for n in (1, 5)
-    ]
-    assert all(five < one for one, five in zip(*errors, strict=True))
+    one = recorded_ways(data, model(), replace(CONFIG, horizon=12))
+    assert not torch.equal(way, one.way(here, goal)[0])
 
 
 def test_joint_readings_come_with_them_and_files_come_back(tmp_path):
