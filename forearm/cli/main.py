@@ -22,7 +22,7 @@ DEFECT = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 SHELLS = ("bash", "zsh", "fish", "powershell")
-SWEPT = ("plan", "imagine", "run", "compare", "diagnose", "collect", "practice", "train", "train-heads")
+SWEPT = ("plan", "imagine", "run", "compare", "diagnose", "pools", "collect", "practice", "train", "train-heads")
 """Commands whose settings may be given several values."""
 MULTIRUN = "one job for each combination of values: seed=1,2 planner=cem,mppi"
 
@@ -102,6 +102,12 @@ COMMANDS: dict[str, Subcommand] = {
             "forearm diagnose task=fetch/push planner=guided samples=null iterations=null",
         ),
         "diagnose",
+    ),
+    "pools": Subcommand(
+        "forearm.cli.pools",
+        "candidates of plans, carried out: for a ranking, and the margin of a gate",
+        ("forearm pools task=pick_place planner=guided episodes=40 seed=11 out=outputs/pools",),
+        "pools",
     ),
     "serve": Subcommand(
         "forearm.cli.serve",

@@ -110,10 +110,12 @@ class TrainCommand:
 
 @dataclass
 class TrainHeadsCommand:
-    """Train an action prior and a distance to the goal on a frozen world model, or its sub-goals, or its decoder.
+    """Train an action prior and a distance to the goal on a frozen world model, or its sub-goals, ranking or decoder.
 
     Attributes:
-        parts: what is trained: heads (prior and distance) and subgoal, to plan with; decoder, to look at futures.
+        parts: what is trained: heads (prior and distance), subgoal, recorded (ways out of recordings in the place of
+            subgoal) and ranking, to plan with; decoder, to look at futures.
+        pools: folders of what forearm pools drew, [FOLDER,FOLDER], of which the ranking is learned.
         data: folder of the data set; null: data/<task>.
         action_key: column with the commands, or several, [NAME,NAME]; null: as the checkpoint was trained.
         state_key: the same for the joint readings.
@@ -136,3 +138,4 @@ class TrainHeadsCommand:
     validation: float = 0.05
     parts: list[str] = field(default_factory=lambda: ["heads"])
     bucket: BucketConfig = field(default_factory=BucketConfig)
+    pools: list[str] = field(default_factory=list)
