@@ -41,6 +41,13 @@ def main(overrides: Sequence[str]) -> int:
     torch.set_num_threads(1)
     loaded, console = LoadedModel(task), Console()
     recorded = _recorded(loaded, chosen) if SURPRISE in parts else None  # this too is told before
+    if recorded is not None:
+        from forearm.surprise.alarm import check_hours
+        from forearm.surprise.fitting import check_frames, fit, hours_of
+
+        period = float(loaded.document["control_period"])
+        check_frames(recorded.lengths)
+        check_hours(hours_of(recorded.lengths, loaded.model, recorded.read, period), rate)
     if FRAMES in parts:
         from forearm.calibrate.frames import Effort, calibrate
         from forearm.control.robots.robot import load_robot
@@ -51,14 +58,12 @@ def main(overrides: Sequence[str]) -> int:
     if recorded is not None:
         from forearm.surprise.alarm import most_per_hour
         from forearm.surprise.calibration import save_surprise
-        from forearm.surprise.fitting import fit
 
         with bars(console, transient=True) as tell:
             episodes = []
             for episode in recorded.recordings():
                 episodes.append(episode)
                 tell("encoding", len(episodes), len(recorded))
-            period = float(loaded.document["control_period"])
             found = fit(loaded.model, episodes, horizons, period, lambda n, of: tell("predicting", n, of))
         threshold = found.alarms.threshold(rate)
         path, false = save_surprise(loaded.task, loaded.document, found), found.counted.passed(threshold)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 
@@ -10,6 +11,7 @@ from forearm.cli.models import task_of
 from forearm.cli.progress import bars
 from forearm.common.addresses import told
 from forearm.common.parallel import default_workers, import_modules
+from forearm.control.adapters.hold import hold_of
 from forearm.diagnosis.page import tables
 from forearm.diagnosis.run import diagnose
 from forearm.diagnosis.study import Effort
@@ -56,6 +58,7 @@ def main(overrides: Sequence[str]) -> int:
         baselines=(),
         replan_every=chosen["replan_every"],
         use=tuple(chosen["use"]),
+        hold=partial(hold_of, chosen.one("robot")),
         command=shlex.join(["forearm", "diagnose", *overrides]),
     )
     envs.working_backend()  # found once here, not once in every worker

@@ -14,6 +14,7 @@ from forearm.common import stored
 from forearm.common.addresses import is_address, told
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
+from forearm.control.adapters.hold import hold_of
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.lengths import steps_of
@@ -82,5 +83,6 @@ def practice_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Pra
         cache_dir=output.cache_folder(chosen["cache_dir"]),
         device=chosen["device"],
         use=tuple(chosen["use"]),
+        hold=hold_of(chosen.one("robot"), task),
         command=shlex.join(["forearm", "practice", *overrides]),
     )

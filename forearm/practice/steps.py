@@ -50,7 +50,8 @@ def _films(practice: Practice, number: int, task: Mapping[str, Any]) -> list[Col
     agents: dict[str, PlanningSetup | None] = {EXPLORER: None}
     if practice.practice:
         agents = {
-            str(planner["name"]): practising(task, planner, practice.replan_every) for planner in practice.planners
+            str(planner["name"]): practising(task, planner, practice.replan_every, practice.hold)
+            for planner in practice.planners
         }
     shares = np.diff(np.linspace(0, practice.episodes, len(agents) + 1).round().astype(int))
     return [
@@ -203,6 +204,7 @@ def measure(practice: Practice, number: int, task: Mapping[str, Any], workers: i
         replan_every=practice.replan_every,
         films=0,
         use=practice.use,
+        hold=lambda task: practice.hold,
         to_end=False,
         command=practice.command,
     )

@@ -66,6 +66,16 @@ class Recorded:
     def __len__(self) -> int:
         return len(self._data)
 
+    @property
+    def lengths(self) -> list[int]:
+        """Frames of each."""
+        return [entry.length for entry in self._data.episodes]
+
+    @property
+    def read(self) -> bool:
+        """Whether there are joint readings."""
+        return self._data.columns.get("observation.state", 0) > 0
+
     def __iter__(self) -> Iterator[Episode]:
         from forearm.world_model.data.images import tiled
 
