@@ -99,6 +99,8 @@ def check_planner(planner: Any, name: str) -> None:
 
 def check_cost(setup: "PlanningSetup") -> None:
     """Raise `ForearmError` for a cost that true futures cannot be asked about."""
+    if setup.of_sensors:
+        raise ForearmError("a model that sees sensors and no frames cannot be diagnosed yet")
     if setup.task["objective"].get("subgoal") is not None and setup.model.config.proprio_dim:
         raise ForearmError(
             f"sub-goals of {setup.task['checkpoint']} tell joint readings, which drawn futures do not show, so they "

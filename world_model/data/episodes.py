@@ -167,7 +167,8 @@ def _entries(path: Path, root: Path, info: Mapping[str, Any], camera: str) -> It
         rows = read_episodes(path, statistics=False)
     except (OSError, pa.ArrowException) as error:
         raise DatasetError(f"{path}: episodes cannot be read ({error})") from error
-    films = video_template(root, info) if info["features"][camera]["dtype"] == "video" else None
+    filmed = camera != layout.NO_CAMERA and info["features"][camera]["dtype"] == "video"
+    films = video_template(root, info) if filmed else None
     for number, row in enumerate(rows):
         cells = _Cells(path, f"row {number}", row)
         index = cells.whole("episode_index")
