@@ -290,7 +290,8 @@ def _cells(file: Path, table: pa.Table, column: str) -> pa.ChunkedArray:
 
 def _numbers(where: str, file: Path, table: pa.Table, column: str) -> Doubles:
     """(N,) float64, NaN for an empty cell."""
+    cells = _cells(file, table, column)
     try:
-        return np.asarray(pc.cast(_cells(file, table, column), pa.float64()).to_numpy(), np.float64)
+        return np.asarray(pc.cast(cells, pa.float64()).to_numpy(), np.float64)
     except (pa.ArrowException, ValueError):
         raise DatasetError(f"{where}: column {column} holds something that is no number") from None
