@@ -24,6 +24,8 @@ class Controlled(Protocol):
 class Pid:
     """Two PI controllers that begin where the plant stands; integrals rest while a command is at its bound.
 
+    Gains and times are the best of 60 drawn at random, on set points that nothing is judged on.
+
     Args:
         plant: what they see and move.
         gains: (2,) proportional, 1/h per mol/l and kJ/h per K.
@@ -33,8 +35,8 @@ class Pid:
     def __init__(
         self,
         plant: Controlled,
-        gains: tuple[float, float] = (60.0, 600.0),
-        times: tuple[float, float] = (0.05, 0.05),
+        gains: tuple[float, float] = (37.0, 2600.0),
+        times: tuple[float, float] = (0.022, 0.032),
     ) -> None:
         self.plant, self.gains, self.times = plant, np.array(gains), np.array(times)
         self.base, self.sum = plant.rest(), np.zeros(2)
