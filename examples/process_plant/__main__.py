@@ -48,16 +48,17 @@ def control(asked: argparse.Namespace) -> None:
     import numpy as np
 
     from process_plant.control import FIRST_SEED, controllers, errors
+    from process_plant.plant import TOLERANCE
 
     oracle = importlib.util.find_spec("do_mpc") is not None
-    print("| controller | IAE c_B, mol/l h | IAE T_R, K h | within tolerance at the end | furthest there |")
+    print("| controller | IAE c_B, mol/l h | IAE T_R, K h | both, in tolerances h | within them at the end |")
     print("|---|--:|--:|--:|--:|")
     for name, make in controllers(asked.checkpoint, oracle).items():
         found = errors(make, range(FIRST_SEED, FIRST_SEED + asked.episodes), asked.steps)
         mean, error = found.mean(0), found.std(0) / np.sqrt(len(found))
         print(
             f"| {name} | {mean[0]:.4f} ± {error[0]:.4f} | {mean[1]:.3f} ± {error[1]:.3f} | "
-            f"{(found[:, 2] < 1).sum()} of {len(found)} | {np.median(found[:, 2]):.2f} |",
+            f"{(mean[:2] / TOLERANCE).sum():.2f} | {(found[:, 2] < 1).sum()} of {len(found)} |",
             flush=True,
         )
     if not oracle:

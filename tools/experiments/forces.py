@@ -22,8 +22,9 @@ from tools.bench.surprise import AFTER, EVENTS, SEED, SLIP, STEPS, Event, _begin
 
 USUAL_SEED, USUAL_CLIPS = 401, 60
 """Of normal motion: a third fits what is usual, the rest how rare which errors are."""
-ALONE = 15
-"""Readings without forces."""
+JOINTS, TORQUES, WRIST = slice(0, 15), slice(15, 22), slice(22, 25)
+WAYS = {"joints alone": [JOINTS], "all together": [slice(None)], "each by itself": [JOINTS, TORQUES, WRIST]}
+"""Parts of the readings whose errors are taken together; the level is that of the strangest part."""
 NAMES = ("arm blocked", "object frozen", "actuator at half")
 Clip = tuple[np.ndarray, np.ndarray]
 """Readings (L, P) and the commands (L - 1, A) between them."""
@@ -73,11 +74,11 @@ class Watch:
         return np.asarray(np.square(self.joints.errors(*seen) @ self.map).mean(axis=1))
 
 
-def measured(task: str, clips: int) -> list[tuple[str, float, float]]:
-    """By event the AUROC without forces and with them."""
+def measured(task: str, clips: int) -> list[tuple[str, list[float]]]:
+    """By event the AUROC of each of `WAYS`."""
     env = ArmEnv(task, resolution=16, forces=True)
     usual = [clip(env, USUAL_SEED, number) for number in range(USUAL_CLIPS)]
-    watches = [Watch(usual, slice(0, ALONE)), Watch(usual, slice(None))]
+    ways = [[Watch(usual, part) for part in parts] for parts in WAYS.values()]
     grips = task == "pick_place"
     begins = ((number, _begin(env, number, grips)) for number in range(8 * clips))
     chosen = [(number, step) for number, step in begins if step is not None][:clips]
@@ -85,9 +86,9 @@ def measured(task: str, clips: int) -> list[tuple[str, float, float]]:
     if grips:
         events[SLIP] = lambda rng: _edit(Variation("friction", 0.01), rng)
 
-    def scores(watch: Watch, seen: Sequence[Clip]) -> list[float]:
+    def scores(watches: Sequence[Watch], seen: Sequence[Clip]) -> list[float]:
         return [
-            float(watch.levels(each)[step - 2 : step - 2 + AFTER].max())
+            max(float(watch.levels(each)[step - 2 : step - 2 + AFTER].max()) for watch in watches)
             for each, (_, step) in zip(seen, chosen, strict=True)
         ]
 
@@ -95,8 +96,7 @@ def measured(task: str, clips: int) -> list[tuple[str, float, float]]:
     rows = []
     for name, event in events.items():
         seen = [clip(env, SEED, number, step, event(collection_rng(SEED + 1, number))) for number, step in chosen]
-        without, beside = (auroc(scores(watch, seen), scores(watch, normal)) for watch in watches)
-        rows.append((name, without, beside))
+        rows.append((name, [auroc(scores(watches, seen), scores(watches, normal)) for watches in ways]))
     env.close()
     return rows
 
@@ -107,10 +107,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--tasks", nargs="+", default=["push", "pick_place"])
     parser.add_argument("--clips", type=int, default=24)
     asked = parser.parse_args(words)
-    sys.stdout.write("| task | event | joints alone | with torques and wrist force |\n|---|---|--:|--:|\n")
+    sys.stdout.write(f"| task | event | {' | '.join(WAYS)} |\n|---|---|{'--:|' * len(WAYS)}\n")
     for task in asked.tasks:
-        for name, without, beside in measured(task, asked.clips):
-            sys.stdout.write(f"| `{task}` | {name} | {without:.3f} | {beside:.3f} |\n")
+        for name, found in measured(task, asked.clips):
+            sys.stdout.write(f"| `{task}` | {name} | {' | '.join(f'{each:.3f}' for each in found)} |\n")
             sys.stdout.flush()
     return 0
 
