@@ -97,13 +97,11 @@ def test_pca_finds_what_its_name_is_known_for(example: None) -> None:
     from process_plant.reactor import Faults
 
     steps = AT + 8
-    normal = [clip(seed % 3, steps=steps) for seed in range(7)]  # the same three, so that all are normal to it
-    biased = Faults(bias=(0.0, 20.0, 0.0))
-    seen, usual = clip(2, biased, steps), normal[2]
+    usual, seen = clip(2, steps=steps), clip(2, Faults(bias=(0.0, 20.0, 0.0)), steps)
     assert np.array_equal(seen.readings[:AT], usual.readings[:AT], equal_nan=True)
     assert np.allclose(seen.readings[AT, 1] - usual.readings[AT, 1], 20.0)
     for lags in (0, 2):
-        monitor = PcaMonitor(normal, lags, rate=10.0)
+        monitor = PcaMonitor([usual] * 7, lags, rate=10.0)  # of which few are enough, as all are alike
         found = judged([monitor.levels(seen)], [monitor.levels(usual)], monitor.threshold)
         assert found.auroc == 1.0 and found.noticed == 1.0 and found.delay <= 4
     stuck = clip(2, FAULTS["feed valve stuck"], steps)
