@@ -123,10 +123,10 @@ def test_the_page_is_gone_through_from_log_to_control(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "do_mpc" else find(name))
     assert step(["log", "--runs", "12", "--normal", "2"]) == 0
     [train] = re.findall(r"^    (forearm train .*?[^\\])\n", PAGE, re.M | re.S)
-    words = [word.replace("=2500", "=20") for word in train.replace("\\\n", " ").split()[1:]]
+    words = [word.replace("=2500", "=10") for word in train.replace("\\\n", " ").split()[1:]]
     assert main([*words, "world_model.width=16", "world_model.predictor_width=32", "world_model.train.batch=8"]) == 0
     document: dict[str, Any] = json.loads((tmp_path / "outputs/plant/model.json").read_text())
     assert document["sensors"]["names"] == ["c_B", "T_R", "T_K"] and document["action_high"] == [100.0, 0.0]
-    assert step(["control", "--episodes", "1", "--steps", "2"]) == 0
+    assert step(["control", "--episodes", "1", "--steps", "1"]) == 0
     said = capsys.readouterr().out
     assert all(f"| {name} |" in said for name in ("hold", "PID", "cem", "mppi")) and "do-mpc is not installed" in said

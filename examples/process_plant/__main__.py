@@ -70,13 +70,13 @@ def faults(asked: argparse.Namespace) -> None:
     from forearm.agent.loaded_model import load
     from forearm.surprise.calibration import surprise_calibration_of
     from forearm.surprise.monitor import Monitor
-    from forearm.world_model.data.streams import read_streams
-    from process_plant.faults import FAULTS, Clip, PcaMonitor, clip, false_alarms, judged, levels_of_monitor
+    from forearm.world_model.data.stream_sources import read_streams
+    from process_plant.faults import FAULTS, PCA, Clip, PcaMonitor, clip, false_alarms, judged, levels_of_monitor
 
     loaded = load(asked.checkpoint, task="plant/cstr")
     monitor = Monitor(loaded, surprise_calibration_of(loaded.task, loaded.document), asked.rate)
     known = [Clip(each.readings, each.actions) for each in read_streams(asked.data / "normal.yaml").episodes]
-    pca = {f"PCA, {lags} lags": PcaMonitor(known, lags, asked.rate) for lags in (0, 2)}
+    pca = {f"PCA, {100 * s:g} %, {lags} lags": PcaMonitor(known, lags, asked.rate, s) for s, lags in PCA}
     detectors = {"forearm": (lambda seen: levels_of_monitor(monitor, seen), monitor.threshold)}
     detectors |= {name: (each.levels, each.threshold) for name, each in pca.items()}
     usual = [clip(FIRST_SEED + number) for number in range(asked.clips)]

@@ -19,6 +19,8 @@ from process_plant.pid import Pid
 from process_plant.plant import Plant
 from process_plant.reactor import PERIOD, Faults
 
+PCA = ((0.95, 0), (0.99, 0), (0.999, 5))
+"""Shares and lags: the usual one, and the two best of twelve for these very faults."""
 STEPS, AT = 80, 40
 """Steps of a clip, and the step in which something breaks; a new set point comes at steps 0 and 20, 40 and 60."""
 FAULTS = {
@@ -81,13 +83,13 @@ class PcaMonitor:
 
     Args:
         normal: clips; of each seven one fits the components, four set bounds.
-        lags: see `Pca`.
+        lags, share: see `Pca`.
         rate: false alarms an hour, at most.
     """
 
-    def __init__(self, normal: list[Clip], lags: int, rate: float) -> None:
+    def __init__(self, normal: list[Clip], lags: int, rate: float, share: float = 0.95) -> None:
         runs = [each.held for each in normal]
-        self.pca = Pca.fit([run for i, run in enumerate(runs) if i % 7 == 0], lags)
+        self.pca = Pca.fit([run for i, run in enumerate(runs) if i % 7 == 0], lags, share)
         bound = [self.pca.scores(run) for i, run in enumerate(runs) if 1 <= i % 7 <= 4]
         every = np.concatenate(bound)
         self.tables = [Table.of(column[~np.isnan(column)]) for column in every.T]

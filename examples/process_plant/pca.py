@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-KEPT = 0.95
-"""Share of the variance that the components hold."""
-
 
 @dataclass(frozen=True, eq=False)
 class Pca:
@@ -24,13 +21,13 @@ class Pca:
     lags: int
 
     @classmethod
-    def fit(cls, runs: Sequence[np.ndarray], lags: int) -> "Pca":
-        """Of runs (L, V) of normal operation."""
+    def fit(cls, runs: Sequence[np.ndarray], lags: int, share: float) -> "Pca":
+        """Of runs (L, V) of normal operation; the components hold this share of the variance."""
         rows = np.concatenate([_lagged(run, lags) for run in runs])
         mean, std = rows.mean(0), np.maximum(rows.std(0), 1e-9)
         variances, vectors = np.linalg.eigh(np.cov(((rows - mean) / std).T))
         order = np.argsort(-variances)
-        count = int(np.searchsorted(np.cumsum(variances[order]) / variances.sum(), KEPT)) + 1
+        count = int(np.searchsorted(np.cumsum(variances[order]) / variances.sum(), share)) + 1
         kept = order[:count]
         return cls(mean, std, vectors[:, kept], variances[kept], lags)
 

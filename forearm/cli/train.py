@@ -188,7 +188,7 @@ def _sizes(data: Path, chosen: settings.Settings, parts: Mapping[str, Any]) -> d
     """How many actions and sensors a source of streams has, where the settings do not say; raises `DatasetError` for
     one that cannot be read.
     """
-    from forearm.world_model.data.streams import read_streams
+    from forearm.world_model.data.stream_sources import read_streams
 
     if not is_source(data):  # told when all is settled
         return {key: parts[key] or 1 for key in ("action_dim", "proprio_dim")}

@@ -46,7 +46,8 @@ class Recorded:
 
     def __init__(self, loaded: "LoadedModel", folder: Path, **which: Any) -> None:
         from forearm.world_model.data import read_dataset
-        from forearm.world_model.data.streams import Streams, read_streams
+        from forearm.world_model.data.stream_sources import read_streams
+        from forearm.world_model.data.streams import Streams
 
         self._loaded, document = loaded, loaded.document
         columns = document.get("dataset", {}).get("chosen", {})

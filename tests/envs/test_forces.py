@@ -51,7 +51,7 @@ def test_the_wrist_carries_the_hand_and_feels_the_table(both) -> None:
 
 def test_they_are_tasks_for_whoever_names_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_OWN", dict(registry._OWN))
-    from forearm.envs.arm.forces import Forces
+    from forearm.envs.forces import Forces
 
     envs.register_environments("forces", Forces, ["push"])
     env = envs.make("forces/push", None, 16)

@@ -119,7 +119,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tanks")
     data, out = log(root / "data" / "log.yaml", 60, 0), root / "model"
     small = ["latent_dim=8", "width=32", "predictor_width=64", "loss.rollout=4", "loss.directions=32"]
-    small += ["train.steps=150", "train.learning_rate=0.003", "train.batch=32", "train.precision=float32"]
+    small += ["train.steps=120", "train.learning_rate=0.003", "train.batch=32", "train.precision=float32"]
     words = ["task=own", f"data={data}", f"out={out}", "world_model=sensors", "own.frameskip=2", "seed=1"]
     assert main(["train", *words, *(f"world_model.{each}" for each in small)]) == 0
     held_out = log(root / "held-out" / "log.yaml", 42, 1)

@@ -16,7 +16,7 @@ from forearm.world_model import ModelConfig
 from forearm.world_model.data import DatasetError, WindowSampler, read_dataset
 from forearm.world_model.data.layout import NO_CAMERA
 from forearm.world_model.data.moments import SensorHold, moments_of
-from forearm.world_model.data.streams import read_streams
+from forearm.world_model.data.stream_sources import read_streams
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.training.losses import unrolled
 

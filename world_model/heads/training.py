@@ -29,7 +29,7 @@ from forearm.world_model.data import (
 from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.columns import Keys, advice
 from forearm.world_model.data.layout import INFO_PATH, cameras_of
-from forearm.world_model.data.streams import read_streams
+from forearm.world_model.data.stream_sources import read_streams
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, prior_loss, train_prior
 from forearm.world_model.heads.checkpoint import Heads, save_heads
 from forearm.world_model.heads.decoder import DecoderConfig, Frames, picture_errors, train_decoder

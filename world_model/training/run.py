@@ -38,7 +38,7 @@ from forearm.world_model.data.incoming import RULE
 from forearm.world_model.data.layout import NO_CAMERA
 from forearm.world_model.data.repeats import REMEDY
 from forearm.world_model.data.selection import of_each
-from forearm.world_model.data.streams import read_streams
+from forearm.world_model.data.stream_sources import read_streams
 from forearm.world_model.runtime.checkpoint import save_checkpoint, write_whole
 from forearm.world_model.runtime.slowness import step_covariance
 from forearm.world_model.training.report import embed, numbers

@@ -1,4 +1,4 @@
-"""The built-in tasks with force and torque among the readings: `use=[forearm.envs.arm.forces]`, `task=forces/push`."""
+"""The built-in tasks with force and torque among the readings: `use=[forearm.envs.forces]`, `task=forces/push`."""
 
 from forearm.envs.arm.env import ArmEnv
 from forearm.envs.arm.tasks import TASKS
