@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
 
+from forearm.common.addresses import told
 from forearm.common.version import VERSION
 from forearm.errors import ForearmError, debugging, did_you_mean, one_line, user_message
 
@@ -323,7 +324,19 @@ def _dispatch(words: list[str]) -> int:
         from forearm.cli.hydra_options import multirun
 
         return multirun(arguments.command, settings, run, _say)
-    return int(run(settings))
+    try:
+        code = int(run(settings))
+    except BaseException:
+        _settle(quietly=True)
+        raise
+    _settle()
+    return code
+
+
+def _settle(quietly: bool = False) -> None:
+    """Send what is left of results at an address."""
+    if (stored := sys.modules.get("forearm.common.stored")) is not None:
+        stored.settle(quietly)
 
 
 def _imported(name: str) -> ModuleType:
@@ -364,4 +377,4 @@ def _say(text: str) -> None:
 
 
 def _complain(message: str) -> None:
-    sys.stderr.write(f"forearm: {message}\n")
+    sys.stderr.write(f"forearm: {told(message)}\n")

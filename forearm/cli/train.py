@@ -13,6 +13,8 @@ from rich.table import Table
 from forearm import envs
 from forearm.cli.device import device_of
 from forearm.cli.progress import bars
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
@@ -36,7 +38,7 @@ def main(overrides: Sequence[str]) -> int:
     device_of(chosen)  # one that is not here is told before any data are looked at
     training = training_of(chosen, chosen.all("task"), chosen.one("world_model"))
     for name, folder in _by_task(training.data, chosen.all("task")).items():
-        if not is_source(folder):
+        if not (is_source(folder) or stored.look(folder)):
             raise ForearmError(no_data(folder, name))
     from forearm.world_model.distributed import rank_told
 
@@ -49,7 +51,7 @@ def main(overrides: Sequence[str]) -> int:
     if (said := _limits(training.out / "model.json")) is not None:
         console.print("commands are absolute joint positions; plans keep to these steps:")
         print_whole(console, said)
-    console.print(f"checkpoint: {training.out / 'model.json'}", soft_wrap=True, highlight=False)
+    console.print(f"checkpoint: {told(training.out / 'model.json')}", soft_wrap=True, highlight=False)
     return 0
 
 
@@ -190,7 +192,7 @@ def _sizes(data: Path, chosen: settings.Settings, parts: Mapping[str, Any]) -> d
     """
     from forearm.world_model.data.stream_sources import read_streams
 
-    if not is_source(data):  # told when all is settled
+    if not (is_source(data) or stored.look(data)):  # told when all is settled
         return {key: parts[key] or 1 for key in ("action_dim", "proprio_dim")}
     which = {key: keys(key, chosen[key]) for key in ("action_key", "state_key")}
     streams = read_streams(data, **which)

@@ -10,6 +10,8 @@ from forearm import envs
 from forearm.agent.checkpoint import LoadedCheckpoint
 from forearm.cli.progress import bars
 from forearm.cli.train import keys, no_data, report_table
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
@@ -26,7 +28,7 @@ def main(overrides: Sequence[str]) -> int:
     import_modules(chosen["use"])
     task = chosen.one("task")
     training = training_of(chosen, task)
-    if not is_source(training.data):
+    if not (is_source(training.data) or stored.look(training.data)):
         raise ForearmError(no_data(training.data, task["name"]))
     console = Console()
     try:
@@ -35,7 +37,7 @@ def main(overrides: Sequence[str]) -> int:
         raise ForearmError(str(error)) from None
     print_whole(console, report_table(report))
     for part, path in training.files.items():
-        console.print(f"{part}: {path}", soft_wrap=True, highlight=False)
+        console.print(f"{part}: {told(path)}", soft_wrap=True, highlight=False)
     return 0
 
 

@@ -27,6 +27,7 @@ from forearm.world_model.data import (
     with_features,
 )
 from forearm.world_model.data.atomic import read_json
+from forearm.world_model.data.cache import memory_of
 from forearm.world_model.data.columns import Keys, advice
 from forearm.world_model.data.layout import INFO_PATH, cameras_of
 from forearm.world_model.data.stream_sources import read_streams
@@ -224,7 +225,7 @@ def _frames(
     training: HeadsTraining, model: JEPA, document: dict[str, Any], chosen: dict[str, Any], progress: Progress
 ) -> FrameCache:
     """The decoded frames of any other."""
-    data = read_dataset(training.data, **chosen)
+    data = read_dataset(training.data, **chosen, memory=memory_of(training.data, training.cache_dir))
     if not data.columns.get(ACTION_KEY):
         raise DatasetError(
             f"{training.data}: has no actions that are clearly such; {advice(data.info['features'], ACTION_KEY)}"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.common import checks
+from forearm.settings.schema.bucket import BucketConfig
 from forearm.settings.schema.engine import RayConfig
 
 _SHARE = checks.worded(checks.real, "{name}={value} must be a share of the episodes, between 0 and 1")
@@ -58,6 +59,7 @@ class PracticeCommand:
     engine: str = "local"
     ray: RayConfig = field(default_factory=RayConfig)
     device: str | None = None
+    bucket: BucketConfig = field(default_factory=BucketConfig)
 
 
 @dataclass
@@ -103,6 +105,7 @@ class TrainCommand:
     resume: bool = False
     seed: int = checks.setting(0, checks.whole, least=0)
     device: str | None = None
+    bucket: BucketConfig = field(default_factory=BucketConfig)
 
 
 @dataclass
@@ -132,3 +135,4 @@ class TrainHeadsCommand:
     seed: int = checks.setting(0, checks.whole, least=0)
     validation: float = 0.05
     parts: list[str] = field(default_factory=lambda: ["heads"])
+    bucket: BucketConfig = field(default_factory=BucketConfig)
