@@ -19,6 +19,7 @@ from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
     from forearm.agent.image_file import Frame
+    from forearm.agent.sensor_fit import SensorFit
     from forearm.envs import Environment
     from forearm.world_model.data.incoming import FrameFit
     from forearm.world_model.heads.checkpoint import Heads
@@ -70,8 +71,14 @@ class LoadedCheckpoint:
         return found
 
     @cached_property
-    def fit(self) -> "FrameFit":
-        """What makes frames of any size the model's, as its training did; raises ValueError for a foreign rule."""
+    def fit(self) -> "FrameFit | SensorFit":
+        """What makes frames of any size the model's, as its training did, or readings those that it knows; raises
+        ValueError for a foreign rule.
+        """
+        from forearm.agent.sensor_fit import SensorFit
+
+        if self.model.config.encoder == "sensors":
+            return SensorFit.of(self.document)
         from forearm.world_model.data.incoming import FrameFit
 
         return FrameFit.of(self.document, int(self.model.config.resolution))
@@ -233,7 +240,7 @@ class LoadedCheckpoint:
         tasks = tasks_of(self.document)
         found = {
             "task": task["name"] if task["name"] in tasks else " and ".join(tasks) or None,
-            "camera": str(self.document.get("camera", "")).rpartition(".")[2],
+            "camera": str(self.document.get("camera", "")).rpartition(".")[2] or "none",
             "resolution": self.model.config.resolution,
         }
         wanted = {"task": task["name"], "camera": task["camera"], "resolution": task["resolution"]}
@@ -274,13 +281,18 @@ class OfCheckpoint(ABC):
         return self.checkpoint.document
 
     @property
+    def of_sensors(self) -> bool:
+        """Whether the model sees numbers alone, and no frames."""
+        return bool(self.model.config.encoder == "sensors")
+
+    @property
     def resolution(self) -> int:
         """Side of the frames that the model expects, in pixels."""
         return int(self.model.config.resolution)
 
     @property
-    def fit(self) -> "FrameFit":
-        """What makes frames of any size the model's, as its training did."""
+    def fit(self) -> "FrameFit | SensorFit":
+        """What makes frames of any size the model's, as its training did, or readings those that it knows."""
         return self.checkpoint.fit
 
     def check_commands(self, env: "Environment") -> None:
@@ -291,6 +303,9 @@ class OfCheckpoint(ABC):
             differing.append(f"one command every {1e3 * period:.4g} ms, not every {1e3 * env.control_period:.4g} ms")
         if self.model.config.action_dim != size:
             differing.append(f"commands of {self.model.config.action_dim} numbers, not {size}")
+        if self.of_sensors and tuple(self.document["sensors"]["names"]) != tuple(env.state_names):
+            known = ", ".join(self.document["sensors"]["names"])
+            differing.append(f"sensors {known}, not {', '.join(env.state_names)}")
         if differing:
             raise ForearmError(
                 f"checkpoint '{self.task['checkpoint']}' was trained on {' and '.join(differing)} as {env.name} takes "
@@ -298,8 +313,8 @@ class OfCheckpoint(ABC):
             )
 
     def frame(self, frame: "Frame", key: str) -> np.ndarray:
-        """A frame (H, W, 3) uint8 of any size, or the file of one, as the model sees it, (R, R, 3); raises
-        `ForearmError` for what is none.
+        """A frame (H, W, 3) uint8 of any size, or the file of one, as the model sees it, (R, R, 3); of a model of
+        sensors, readings by name or in a row, (P,). Raises `ForearmError` for what is none.
         """
         return as_frame(frame, self.fit, key)
 
@@ -310,7 +325,7 @@ class OfCheckpoint(ABC):
         """
         from forearm.agent.places import are_places, goal_of_places
 
-        if not are_places(goal):
+        if self.of_sensors or not are_places(goal):
             return self.frame(goal, "goal")
         assert isinstance(goal, Mapping)
         return goal_of_places(goal, self.task, self.resolution)

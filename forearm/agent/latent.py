@@ -10,6 +10,7 @@ import torch
 
 from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.agent.of_latents import OfLatents
+from forearm.agent.sensor_fit import OfReadings
 from forearm.common import checks
 from forearm.errors import InputError, did_you_mean
 from forearm.settings.schema.task import ObjectiveConfig
@@ -85,7 +86,10 @@ class LatentPlanningModel:
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
         self._gain = checks.real("prior_gain", gain, least=0.0)
-        self._whole = subgoal is not None and objective.get("subgoal") is not None and bool(subgoal.readings)
+        self._of_sensors = model.config.encoder == "sensors"
+        """Whether readings are all that is seen, and goals are told by them."""
+        of_both = subgoal is not None and objective.get("subgoal") is not None and bool(subgoal.readings)
+        self._whole = of_both or self._of_sensors
         """Whether joint readings are predicted, and compared, beside latents."""
         self._dynamics = model.dynamics() if isinstance(model, OwnModel) else LatentDynamics(model, self._whole)
         self._metric = self._map()
@@ -149,13 +153,23 @@ class LatentPlanningModel:
         """Encode the goal frames (H, W, 3) uint8; raises ValueError for what is no frame that fits the model."""
         from forearm.world_model.runtime.tracker import LatentTracker
 
-        self._goals = [self.encode(self._fit(goal)[None])[0] for goal in goals]
+        self._goals = [self._goal(goal) for goal in goals]
         self._trackers = [LatentTracker(self._model) for _ in goals]
         self._last_actions = [self._model.action_rest.cpu().double().numpy() for _ in goals]
 
+    def _goal(self, goal: np.ndarray) -> torch.Tensor:
+        """The latent (D,) of a goal frame; of readings (P,), NaN where they are open, followed by these as scaled."""
+        if not self._of_sensors:
+            return self.encode(self._fit(goal)[None])[0]
+        wanted = self._fit(goal)
+        moment = np.stack([wanted, np.zeros_like(wanted)], axis=-1)
+        scaled = (torch.as_tensor(wanted).to(self._model.device) - self._model.proprio_mean) / self._model.proprio_std
+        return torch.cat([self.encode(moment[None])[0], scaled])
+
     def observe(self, episode: int, observation: dict[str, Any], action: np.ndarray | None) -> None:
         """Encode the frame that `episode` shows now."""
-        tracker, pixels, proprio = self._trackers[episode], self._fit(observation["pixels"]), observation.get("proprio")
+        pixels = None if self._of_sensors else self._fit(observation["pixels"])
+        tracker, proprio = self._trackers[episode], observation.get("proprio")
         if action is None:
             rest = self.rest(observation)
             tracker.begin(pixels, proprio, rest)
@@ -204,7 +218,11 @@ class LatentPlanningModel:
 
         wanted = self._objective
         distance: Objective
-        if self._at is None or states is None or self._subgoal is None:
+        if self._of_sensors:
+            goals, readings = goals.split([self._model.config.latent_dim, self._model.config.proprio_dim], dim=-1)
+            distance = LatentDistance(readings.nan_to_num(), wanted["weights"], wanted["decay"])
+            distance = OfReadings(distance, self._model.config.latent_dim, readings)
+        elif self._at is None or states is None or self._subgoal is None:
             distance = self._of_latents(LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric))
         else:
             way = self._subgoal.way(states, goals)[:, : self._at]
@@ -238,7 +256,7 @@ class LatentPlanningModel:
     @torch.inference_mode()
     def distance(self, episode: int, latent: torch.Tensor) -> float:
         """Mean squared distance of a latent (D,) from the goal's, under the objective's metric."""
-        goal = self._goals[episode]
+        goal = self._goals[episode][: len(latent)]
         difference = latent.to(goal.device) - goal
         return float((difference if self._metric is None else difference @ self._metric).square().mean())
 
@@ -251,7 +269,8 @@ class LatentPlanningModel:
         for name in self._sources:
             if name == "prior":
                 assert self._heads is not None
-                chosen.append(LatentPrior(self._heads.prior, self.goals_of(episodes), self._spread, self._gain))
+                goals = self.goals_of(episodes)[:, : self._model.config.latent_dim]
+                chosen.append(LatentPrior(self._heads.prior, goals, self._spread, self._gain))
             else:
                 chosen.append(PreviousPlan())
         return tuple(chosen)

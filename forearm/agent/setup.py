@@ -256,7 +256,7 @@ class PlanningSetup(OfCheckpoint):
         """
         agent = self.agent()
         agent.reset([goal], [seed])
-        [act] = agent.act([{"pixels": start, "proprio": proprio}])
+        [act] = agent.act([{"pixels": start, "proprio": start if self.of_sensors else proprio}])
         assert act is not None and act.plan is not None
         return self.signed(act.plan)
 

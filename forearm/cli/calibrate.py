@@ -12,6 +12,7 @@ from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
+from forearm.world_model.data.layout import is_source
 
 if TYPE_CHECKING:
     from forearm.agent.loaded_model import LoadedModel
@@ -31,7 +32,7 @@ def main(overrides: Sequence[str]) -> int:
             "what surprises is measured in held-out episodes, data=FOLDER: film some with 'forearm collect "
             f"task={task['name']} seed=201 episodes=700 steps=50 out=FOLDER', or leave it out, parts=[frames]"
         )
-    if SURPRISE in parts and not stored.look(place(chosen["data"])):
+    if SURPRISE in parts and not (is_source(place(chosen["data"])) or stored.look(place(chosen["data"]))):
         raise ForearmError(no_data(place(chosen["data"]), task["name"]))
     horizons, rate = chosen["horizons"], chosen["rate"]  # what is wrong is told before anything is measured
     import torch

@@ -19,6 +19,7 @@ from forearm.errors import ForearmError
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
+from forearm.world_model.data.layout import is_source
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -27,7 +28,7 @@ def main(overrides: Sequence[str]) -> int:
     import_modules(chosen["use"])
     task = chosen.one("task")
     training = training_of(chosen, task)
-    if training.learns_from_data and not stored.look(training.data):
+    if training.learns_from_data and not (is_source(training.data) or stored.look(training.data)):
         raise ForearmError(no_data(training.data, task["name"]))
     console = Console()
     try:

@@ -10,7 +10,7 @@ from forearm.common.progress import Progress
 from forearm.diagnosis.executed import PoolJob, do, together
 from forearm.diagnosis.margin import margin_of
 from forearm.diagnosis.run import manifest_of
-from forearm.diagnosis.subject import check_planner
+from forearm.diagnosis.subject import check_frames, check_planner
 from forearm.evaluation.comparison import Comparison, contenders_of
 from forearm.evaluation.manifest import manifest_sha256
 from forearm.evaluation.results import provenance
@@ -28,6 +28,7 @@ def draw_pools(comparison: Comparison, plans: int, size: int, workers: int, tell
     [contender] = contenders_of(comparison)
     setup, out = contender.setup, comparison.out
     check_planner(setup.planner(), contender.planner_name)
+    check_frames(setup)
     setup.checkpoint.heads({**setup.task, "proposals": ["prior"]})  # what labels are made of
     remove_leftovers(out)
     episodes = manifest_of(comparison, contender, workers)

@@ -15,7 +15,7 @@ from forearm.diagnosis.futures import Explored, position_names
 from forearm.diagnosis.jobs import AS_IT_IS, CELL, EXPLORE, RANKING, Job, diagnosed_of, do, kept, outcome_of
 from forearm.diagnosis.page import save_picture
 from forearm.diagnosis.study import Effort, fit_probe
-from forearm.diagnosis.subject import check_planner
+from forearm.diagnosis.subject import check_frames, check_planner
 from forearm.evaluation.comparison import Comparison, contenders_of
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
@@ -35,6 +35,7 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     [contender] = contenders_of(comparison)
     planner = contender.setup.planner()
     check_planner(planner, contender.planner_name)
+    check_frames(contender.setup)
     out = comparison.out
     remove_leftovers(out)
     episodes = manifest_of(comparison, contender, workers)

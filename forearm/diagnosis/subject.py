@@ -94,3 +94,9 @@ def check_planner(planner: Any, name: str) -> None:
             f"planner={name} follows gradients, and a simulator has none: "
             "diagnose one that samples, such as planner=cem"
         )
+
+
+def check_frames(setup: "PlanningSetup") -> None:
+    """Raise `ForearmError` for a model that sees no frames, of which there are no true ones to show it."""
+    if setup.of_sensors:
+        raise ForearmError(f"{setup.task['checkpoint']} sees sensors and no frames, so it cannot be diagnosed yet")

@@ -85,6 +85,8 @@ class FrameCache:
     """Between which commands the data say to lie; None where they do not say."""
     action_units: tuple[str, ...] | None = None
     """What 1.0 of each number of a command is; None where the data do not say."""
+    reading_units: tuple[str, ...] | None = None
+    """The unit of each number of ``state``; None where the data do not say."""
     absolute: AbsolutePositions | None = None
     """What joint positions as commands keep to, where ``action`` holds their differences; see ``with_differences``."""
 

@@ -196,7 +196,8 @@ def _lacking(count: Count, entries: Entries) -> npt.NDArray[np.bool_]:
 
 def _entries(path: Path, root: Path, info: Mapping[str, Any], camera: str) -> Entries:
     """The rows of one file of the table."""
-    films = video_template(root, info) if info["features"][camera]["dtype"] == "video" else None
+    filmed = camera != layout.NO_CAMERA and info["features"][camera]["dtype"] == "video"
+    films = video_template(root, info) if filmed else None
     try:
         with pq.ParquetFile(stored.fetched(path)) as file:
             table = file.read([name for name in file.schema_arrow.names if not name.startswith("stats/")])

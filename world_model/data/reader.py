@@ -38,7 +38,8 @@ def read_dataset(
     """Open the dataset in ``root``; reads the meta files, no frame yet.
 
     ``camera_key`` chooses among several cameras. Without it the only camera, or the one called
-    ``observation.images.front``, is taken; ``layout.view`` names several that are seen together. ``action_key`` and
+    ``observation.images.front``, is taken; ``layout.view`` names several that are seen together, ``layout.NO_CAMERA``
+    none. ``action_key`` and
     ``state_key`` name the columns with the commands and the joint readings; several are put side by side, see
     ``columns.sources``. ``episodes`` are the ones to read, by number or as ranges such as "0:40", and ``exclude`` those
     to leave out. ``memory`` is the folder of the frame caches, in which the table of episodes is remembered.
@@ -71,7 +72,10 @@ def open_unchecked(
     info = read_info(root)
     features = info["features"]
     wanted_cameras = [camera_key] if camera_key is None or camera_key in features else layout.cameras_of(camera_key)
-    seen = [_choose_camera(root / layout.INFO_PATH, features, camera) for camera in wanted_cameras]
+    if camera_key == layout.NO_CAMERA:
+        seen = [layout.NO_CAMERA]
+    else:
+        seen = [_choose_camera(root / layout.INFO_PATH, features, camera) for camera in wanted_cameras]
     if len(set(seen)) < len(seen):
         raise DatasetError(f"{root}: camera_key names {', '.join(seen)}: expected each camera once")
     keys = {layout.STATE_KEY: state_key, layout.ACTION_KEY: action_key}
@@ -102,7 +106,9 @@ class LeRobotData:
         """Whether not all were chosen."""
         self.fps = float(info["fps"])
         features: dict[str, dict[str, Any]] = info["features"]
-        self.resolution = layout.image_size(features[camera_key])
+        self.sensors_alone = camera_key == layout.NO_CAMERA
+        """Whether no camera is looked at; readings may then be missing, NaN."""
+        self.resolution = (0, 0) if self.sensors_alone else layout.image_size(features[camera_key])
         shapes = numeric(features)
         taken = {part for names in parts.values() for part in names}
         self.sources = {key: names for key, names in parts.items() if names}
@@ -162,13 +168,14 @@ class LeRobotData:
         found = {}
         shapes = numeric(self.info["features"])
         for key, parts in self.sources.items():
-            columns = []
+            columns, may_miss = [], self.sensors_alone and key == layout.STATE_KEY
             for part in parts:
                 try:
-                    values = matrix(rows.column(part), width(shapes[part]))
+                    values = matrix(rows.column(part), width(shapes[part]), missing=may_miss)
                 except (KeyError, ValueError, pa.ArrowException) as error:
                     raise _broken(entry.data, entry, f"column {part} cannot be read ({error})") from error
-                if key in (layout.STATE_KEY, layout.ACTION_KEY) and not np.isfinite(values).all():
+                seen = values[~np.isnan(values)] if may_miss else values
+                if key in (layout.STATE_KEY, layout.ACTION_KEY) and not np.isfinite(seen).all():
                     raise _broken(
                         entry.data,
                         entry,

@@ -30,6 +30,7 @@ from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.cache import memory_of
 from forearm.world_model.data.columns import Keys, advice
 from forearm.world_model.data.layout import INFO_PATH, cameras_of
+from forearm.world_model.data.stream_sources import read_streams
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, prior_loss, train_prior
 from forearm.world_model.heads.checkpoint import Heads, save_heads
 from forearm.world_model.heads.decoder import DecoderConfig, Frames, picture_errors, train_decoder
@@ -235,23 +236,12 @@ def _encode(training: HeadsTraining, progress: Progress) -> _Encoded:
         "episodes": training.episodes,
         "exclude": training.exclude,
     }
-    data = read_dataset(training.data, **chosen, memory=memory_of(training.data, training.cache_dir))
-    if not data.columns.get(ACTION_KEY):
-        raise DatasetError(
-            f"{training.data}: has no actions that are clearly such; {advice(data.info['features'], ACTION_KEY)}"
-        )
-    cache = open_cache(
-        training.data,
-        model.config.resolution,
-        training.cache_dir,
-        progress=lambda done, of: progress("decoding frames", done, of),
-        **chosen,
-    )
-    if cache.camera_key != document.get("camera"):
-        raise DatasetError(
-            f"{training.data}: was filmed by {cache.camera_key}, but checkpoint '{training.checkpoint}' was trained on "
-            f"{document.get('camera')}"
-        )
+    if model.config.encoder == "sensors":
+        if "decoder" in training.parts:
+            raise InputError("parts=[decoder]: this model sees sensors, so there are no pictures to draw: leave it out")
+        cache = _streams(training, document, chosen)
+    else:
+        cache = _frames(training, model, document, chosen, progress)
     period = document.get("control_period")
     # Frame rates are whole numbers, so a period that is none may have been rounded.
     if period is not None and abs(period * cache.fps - 1.0) > 0.03:
@@ -271,6 +261,38 @@ def _encode(training: HeadsTraining, progress: Progress) -> _Encoded:
         for episodes in (fitting, held_out)
     )
     return _Encoded(model, str(document["weights_sha256"]), cache, (fitting, held_out), (fitted, tests))
+
+
+def _streams(training: HeadsTraining, document: dict[str, Any], chosen: dict[str, Any]) -> FrameCache:
+    """The moments of a model of sensors."""
+    del chosen["camera_key"]
+    streams = read_streams(training.data, **chosen)
+    streams.check_like(**document["sensors"], made=f"checkpoint '{training.checkpoint}'")
+    return streams.cache(training.cache_dir)
+
+
+def _frames(
+    training: HeadsTraining, model: JEPA, document: dict[str, Any], chosen: dict[str, Any], progress: Progress
+) -> FrameCache:
+    """The decoded frames of any other."""
+    data = read_dataset(training.data, **chosen, memory=memory_of(training.data, training.cache_dir))
+    if not data.columns.get(ACTION_KEY):
+        raise DatasetError(
+            f"{training.data}: has no actions that are clearly such; {advice(data.info['features'], ACTION_KEY)}"
+        )
+    cache = open_cache(
+        training.data,
+        model.config.resolution,
+        training.cache_dir,
+        progress=lambda done, of: progress("decoding frames", done, of),
+        **chosen,
+    )
+    if cache.camera_key != document.get("camera"):
+        raise DatasetError(
+            f"{training.data}: was filmed by {cache.camera_key}, but checkpoint '{training.checkpoint}' was trained on "
+            f"{document.get('camera')}"
+        )
+    return cache
 
 
 def _camera(data: Path, document: dict[str, Any]) -> str | None:

@@ -99,4 +99,7 @@ def unrolled(model: JEPA, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Ten
     blocks = model.blocks_between(latents, batch)
     states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
     predicted = model.rollout(states[:, :history], blocks[:, : history - 1], blocks[:, history - 1 :])
-    return latents, blocks, (predicted - states[:, history:]).pow(2).mean()
+    error = (predicted - states[:, history:]).pow(2)
+    if (measured := model.measured(batch)) is not None:
+        error = error * measured[:, history:]
+    return latents, blocks, error.mean()
