@@ -17,6 +17,7 @@ from forearm.evaluation.closed_loop import Outcome, run_episodes
 from forearm.evaluation.protocol import Rules, meets
 
 if TYPE_CHECKING:
+    from forearm.agent.setup import PlanningSetup
     from forearm.diagnosis.probe import Probe
     from forearm.envs import Environment
     from forearm.evaluation.manifest import HeldOutEpisode
