@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from forearm.common import checks
 from forearm.errors import InputError
 
-ENCODERS = ("conv", "vit", "frozen")
+ENCODERS = ("conv", "vit", "frozen", "sensors")
 TOKENS = ("patch", "pooled")
 PATCHES = (2, 4, 8)
 REGULARIZERS = ("sigreg", "vicreg")
@@ -74,7 +74,7 @@ class ModelConfig:
     """Architecture of a JEPA.
 
     Attributes:
-        encoder: `conv`, `vit` or `frozen`.
+        encoder: `conv`, `vit` or `frozen`, of frames; or `sensors`, of readings alone.
         resolution: side of the square input frames in pixels.
         patch: side in pixels of the squares that the first layer (conv) takes whole.
         standardize: frames are seen less the mean frame of the data, and divided by their standard deviation from it,
@@ -82,8 +82,10 @@ class ModelConfig:
         balance: red, green and blue of every frame are scaled so that its median colour is that of the data, which is
             how bright and of what tint the light is where most of a frame is the same background.
         latent_dim: D, size of the latent of one frame.
-        width: channels of the encoder's first stage (conv), of every token (vit) or of the projected map (frozen).
-        depth: residual blocks per stage (conv) or on the projected map (frozen), or transformer blocks (vit).
+        width: channels of the encoder's first stage (conv), of every token (vit) or of the projected map (frozen), or
+            units of its layers (sensors).
+        depth: residual blocks per stage (conv), on the projected map (frozen) or in all (sensors), or transformer
+            blocks (vit).
         history: latents that the predictor sees, the present one included.
         frameskip: control steps from one latent to the next; their actions enter as one block.
         action_dim: A, numbers in one command; 0 to learn from frames alone, without any commands.
@@ -150,6 +152,10 @@ class ModelConfig:
                 f"patch is {self.patch}: expected one of {', '.join(map(str, PATCHES))}, of whose fourfold the "
                 f"resolution, {self.resolution}, is a multiple"
             )
+        if self.encoder == "sensors" and not self.proprio_dim:
+            raise InputError("proprio_dim is 0: encoder=sensors sees readings alone, set it to their number")
+        if self.encoder == "sensors" and (self.standardize or self.balance):
+            raise InputError("standardize and balance are of frames: encoder=sensors sees none, set them to false")
         if self.encoder == "frozen" and self.standardize:
             raise InputError("standardize is true: a frozen backbone has its own mean and std, set it to false")
         if self.encoder == "frozen" and self.balance:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from forearm.common import checks
 from forearm.envs.arm import kinematics
+from forearm.envs.arm.felt import FELT, felt
 from forearm.envs.arm.goal_scenes import goal_scene
 from forearm.envs.arm.joints import CONTROL_PERIOD, ServoCommand, build_model, next_command, servo_path
 from forearm.envs.arm.skills import segment, solution
@@ -36,6 +37,7 @@ class ArmEnv(MujocoEnvironment):
         task: `reach`, `push` or `pick_place`, or a Task of your own.
         camera: `front` or `side`.
         resolution: side of the frames in pixels.
+        forces: `proprio` is (25,), and ends with joint torques (Nm) and the force at the wrist (N), see `felt`.
 
     Raises:
         ValueError: unknown task or camera, or a resolution below 16.
@@ -50,7 +52,9 @@ class ArmEnv(MujocoEnvironment):
         camera: str = "front",
         resolution: int = 64,
         render_mode: str | None = "rgb_array",
+        forces: bool = False,
     ) -> None:
+        self.forces, self.felt = forces, np.zeros(len(FELT))
         if isinstance(task, str):
             task = TASKS[checks.choice("task", task, list(TASKS))]
         model = build_model(task)
@@ -62,7 +66,7 @@ class ArmEnv(MujocoEnvironment):
             resolution=resolution,
             views={name: name for name in CAMERAS},
             actions=ACTIONS,
-            states=STATES,
+            states=(*STATES, *FELT) if forces else STATES,
             control_period=CONTROL_PERIOD,
             max_episode_steps=task.max_episode_steps,
             description=task.description,
@@ -134,6 +138,8 @@ class ArmEnv(MujocoEnvironment):
         # Poses of bodies and cameras for the new joint positions, without touching what the next step starts from.
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_camlight(self.model, self.data)
+        if self.forces:
+            self.felt[:] = felt(self.model, self.data)
 
     # -- goals ------------------------------------------------------------------------------------------------
 
@@ -174,9 +180,14 @@ class ArmEnv(MujocoEnvironment):
     # -- what is known ----------------------------------------------------------------------------------------
 
     def proprio(self) -> Array:
-        """Joint positions (rad), joint velocities (rad/s), finger opening (m)."""
+        """Joint positions (rad), joint velocities (rad/s), finger opening (m); with `forces`, what is felt."""
         opening = self.data.qpos[7:9].mean(keepdims=True)
-        return np.concatenate([self.data.qpos[:7], self.data.qvel[:7], opening])
+        known = [self.data.qpos[:7], self.data.qvel[:7], opening]
+        return np.concatenate([*known, self.felt] if self.forces else known)
+
+    def lagging(self) -> list[NDArray[np.float64]]:
+        """What was felt in the last step; see `MujocoEnvironment.lagging`."""
+        return [self.felt] if self.forces else []
 
     def positions(self) -> dict[str, Array]:
         """The point between the fingertips, and the object's centre where there is one."""

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from forearm.agent.sensor_fit import SensorFit
 from forearm.common.files import place
 from forearm.errors import ForearmError, InputError
 from forearm.world_model.data.incoming import FrameFit
@@ -17,11 +18,13 @@ CONVERTIBLE = ("L", "P", "RGBA", "LA")
 """Modes that mean an ordinary picture; others (16 bit, floating point, CMYK) are no camera frame."""
 
 
-def as_frame(frame: Any, fit: FrameFit, key: str) -> np.ndarray:
+def as_frame(frame: Any, fit: FrameFit | SensorFit, key: str) -> np.ndarray:
     """A frame (H, W, 3) uint8, the file of one, or a mapping of such by camera, as the model sees it.
 
-    Raises `ForearmError` for anything else.
+    Of a model of sensors, readings. Raises `ForearmError` for anything else.
     """
+    if isinstance(fit, SensorFit):
+        return _fitted(frame, fit, key)
     if isinstance(frame, Mapping):
         return _fitted({name: _pixels(each, f"{key} {name}") for name, each in frame.items()}, fit, key)
     if isinstance(frame, (str, Path)):
@@ -30,7 +33,7 @@ def as_frame(frame: Any, fit: FrameFit, key: str) -> np.ndarray:
     return _fitted(np.asarray(frame), fit, key)
 
 
-def by_camera(text: str, fit: FrameFit) -> Path | dict[str, Path]:
+def by_camera(text: str, fit: FrameFit | SensorFit) -> Path | dict[str, Path]:
     """The file that somebody typed; for a model of several cameras those of `NAME:FILE,NAME:FILE`."""
     if len(fit.cameras) < 2 or ":" not in text:
         return Path(text)
@@ -42,7 +45,7 @@ def _pixels(frame: Any, key: str) -> Any:
     return read_frame(place(frame), key) if isinstance(frame, (str, Path)) else np.asarray(frame)
 
 
-def _fitted(frame: Any, fit: FrameFit, key: str) -> np.ndarray:
+def _fitted(frame: Any, fit: FrameFit | SensorFit, key: str) -> np.ndarray:
     try:
         return fit(frame, key)
     except InputError as error:

@@ -10,6 +10,7 @@ import torch
 
 from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.agent.of_latents import OfLatents
+from forearm.agent.sensor_fit import OfReadings
 from forearm.common import checks
 from forearm.errors import InputError, did_you_mean
 from forearm.settings.schema.task import ObjectiveConfig
@@ -17,7 +18,8 @@ from forearm.settings.schema.task import ObjectiveConfig
 if TYPE_CHECKING:
     from forearm.planner.problem import Objective, Problem, Proposal
     from forearm.world_model.heads.checkpoint import Heads
-    from forearm.world_model.heads.subgoal import Subgoal
+    from forearm.world_model.heads.ranking import Ranking
+    from forearm.world_model.heads.ways import Ways
     from forearm.world_model.model.jepa import JEPA
     from forearm.world_model.runtime.latent_dynamics import LatentState
     from forearm.world_model.runtime.tracker import LatentTracker
@@ -52,6 +54,7 @@ class LatentPlanningModel:
         gain: what the prior's commands are multiplied by.
         fit: what makes frames those that the model sees, such as a `FrameFit`; without it they must be.
         subgoal: of the model, needed for `objective.subgoal`.
+        ranking: of the model, needed for `objective.ranking`.
         hold: the command that holds the arm before the first one; None: the model's `action_rest`.
 
     Raises ValueError for a weight that is none, a proposal that is unknown, and heads that are missing.
@@ -69,7 +72,8 @@ class LatentPlanningModel:
         gain: float = 1.0,
         fit: Callable[[Any], np.ndarray] = np.asarray,
         hold: Holding | None = None,
-        subgoal: "Subgoal | None" = None,
+        subgoal: "Ways | None" = None,
+        ranking: "Ranking | None" = None,
     ) -> None:
         from forearm.agent.own_model import OwnModel
         from forearm.planner import UnlikelyLatents
@@ -82,7 +86,10 @@ class LatentPlanningModel:
         self._model, self._objective, self._heads, self._sources = model, objective, heads, tuple(proposals)
         self._spread = checks.real("prior_spread", spread, least=0.0)
         self._gain = checks.real("prior_gain", gain, least=0.0)
-        self._whole = subgoal is not None and objective.get("subgoal") is not None and bool(subgoal.readings)
+        self._of_sensors = model.config.encoder == "sensors"
+        """Whether readings are all that is seen, and goals are told by them."""
+        of_both = subgoal is not None and objective.get("subgoal") is not None and bool(subgoal.readings)
+        self._whole = of_both or self._of_sensors
         """Whether joint readings are predicted, and compared, beside latents."""
         self._dynamics = model.dynamics() if isinstance(model, OwnModel) else LatentDynamics(model, self._whole)
         self._metric = self._map()
@@ -90,6 +97,9 @@ class LatentPlanningModel:
         self._at, self._subgoal = self._latent_steps("subgoal"), subgoal
         if self._at is not None and subgoal is None:
             raise InputError(f"objective.subgoal={objective['subgoal']} needs sub-goals of the model; none were given")
+        self._ranking = ranking
+        if ranking is None and (weight := weight_of(objective, "ranking")):
+            raise InputError(f"objective.ranking={weight:g} needs a ranking of the model; none was given")
         self._unlikely: UnlikelyLatents | None = None
         if heads is not None and weight_of(objective, "unlikely"):
             free = objective.get("unlikely_free", ObjectiveConfig.unlikely_free)
@@ -129,22 +139,37 @@ class LatentPlanningModel:
         return self._model.config.frameskip
 
     @torch.inference_mode()
-    def encode(self, frames: np.ndarray) -> torch.Tensor:
-        """Latents (N, D) of frames (N, R, R, 3) uint8."""
-        return self._model.encode(np.ascontiguousarray(frames))
+    def encode(self, frames: np.ndarray, readings: np.ndarray | None = None) -> torch.Tensor:
+        """Latents (N, D) of frames (N, R, R, 3) uint8; with joint `readings` (N, P) what the dynamics predict of them,
+        which is states (N, S) where readings are compared as well.
+        """
+        latents = self._model.encode(np.ascontiguousarray(frames))
+        if readings is None or not self._whole:
+            return latents
+        return self._model.state(latents, torch.as_tensor(readings, dtype=torch.float32).to(latents.device))
 
     @torch.inference_mode()
     def begin(self, goals: Sequence[np.ndarray]) -> None:
         """Encode the goal frames (H, W, 3) uint8; raises ValueError for what is no frame that fits the model."""
         from forearm.world_model.runtime.tracker import LatentTracker
 
-        self._goals = [self.encode(self._fit(goal)[None])[0] for goal in goals]
+        self._goals = [self._goal(goal) for goal in goals]
         self._trackers = [LatentTracker(self._model) for _ in goals]
         self._last_actions = [self._model.action_rest.cpu().double().numpy() for _ in goals]
 
+    def _goal(self, goal: np.ndarray) -> torch.Tensor:
+        """The latent (D,) of a goal frame; of readings (P,), NaN where they are open, followed by these as scaled."""
+        if not self._of_sensors:
+            return self.encode(self._fit(goal)[None])[0]
+        wanted = self._fit(goal)
+        moment = np.stack([wanted, np.zeros_like(wanted)], axis=-1)
+        scaled = (torch.as_tensor(wanted).to(self._model.device) - self._model.proprio_mean) / self._model.proprio_std
+        return torch.cat([self.encode(moment[None])[0], scaled])
+
     def observe(self, episode: int, observation: dict[str, Any], action: np.ndarray | None) -> None:
         """Encode the frame that `episode` shows now."""
-        tracker, pixels, proprio = self._trackers[episode], self._fit(observation["pixels"]), observation.get("proprio")
+        pixels = None if self._of_sensors else self._fit(observation["pixels"])
+        tracker, proprio = self._trackers[episode], observation.get("proprio")
         if action is None:
             rest = self.rest(observation)
             tracker.begin(pixels, proprio, rest)
@@ -176,7 +201,7 @@ class LatentPlanningModel:
             torch.cat([at.state.actions for at in begun]),
             Handover.joined(begins) if begins else None,
         )
-        goals = self._goals_of(episodes)
+        goals = self.goals_of(episodes)
         objective = self.toward(goals, [at.last_action for at in begun], state.states[:, -1])
         where = self._model.device
         return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes), where)
@@ -186,18 +211,27 @@ class LatentPlanningModel:
     ) -> "Objective":
         """Distance to goal latents (B, D) plus the other costs, after commands (A,) that were carried out last.
 
-        From `states` (B, S), where they are given and the objective says so, to sub-goals on the way to those goals.
+        From `states` (B, S), where they are given and the objective says so, to sub-goals on the way to those goals,
+        and ranked.
         """
-        from forearm.planner import LatentDistance, LatentPath, Prefix, WeightedSum
+        from forearm.planner import LatentDistance, LatentPath, Prefix, WayValue, WeightedSum
 
         wanted = self._objective
         distance: Objective
-        if self._at is None or states is None or self._subgoal is None:
+        if self._of_sensors:
+            goals, readings = goals.split([self._model.config.latent_dim, self._model.config.proprio_dim], dim=-1)
+            distance = LatentDistance(readings.nan_to_num(), wanted["weights"], wanted["decay"])
+            distance = OfReadings(distance, self._model.config.latent_dim, readings)
+        elif self._at is None or states is None or self._subgoal is None:
             distance = self._of_latents(LatentDistance(goals, wanted["weights"], wanted["decay"], self._metric))
         else:
             way = self._subgoal.way(states, goals)[:, : self._at]
             distance = LatentPath(way, wanted["subgoal_weights"], wanted["decay"], self._near)
         others = self._other_costs(last_actions, goals)
+        if self._ranking is not None and states is not None:
+            known = states[:, : self._ranking.latent_dim], goals
+            ranked = self._of_latents(WayValue(self._ranking, self._ranking.steps, known))
+            others.append((weight_of(wanted, "ranking"), ranked))
         whole = WeightedSum([(1.0, distance), *others]) if others else distance
         return whole if self._until is None else Prefix(whole, self._until)
 
@@ -222,7 +256,7 @@ class LatentPlanningModel:
     @torch.inference_mode()
     def distance(self, episode: int, latent: torch.Tensor) -> float:
         """Mean squared distance of a latent (D,) from the goal's, under the objective's metric."""
-        goal = self._goals[episode]
+        goal = self._goals[episode][: len(latent)]
         difference = latent.to(goal.device) - goal
         return float((difference if self._metric is None else difference @ self._metric).square().mean())
 
@@ -235,12 +269,14 @@ class LatentPlanningModel:
         for name in self._sources:
             if name == "prior":
                 assert self._heads is not None
-                chosen.append(LatentPrior(self._heads.prior, self._goals_of(episodes), self._spread, self._gain))
+                goals = self.goals_of(episodes)[:, : self._model.config.latent_dim]
+                chosen.append(LatentPrior(self._heads.prior, goals, self._spread, self._gain))
             else:
                 chosen.append(PreviousPlan())
         return tuple(chosen)
 
-    def _goals_of(self, episodes: Sequence[int]) -> torch.Tensor:
+    def goals_of(self, episodes: Sequence[int]) -> torch.Tensor:
+        """(B, D), the goals' latents."""
         return torch.stack([self._goals[b] for b in episodes])
 
     def _other_costs(self, last_actions: Sequence[np.ndarray], goals: torch.Tensor) -> "list[tuple[float, Objective]]":

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class OwnConfig:
     latent_dim: int
     resolution: int
     proprio_dim: int = 0
+    encoder: ClassVar[str] = "own"
 
 
 class OwnModel:

@@ -7,11 +7,12 @@ from rich.console import Console
 
 from forearm.cli.progress import bars
 from forearm.cli.train import keys, no_data
-from forearm.common import checks
+from forearm.common import checks, stored
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
+from forearm.world_model.data.layout import is_source
 
 if TYPE_CHECKING:
     from forearm.agent.loaded_model import LoadedModel
@@ -31,7 +32,7 @@ def main(overrides: Sequence[str]) -> int:
             "what surprises is measured in held-out episodes, data=FOLDER: film some with 'forearm collect "
             f"task={task['name']} seed=201 episodes=700 steps=50 out=FOLDER', or leave it out, parts=[frames]"
         )
-    if SURPRISE in parts and not place(chosen["data"]).is_dir():
+    if SURPRISE in parts and not (is_source(place(chosen["data"])) or stored.look(place(chosen["data"]))):
         raise ForearmError(no_data(place(chosen["data"]), task["name"]))
     horizons, rate = chosen["horizons"], chosen["rate"]  # what is wrong is told before anything is measured
     import torch
@@ -41,6 +42,13 @@ def main(overrides: Sequence[str]) -> int:
     torch.set_num_threads(1)
     loaded, console = LoadedModel(task), Console()
     recorded = _recorded(loaded, chosen) if SURPRISE in parts else None  # this too is told before
+    if recorded is not None:
+        from forearm.surprise.alarm import check_hours
+        from forearm.surprise.fitting import check_frames, fit, hours_of
+
+        period = float(loaded.document["control_period"])
+        check_frames(recorded.lengths)
+        check_hours(hours_of(recorded.lengths, loaded.model, recorded.read, period), rate)
     if FRAMES in parts:
         from forearm.calibrate.frames import Effort, calibrate
         from forearm.control.robots.robot import load_robot
@@ -51,14 +59,12 @@ def main(overrides: Sequence[str]) -> int:
     if recorded is not None:
         from forearm.surprise.alarm import most_per_hour
         from forearm.surprise.calibration import save_surprise
-        from forearm.surprise.fitting import fit
 
         with bars(console, transient=True) as tell:
             episodes = []
             for episode in recorded.recordings():
                 episodes.append(episode)
                 tell("encoding", len(episodes), len(recorded))
-            period = float(loaded.document["control_period"])
             found = fit(loaded.model, episodes, horizons, period, lambda n, of: tell("predicting", n, of))
         threshold = found.alarms.threshold(rate)
         path, false = save_surprise(loaded.task, loaded.document, found), found.counted.passed(threshold)

@@ -2,13 +2,16 @@
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 
 from forearm import envs
 from forearm.cli.models import task_of
 from forearm.cli.progress import bars
+from forearm.common.addresses import told
 from forearm.common.parallel import default_workers, import_modules
+from forearm.control.adapters.hold import hold_of
 from forearm.diagnosis.page import tables
 from forearm.diagnosis.run import diagnose
 from forearm.diagnosis.study import Effort
@@ -55,6 +58,7 @@ def main(overrides: Sequence[str]) -> int:
         baselines=(),
         replan_every=chosen["replan_every"],
         use=tuple(chosen["use"]),
+        hold=partial(hold_of, chosen.one("robot")),
         command=shlex.join(["forearm", "diagnose", *overrides]),
     )
     envs.working_backend()  # found once here, not once in every worker
@@ -64,5 +68,5 @@ def main(overrides: Sequence[str]) -> int:
     for table in tables(document):
         print_whole(console, table)
     for what, name in (("picture", "diagnosis.png"), ("figures", "diagnosis.json")):
-        console.print(f"{what}: {comparison.out / name}", soft_wrap=True, highlight=False)
+        console.print(f"{what}: {told(comparison.out / name)}", soft_wrap=True, highlight=False)
     return 0

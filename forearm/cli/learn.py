@@ -86,7 +86,9 @@ def learning_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Lea
         budget=Budget.read(*((MINUTES, chosen["minutes"]) if chosen["steps"] == "0" else (STEPS, chosen["steps"]))),
         training=lambda folder, out: _training(chosen, folder, out),
         identity={
-            "task": {key: value for key, value in task.items() if key not in ("checkpoint", "heads", "subgoals")},
+            "task": {
+                key: value for key, value in task.items() if key not in ("checkpoint", "heads", "subgoals", "rankings")
+            },
             "planner": dict(planner),
             "protocol": chosen.one("protocol"),
             "world_model": chosen.one("world_model"),

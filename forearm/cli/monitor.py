@@ -8,11 +8,14 @@ from rich.markup import escape
 
 from forearm.cli.progress import bars
 from forearm.cli.train import keys, no_data
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
+from forearm.world_model.data.layout import is_source
 
 MOST = 20
 """Alarms that are printed; the page and the table have all."""
@@ -26,7 +29,7 @@ def main(overrides: Sequence[str]) -> int:
     if chosen["data"] is None:
         raise ForearmError("which episodes? give the folder of a data set, data=FOLDER")
     folder, rate, films = place(chosen["data"]), chosen["rate"], chosen["films"]
-    if not folder.is_dir():
+    if not (is_source(folder) or stored.look(folder)):
         raise ForearmError(no_data(folder, task["name"]))
     out = output.folder(chosen["out"], f"outputs/monitor-{task['name']}")
 
@@ -41,9 +44,10 @@ def main(overrides: Sequence[str]) -> int:
     which = {key: keys(key, chosen[key]) for key in ("action_key", "state_key")}
     recorded = Recorded(loaded, folder, **which, episodes=chosen["episodes"], exclude=chosen["exclude"])
     console, watched = Console(), list[Watched]()
+    names = loaded.document["sensors"]["names"] if loaded.of_sensors else ()
     with bars(console, transient=True) as tell:
         for episode in recorded:
-            watched.append(Watched(episode.number, episode.frames, _said(monitor, episode)))
+            watched.append(Watched(episode.number, episode.frames, _said(monitor, episode), names))
             tell("watching", len(watched), len(recorded))
     save_table(out / "surprise.csv", watched)
     title = f"What surprised {task['checkpoint']} in {folder.name}"
@@ -55,7 +59,7 @@ def main(overrides: Sequence[str]) -> int:
         _say(console, f"… and {len(found) - MOST} more")
     _say(console, f"{len(found)} alarms in {len(watched)} episodes; {monitor.promise}")
     for what, name in (("page", "surprise.html"), ("table", "surprise.csv")):
-        _say(console, f"{what}: {out / name}")
+        _say(console, f"{what}: {told(out / name)}")
     return 1 if found else 0
 
 

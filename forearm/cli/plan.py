@@ -53,7 +53,8 @@ def main(overrides: Sequence[str]) -> int:
         raise ForearmError(f"out={out} and the picture would be one file; name out=....json")
     if (chosen["start"] is None) != (chosen["goal"] is None) and not isinstance(chosen["goal"], dict):
         raise ForearmError("give both start= and goal=, or neither to sample them from seed=")
-    check_given(task["name"], chosen["start"], simulated)
+    if chosen["proprio"] is None:  # which is where a plan on sensors alone begins
+        check_given(task["name"], chosen["start"], simulated)
     setup = PlanningSetup.resolve(task, chosen.one("planner"))
     setup = replace(setup, hold=hold_of(chosen.one("robot"), task))
     adapter = None
@@ -66,11 +67,16 @@ def main(overrides: Sequence[str]) -> int:
     with one_thread():
         plan = setup.plan(scene.start, scene.goal, planning_seed(seed, episode), scene.proprio)
         imagined = setup.imagine(plan, scene.start, scene.proprio)
-    path = path_in_pixels(scene, plan.actions)
-    from forearm.cli.picture import save_plan_picture
-
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_plan_picture(picture, scene.start, scene.goal, path, plan, imagined)
+    if setup.of_sensors:
+        from forearm.cli.sensor_picture import save_sensor_picture
+
+        save_sensor_picture(picture, setup, scene.start, scene.goal, plan)
+    else:
+        from forearm.cli.picture import save_plan_picture
+
+        path = path_in_pixels(scene, plan.actions)
+        save_plan_picture(picture, scene.start, scene.goal, path, plan, imagined)
     console = Console()
     console.print(str(plan), highlight=False, soft_wrap=True)
     assert setup.actions is not None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from forearm.agent.image_file import by_camera
 from forearm.common.files import place
 from forearm.common.parallel import import_modules, one_thread
 from forearm.common.signals import told_to_stop
@@ -40,7 +41,8 @@ def main(overrides: Sequence[str]) -> int:
 
     task, planner, robot = chosen.one("task"), chosen.one("planner"), Robot(chosen.one("robot"))
     bus = Bus(chosen["domain"], bool(chosen["local"]))
-    topics = Topics(**{name: chosen[name] for name in ("joint_states", "image", "command", "gripper", "joints")})
+    named = {name: chosen[name] for name in ("joint_states", "command", "gripper", "joints")}
+    topics = Topics(**named, image=image_topics(chosen["image"]))
     ended = threading.Event()
     with ExitStack() as stack:
         stack.enter_context(one_thread())
@@ -52,7 +54,8 @@ def main(overrides: Sequence[str]) -> int:
         )  # fmt: skip
         check_readings(controller)
         assert isinstance(controller.source, LocalPlanSource)
-        goal = controller.source.setup.goal_frame(chosen["goal"])
+        setup, goal = controller.source.setup, chosen["goal"]
+        goal = setup.goal_frame(by_camera(goal, setup.fit) if isinstance(goal, str) else goal)
         recording = None
         if chosen["record"] is not None:
             recording = stack.enter_context(Recording(place(chosen["record"]), robot, controller.adapter))
@@ -60,11 +63,19 @@ def main(overrides: Sequence[str]) -> int:
         node = Node(controller, bus, topics, watcher=recording)
         controller.reset(goal)
         console = Console()
-        console.print(f"planning for {task['name']} from {topics.image} to {topics.command} (Ctrl-C ends it)")
+        console.print(f"planning for {task['name']} from {chosen['image']} to {topics.command} (Ctrl-C ends it)")
         with told_to_stop(ended.set):
             node.run(rate, ended.is_set, _Teller(console, node))
     console.print("ended: the arm was led to rest", highlight=False)
     return 0
+
+
+def image_topics(text: str) -> str | dict[str, str]:
+    """One topic, or those of several cameras, `NAME:TOPIC,NAME:TOPIC`."""
+    if ":" not in text:
+        return text
+    pairs = [part.partition(":") for part in text.split(",")]
+    return {name.strip(): topic.strip() for name, _, topic in pairs}
 
 
 def check_readings(controller: "Controller") -> None:

@@ -22,7 +22,7 @@ class Scene:
     """Where a plan begins, and where it is to lead.
 
     Attributes:
-        start: (R, R, 3) uint8.
+        start: (R, R, 3) uint8; of a model of sensors (P,) readings, as its goal.
         goal: (R, R, 3) uint8; None where a start was given without one.
         proprio: joint readings (P,); None where the model uses none and none are known.
         hand: (3,) m, where it is known.
@@ -60,6 +60,8 @@ def scene_of(
     `proprio=` are the joint readings at the start, for a model that no picture tells them of, or `for_arm`, whose way
     shall be written.
     """
+    if of.of_sensors:
+        return _sensor_scene(of, chosen, simulated, seed, episode)
     named = {key: chosen[key] for key in ("start", "goal") if chosen[key] is not None}
     given = "start" in named
     places = named.pop("goal") if isinstance(named.get("goal"), dict) else None
@@ -90,6 +92,22 @@ def scene_of(
     if places is not None:
         frames["goal"] = of.goal_frame(places) if given or env is None else draw_goal(env, places)
     return Scene(frames["start"], frames.get("goal"), proprio, hand, env, not given)
+
+
+def _sensor_scene(of: OfCheckpoint, chosen: Mapping[str, Any] | Any, simulated: bool, seed: int, episode: int) -> Scene:
+    """Readings now and those that are wanted, in the place of frames; raises `ForearmError` for wrong ones."""
+    now, goal = chosen["proprio"], chosen["goal"]
+    if chosen["start"] is not None or (now is None) != (goal is None) or (now is None and not simulated):
+        raise ForearmError(
+            "this model sees sensors and no pictures: give readings now, proprio=[...], and those wanted by name, "
+            f"'goal={{{of.document['sensors']['names'][0]}: 1.0}}'" + (", or neither" if simulated else "")
+        )
+    if now is not None:
+        return Scene(of.frame(now, "proprio"), of.frame(goal, "goal"), None, None, None, False)
+    env = _simulator(of)
+    observation, info = env.reset(seed=evaluation_reset_seed(seed, episode))
+    start, wanted = of.frame(observation["proprio"], "proprio"), of.frame(info["goal"], "goal")
+    return Scene(start, wanted, None, None, env, True)
 
 
 def _readings(chosen: Mapping[str, Any] | Any, of: OfCheckpoint, simulated: bool, for_arm: bool) -> np.ndarray | None:

@@ -13,6 +13,8 @@ from rich.table import Table
 from forearm import envs
 from forearm.cli.device import device_of
 from forearm.cli.progress import bars
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
@@ -20,6 +22,7 @@ from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 from forearm.settings.words import written
+from forearm.world_model.data.layout import is_source
 
 if TYPE_CHECKING:
     from forearm.world_model.absolute import AbsolutePositions
@@ -35,7 +38,7 @@ def main(overrides: Sequence[str]) -> int:
     device_of(chosen)  # one that is not here is told before any data are looked at
     training = training_of(chosen, chosen.all("task"), chosen.one("world_model"))
     for name, folder in _by_task(training.data, chosen.all("task")).items():
-        if not folder.is_dir():
+        if not (is_source(folder) or stored.look(folder)):
             raise ForearmError(no_data(folder, name))
     from forearm.world_model.distributed import rank_told
 
@@ -48,7 +51,7 @@ def main(overrides: Sequence[str]) -> int:
     if (said := _limits(training.out / "model.json")) is not None:
         console.print("commands are absolute joint positions; plans keep to these steps:")
         print_whole(console, said)
-    console.print(f"checkpoint: {training.out / 'model.json'}", soft_wrap=True, highlight=False)
+    console.print(f"checkpoint: {told(training.out / 'model.json')}", soft_wrap=True, highlight=False)
     return 0
 
 
@@ -64,6 +67,8 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
     folders = _folders(chosen["data"], list(tasks))
     if parts["frameskip"] is None:
         parts["frameskip"] = _same(tasks, "frameskip", "world_model.frameskip")
+    if parts["encoder"] == "sensors":
+        parts |= _sizes(folders[0], chosen, parts)
     if parts["action_dim"] is None:
         parts["action_dim"] = _action_size(folders[0], chosen)
     _same(tasks, "camera", "task.camera")
@@ -179,6 +184,20 @@ def keys(setting: str, value: Any) -> str | list[str] | None:
     if value is None or (names and all(isinstance(name, str) and name for name in names)):
         return value
     raise ForearmError(f"{setting}={written(value)}: expected the name of a column, or names in brackets, [NAME,NAME]")
+
+
+def _sizes(data: Path, chosen: settings.Settings, parts: Mapping[str, Any]) -> dict[str, int]:
+    """How many actions and sensors a source of streams has, where the settings do not say; raises `DatasetError` for
+    one that cannot be read.
+    """
+    from forearm.world_model.data.stream_sources import read_streams
+
+    if not (is_source(data) or stored.look(data)):  # told when all is settled
+        return {key: parts[key] or 1 for key in ("action_dim", "proprio_dim")}
+    which = {key: keys(key, chosen[key]) for key in ("action_key", "state_key")}
+    streams = read_streams(data, **which)
+    found = {"action_dim": len(streams.action_names), "proprio_dim": len(streams.names)}
+    return {key: found[key] if parts[key] is None else parts[key] for key in found}
 
 
 def _action_size(data: Path, chosen: settings.Settings) -> int:

@@ -14,6 +14,7 @@ import torch
 from forearm.agent.candidates import Candidates, telling
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.control.trajectories.trajectory import Array
+from forearm.errors import ForearmError
 from forearm.world_model.data.incoming import FrameFit
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ class LocalPlanSource:
     ) -> None:
         from forearm.world_model.runtime.tracker import LatentTracker
 
+        if not isinstance(setup.fit, FrameFit):
+            raise ForearmError(
+                f"checkpoint '{setup.task['checkpoint']}' sees sensors and no frames, which controllers and servers "
+                "cannot give it yet: plan with 'forearm plan', or with an Agent in Python"
+            )
         self.setup, self.seed, self.views, self.radius = setup, seed, views, radius
         self.fit = setup.fit
         model = setup.model.config

@@ -97,10 +97,7 @@ def check_planner(planner: Any, name: str) -> None:
         )
 
 
-def check_cost(setup: "PlanningSetup") -> None:
-    """Raise `ForearmError` for a cost that true futures cannot be asked about."""
-    if setup.task["objective"].get("subgoal") is not None and setup.model.config.proprio_dim:
-        raise ForearmError(
-            f"sub-goals of {setup.task['checkpoint']} tell joint readings, which drawn futures do not show, so they "
-            "cannot be diagnosed yet: diagnose planner=cem"
-        )
+def check_frames(setup: "PlanningSetup") -> None:
+    """Raise `ForearmError` for a model that sees no frames, of which there are no true ones to show it."""
+    if setup.of_sensors:
+        raise ForearmError(f"{setup.task['checkpoint']} sees sensors and no frames, so it cannot be diagnosed yet")

@@ -139,7 +139,7 @@ def measure(learning: Learning, stage: Stage, workers: int, tell: Progress) -> F
         return {}
     model = learning.folder(stage) / "model"
     comparison = Comparison(
-        tasks=[{**learning.task, "checkpoint": str(model), "heads": None, "subgoals": None}],
+        tasks=[{**learning.task, "checkpoint": str(model), "heads": None, "subgoals": None, "rankings": None}],
         planners=[learning.planner],
         protocol=learning.protocol,
         out=learning.folder(stage) / "measure",

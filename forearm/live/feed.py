@@ -1,10 +1,11 @@
 """News from another process of ours to a `LivePage`."""
 
-import inspect
 import json
 import logging
 from functools import cache
 from typing import Any
+
+from forearm.common.websocket import direct
 
 logger = logging.getLogger(__name__)
 
@@ -15,11 +16,10 @@ class Feed:
     def __init__(self, url: str) -> None:
         from websockets.sync.client import connect
 
-        # Not through a proxy; websockets before 15 knows none, and would not know the word.
-        direct: dict[str, Any] = {"proxy": None} if "proxy" in inspect.signature(connect).parameters else {}
+        given: dict[str, Any] = {"compression": None, "open_timeout": 5.0, "close_timeout": 1.0, **direct(connect)}
         self._socket: Any = None
         try:
-            self._socket = connect(url, compression=None, open_timeout=5.0, close_timeout=1.0, **direct).__enter__()
+            self._socket = connect(url, **given).__enter__()
         except Exception as error:
             self._lost(error)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forearm.agent.action_spec import Holding
 from forearm.agent.checkpoint import LoadedCheckpoint
 from forearm.agent.setup import PlanningSetup
 from forearm.common.files import write_json
@@ -47,6 +48,7 @@ class Practice:
         cache_dir: folder of decoded frames; None: beside the merged data.
         device: for training; None: CUDA where there is one.
         use: modules of the user's own.
+        hold: what holds the arm still, where the configs say so.
         command: what to type for the same.
     """
 
@@ -72,6 +74,7 @@ class Practice:
     cache_dir: Path | None = None
     device: str | None = None
     use: tuple[str, ...] = ()
+    hold: Holding | None = None
     command: str | None = None
 
     def folder(self, number: int) -> Path:
@@ -84,7 +87,7 @@ class Practice:
         Raises what `PlanningSetup.resolve` raises, `DatasetError` for data that cannot be learned from, and
         `ForearmError` for settings that make no sense, or that are not those with which the folder was begun.
         """
-        setups = [practising(self.task, planner, self.replan_every) for planner in self.planners]
+        setups = [practising(self.task, planner, self.replan_every, self.hold) for planner in self.planners]
         if self.practice and self.episodes // len(setups) * self.practice < 1:
             raise ForearmError(
                 f"practice={self.practice:g} of episodes={self.episodes} for {len(setups)} planners: one of them would "
@@ -112,11 +115,13 @@ class Practice:
         data = read_dataset(self.data, str(read.document["camera"]))
         if len(data) < 2:
             raise ForearmError(f"data={self.data}: has {len(data)} episodes, practice needs at least 2 to begin with")
+        parts = ("checkpoint", "heads", "subgoals")
         return {
-            "task": {key: value for key, value in self.task.items() if key not in ("checkpoint", "heads")},
+            "task": {key: value for key, value in self.task.items() if key not in parts},
             "planners": [dict(planner) for planner in self.planners],
             "protocol": dict(self.protocol),
             "checkpoints": [setup.fingerprint for setup in setups],
             "data": dataset_fingerprint(data),
             **{name: getattr(self, name) for name in DECIDING},
+            **({} if self.hold is None else {"hold": self.hold.document}),
         }

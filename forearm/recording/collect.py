@@ -28,6 +28,7 @@ from forearm.evaluation.env_pool import environment
 from forearm.evaluation.luggage import luggage_of
 
 if TYPE_CHECKING:
+    from forearm.agent.action_spec import Holding
     from forearm.agent.setup import PlanningSetup
     from forearm.envs import Environment
     from forearm.world_model.data.episode import Episode
@@ -73,12 +74,22 @@ class CollectionProgress:
     frames_now: int
 
 
-def practising(task: Mapping[str, Any], planner: Mapping[str, Any], replan_every: int | None) -> "PlanningSetup":
-    """Who practises; raises what `PlanningSetup.resolve` raises, and `ForearmError` for a planner with a deadline."""
+def practising(
+    task: Mapping[str, Any], planner: Mapping[str, Any], replan_every: int | None, hold: "Holding | None" = None
+) -> "PlanningSetup":
+    """Who practises, with `hold` saying what holds the arm still.
+
+    Raises what `PlanningSetup.resolve` raises, and `ForearmError` for a planner with a deadline, or `hold` of another
+    arm.
+    """
+    from forearm.agent.action_spec import ActionSpec
     from forearm.agent.setup import PlanningSetup
 
-    setup = PlanningSetup.resolve(task, planner, replan_every=replan_every)
-    setup.check_commands(environment(task["name"], task["camera"], task["resolution"]))
+    setup = replace(PlanningSetup.resolve(task, planner, replan_every=replan_every), hold=hold)
+    env = environment(task["name"], task["camera"], task["resolution"])
+    setup.check_commands(env)
+    if hold is not None:
+        hold(ActionSpec.of_env(env), {})
     if (deadline := setup.planner_config.get("deadline_ms")) is not None:
         raise ForearmError(
             f"planner.deadline_ms={deadline}: what practice films would depend on how fast this machine is; "
@@ -217,6 +228,7 @@ def _practice_of(collection: Collection) -> dict[str, object]:
         "replan_every": agent.replan_every,
         "checkpoint": agent.fingerprint,
     }
+    chosen |= {} if agent.hold is None else {"hold": agent.hold.document}
     chosen |= {key: agent.task.get(key) for key in ("objective", "proposals", "prior_spread", "prior_gain")}
     return {"practice": collection.practice, "agent": chosen}
 

@@ -1,6 +1,5 @@
 """A small client: frames in, plans out."""
 
-import inspect
 import itertools
 import ssl as tls
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import connect
 
+from forearm.common.websocket import direct
 from forearm.errors import ForearmError, one_line
 from forearm.serve.request import PROTOCOL
 from forearm.serve.wire import WireError, pack, unpack
@@ -19,8 +19,7 @@ PARTING = 1.0
 """s to wait for a server's goodbye: one that has dropped off the network says none."""
 LARGEST_REPLY = 64 << 20
 """Bytes."""
-DIRECT: dict[str, Any] = {"proxy": None} if "proxy" in inspect.signature(connect).parameters else {}
-"""What keeps `connect` from going through a proxy; websockets before 15 knows none, and would not know the word."""
+DIRECT = direct(connect)
 
 
 class ServerError(ForearmError):

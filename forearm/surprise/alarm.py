@@ -24,6 +24,16 @@ def most_per_hour(count: int, hours: float) -> float:
     return float(chi2.ppf(CONFIDENCE, 2 * (count + 1)) / 2 / hours)
 
 
+def check_hours(hours: float, rate: float) -> None:
+    """Raise `ForearmError` where so many hours are too few to say that there are at most `rate` false alarms in one."""
+    if most_per_hour(0, hours) > rate:
+        raise ForearmError(
+            f"{hours:.2g} hours of held-out motion are too few for {rate:g} false alarms an hour: "
+            f"calibrate on {most_per_hour(0, 1.0) / rate:.2g} hours at least, or ask for "
+            f"{np.ceil(100 * most_per_hour(0, hours)) / 100:g}"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class FalseAlarms:
     """levels (N,): the greatest that held-out motion reached in seconds of its `hours`, falling."""
@@ -43,12 +53,7 @@ class FalseAlarms:
 
         Raises `ForearmError` where the hours are too few to say so.
         """
-        if most_per_hour(0, self.hours) > rate:
-            raise ForearmError(
-                f"{self.hours:.2g} hours of held-out motion are too few for {rate:g} false alarms an hour: "
-                f"calibrate on {most_per_hour(0, 1.0) / rate:.2g} hours at least, or ask for "
-                f"{np.ceil(100 * most_per_hour(0, self.hours)) / 100:g}"
-            )
+        check_hours(self.hours, rate)
         allowed = 0
         while allowed + 1 < len(self.levels) and most_per_hour(allowed + 1, self.hours) <= rate:
             allowed += 1

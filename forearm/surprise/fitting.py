@@ -44,13 +44,8 @@ def fit(
 
     Raises `ForearmError` where they are too few for that.
     """
-    parts = [[each for i, each in enumerate(episodes) if i % OF in share] for share in (FIT, BOUND, COUNT)]
-    frames = [sum(len(each.latents) for each in part) for part in parts]
-    if frames[0] < LEAST or frames[1] < len(BOUND) * LEAST or not parts[2]:
-        raise ForearmError(
-            f"{len(episodes)} held-out episodes with {sum(frames)} frames are too few to calibrate on: expected "
-            f"{2 * OF * LEAST} frames in {OF} episodes at least"
-        )
+    check_frames([len(each.latents) for each in episodes])
+    parts = _shared(episodes)
     usual = _usual(model, parts[0], horizons)
     sizes = [list(_sizes(model, usual, part, tell)) for part in parts[1:]]
     every = np.concatenate(sizes[0])
@@ -62,6 +57,28 @@ def fit(
     whole = Table.of(np.concatenate([_known(strange) for strange, _ in found[0]]) + 1.0)
     alarms, counted = (FalseAlarms.of([level for _, level in part], period) for part in found)
     return SurpriseCalibration(usual, tables, whole, alarms, counted, {"episodes": len(episodes)})
+
+
+def _shared(episodes: Sequence[Any]) -> list[list[Any]]:
+    """Those that are fitted on, those that set bounds, those that alarms are counted on."""
+    return [[each for i, each in enumerate(episodes) if i % OF in share] for share in (FIT, BOUND, COUNT)]
+
+
+def check_frames(lengths: Sequence[int]) -> None:
+    """Raise `ForearmError` for held-out episodes of so many frames each that are too few to calibrate on."""
+    frames = list(map(sum, _shared(lengths)))
+    if frames[0] < LEAST or frames[1] < len(BOUND) * LEAST or not frames[2]:
+        raise ForearmError(
+            f"{len(lengths)} held-out episodes with {sum(frames)} frames are too few to calibrate on: expected "
+            f"{2 * OF * LEAST} frames in {OF} episodes at least"
+        )
+
+
+def hours_of(lengths: Sequence[int], model: "JEPA", readings: bool, period: float) -> float:
+    """In how many of the hours of such episodes that set bounds something is expected of a frame, as `fit` has them."""
+    unknown = model.config.history * model.config.frameskip  # frames that a first prediction wants before it
+    unknown = min(unknown, 2) if readings else unknown  # of the joints, two commands
+    return sum(max(0, length - unknown) for length in _shared(lengths)[1]) * period / 3600
 
 
 def _usual(model: "JEPA", episodes: Sequence[Recording], horizons: int) -> Usual:

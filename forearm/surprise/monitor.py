@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from forearm.errors import InputError
-from forearm.surprise.alarm import most_per_hour
+from forearm.surprise.alarm import SMOOTH, most_per_hour
 from forearm.surprise.calibration import SurpriseCalibration, surprise_calibration_of
 from forearm.surprise.levels import Levels
 from forearm.surprise.occlusion import Region, locate
 from forearm.surprise.prediction import Array
 from forearm.surprise.usual import Sizes
+from forearm.world_model.data.moments import SensorHold, readings_of
 
 if TYPE_CHECKING:
     from forearm.agent.checkpoint import OfCheckpoint
@@ -33,8 +34,9 @@ class Surprise:
     step: number of the frame since `begin`. time: s. p: how rare normal frames are that are as strange, of the
     strangest part; None where nothing was expected yet. p_horizons (K,): of the latent predicted from 1 to K latent
     steps before, NaN where it was not. p_joints: of the readings. level: mean strangeness over time, alarm: whether it
-    is above the threshold. part: `camera` or `joints`, of which the level is the greater. since: the step with which
-    an alarm began. region: of the frame, where one explains it. reason: one line.
+    is above the threshold. part: `camera` or `joints`, of which the level is the greater; of a model of sensors, the
+    sensor that is furthest from what was expected of it. since: the step with which an alarm began. region: of the
+    frame, where one explains it. reason: one line.
     """
 
     step: int
@@ -78,6 +80,8 @@ class Monitor:
         self._levels = Levels(calibration.tables)
         self._frames: deque[np.ndarray] = deque(maxlen=loaded.model.config.frameskip * calibration.usual.horizons)
         self._unusual: int
+        names = loaded.document["sensors"]["names"] if loaded.of_sensors else ()
+        self._hold = SensorHold(names)
         self.begin()
 
     @classmethod
@@ -109,6 +113,8 @@ class Monitor:
     def begin(self) -> None:
         """A stream begins: nothing was seen."""
         self._step, self._time = -1, -np.inf
+        self._hold.begin()
+        self._strange = np.zeros(len(self._hold.names))  # of each sensor, over time as levels are
         self._forget()
         self._levels.begin()
         self._since: int | None = None
@@ -123,7 +129,8 @@ class Monitor:
         as many frames as the model's history until something is expected again.
 
         Args:
-            observation: `pixels` (R, R, 3) uint8, and `proprio` (P,), the readings, where there are any.
+            observation: `pixels` (R, R, 3) uint8, and `proprio` (P,), the readings, where there are any. A model of
+                sensors wants these alone, NaN where one was not measured.
             command: (A,) what was sent since the frame before.
             time: s; None: one control period after the frame before.
             latent: (L,) of the frame, where it is known already.
@@ -146,6 +153,10 @@ class Monitor:
             self._forget()
             action = None
         self._step, self._time = self._step + 1, time
+        if self.loaded.of_sensors:
+            assert readings is not None
+            pixels = self._hold.see(readings)
+            readings = np.where(np.isnan(pixels[:, 0]), self.loaded.model.proprio_mean.cpu().numpy(), pixels[:, 0])
         if latent is None:
             with torch.inference_mode():
                 latent = self.loaded.model.encode(pixels[None])[0]
@@ -163,11 +174,13 @@ class Monitor:
         known = strange[~np.isnan(strange)]
         whole = float(self.calibration.whole.p(known.max(keepdims=True) + 1.0)[0]) if len(known) else None
         alarm, part = bool(levels.level > self.threshold), CAMERA if levels.camera >= levels.joints else JOINTS
+        if self._hold.names:
+            part = self._furthest()
         if not alarm:
             self._since = self._region = None
         elif self._since is None:
             self._since = self._step - self._unusual
-            self._region = self._located(pixels) if part == CAMERA else None
+            self._region = self._located(pixels) if part == CAMERA and not self._hold.names else None
         self._unusual = self._unusual + 1 if len(known) and known.max() > 0 else 0
         self._frames.append(pixels.copy())
         if alarm:
@@ -177,7 +190,15 @@ class Monitor:
             self._step, self._time, whole, p[:-1], joints, levels.level, alarm, part, self._since, self._region, reason
         )
 
+    def _furthest(self) -> str:
+        """Which sensor is furthest from what was expected of it."""
+        errors = self._sizes.of_readings
+        self._strange += SMOOTH * ((0.0 if errors is None else np.square(errors)) - self._strange)
+        return str(self._hold.names[int(self._strange.argmax())])
+
     def _told(self, part: str) -> str:
+        if self._hold.names:
+            return f"sensors show what was not expected since step {self._since}, {part} most of all"
         what = "the camera shows" if part == CAMERA else "the joints do"
         region = self._region
         where = ""
@@ -205,6 +226,9 @@ class Monitor:
 
     def _checked(self, observation: Mapping[str, Any], command: Any) -> tuple[np.ndarray, Array | None, Array | None]:
         side, size = self.loaded.resolution, self.loaded.model.config.action_dim
+        if self.loaded.of_sensors:
+            given = np.asarray(readings_of(observation.get("proprio", ()), self._hold.names), np.float64)
+            return given, given, _numbers("the command", command, size)
         pixels = np.asarray(observation.get("pixels"))
         if pixels.dtype != np.uint8 or pixels.shape != (side, side, 3):
             raise InputError(f"the frame is {pixels.dtype} {pixels.shape}: expected uint8 ({side}, {side}, 3)")

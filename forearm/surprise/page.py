@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +25,14 @@ STYLE = (
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """An episode's number in its data set, its frames (L, R, R, 3) uint8, and what was said of each."""
+    """An episode's number in its data set, its frames (L, R, R, 3) uint8, or moments (L, P, 2) of sensors called
+    `names`, and what was said of each.
+    """
 
     number: int
     frames: np.ndarray
     said: Sequence[Surprise]
+    names: Sequence[str] = ()
 
     @property
     def alarms(self) -> list[Surprise]:
@@ -84,12 +88,33 @@ def _picture(episode: Watched, threshold: float) -> str:
     """The film, and the level over it, as PNG in base64."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
 
     last = len(episode.said) - 1
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     film, curve = figure.subplots(2, 1, height_ratios=[1, 2])
+    if episode.names:
+        _draw_sensors(film, episode)
+    else:
+        _draw_film(film, episode, last)
+    levels = np.array([said.level for said in episode.said])
+    alarm = np.array([said.alarm for said in episode.said])
+    curve.plot(levels, color=CALM, linewidth=1.2)
+    curve.plot(np.flatnonzero(alarm), levels[alarm], ".", color=ALARM)
+    curve.axhline(threshold, color=INK, linestyle=":", linewidth=1)
+    curve.set_xlim(0, max(last, 1))
+    curve.set_ylim(bottom=0)
+    curve.set_xlabel("frame")
+    curve.set_ylabel("level")
+    curve.spines[["top", "right"]].set_visible(False)
+    with io.BytesIO() as file:
+        figure.savefig(file, format="png", dpi=90)
+        return base64.b64encode(file.getvalue()).decode()
+
+
+def _draw_film(film: Any, episode: Watched, last: int) -> None:
+    from matplotlib.patches import Rectangle
+
     chosen = {*np.linspace(0, last, min(SHOWN, last + 1)).round().astype(int).tolist()}
     for said in episode.alarms[:2]:
         chosen = {step for step in chosen if abs(step - said.step) > last / SHOWN / 2} | {said.step}
@@ -104,16 +129,13 @@ def _picture(episode: Watched, threshold: float) -> str:
             box = (region.right - region.left, region.bottom - region.top)
             film.add_patch(Rectangle(corner, *box, fill=False, edgecolor=ALARM, linewidth=1.5))
     film.set_axis_off()
-    levels = np.array([said.level for said in episode.said])
-    alarm = np.array([said.alarm for said in episode.said])
-    curve.plot(levels, color=CALM, linewidth=1.2)
-    curve.plot(np.flatnonzero(alarm), levels[alarm], ".", color=ALARM)
-    curve.axhline(threshold, color=INK, linestyle=":", linewidth=1)
-    curve.set_xlim(0, max(last, 1))
-    curve.set_ylim(bottom=0)
-    curve.set_xlabel("frame")
-    curve.set_ylabel("level")
-    curve.spines[["top", "right"]].set_visible(False)
-    with io.BytesIO() as file:
-        figure.savefig(file, format="png", dpi=90)
-        return base64.b64encode(file.getvalue()).decode()
+
+
+def _draw_sensors(film: Any, episode: Watched) -> None:
+    """The readings, each in its own spread."""
+    values = episode.frames[..., 0]
+    scaled = (values - np.nanmean(values, axis=0)) / np.maximum(np.nanstd(values, axis=0), 1e-12)
+    for name, column in zip(episode.names, scaled.T, strict=True):
+        film.plot(column, linewidth=0.8, label=name)
+    film.legend(fontsize=7, ncols=4, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+    film.set_axis_off()

@@ -13,6 +13,7 @@ from forearm.errors import ForearmError
 from forearm.surprise.fitting import Recording
 from forearm.surprise.monitor import GAP
 from forearm.surprise.prediction import Array
+from forearm.world_model.data.moments import moments_of
 
 if TYPE_CHECKING:
     from forearm.agent.loaded_model import LoadedModel
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Episode:
-    """One recorded episode: number in the data set, frames (L, R, R, 3) uint8, actions (L - 1, A) between them,
-    readings (L, P) or None, times (L,) in s.
+    """One recorded episode: number in the data set, frames (L, R, R, 3) uint8, or moments (L, P, 2) of sensors, actions
+    (L - 1, A) between them, readings (L, P) or None, times (L,) in s.
     """
 
     number: int
@@ -38,25 +39,33 @@ class Episode:
 
 
 class Recorded:
-    """The episodes of a LeRobotDataset folder for a model.
+    """The episodes of a LeRobotDataset folder for a model; for one of sensors, those of a described table as well.
 
     Raises `DatasetError` for a folder that is none, `ForearmError` for one of another camera, rate or commands.
     """
 
     def __init__(self, loaded: "LoadedModel", folder: Path, **which: Any) -> None:
         from forearm.world_model.data import read_dataset
+        from forearm.world_model.data.stream_sources import read_streams
+        from forearm.world_model.data.streams import Streams
 
         self._loaded, document = loaded, loaded.document
         columns = document.get("dataset", {}).get("chosen", {})
         keys = {key: which.pop(key, None) or columns.get(key) for key in ("action_key", "state_key")}
-        self._data = read_dataset(folder, str(document["camera"]), **keys, **which)
+        self._streams: Streams | None = None
+        if loaded.of_sensors:
+            self._streams = read_streams(folder, **(keys if folder.is_dir() else {}), **which)
+            self._streams.check_like(**document["sensors"], made=f"checkpoint '{loaded.task['checkpoint']}'")
+            fps, found = self._streams.fps, len(self._streams.action_names)
+        else:
+            self._data = read_dataset(folder, str(document["camera"]), **keys, **which)
+            fps, found = self._data.fps, self._data.columns.get("action", 0)
         period, size = float(document["control_period"]), loaded.model.config.action_dim
-        if not same_period(period, 1 / self._data.fps):
+        if not same_period(period, 1 / fps):
             raise ForearmError(
-                f"data={folder}: {self._data.fps:g} frames a second, but checkpoint '{loaded.task['checkpoint']}' was "
+                f"data={folder}: {fps:g} frames a second, but checkpoint '{loaded.task['checkpoint']}' was "
                 f"trained on {1 / period:g}"
             )
-        found = self._data.columns.get("action", 0)
         if found != size:
             raise ForearmError(
                 f"data={folder}: commands of {found} numbers, but checkpoint '{loaded.task['checkpoint']}' was trained "
@@ -64,9 +73,27 @@ class Recorded:
             )
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._data if self._streams is None else self._streams.episodes)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Frames of each."""
+        return [entry.length for entry in self._data.episodes]
+
+    @property
+    def read(self) -> bool:
+        """Whether there are joint readings."""
+        return self._data.columns.get("observation.state", 0) > 0
 
     def __iter__(self) -> Iterator[Episode]:
+        if self._streams is None:
+            yield from self._filmed()
+            return
+        for each in self._streams.episodes:
+            moments, actions = moments_of(each.readings, self._streams.names), each.actions[:-1].astype(np.float64)
+            yield Episode(each.number, moments, actions, each.readings.astype(np.float64), each.times)
+
+    def _filmed(self) -> Iterator[Episode]:
         from forearm.world_model.data.images import tiled
 
         side, period = self._loaded.resolution, float(self._loaded.document["control_period"])
@@ -92,4 +119,8 @@ class Recorded:
                 )
             with torch.inference_mode():
                 latents = self._loaded.model.encode(episode.frames).cpu().numpy()
-            yield Recording(latents, episode.actions, episode.readings)
+            readings = episode.readings
+            if self._streams is not None:  # as the monitor knows them: held from before, or else usual
+                held = episode.frames[..., 0].astype(np.float64)
+                readings = np.where(np.isnan(held), self._loaded.model.proprio_mean.cpu().numpy(), held)
+            yield Recording(latents, episode.actions, readings)

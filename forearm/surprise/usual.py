@@ -46,13 +46,15 @@ class Sizes:
         self.predictions.begin()
         self._readings: Array | None = None
         self._action: Array | None = None
+        self.of_readings: Array | None = None
+        """(P,) the errors of the newest readings, each in its own usual size; None where nothing was expected."""
 
     def see(self, latent: torch.Tensor, readings: Any = None, action: Any = None) -> Array:
         """(K + 1,) mean squares of a frame's errors: of its latent (D,) predicted from 1 to K latent steps before, and
         of the readings (P,). NaN where nothing was predicted. `action` (A,) is the command since the frame before.
         """
         errors = self.predictions.see(latent, readings, action)
-        found = np.append(self.of_latent(errors), np.nan)
+        found, self.of_readings = np.append(self.of_latent(errors), np.nan), None
         given = None if readings is None else np.asarray(readings, np.float64)
         command = None if action is None else np.asarray(action, np.float64)
         before, last = self._readings, self._action
@@ -65,7 +67,10 @@ class Sizes:
         joints, weights = self.usual.joints, self.usual.joints_map
         if joints is None or weights is None:
             return np.nan
-        return float(np.square(joints.error(before, after, action, last) @ weights).mean())
+        error = joints.error(before, after, action, last)
+        # The map is that under which errors vary alike, so its square is the inverse of their covariance.
+        self.of_readings = error / np.sqrt(np.diag(np.linalg.inv(weights @ weights)))
+        return float(np.square(error @ weights).mean())
 
     def of_latent(self, errors: Array) -> Array:
         """(N,) mean squares of errors (N, D) of latents."""

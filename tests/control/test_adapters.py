@@ -1,6 +1,5 @@
 """Arms of one's own, driven by a controller with each kind of commands."""
 
-import pickle
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,7 @@ from forearm.control.action_adapter import ActionAdapter, ToolActionAdapter, hol
 from forearm.control.adapters.choice import chosen_adapter, make_adapter
 from forearm.control.audit import audit
 from forearm.errors import ForearmError
+from tests.conftest import sent
 
 from .arms import EIGHT_HOME, SIX_HOME, eight, six
 from .conftest import Script
@@ -207,5 +207,5 @@ def test_a_class_of_ones_own_is_called_with_robot_and_bounds(tmp_path: Path, mon
 
 def test_adapters_of_joints_can_be_sent_to_another_process(tmp_path: Path) -> None:
     adapter = adapter_of(six(tmp_path), "joint_position")
-    again = pickle.loads(pickle.dumps(adapter))  # noqa: S301
+    again = sent(adapter)
     assert holding(again, HOMES["six"]) == pytest.approx(HOMES["six"])

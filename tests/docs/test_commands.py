@@ -9,6 +9,7 @@ import pytest
 from forearm.cli.main import COMMANDS
 from forearm.settings import compose, sweep
 from tests.docs.markdown import PAGES, blocks, commands
+from tools.site.links import ROOT
 
 LINES = {name: commands(text) for name, text in PAGES.items() if commands(text)}
 
@@ -19,6 +20,9 @@ def own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [text] = blocks(PAGES["docs/own_environment.md"], "yaml")
     (tmp_path / "task" / "mine").mkdir(parents=True)
     (tmp_path / "task" / "mine" / "ball.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "task" / "plant").mkdir()
+    plant = ROOT / "examples/process_plant/configs/task/plant/cstr.yaml"
+    (tmp_path / "task" / "plant" / "cstr.yaml").write_text(plant.read_text(encoding="utf-8"), encoding="utf-8")
     [arm] = re.findall(r'"""\n(name: planar\n.*?)"""', PAGES["docs/tutorials/own_arm.md"], re.S)
     (tmp_path / "robot").mkdir()
     for robot in ("planar", "mine"):

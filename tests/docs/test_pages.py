@@ -11,7 +11,10 @@ from tests.docs.markdown import PAGES, blocks, pictures, sentences
 from tools.render.pages import headline
 from tools.site.links import MADE, ROOT, expected, links_of
 
-TESTED_ELSEWHERE = {"docs/own_environment.md": "test_own_environment.py", "docs/wire.md": "test_wire_document.py"}
+TESTED_ELSEWHERE = {
+    "docs/own_environment.md": "test_own_environment.py", "docs/tutorials/so101.md": "test_so101.py",
+    "docs/wire.md": "test_wire_document.py",
+}  # fmt: skip
 """Pages whose blocks need more than to be run."""
 RUN = [name for name in PAGES if blocks(PAGES[name], "python") and name not in TESTED_ELSEWHERE]
 LONGER = {

@@ -247,7 +247,11 @@ def test_what_is_asked_for_and_not_there_is_said_with_what_is(tmp_path: Path, fa
 
 @pytest.mark.parametrize(
     ("version", "said"),
-    [("v2.1", "convert_dataset_v21_to_v30.py"), ("v3.0", "is a LeRobotDataset v3.0 already: train on it as it is")],
+    [
+        ("v2.1", "v2.1: make it v3.0 where it lies .*convert_dataset_v21_to_v30 .*--root=.*/data --push-to-hub=false$"),
+        ("v2.0", "v2.0: make it v2.1 by lerobot 0.3.3, convert_dataset_v20_to_v21.py, then make it v3.0"),
+        ("v3.0", "is a LeRobotDataset v3.0 already: train on it as it is"),
+    ],
 )
 def test_a_lerobot_folder_is_told_what_to_do(version: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "data/meta").mkdir(parents=True)

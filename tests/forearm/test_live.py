@@ -1,6 +1,5 @@
 """The live page: who may look on, what it is told, and that looking on changes nothing."""
 
-import inspect
 import json
 import shutil
 import socket
@@ -25,6 +24,7 @@ import forearm
 from forearm.agent.candidates import Candidates, overheard
 from forearm.cli.compare import comparison_of
 from forearm.cli.main import main
+from forearm.common.websocket import direct
 from forearm.errors import ForearmError
 from forearm.evaluation.comparison import compare
 from forearm.live.feed import Feed
@@ -32,7 +32,7 @@ from forearm.live.news import numbers, picture
 from forearm.live.page import LivePage
 from forearm.settings.compose import load
 
-DIRECT: dict[str, Any] = {"proxy": None} if "proxy" in inspect.signature(connect).parameters else {}
+DIRECT = direct(connect)
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FEW = ["planner.samples=16", "planner.elites=4", "planner.iterations=2"]
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))

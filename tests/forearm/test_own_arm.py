@@ -15,9 +15,11 @@ import forearm
 from forearm.agent.action_spec import ActionSpec
 from forearm.agent.scripted import HoldAgent
 from forearm.agent.setup import PlanningSetup
+from forearm.cli import diagnose as diagnose_command
 from forearm.cli import main as cli
 from forearm.cli import ros2 as ros2_command
 from forearm.cli import serve as serve_command
+from forearm.cli.practice import practice_of
 from forearm.control import Controller
 from forearm.control.adapters.hold import AdapterHold, hold_of
 from forearm.control.adapters.joints import JointAdapter
@@ -25,6 +27,8 @@ from forearm.control.plan_source import LocalPlanSource, PlanRequest
 from forearm.envs import exploration
 from forearm.envs.holding import Same
 from forearm.errors import ForearmError
+from forearm.evaluation.comparison import contenders_of
+from forearm.practice import steps
 from forearm.settings import compose as settings
 from forearm.world_model.config import ModelConfig
 from forearm.world_model.model.jepa import JEPA
@@ -183,3 +187,48 @@ def test_exploration_is_around_what_holds_the_arm() -> None:
     slow = exploration.Segment(5, Same(np.full(7, 0.9)), speed=0.5)
     explorer = exploration.Explorer(7, lambda rng: slow, np.random.default_rng(0), room.rest)
     assert explorer.act() == pytest.approx(0.7)
+
+
+FOUR = {"kind": "joint_position", "axes": ["pan", "lift", "elbow", "wrist1"], "readings": list(range(7))}
+
+
+def test_diagnosing_and_practising_go_by_the_adapter(
+    six: Path, failing: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On commands of four numbers, which are taken to be positions of four joints."""
+    text = yaml.safe_dump(settings.option("robot", "six") | {"name": "four", "adapter": FOUR})
+    (six / "configs" / "robot" / "four.yaml").write_text(text, encoding="utf-8")
+    write_data(six / "data")
+    few = (f"data={six / 'data'}", "validation=1", "episodes=1", "out=out")
+    for words in (("diagnose", "task=reach"), ("practice", "task=reach", *few)):
+        assert "commands have 4 numbers" in failing(*words, "robot=six"), words
+        assert not (six / "out").exists()
+
+    holds: list[Any] = []
+
+    def diagnose(comparison: Any, *_: Any) -> Any:
+        holds.extend(contender.setup.hold for contender in contenders_of(comparison))
+        raise ForearmError("enough")
+
+    monkeypatch.setattr(diagnose_command, "diagnose", diagnose)
+    assert "enough" in failing("diagnose", "task=reach", "robot=four", "out=out")
+    practice = practice_of(settings.load("practice", ["task=reach", "robot=four", *few]))
+    [film] = steps._films(practice, 1, practice.task)
+    holds += [practice.hold, film.agent.hold]  # type: ignore[union-attr]
+    here = {"proprio": np.array(SIX_HOME)}
+    for hold in holds:
+        assert hold(setup_of_reach(practice).actions, here) == pytest.approx(np.clip(SIX_HOME[:4], -1, 1))
+    practice.begin()
+    assert practice_of(settings.load("practice", ["task=reach", *few])).hold is None
+    assert "hold" in failing("practice", "task=reach", *few)
+
+
+def setup_of_reach(practice: Any) -> PlanningSetup:
+    return PlanningSetup.resolve(practice.task, practice.planners[0])
+
+
+def write_data(folder: Path) -> None:
+    """What practice needs to begin: a data set of two episodes, filmed by the camera of the shipped model."""
+    from tests.world_model.foreign import vectors, write
+
+    write(folder, vectors(np.random.default_rng(0), 10, action=4, state=15), (5, 5))

@@ -21,6 +21,7 @@ COMMANDS = (
     "learn",
     "mcp",
     "plan",
+    "pools",
     "practice",
     "ros2",
     "run",

@@ -20,8 +20,10 @@ from forearm.errors import ForearmError, InputError
 from forearm.surprise import calibration
 from forearm.surprise.alarm import FalseAlarms, most_per_hour
 from forearm.surprise.conformal import Table
-from forearm.surprise.fitting import Recording, fit
+from forearm.surprise.fitting import Recording, fit, hours_of
 from forearm.surprise.monitor import Monitor, Surprise
+from forearm.surprise.recorded import Recorded
+from tests.world_model.foreign import vectors, write
 
 AT = 20
 """Step at which something happens."""
@@ -135,6 +137,10 @@ def test_a_calibration_is_written_beside_other_parts_and_read_again(tmp_path: Pa
         for _ in range(14)
     ]
     found = fit(loaded.model, episodes, 2, 0.1)
+    assert found.alarms.hours == pytest.approx(hours_of([300] * 14, loaded.model, True, 0.1))
+    blind = [Recording(each.latents, each.actions) for each in episodes[:7]]
+    told = fit(loaded.model, blind, 1, 0.1).alarms.hours
+    assert told == pytest.approx(hours_of([300] * 7, loaded.model, False, 0.1)) and told < 2 / 3 * found.alarms.hours
     calibration.save_surprise(loaded.task, loaded.document, found)
     document = json.loads(path.read_text(encoding="utf-8"))
     assert document["looks"] == {"kept": 1} and document["world_model_sha256"] == loaded.document["weights_sha256"]
@@ -162,6 +168,13 @@ def test_what_cannot_be_calibrated_is_said_before_anything_is_measured(
     ):
         assert main(["calibrate", "task=push", *words]) == 2
         assert said in capsys.readouterr().err
+    write(tmp_path / "data", vectors(np.random.default_rng(0), action=4))
+    words = ["calibrate", "task=push", f"data={tmp_path / 'data'}"]
+    assert main(words) == 2
+    assert "3 held-out episodes with 15 frames are too few to calibrate on" in capsys.readouterr().err
+    monkeypatch.setattr(Recorded, "lengths", [400] * 7)
+    assert main([*words, "rate=20"]) == 2
+    assert "0.044 hours of held-out motion are too few for 20 false alarms an hour" in capsys.readouterr().err
 
 
 def test_recorded_episodes_are_watched_and_an_alarm_is_exit_code_1(tmp_path: Path, capsys: Any) -> None:

@@ -132,18 +132,3 @@ def test_what_it_cannot_do_is_one_line(
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_a_model_of_several_cameras_is_refused() -> None:
-    from types import SimpleNamespace
-    from unittest.mock import MagicMock
-
-    from forearm.control.robots.robot import load_robot
-    from forearm.errors import InputError
-    from forearm.integrations.ros2.node import Node, Topics
-    from forearm.world_model.data import FrameFit
-
-    source = SimpleNamespace(fit=FrameFit((64, 64), cameras=["front", "wrist"]), frame_shape=(64, 64, 3))
-    controller: Any = SimpleNamespace(robot=load_robot(), source=source)
-    with pytest.raises(InputError, match="the model sees 2 cameras, but the node reads one topic of images"):
-        Node(controller, MagicMock(), Topics())

@@ -13,9 +13,9 @@ from forearm.control.robots.robot import load_robot
 from forearm.envs.arm import kinematics
 from forearm.errors import ForearmError
 from forearm.integrations.ros2 import recording as recordings
-from forearm.integrations.ros2.episodes import episodes, read
+from forearm.integrations.ros2.episodes import convert, episodes, read
 from forearm.integrations.ros2.recording import COMMAND, GOAL, JOINTS, STATUS, Recording
-from forearm.world_model.data import read_dataset
+from forearm.world_model.data import DatasetWriter, read_dataset
 
 START = np.append(kinematics.inverse(np.array([0.5, 0.0, 0.1]), kinematics.HOME, iterations=40), 0.0)
 ACTIONS = np.tile([[0.5, 0.2, -0.1, 0.3], [-0.4, -0.1, 0.2, -0.2]], (6, 1))
@@ -57,6 +57,19 @@ def test_a_recorded_run_becomes_a_data_set(tmp_path: Path, capsys: pytest.Captur
     assert "2 episodes, 26 frames" in capsys.readouterr().out
     data = read_dataset(tmp_path / "data")
     assert data.fps == 10 and len(data.episodes) == GOALS and data.columns["action"] == 4
+
+
+def test_a_data_set_that_cannot_be_written_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(tmp_path / "run.mcap", goals=1)
+
+    def full(writer: Any, *_: Any) -> None:
+        assert any(writer.root.iterdir())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(DatasetWriter, "finalise", full)
+    with pytest.raises(ForearmError, match=r"data: cannot be written \(No space left on device\)"):
+        convert(tmp_path / "run.mcap", "push", tmp_path / "data")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.mcap"]
 
 
 def test_the_file_says_what_its_messages_are(tmp_path: Path) -> None:
@@ -129,6 +142,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_written(tmp_path: Path, monkeyp
         (["data=missing.mcap", "commands=push", "out=data"], "missing.mcap: cannot be read"),
         (["data=text.mcap", "commands=push", "out=data"], "text.mcap: is no MCAP file"),
         (["data=fault.mcap", "commands=push", "out=data"], "fault.mcap: holds no 4 frames in a row"),
+        (["data=fault.mcap", "commands=push", "out=full"], "out=full: is there already; choose a new folder"),
     ],
 )
 def test_what_cannot_be_converted_is_one_line(
@@ -136,6 +150,8 @@ def test_what_cannot_be_converted_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.mcap").write_text("this is a text", encoding="utf-8")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "kept").touch()
     record(tmp_path / "fault.mcap", Status.FAULT, goals=1)
     assert main(["data", "convert", *words]) == 2
     error = capsys.readouterr().err

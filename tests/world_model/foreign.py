@@ -30,9 +30,10 @@ def write(
     robot: str = "six_joints",
     seed: int = 0,
     files: int = 1,
+    shown: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
     """Episodes of these lengths with `columns` (N, …); `cameras` are image or video; a data file for each of `files`
-    runs of episodes.
+    runs of episodes. `shown` are frames (N, H, W, 3) of cameras, noise without them.
     """
     rng, total = np.random.default_rng(seed), sum(lengths)
     ends = np.cumsum(lengths)
@@ -64,14 +65,16 @@ def write(
         "dataset_from_index": starts.tolist(), "dataset_to_index": ends.tolist(),
     }  # fmt: skip
     for camera, storage in (cameras or {"observation.images.front": "image"}).items():
-        frames = rng.integers(0, 256, (total, SIDE, SIDE, 3)).astype(np.uint8)
-        features[camera] = {"dtype": storage, "shape": [SIDE, SIDE, 3], "names": ["height", "width", "channels"]}
+        noise = rng.integers(0, 256, (total, SIDE, SIDE, 3)).astype(np.uint8)
+        frames = (shown or {}).get(camera, noise)
+        names_of_it = ["height", "width", "channels"]
+        features[camera] = {"dtype": storage, "shape": list(frames.shape[1:]), "names": names_of_it}
         if storage == "image":
             table[camera] = pa.array([{"bytes": encode_png(one), "path": None} for one in frames], IMAGE)
             continue
         path = root / f"videos/{camera}/chunk-000/file-000.mp4"
         path.parent.mkdir(parents=True)
-        encode_video(path, [frames], fps=10, height=SIDE, width=SIDE)
+        encode_video(path, [frames], fps=10, height=frames.shape[1], width=frames.shape[2])
         of = f"videos/{camera}"
         rows |= {f"{of}/chunk_index": [0] * len(lengths), f"{of}/file_index": [0] * len(lengths)}
         rows |= {f"{of}/from_timestamp": (starts / 10).tolist(), f"{of}/to_timestamp": (ends / 10).tolist()}

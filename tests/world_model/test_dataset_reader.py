@@ -120,7 +120,7 @@ def test_broken_meta_files_are_named(tmp_path: Path) -> None:
         read_dataset(tmp_path)
     make(tmp_path, "png")
     for changes, said in (
-        ({"codebase_version": "v2.1"}, "codebase_version is v2.1"),
+        ({"codebase_version": "v2.1"}, "codebase_version is v2.1, not v3.0: make it v3.0 where it lies"),
         ({"total_episodes": 7}, "holds 6 of the 7 episodes"),
         ({"features": {}}, "which camera"),
     ):

@@ -125,8 +125,8 @@ def side_by_side(features: Mapping[str, Mapping[str, Any]], parts: Sequence[str]
     ]
 
 
-def matrix(column: pa.ChunkedArray, size: int) -> Floats:
-    """Numbers, or lists of them nested to any depth, as (T, size) float32.
+def matrix(column: pa.ChunkedArray, size: int, missing: bool = False) -> Floats:
+    """Numbers, or lists of them nested to any depth, as (T, size) float32; with `missing`, NaN for an empty cell.
 
     Raises:
         ValueError: cells are empty, are no numbers, or hold another count of them.
@@ -148,7 +148,7 @@ def matrix(column: pa.ChunkedArray, size: int) -> Floats:
         per_row *= lengths.pop() if lengths else 1
         array = array.flatten()
     if array.null_count:
-        if array is whole:
+        if array is whole and not missing:
             raise InputError("has empty cells")
         array = array.cast(pa.float64())  # a missing number in a list is NaN
     if rows and per_row != size:

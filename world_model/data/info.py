@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from forearm.common import stored
 from forearm.world_model.data import layout
 from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.layout import DatasetError
@@ -30,8 +31,8 @@ def read_info(root: Path) -> dict[str, Any]:
             expected and what was found.
     """
     path = root / layout.INFO_PATH
-    if not path.exists():
-        begun = (root / "meta").exists()
+    if not stored.exists(path):
+        begun = stored.look(root / "meta")
         reason = "its collection is not finished" if begun else "no LeRobot dataset is there"
         raise DatasetError(f"{path}: missing; {reason}")
     info = read_json(path)
@@ -41,7 +42,7 @@ def read_info(root: Path) -> dict[str, Any]:
     version = info["codebase_version"]
     if not isinstance(version, str) or not version.startswith("v3."):
         shown = version if isinstance(version, str) else _shown(version)
-        raise DatasetError(f"{path}: codebase_version is {shown}, not v3.0; convert it with LeRobot's script")
+        raise DatasetError(f"{path}: codebase_version is {shown}, not v3.0: {to_v3(root, shown)}")
     info["fps"] = _rate(path, info["fps"])
     for key in ("total_episodes", "total_frames"):
         if key in info:
@@ -54,6 +55,15 @@ def read_info(root: Path) -> dict[str, Any]:
     if info.get("video_path") is not None:
         video_template(root, info)
     return info
+
+
+def to_v3(root: Path, version: str) -> str:
+    """How the folder of an older LeRobotDataset becomes one of v3.0, by the scripts that come with LeRobot."""
+    first = "" if version.startswith("v2.1") else "make it v2.1 by lerobot 0.3.3, convert_dataset_v20_to_v21.py, then "
+    return (
+        f"{first}make it v3.0 where it lies by lerobot 0.5.1 or later, python -m "
+        f"lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=OWNER/NAME --root={root} --push-to-hub=false"
+    )
 
 
 def video_template(root: Path, info: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ Source: the LeRobotDataset v3.0 format (huggingface/lerobot, ``lerobot.datasets`
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from forearm.common import checks
@@ -27,6 +28,10 @@ CHUNK_FILES = 1000
 """Files in one ``chunk-…`` folder."""
 
 CAMERA_KEY = "observation.images.front"
+DESCRIPTIONS = (".yaml", ".yml")
+"""How the names of files end that describe a table of sensors."""
+NO_CAMERA = ""
+"""For whoever looks at numbers alone."""
 STATE_KEY = "observation.state"
 ACTION_KEY = "action"
 
@@ -39,6 +44,11 @@ INDEX_FEATURES: dict[str, str] = {
 }
 """Columns that every dataset has beside its own features, each a scalar."""
 AT_LEAST = checks.worded(checks.integer, "{name} is {value}; it must be at least {least}")
+
+
+def is_source(path: Path) -> bool:
+    """Whether there is the folder of a data set, or the description of a table of sensors."""
+    return path.is_dir() or (path.suffix in DESCRIPTIONS and path.is_file())
 
 
 def view(cameras: Sequence[str]) -> str:

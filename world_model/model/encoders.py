@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from forearm.world_model.config import ModelConfig
 from forearm.world_model.model.backbone import Backbone
+from forearm.world_model.model.sensor_encoder import SensorEncoder
 
 
 def pixels(frames: Tensor) -> Tensor:
@@ -136,11 +137,13 @@ class FrozenEncoder(nn.Module):
         return self.projection(maps.float()).flatten(1)
 
 
-Encoder = ConvEncoder | VitEncoder | FrozenEncoder
+Encoder = ConvEncoder | VitEncoder | FrozenEncoder | SensorEncoder
 
 
 def make_encoder(config: ModelConfig) -> Encoder:
     """The encoder that `config` names; raises `BackboneError` for a frozen one whose backbone cannot be had."""
     if config.encoder == "frozen":
         return FrozenEncoder(config)
+    if config.encoder == "sensors":
+        return SensorEncoder(config)
     return ConvEncoder(config) if config.encoder == "conv" else VitEncoder(config)

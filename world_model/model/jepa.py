@@ -24,6 +24,7 @@ from forearm.world_model.model.batch_norm import WholeBatchNorm
 from forearm.world_model.model.encoders import FrozenEncoder, make_encoder, pixels
 from forearm.world_model.model.precision import full_precision
 from forearm.world_model.model.predictors import InverseDynamics, make_predictor
+from forearm.world_model.model.sensor_encoder import SensorEncoder
 
 ENCODING = ("encoder.", "project.", "norm.", "median_colour")
 """How the names of the weights begin that make latents of frames."""
@@ -106,19 +107,23 @@ class JEPA(nn.Module):
         """What data sets can keep of a frame instead of looking at it again, see `features`: all that it depends on,
         and its shape; None where everything that looks at frames is trained.
         """
+        if isinstance(self.encoder, SensorEncoder):  # quicker looked at again
+            return None
         if self.encoder_is_fixed:
             weights = {key: value for key, value in self.state_dict().items() if key.startswith(ENCODING)}
             backbone = None if self.backbone is None else self.backbone.identity()
             return {"latents": digest(weights), "backbone": backbone}, (self.config.latent_dim,)
         return None if self.backbone is None else (self.backbone.identity(), self.backbone.shape)
 
-    def encode(self, frames: Tensor | NDArray[np.uint8]) -> Tensor:
-        """Latents (N, D) of frames (N, R, R, 3) uint8.
+    def encode(self, frames: Tensor | NDArray[Any]) -> Tensor:
+        """Latents (N, D) of frames (N, R, R, 3) uint8; of a model of sensors, of moments (N, P, 2) float32.
 
         Raises:
             ValueError: the frames are not uint8 or have another shape than this model was trained on.
         """
         frames = torch.as_tensor(frames)
+        if isinstance(self.encoder, SensorEncoder):
+            return self._latents(self.encoder(self._moments(frames), self.proprio_mean, self.proprio_std))
         side = self.config.resolution
         if frames.dtype != torch.uint8 or frames.shape[1:] != (side, side, 3):
             raise InputError(
@@ -161,6 +166,15 @@ class JEPA(nn.Module):
         parts = torch.from_numpy(frames).split(8 if where.type == "cpu" else len(frames))
         return torch.cat([self.backbone(pixels(part.to(where))).cpu() for part in parts]).numpy()
 
+    def _moments(self, moments: Tensor) -> Tensor:
+        expected = (self.config.proprio_dim, 2)
+        if not moments.is_floating_point() or moments.shape[1:] != expected:
+            raise InputError(
+                f"moments are {str(moments.dtype).removeprefix('torch.')} {tuple(moments.shape)}: this model expects "
+                f"float32 (N, {expected[0]}, 2), a value and an age for each sensor"
+            )
+        return moments.to(self.proprio_mean)
+
     def _latents(self, encoded: Tensor) -> Tensor:
         # Not trained, as the batch norm takes it off again. Its gradient is zero but for rounding, and Adam, which
         # divides by its size, would make whole steps of that: a walk that is another one on every processor, and behind
@@ -179,7 +193,20 @@ class JEPA(nn.Module):
         if proprio is None or proprio.shape[-1] != self.config.proprio_dim:
             got = "none" if proprio is None else proprio.shape[-1]
             raise InputError(f"joint readings: got {got}, this model expects {self.config.proprio_dim} numbers")
-        return torch.cat([latents, (proprio - self.proprio_mean) / self.proprio_std], dim=-1)
+        scaled = (proprio - self.proprio_mean) / self.proprio_std
+        if isinstance(self.encoder, SensorEncoder):
+            scaled = scaled.nan_to_num()  # the mean, for a sensor that was not measured yet
+        return torch.cat([latents, scaled], dim=-1)
+
+    def measured(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+        """Which numbers of the states (N, T, S) of a batch of windows were seen, 1, and which are only held from
+        before, 0; None for a model of frames, of which all are.
+        """
+        if not isinstance(self.encoder, SensorEncoder):
+            return None
+        values, ages = batch["pixels"].unbind(-1)
+        seen = (~torch.isnan(values) & (ages == 0)).to(self.proprio_mean)
+        return nn.functional.pad(seen, (self.config.latent_dim, 0), value=1.0)
 
     def blocks(self, actions: Tensor) -> Tensor:
         """Normalised action blocks (…, M, frameskip·A) of actions (…, M·frameskip, A), one a control step."""

@@ -1,6 +1,7 @@
 """What an episode has shown so far, as the state that the predictor starts from."""
 
 from collections import deque
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from forearm.errors import InputError
 from forearm.world_model.absolute import Floats
+from forearm.world_model.data.moments import SensorHold
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.latent_dynamics import LatentState
 
@@ -19,6 +21,8 @@ class LatentTracker:
     Frames come one a command (`begin`, `advance`), or at any rate with their times (`see`); the state is asked for
     accordingly, by `state` or by `state_at`. Before the first frame the arm is taken to have been at rest there: the
     first frame repeated, with the model's `action_rest`, mostly zero, which is also how training windows begin.
+
+    A model of sensors has no frames, None: its readings are enough, NaN where one was not measured.
 
     Commands that are absolute joint positions come and go as such; the state holds their differences, and where a plan
     begins. They want joint readings, whether or not the model itself looks at them.
@@ -34,6 +38,9 @@ class LatentTracker:
         self._seen: deque[tuple[float, Tensor]] = deque()
         self._actions: deque[Tensor] = deque(maxlen=max(self._span, 1))
         self._absolute = model.absolute
+        # Names make its errors, which nobody sees here: readings were checked before.
+        sensors = [str(number) for number in range(model.config.proprio_dim)]
+        self._hold = SensorHold(sensors) if model.config.encoder == "sensors" else None
         self._reading: Floats | None = None  # of the newest frame, where commands are positions
         self._sent: Floats | None = None  # the last command, where they are
 
@@ -51,11 +58,13 @@ class LatentTracker:
         """Nothing was seen."""
         self._seen.clear()
         self._actions.clear()
+        if self._hold is not None:
+            self._hold.begin()
         self._reading = self._sent = None
 
     def begin(
         self,
-        pixels: NDArray[np.uint8],
+        pixels: NDArray[Any] | None,
         proprio: NDArray[np.floating] | None = None,
         rest: NDArray[np.floating] | None = None,
     ) -> None:
@@ -71,7 +80,7 @@ class LatentTracker:
     def advance(
         self,
         action: NDArray[np.floating],
-        pixels: NDArray[np.uint8],
+        pixels: NDArray[Any] | None,
         proprio: NDArray[np.floating] | None = None,
     ) -> None:
         """Takes in the command (A,) that was carried out and what was seen after it.
@@ -90,12 +99,17 @@ class LatentTracker:
         self._actions.append(torch.as_tensor(taken, dtype=torch.float32).to(state.device))
 
     @torch.inference_mode()
-    def see(self, time: float, pixels: NDArray[np.uint8], proprio: NDArray[np.floating] | None = None) -> None:
+    def see(self, time: float, pixels: NDArray[Any] | None, proprio: NDArray[np.floating] | None = None) -> None:
         """Takes in a frame of `time` s, as `begin` does; one that is not newer than the last is ignored."""
         if self._seen and time <= self._seen[-1][0]:
             return
         if self._absolute is not None:
             self._reading = None if proprio is None else self._absolute.reading(proprio)
+        if self._hold is not None:
+            steps = (time - self._seen[-1][0]) / self._period if self._seen else 1.0
+            pixels = self._hold.see(np.full(len(self._hold.names), np.nan) if proprio is None else proprio, steps)
+            proprio = pixels[:, 0]
+        assert pixels is not None
         self._seen.append((time, self._encode(pixels, proprio)))
         oldest = time - (self._span + 1) * self._period
         while len(self._seen) > 1 and self._seen[1][0] <= oldest:
@@ -189,7 +203,7 @@ class LatentTracker:
         if not self._seen:
             raise RuntimeError("no episode has begun: call begin(pixels) with the first frame")
 
-    def _encode(self, pixels: NDArray[np.uint8], proprio: NDArray[np.floating] | None) -> Tensor:
+    def _encode(self, pixels: NDArray[Any], proprio: NDArray[np.floating] | None) -> Tensor:
         latent = self._model.encode(np.ascontiguousarray(pixels)[None])[0]
         if not self._model.config.proprio_dim:
             return latent

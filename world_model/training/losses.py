@@ -101,7 +101,10 @@ def unrolled(model: JEPA, batch: dict[str, Tensor], beginnings: int = 1) -> tupl
     states = model.state(latents, batch["state"] if model.config.proprio_dim else None)
     paths, told = _each_from(states, beginnings), _each_from(blocks, beginnings)
     predicted = model.rollout(paths[:, :history], told[:, : history - 1], told[:, history - 1 :])
-    return latents, blocks, (predicted - paths[:, history:]).pow(2).mean()
+    error = (predicted - paths[:, history:]).pow(2)
+    if (measured := model.measured(batch)) is not None:
+        error = error * _each_from(measured, beginnings)[:, history:]
+    return latents, blocks, error.mean()
 
 
 def _each_from(rows: Tensor, beginnings: int) -> Tensor:

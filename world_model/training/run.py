@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from forearm.common import stored
 from forearm.common.files import LEFTOVERS
 from forearm.common.progress import Count
 from forearm.errors import InputError
@@ -21,6 +22,7 @@ from forearm.world_model.data import (
     ACTION_KEY,
     STATE_KEY,
     DatasetError,
+    FrameCache,
     WindowMixture,
     Windows,
     WindowSampler,
@@ -32,11 +34,14 @@ from forearm.world_model.data import (
     with_features,
 )
 from forearm.world_model.data.atomic import plain
+from forearm.world_model.data.cache import memory_of
 from forearm.world_model.data.columns import advice
 from forearm.world_model.data.declared import Bounds, spread, union
 from forearm.world_model.data.incoming import RULE
+from forearm.world_model.data.layout import NO_CAMERA
 from forearm.world_model.data.repeats import REMEDY
 from forearm.world_model.data.selection import of_each
+from forearm.world_model.data.stream_sources import read_streams
 from forearm.world_model.runtime.checkpoint import save_checkpoint, write_whole
 from forearm.world_model.runtime.slowness import step_covariance
 from forearm.world_model.training.report import embed, numbers
@@ -159,6 +164,8 @@ def train(
                     _log(training.out, progress)
             if done % config.save_every == 0 or last:
                 trainer.save()
+                if first and (log := training.out / LOG_FILE).exists():
+                    stored.kept(log)
                 if first and not last:  # the last export follows, with the full report
                     export(trainer, metrics or {})
         final: dict[str, Any] = {}
@@ -177,8 +184,7 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
         trainer.model.step_covariance.copy_(step_covariance(latents))
     description = {
         **training.description,
-        "camera": cache.camera_key,
-        "frames": {"resize": RULE, "recorded": _recorded(windows)},  # a size a camera, of each data set
+        **_seen(windows),
         "action_names": cache.names.get(ACTION_KEY),
         **({} if cache.action_units is None else {"action_units": list(cache.action_units)}),
         "control_period": 1.0 / cache.fps,
@@ -190,6 +196,16 @@ def export(trainer: Trainer, metrics: dict[str, Any]) -> None:
         "metrics": metrics,
     }
     save_checkpoint(trainer.model, training.out / "model", description)
+
+
+def _seen(windows: Windows) -> dict[str, Any]:
+    """What the checkpoint says about its camera and frames, or about its sensors."""
+    cache = windows.parts[0].cache
+    if cache.camera_key == NO_CAMERA:
+        units = None if cache.reading_units is None else list(cache.reading_units)
+        return {"sensors": {"names": cache.names[STATE_KEY], "units": units}}
+    recorded = _recorded(windows)  # a size a camera, of each data set
+    return {"camera": cache.camera_key, "frames": {"resize": RULE, "recorded": recorded}}
 
 
 def _recorded(windows: Windows) -> list[list[int]]:
@@ -224,10 +240,11 @@ def _split(
     exclude: Any,
     on_decoded: Count | None,
 ) -> tuple[WindowSampler, WindowSampler]:
-    config = training.train
     chosen: dict[str, Any] = {"camera_key": training.camera_key, "episodes": episodes, "exclude": exclude}
     chosen |= {"action_key": training.action_key, "state_key": training.state_key}
-    data = read_dataset(folder, **chosen)
+    if training.model.encoder == "sensors":
+        return _windows(training, _streams(training, folder, chosen))
+    data = read_dataset(folder, **chosen, memory=memory_of(folder, training.cache_dir))
     features, expected = data.info["features"], training.model.action_dim
     size, readings = (data.columns.get(key, 0) for key in (ACTION_KEY, STATE_KEY))
     if expected and not size:
@@ -250,11 +267,37 @@ def _split(
     if not expected:  # so that video with actions and video without can be learned from together
         names = {key: value for key, value in cache.names.items() if key != ACTION_KEY}
         cache = replace(cache, action=cache.action[:, :0], names=names)
+    return _windows(training, cache)
+
+
+def _streams(training: Training, folder: Path, chosen: dict[str, Any]) -> FrameCache:
+    """The moments of sensors alone; raises `DatasetError` where they are not what the model expects."""
+    if training.absolute:
+        raise DatasetError("absolute=true is of models that see frames: leave it out, or use another world_model=")
+    if chosen.pop("camera_key") is not None:
+        raise DatasetError("camera_key: world_model=sensors sees no camera, leave it out")
+    streams = read_streams(folder, **chosen)
+    streams.check_varying()
+    sizes = {"action_dim": len(streams.action_names), "proprio_dim": len(streams.names)}
+    for key, size in sizes.items():
+        if getattr(training.model, key) != size:
+            what = "actions" if key == "action_dim" else "sensors"
+            raise DatasetError(
+                f"{folder}: has {size} {what}, the model expects {getattr(training.model, key)}: set "
+                f"world_model.{key}={size}"
+            )
+    return streams.cache(training.cache_dir)
+
+
+def _windows(training: Training, cache: FrameCache) -> tuple[WindowSampler, WindowSampler]:
+    """Windows to train on, and windows of the episodes held out."""
+    config, expected = training.train, training.model.action_dim
     fitting, held_out = split_episodes(cache.episodes, config.validation, config.seed)
     fitting = share_of(fitting, config.share, config.seed)
     # As for the bounds of commands, all episodes tell unless a share is asked for.
     tell = np.arange(cache.episodes) if config.share == 1.0 else fitting
-    cache = with_differences(cache, training.absolute if expected else False, tell)
+    wanted = training.absolute if expected and training.model.encoder != "sensors" else False
+    cache = with_differences(cache, wanted, tell)
     shape = (training.model.history, training.loss.rollout, training.model.frameskip)
     every, (history, rollout, skip) = config.every, shape
     longer = (history, rollout + training.loss.beginnings - 1, skip)

@@ -79,7 +79,7 @@ class Geometry:
         margin = max(table_clearance, self_clearance)
         may_touch = touch(model, self._arm, held, moving, margin, ignore)
         least = clearances(model, moving, held, table_clearance, self_clearance)
-        self._adapter, self._least = model.geom_bodyid.tolist(), allow(least, may_touch).tolist()
+        self._body_of, self._least = model.geom_bodyid.tolist(), allow(least, may_touch).tolist()
         self._own = threading.local()
         self.by_design = self._always_near()
         self._least = allow(least, self.by_design).tolist()
@@ -171,7 +171,7 @@ class Geometry:
             for (one, other), distance in zip(data.contact.geom.tolist(), data.contact.dist.tolist(), strict=True):
                 if one < 0 or other < 0:  # a soft body: it gives way
                     continue
-                first, second = self._adapter[one], self._adapter[other]
+                first, second = self._body_of[one], self._body_of[other]
                 least = self._least[first][second]
                 if distance < least:
                     found.append((first, second, distance, least))

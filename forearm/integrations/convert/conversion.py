@@ -1,8 +1,6 @@
 """From recordings of any known format to one LeRobotDataset v3 folder, whole or not at all."""
 
 import json
-import shutil
-import uuid
 from collections.abc import Callable, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -12,12 +10,12 @@ from forearm.common.progress import Count
 from forearm.errors import ForearmError, InputError
 from forearm.integrations.convert import bag, replay_buffer, robomimic
 from forearm.integrations.convert.recorded import Asked, Recorded
+from forearm.integrations.whole import check_new, whole
 from forearm.world_model.data import DatasetWriter
+from forearm.world_model.data.info import to_v3
 
 MEMORY = 2**29
 """Bytes of pictures that are kept at once, about."""
-LEROBOT = "convert_dataset_v21_to_v30.py --repo-id=OWNER/NAME"
-"""LeRobot's own converter, from v2.1 to v3.0; where it lies differs between releases."""
 
 
 def convert(paths: Sequence[Path], out: Path, asked: Asked, progress: Count | None = None) -> dict[str, Any]:
@@ -26,8 +24,7 @@ def convert(paths: Sequence[Path], out: Path, asked: Asked, progress: Count | No
     Raises `ForearmError` for a format that is not known, a recording that cannot be read whole or differs from the
     first in its columns, and a folder that is there already. Then nothing is written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ForearmError(f"out={out}: is there already; choose a new folder")
+    check_new(out)
     found = [understood(path)(path, asked) for path in paths]
     first = found[0]
     for path, other in zip(paths[1:], found[1:], strict=True):
@@ -37,17 +34,8 @@ def convert(paths: Sequence[Path], out: Path, asked: Asked, progress: Count | No
                     f"{path}: its {name.replace('_', ' ')}, {_shown(getattr(other, name))}, are not those of "
                     f"{paths[0]}, {_shown(getattr(first, name))}"
                 )
-    partial = out.with_name(f".{out.name}.{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        info = _written(paths, found, partial, progress)
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    except OSError as error:
-        raise ForearmError(f"out={out}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return info
+    with whole(out) as partial:
+        return _written(paths, found, partial, progress)
 
 
 def understood(path: Path) -> Callable[[Path, Asked], Recorded]:
@@ -64,9 +52,7 @@ def understood(path: Path) -> Callable[[Path, Asked], Recorded]:
         version = _version(info)
         if version.startswith("v3"):
             raise ForearmError(f"{path}: is a LeRobotDataset {version} already: train on it as it is")
-        raise ForearmError(
-            f"{path}: is a LeRobotDataset {version}: make it v3.0 by the script that comes with lerobot, {LEROBOT}"
-        )
+        raise ForearmError(f"{path}: is a LeRobotDataset {version}: {to_v3(path, version)}")
     raise ForearmError(
         f"{path}: is of no known format: expected {', '.join((*robomimic.SUFFIXES, *replay_buffer.SUFFIXES))}, "
         f"{', '.join(bag.SUFFIXES)}, or the folder of a rosbag2"

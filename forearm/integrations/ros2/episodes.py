@@ -15,6 +15,7 @@ from forearm.integrations.ros2 import messages
 from forearm.integrations.ros2.definitions import NAMES, definitions
 from forearm.integrations.ros2.recording import CAMERA, COMMAND, GOAL, JOINTS, STATUS, TOPICS
 from forearm.integrations.timed import SHORTEST, linearly, pictures_at, unbroken
+from forearm.integrations.whole import check_new, whole
 from forearm.world_model.data import DatasetWriter
 from forearm.world_model.data.episode import Episode
 
@@ -94,23 +95,26 @@ def episodes(path: Path, adapter: ActionAdapter) -> list[Episode]:
 def convert(path: Path, task: str, out: Path) -> dict[str, Any]:
     """Write a recording of the built-in arm as a LeRobotDataset v3 folder; returns its `meta/info.json`.
 
-    Raises `ForearmError` for another task, a file that cannot be read, or one without an episode.
+    Raises `ForearmError` for another task, a file that cannot be read, one without an episode, and a folder that is
+    there already. Then nothing is written.
     """
+    check_new(out)
     adapter = ToolActionAdapter(task)
     found = episodes(path, adapter)
     if not found:
         raise ForearmError(f"{path}: holds no {SHORTEST} frames in a row with readings and commands")
     names = adapter.axes[:-1]
     states = [*names, *(f"{name}_velocity" for name in names), adapter.axes[-1]]
-    writer = DatasetWriter(
-        out, fps=round(1 / adapter.period), resolution=found[0].pixels.shape[1:3], state_names=states,
-        action_names=list(adapter.names or ()), task=task, total_episodes=len(found),
-        fingerprint={"recording": sha256(path.read_bytes()).hexdigest()}, shard_episodes=25,
-        action_bounds=(adapter.low.tolist(), adapter.high.tolist()),
-    )  # fmt: skip
-    for shard in writer.missing_shards():
-        writer.write_shard(shard, [found[number] for number in writer.shard_range(shard)])
-    return writer.finalise()
+    with whole(out) as partial:
+        writer = DatasetWriter(
+            partial, fps=round(1 / adapter.period), resolution=found[0].pixels.shape[1:3], state_names=states,
+            action_names=list(adapter.names or ()), task=task, total_episodes=len(found),
+            fingerprint={"recording": sha256(path.read_bytes()).hexdigest()}, shard_episodes=25,
+            action_bounds=(adapter.low.tolist(), adapter.high.tolist()),
+        )  # fmt: skip
+        for shard in range(writer.shards):
+            writer.write_shard(shard, [found[number] for number in writer.shard_range(shard)])
+        return writer.finalise()
 
 
 def _episodes(stretch: Stretch, adapter: ActionAdapter) -> Iterator[Episode]:

@@ -19,11 +19,14 @@ from forearm.errors import InputError
 from forearm.integrations.ros2 import messages
 from forearm.integrations.ros2.bus import Bus
 from forearm.integrations.ros2.definitions import IMAGE, JOINT_STATE, JOINT_TRAJECTORY
+from forearm.world_model.data.incoming import short
 
 SPACING = 0.02
 """s from one point of a trajectory to the next, at most."""
 READINGS = 200
 """Joint states that are kept, to find that of a picture's moment."""
+APART = 0.1
+"""s that the frames of several cameras may be apart to be seen as one."""
 LONGEST_STOP = 5.0
 """s that an arm may take to come to rest when the node ends."""
 
@@ -44,7 +47,8 @@ class Topics:
 
     Attributes:
         joint_states: `sensor_msgs/JointState`, of all joints or more.
-        image: `sensor_msgs/Image`, of any size; it is resized as in training.
+        image: `sensor_msgs/Image`, of any size; it is resized as in training. Of several cameras by name, as the model
+            knows them: {"front": TOPIC, "wrist": TOPIC}.
         command: `trajectory_msgs/JointTrajectory` for the arm.
         gripper: the same for the gripper's first joint; empty: nothing is sent to it.
         joints: what messages call the robot's joints, in the order of its config, and the gripper's first joint after
@@ -52,7 +56,7 @@ class Topics:
     """
 
     joint_states: str = "/joint_states"
-    image: str = "/camera/image_raw"
+    image: str | Mapping[str, str] = "/camera/image_raw"
     command: str = "/arm_controller/joint_trajectory"
     gripper: str = ""
     joints: Sequence[str] = ()
@@ -65,7 +69,11 @@ class Node:
     A stamp of 0 means that nobody set it: the moment counts when the message was read. `counts` says by name what came
     and what was refused, `why` the reason of the last refusal.
 
-    Raises `InputError` for another number of joints than the robot has, and what `Bus` raises.
+    Frames of several cameras are one where they are at most `APART` s apart; each is seen once. They count as taken
+    when the oldest of them was.
+
+    Raises `InputError` for another number of joints than the robot has, or other cameras than the model's, and what
+    `Bus` raises.
     """
 
     def __init__(
@@ -87,10 +95,10 @@ class Node:
         self.counts: Counter[str] = Counter()
         self.why = ""
         self._states = bus.subscription(topics.joint_states, JOINT_STATE)
-        self._fit, self._topic = fit_of(controller.source), topics.image
-        if len(self._fit.cameras) > 1:
-            raise InputError(f"the model sees {len(self._fit.cameras)} cameras, but the node reads one topic of images")
-        self._images = bus.subscription(topics.image, IMAGE)
+        self._fit = fit_of(controller.source)
+        named = cameras_by_name(topics.image, self._fit.cameras)
+        self._images = {camera: bus.subscription(topic, IMAGE) for camera, topic in named.items()}
+        self._frames: dict[str, tuple[float, np.ndarray]] = {}  # newest of each camera that was not seen yet
         self._command = bus.publisher(topics.command, JOINT_TRAJECTORY)
         self._gripper = bus.publisher(topics.gripper, JOINT_TRAJECTORY) if topics.gripper and robot.fingers else None
         self._read: deque[tuple[float, np.ndarray]] = deque(maxlen=READINGS)
@@ -116,13 +124,16 @@ class Node:
             if (found := self._understood("joint_states", messages.readings, message, self.names)) is not None:
                 self._read.append((self._moment(message, now), self._proprio(*found)))
                 fresh = True
-        seen = self._images.taken()[-1:]
+        for camera, images in self._images.items():
+            for message in images.taken()[-1:]:
+                if (frame := self._understood("images", messages.pixels, message)) is not None:
+                    self._frames[camera] = self._moment(message, now), frame
         if not self._read:
             return None
-        if seen and (frame := self._understood("images", messages.pixels, seen[0])) is not None:
-            taken = self._moment(seen[0], now)
+        if (seen := self._together()) is not None:
+            taken, frames = seen
             proprio = min(self._read, key=lambda reading: abs(reading[0] - taken))[1]
-            return {"pixels": self._fit(frame, self._topic), "proprio": proprio, "time": taken}
+            return {"pixels": self._fit(frames, "the picture of"), "proprio": proprio, "time": taken}
         if not fresh:
             return None
         moment, proprio = self._read[-1]
@@ -142,6 +153,21 @@ class Node:
                 return
             due = max(due + period, time.monotonic() - period)
             time.sleep(max(0.0, due - time.monotonic()))
+
+    def _together(self) -> tuple[float, Any] | None:
+        """When a frame of each camera was taken, none of which was seen before, and they; None until there are."""
+        if len(self._frames) < len(self._images):
+            return None
+        moments = {camera: moment for camera, (moment, _) in self._frames.items()}
+        first, last = min(moments.values()), max(moments.values())
+        if last - first > APART:
+            self.counts["images_apart"] += 1
+            self.why = f"frames of {' and '.join(moments)} are {last - first:.2f} s apart"
+            self._frames = {camera: seen for camera, seen in self._frames.items() if last - seen[0] <= APART}
+            return None
+        frames = {camera: frame for camera, (_, frame) in self._frames.items()}
+        self._frames = {}
+        return first, frames if len(frames) > 1 else next(iter(frames.values()))
 
     def _understood(self, kind: str, read: Callable[..., Any], *given: Any) -> Any:
         try:
@@ -165,6 +191,29 @@ class Node:
         if wanted is not None:
             return np.asarray(wanted(position))
         return np.concatenate([position[:arm], np.nan_to_num(velocity[:arm]), position[arm:]])
+
+
+def cameras_by_name(image: str | Mapping[str, str], cameras: Sequence[str]) -> dict[str, str]:
+    """The topic of each camera that a model sees, under the last part of its name, in the model's order.
+
+    Raises `InputError` for other cameras, and for one topic of two.
+    """
+    names = [short(camera) for camera in cameras]
+    if isinstance(image, str) and len(names) <= 1:
+        return {"": image}
+    wanted = ",".join(f"{name}:TOPIC" for name in names) or "TOPIC"
+    given = dict(image) if isinstance(image, Mapping) else {}
+    if (
+        not given
+        or set(given) != set(names or list(given)[:1])
+        or not all(isinstance(topic, str) for topic in given.values())
+    ):
+        known = ", ".join(names) or "one camera"
+        said = ", ".join(map(str, given)) or f"one topic, {image}"
+        raise InputError(f"the model sees {known}, but image is of {said}: give image={wanted}")
+    if len(set(given.values())) < len(given):
+        raise InputError(f"image has one topic for two cameras: {', '.join(given.values())}")
+    return {name: given[name] for name in names or given}
 
 
 def _last(states: State) -> State:

@@ -22,16 +22,17 @@ def _config(encoder: str, without_commands: bool) -> type[Any]:
 
     of_no_use = {
         "patch": encoder != "conv",
-        "standardize": encoder == "frozen",
-        "balance": encoder == "frozen",
+        "standardize": encoder in ("frozen", "sensors"),
+        "balance": encoder in ("frozen", "sensors"),
         "inferred_dim": not without_commands,
         "inverse_steps": without_commands,
     }
+    of_the_data = ("action_dim", "proprio_dim") if encoder == "sensors" else ("action_dim",)
     without = tuple(name for name, useless in of_no_use.items() if useless)
     model = derived(
         ModelConfig,
         named="of the config, which its checkpoints hold",
-        left_open={"frameskip": "the task's", "action_dim": "that of the data"},
+        left_open={"frameskip": "the task's", **dict.fromkeys(of_the_data, "that of the data")},
         without=(*without, "resolution", "backbone"),
     )
     parts = {"loss": derived(LossConfig, without=without), "train": derived(TrainConfig, without=OF_THE_COMMAND)}

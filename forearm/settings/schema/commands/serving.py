@@ -105,9 +105,9 @@ class Ros2Command:
     """A ROS 2 node that drives an arm to what a goal shows; needs no ROS.
 
     Attributes:
-        goal: picture of the goal, of the model's size, or places in m, {object: [0.5, 0.1]}.
+        goal: picture of the goal, of several cameras front:FILE,wrist:FILE, or places in m, {object: [0.5, 0.1]}.
         joint_states: topic of sensor_msgs/JointState.
-        image: topic of sensor_msgs/Image, of any size.
+        image: topic of sensor_msgs/Image, of any size; of several cameras front:TOPIC,wrist:TOPIC.
         command: topic of trajectory_msgs/JointTrajectory for the arm.
         gripper: the same for the gripper's first joint; empty: nothing is sent to it.
         joints: what messages call the robot's joints, in its order, and the gripper's first after them; []: as it does.
