@@ -125,8 +125,8 @@ def _fingerprint(chosen: settings.Settings, data: Path) -> str:
     from forearm.cli.train import _view, keys
     from forearm.world_model.data import dataset_fingerprint, read_dataset
 
-    columns = {key: keys(key, chosen[key]) for key in ("action_key", "state_key")}
-    return dataset_fingerprint(read_dataset(data, _view(chosen["camera_key"]), **columns))
+    action, state = (keys(key, chosen[key]) for key in ("action_key", "state_key"))
+    return dataset_fingerprint(read_dataset(data, _view(chosen["camera_key"]), action_key=action, state_key=state))
 
 
 def _parts(task: Any, planner: Any) -> tuple[str, ...]:
