@@ -122,11 +122,13 @@ def _training(chosen: settings.Settings, data: Path, out: Path) -> Any:
 
 
 def _fingerprint(chosen: settings.Settings, data: Path) -> str:
-    from forearm.cli.train import _view, keys
+    from forearm.cli.train import camera_key_of, keys
     from forearm.world_model.data import dataset_fingerprint, read_dataset
 
     action, state = (keys(key, chosen[key]) for key in ("action_key", "state_key"))
-    return dataset_fingerprint(read_dataset(data, _view(chosen["camera_key"]), action_key=action, state_key=state))
+    return dataset_fingerprint(
+        read_dataset(data, camera_key_of(chosen["camera_key"]), action_key=action, state_key=state)
+    )
 
 
 def _parts(task: Any, planner: Any) -> tuple[str, ...]:

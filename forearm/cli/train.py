@@ -87,7 +87,7 @@ def training_of(chosen: settings.Settings, tasks: Tasks, world_model: Mapping[st
             },
         ),
         description={**_description(list(tasks)), "name": world_model["name"]},
-        camera_key=_view(chosen["camera_key"]),
+        camera_key=camera_key_of(chosen["camera_key"]),
         action_key=keys("action_key", chosen["action_key"]),
         state_key=keys("state_key", chosen["state_key"]),
         episodes=chosen["episodes"],
@@ -170,7 +170,7 @@ def _init(checkpoint: str | None, freeze_encoder: bool) -> Any:
     return None
 
 
-def _view(value: Any) -> str | None:
+def camera_key_of(value: Any) -> str | None:
     """The camera that is named, or several as one view; raises `ForearmError` for anything else."""
     from forearm.world_model.data.layout import view
 
