@@ -13,13 +13,13 @@ from rich.console import Console
 from forearm.cli.device import device_of
 from forearm.cli.models import task_of
 from forearm.common.files import place
-from forearm.common.parallel import import_modules
+from forearm.common.parallel import default_workers, import_modules
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
     from forearm.agent.setup import PlanningSetup
-    from forearm.serve.config import ServeConfig
+    from forearm.serve.config import Replica, ServeConfig
     from forearm.serve.server import Server
     from forearm.surprise.monitor import Monitor
 
@@ -33,6 +33,27 @@ def main(overrides: Sequence[str]) -> int:
         import websockets  # noqa: F401
     except ModuleNotFoundError:
         raise ForearmError("serving needs more packages: pip install 'forearm[serve]'") from None
+    config = config_of(chosen)
+    config.tls()
+    if chosen["replicas"] > 1:
+        from forearm.cli.replicas import several
+
+        several(chosen, config, overrides)
+        return 0
+    server = server_of(chosen, config)
+    log()
+    asyncio.run(_until_told(server, Console()))
+    return 0
+
+
+def log(who: str = "") -> None:
+    """Tell on standard error what happens, and to `who`."""
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {who}%(message)s")
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+
+
+def server_of(chosen: settings.Settings, config: "ServeConfig", replica: "Replica | None" = None) -> "Server":
+    """What the settings describe; raises `ForearmError` for whatever does not fit, before anybody connects."""
     import torch
 
     from forearm.agent.camera_check import views_for
@@ -41,8 +62,6 @@ def main(overrides: Sequence[str]) -> int:
     from forearm.serve.goals import Goals
     from forearm.serve.server import Server
 
-    config = config_of(chosen)
-    config.tls()
     task, robot = task_of(chosen), chosen.one("robot")
     setup = PlanningSetup.resolve(task, chosen.one("planner"), device=device_of(chosen))
     hold = hold_of(robot, task)
@@ -52,12 +71,15 @@ def main(overrides: Sequence[str]) -> int:
     setup = replace(setup, hold=hold)
     views = views_for(setup) if chosen["check_goals"] else None
     goals = Goals(None if chosen["goals"] is None else place(chosen["goals"]), setup, views)
-    torch.set_num_threads(1)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("websockets").setLevel(logging.WARNING)
-    server = Server(setup, config, goals, views, _monitor(setup, chosen["surprise_rate"]))
-    asyncio.run(_until_told(server, Console()))
-    return 0
+    torch.set_num_threads(_threads(chosen))
+    return Server(setup, config, goals, views, _monitor(setup, chosen["surprise_rate"]), replica)
+
+
+def _threads(chosen: settings.Settings) -> int:
+    """Of torch, for each worker: several replicas share the cores, and do not fight for them."""
+    replicas = chosen["replicas"]
+    share = 1 if replicas == 1 else max(1, default_workers() // (replicas * chosen["workers"]))
+    return int(chosen["threads"] or share)
 
 
 def config_of(chosen: Any) -> "ServeConfig":
@@ -83,12 +105,25 @@ def _monitor(setup: "PlanningSetup", rate: float | None) -> "Callable[[], Monito
 
 
 async def _until_told(server: "Server", console: Console) -> None:
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+    told = told_to_stop()
     await server.start()
-    console.print(f"planning for {server.setup.task['name']} at {server.url} (Ctrl-C ends it)", highlight=False)
+    say_where(console, server.setup.task["name"], server.url)
     await told.wait()
-    console.print("ending: clients are told, plans in hand are finished", highlight=False)
+    say_ending(console)
     await server.stop()
+
+
+def told_to_stop() -> asyncio.Event:
+    """What SIGINT and SIGTERM set from now on."""
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
+
+
+def say_where(console: Console, task: str, url: str, more: str = "") -> None:
+    console.print(f"planning for {task} at {url}{more} (Ctrl-C ends it)", highlight=False)
+
+
+def say_ending(console: Console) -> None:
+    console.print("ending: clients are told, plans in hand are finished", highlight=False)
