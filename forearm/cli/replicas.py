@@ -17,7 +17,7 @@ from forearm.cli.serve import config_of, log, say_ending, say_where, server_of, 
 from forearm.common.parallel import import_modules
 from forearm.errors import debugging, user_message
 from forearm.serve.config import Replica, ServeConfig
-from forearm.serve.replicas import Replicas, claimed
+from forearm.serve.replicas import Replicas, claimed, gone_first
 from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
@@ -91,8 +91,9 @@ async def _until_told(server: "Server", listening: Callable[[], None]) -> None:
     told, loop = told_to_stop(), asyncio.get_running_loop()
     loop.add_reader(sys.stdin.fileno(), told.set)
     await server.start()
-    logger.info("process %d listens", os.getpid())
-    listening()
-    await told.wait()
+    with gone_first(server.sockets):
+        logger.info("process %d listens", os.getpid())
+        listening()
+        await told.wait()
     loop.remove_reader(sys.stdin.fileno())
     await server.stop()

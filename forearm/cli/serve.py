@@ -122,8 +122,10 @@ def told_to_stop() -> asyncio.Event:
 
 
 def say_where(console: Console, task: str, url: str, more: str = "") -> None:
+    """Where clients find what plans."""
     console.print(f"planning for {task} at {url}{more} (Ctrl-C ends it)", highlight=False)
 
 
 def say_ending(console: Console) -> None:
+    """That it was told to stop."""
     console.print("ending: clients are told, plans in hand are finished", highlight=False)

@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ SOON = 60.0
 CHANGED = "the model, the goals or forearm itself have changed since the server began: start the server anew"
 _PATIENCE = 20.0
 """s, beyond the time for replies to be taken, that replicas have to end in their own way."""
+_HIGHEST = 1 << 16
+"""Number of an open file, where the system has no limit so low."""
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 logger = logging.getLogger(__name__)
@@ -38,28 +40,46 @@ Command = Callable[[int, Path, bool], Sequence[str]]
 def claimed(host: str, port: int) -> Iterator[int]:
     """The port, a free one for 0, is kept inside for replicas of this user.
 
-    Raises `ForearmError` where the system cannot spread connections, OSError where the address is taken.
+    Raises `ForearmError` where the system cannot spread connections, and for an address that cannot be had.
     """
     if platform.system() != "Linux" or not hasattr(socket, "SO_REUSEPORT"):
         raise ForearmError(
             "replicas= needs SO_REUSEPORT as Linux has it, which spreads connections: leave it out, and put a load "
             "balancer in front of several servers"
         )
-    held = []
-    try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            held.append(taken := socket.socket(family, kind, protocol))
-            if family == socket.AF_INET6:
-                taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            taken.bind((address[0], port, *address[2:]))
-            # Only now, so that another server's replicas are not joined by mistake.
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            port = taken.getsockname()[1]
+    with ExitStack() as held:
+        try:
+            for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                taken = held.enter_context(socket.socket(family, kind, protocol))
+                if family == socket.AF_INET6:
+                    taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                taken.bind((address[0], port, *address[2:]))
+                # Only now, so that another server's replicas are not joined by mistake.
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                port = taken.getsockname()[1]
+        except OSError as error:
+            raise ForearmError(f"host={host}, port={port}: {error.strerror}; choose another") from None
         yield port
+
+
+@contextmanager
+def gone_first(sockets: Sequence[Any]) -> Iterator[None]:
+    """If the process is killed inside, nobody reaches these sockets any more before its connections end.
+
+    The kernel closes what it had open from the highest number down. Whoever is cut off connects again at once, and
+    would else wait for the dead one.
+    """
+    import fcntl
+    import resource
+
+    highest = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _HIGHEST) - len(sockets)
+    held = [fcntl.fcntl(each.fileno(), fcntl.F_DUPFD_CLOEXEC, highest) for each in sockets]
+    try:
+        yield
     finally:
-        for each in held:
-            each.close()
+        for number in held:
+            os.close(number)
 
 
 class Replicas:
@@ -158,9 +178,7 @@ class Replicas:
                 return
             logger.warning("replica %d (process %d) is started again: %s", number, process.pid, why)
 
-    async def _begun(
-        self, number: int, process: asyncio.subprocess.Process, ready: Callable[[], None]
-    ) -> str | None:
+    async def _begun(self, number: int, process: asyncio.subprocess.Process, ready: Callable[[], None]) -> str | None:
         """See a new process to where it listens; says what keeps it from it, if anything does."""
         assert process.stdin is not None and process.stdout is not None
         said = await _said(process.stdout)

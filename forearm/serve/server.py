@@ -78,6 +78,11 @@ class Server:
         return self.config.url("ws", self.port)
 
     @property
+    def sockets(self) -> list[Any]:
+        """On which it listens."""
+        return [] if self._listener is None else list(self._listener.sockets)
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """The first message that a client gets."""
         setup, model = self.setup, self.setup.model.config
@@ -111,7 +116,7 @@ class Server:
 
     @property
     def identity(self) -> str:
-        """Hash of what answers depend on: the model, how it is planned with, the goals, and forearm itself."""
+        """Hash of what answers depend on: the model, the planner, the goals and forearm itself."""
         metadata = {**self.metadata, "replica": None}
         said = json.dumps([here(), metadata, self.setup.planner_config, self.config.seed], default=str, sort_keys=True)
         goals = {name: self.goals[name].tobytes() for name in self.goals.names}
@@ -141,7 +146,7 @@ class Server:
         self.metrics.replicas.set(1)
         if self._replica is not None and self._replica.again:
             self.metrics.restarts.inc()
-        self.port = next(iter(self._listener.sockets)).getsockname()[1]
+        self.port = self.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Answer the requests that are being worked on, tell every client that we are going away, and end."""
