@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from forearm.cli.main import USER_ERROR
-from forearm.cli.serve import config_of, log, say_ending, say_where, server_of, told_to_stop
+from forearm.cli.server import config_of, log, say_ending, say_where, server_of, told_to_stop
 from forearm.common.parallel import import_modules
 from forearm.errors import debugging, user_message
 from forearm.serve.config import Replica, ServeConfig

@@ -21,6 +21,7 @@ import pytest
 
 from forearm.agent.loaded_model import LoadedModel
 from forearm.cli import replicas as command
+from forearm.cli import server
 from forearm.cli.main import main
 from forearm.errors import ForearmError
 from forearm.serve import replicas
@@ -29,6 +30,7 @@ from forearm.serve.config import Replica, ServeConfig
 from forearm.serve.goals import Goals
 from forearm.serve.replicas import CHANGED, Replicas, claimed
 from forearm.serve.server import Server
+from forearm.settings import compose as settings
 
 from .conftest import Serving, frame, planner
 
@@ -108,12 +110,12 @@ def test_a_replica_that_is_killed_costs_its_clients_one_reconnect_and_no_wrong_a
         "task=push", "port=0", "replicas=2", "threads=1", "check_goals=false", f"goals={goal_folder}",
         f"task.checkpoint={loaded.task['checkpoint']}", "cem.samples=16", "cem.elites=4", "cem.iterations=2",
     ]  # fmt: skip
-    settings = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+    variables = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
     log = tmp_path / "log"
     callers: list[Caller] = []
     with log.open("w") as file, subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "serve", *words],
-        cwd=tmp_path, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=file, text=True,
+        cwd=tmp_path, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=file, text=True,
     ) as process, ended(process, callers):  # fmt: skip
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -272,13 +274,13 @@ def test_a_replica_ends_with_the_one_that_looks_after_it(
     loaded: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, theirs = os.pipe()
-    server = Server(
+    one = Server(
         loaded.setup(planner()), ServeConfig(port=0), Goals(None, loaded), replica=Replica(1, tmp_path, again=True)
     )
     with os.fdopen(ours) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        asyncio.run(command._until_told(server, lambda: os.close(theirs)))
-    assert server.metadata["replica"] == 1 and server.metrics.value("forearm_replica_restarts_total") == 1
+        asyncio.run(command._until_told(one, lambda: os.close(theirs)))
+    assert one.metadata["replica"] == 1 and one.metrics.value("forearm_replica_restarts_total") == 1
 
 
 def test_what_a_replica_serves_has_a_hash(loaded: LoadedModel, goal_folder: Path, tmp_path: Path) -> None:
@@ -289,6 +291,15 @@ def test_what_a_replica_serves_has_a_hash(loaded: LoadedModel, goal_folder: Path
     same = identity()
     assert identity(number=2) == same
     assert len({same, identity(goals=goal_folder), identity(seed=1), identity(samples=17)}) == 4
+
+
+def test_replicas_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "default_workers", lambda: 12)
+    found = [
+        server._threads(settings.load("serve", words.split()))
+        for words in ("", "replicas=3", "replicas=3 workers=2", "replicas=100", "replicas=3 threads=5", "threads=5")
+    ]
+    assert found == [1, 4, 2, 1, 5, 5]
 
 
 def test_the_port_is_kept_for_one_server(monkeypatch: pytest.MonkeyPatch) -> None:
