@@ -41,7 +41,7 @@ def several(chosen: settings.Settings, config: ServeConfig, words: Sequence[str]
         return [sys.executable, "-c", PROGRAM, json.dumps({**given, "path": sys.path})]
 
     def ready() -> None:
-        say_where(console, chosen.one("task")["name"], config.url("ws", port), f", {count} replicas")
+        say_where(console, chosen.one("task")["name"], config.url("ws", port), f"{count} replicas; ")
 
     async def life() -> None:
         told = told_to_stop()

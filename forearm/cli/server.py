@@ -91,7 +91,7 @@ def told_to_stop() -> asyncio.Event:
 
 def say_where(console: Console, task: str, url: str, more: str = "") -> None:
     """Where clients find what plans."""
-    console.print(f"planning for {task} at {url}{more} (Ctrl-C ends it)", highlight=False)
+    console.print(f"planning for {task} at {url} ({more}Ctrl-C ends it)", highlight=False)
 
 
 def say_ending(console: Console) -> None:

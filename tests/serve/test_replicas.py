@@ -119,8 +119,8 @@ def test_a_replica_that_is_killed_costs_its_clients_one_reconnect_and_no_wrong_a
     ) as process, ended(process, callers):  # fmt: skip
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert "2 replicas" in line, log.read_text()
-        url = line.split()[4].rstrip(",")
+        assert "2 replicas; " in line, log.read_text()
+        url = line.split()[4]
         port = int(url.rpartition(":")[2])
         said = re.findall(r"replica (\d): process (\d+) listens", log.read_text())
         pids = {int(number): int(pid) for number, pid in said}
