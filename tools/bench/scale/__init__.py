@@ -1,17 +1,1 @@
-"""What more workers and more replicas bring, and what they cost: one table, of ratios of one run."""
-
-from collections.abc import Callable
-from typing import Any
-
-from tools.bench.budget import Budget
-from tools.bench.scale import serving, starting, working
-from tools.bench.scale.rows import Row
-
-PARTS: tuple[Callable[[Budget], list[Row]], ...] = (working.rows, starting.rows, serving.rows)
-"""What the rows come from, in the order of the table; the sizes of data sets go here."""
-
-
-def scale(budget: Budget) -> dict[str, Any]:
-    """The rows of the table."""
-    rows = [row for part in PARTS for row in part(budget)]
-    return {"rounds": budget.scale_rounds, "jobs": budget.scale_jobs, "rows": rows}
+"""What more workers and more replicas bring, and what they cost. Workers import this, so it imports nothing."""

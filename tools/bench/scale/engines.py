@@ -8,9 +8,10 @@ from forearm.common.engine.crew import Engine
 from forearm.common.engine.local import Local
 from forearm.common.engine.ray_cluster import ray_cluster
 from forearm.common.engine.run import using
+from tools.bench.scale.start import WORKERS
 
 LOCAL, RAY = "local", "Ray"
-WORKERS = 2
+SKIPPED = 2
 
 Note = Callable[[], None]
 """To be called when a job is done."""
@@ -26,7 +27,7 @@ def engines() -> Iterator[dict[str, Engine]]:
 class Timed:
     """Runs `do(note)` on an engine, and keeps of each run how fast jobs were done.
 
-    The clock runs from where every worker has done a job, so that start-up does not count.
+    The clock runs from where workers have done two jobs each, so that start-up does not count: `SKIPPED` of them.
 
     Attributes:
         rates: jobs a second.
@@ -46,7 +47,8 @@ class Timed:
         moments: list[tuple[float, float]] = []
         with using(self._engine):
             self._do(lambda: moments.append((time.perf_counter(), time.process_time())))
-        (begun, spent), (ended, in_all) = moments[self._workers - 1], moments[-1]
-        jobs = len(moments) - self._workers
+        before = SKIPPED * self._workers
+        (begun, spent), (ended, in_all) = moments[before - 1], moments[-1]
+        jobs = len(moments) - before
         self.rates.append(jobs / (ended - begun))
         self.driver.append((in_all - spent) / jobs)

@@ -1,27 +1,19 @@
 """How long it takes until workers work, and what a job costs beside itself as jobs get small."""
 
-import time
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
-from forearm.common.engine.crew import Engine
-from forearm.common.engine.local import Local
-from forearm.common.engine.ray_cluster import ray_cluster
-from forearm.common.engine.run import run_jobs, using
+from forearm.common.engine.run import run_jobs
 from tools.bench.budget import Budget
-from tools.bench.scale.engines import LOCAL, RAY, WORKERS, Note, Timed, engines
-from tools.bench.scale.jobs import nothing, ready, spin
+from tools.bench.scale.engines import LOCAL, RAY, Note, Timed, engines
+from tools.bench.scale.jobs import spin
 from tools.bench.scale.rows import Row, measured
+from tools.bench.scale.start import KINDS, STARTS, WORKERS
 from tools.bench.timing import rounds
 
 SMALL = {0: 400, 1: 400, 10: 200, 100: 40}
 """How many jobs of so many ms of processor time each."""
-STARTS: dict[str, Callable[[], AbstractContextManager[Engine]]] = {
-    LOCAL: lambda: nullcontext(Local()),
-    RAY: lambda: ray_cluster(None, WORKERS),
-}
-KINDS = {"workers that answer": nothing, "workers that have loaded torch and the simulator": ready}
 
 
 def rows(budget: Budget) -> list[Row]:
@@ -30,33 +22,28 @@ def rows(budget: Budget) -> list[Row]:
 
 
 class Start:
-    """From nothing to where both workers have answered."""
+    """One start, in a process of its own."""
 
-    def __init__(self, engine: Callable[[], AbstractContextManager[Engine]], function: Callable[[int], Any]) -> None:
-        self._engine, self._function = engine, function
+    def __init__(self, engine: str, kind: str) -> None:
+        self._words = [sys.executable, "-m", "tools.bench.scale.start", engine, kind]
         self.seconds: list[float] = []
 
     def reset(self, seed: int) -> None:
         """Nothing to prepare."""
 
     def run(self) -> None:
-        """One start; the end is not timed."""
-        begun = time.perf_counter()
-        with self._engine() as engine, using(engine):
-            list(run_jobs(self._function, range(WORKERS), WORKERS))
-            self.seconds.append(time.perf_counter() - begun)
+        """One start; raises CalledProcessError where there is none."""
+        said = subprocess.run(self._words, stdout=subprocess.PIPE, check=True, text=True).stdout
+        self.seconds.append(float(said.split()[-1]))
 
 
 def _starts(budget: Budget) -> list[Row]:
-    starts = {f"{kind} {name}": Start(STARTS[name], KINDS[kind]) for kind in KINDS for name in STARTS}
-    rounds(starts, budget.scale_rounds, warmup=0)
+    starts = {(engine, kind): Start(engine, kind) for kind in KINDS for engine in STARTS}
+    rounds({" ".join(key): start for key, start in starts.items()}, budget.scale_rounds, warmup=0)
     return [
-        measured(
-            f"start-up of two {kind}: Ray over local", "s",
-            starts[f"{kind} {LOCAL}"].seconds, starts[f"{kind} {RAY}"].seconds,
-        )
+        measured(f"start-up of two {kind}: Ray over local", "s", starts[LOCAL, kind].seconds, starts[RAY, kind].seconds)
         for kind in KINDS
-    ]  # fmt: skip
+    ]
 
 
 def _small_jobs(budget: Budget) -> list[Row]:

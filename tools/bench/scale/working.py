@@ -9,14 +9,16 @@ import numpy as np
 
 from forearm.cli.compare import comparison_of
 from forearm.common.engine.crew import Engine
+from forearm.common.engine.run import using
 from forearm.common.progress import ALL_ROWS
 from forearm.evaluation.comparison import compare
 from forearm.recording.collect import Collection, collect
 from forearm.settings import compose as settings
 from tools.bench.budget import Budget
-from tools.bench.scale.engines import LOCAL, RAY, WORKERS, Note, Timed, engines
+from tools.bench.scale.engines import LOCAL, RAY, SKIPPED, Note, Timed, engines
 from tools.bench.scale.predicting import rate
 from tools.bench.scale.rows import Row, measured, predicted
+from tools.bench.scale.start import WORKERS
 from tools.bench.timing import rounds
 
 COLLECT, COMPARE = "collect", "compare"
@@ -33,7 +35,9 @@ def rows(budget: Budget) -> list[Row]:
     """What the workers do, measured in turns; then the prediction."""
     with engines() as found:
         cells = {
-            (command, name, workers): Timed(engine, workers, work(command, budget.scale_jobs + workers, workers))
+            (command, name, workers): Timed(
+                engine, workers, work(command, budget.scale_jobs + SKIPPED * workers, workers)
+            )
             for command in (COLLECT, COMPARE)
             for name, engine in found.items()
             for workers in (1, WORKERS)
@@ -92,8 +96,6 @@ def collection(out: Path, jobs: int) -> Collection:
 
 def shard_bytes(engine: Engine) -> int:
     """What a job of filming writes."""
-    from forearm.common.engine.run import using
-
     with _folder() as out, using(engine):
         list(collect(collection(out, 1), 1))
         return sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
