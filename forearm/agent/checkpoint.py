@@ -134,7 +134,7 @@ class LoadedCheckpoint:
                 raise HeadsMissing(
                     f"{reason} needs sub-goals of checkpoint '{task['checkpoint']}', but there is no {path}: train "
                     f"them with 'forearm train-heads task={task['name']} parts=[subgoal]', or plan without them, "
-                    f"{task['name']}.objective.subgoal=null"
+                    f"{task['name']}.guided.subgoal=null for planner=guided, else {task['name']}.objective.subgoal=null"
                 )
             self._parts[part] = _load_subgoal(path, str(self.document["weights_sha256"]), self.device)
         found: tuple[Subgoal, dict[str, Any]] = self._parts[part]
