@@ -132,8 +132,7 @@ class Replicas:
         self._ending = True
         self._go.set()
         for process in self._alive.values():
-            with suppress(ProcessLookupError):
-                process.terminate()
+            _terminate(process)
         _, late = await asyncio.wait(keepers, timeout=self._patience)
         if late:
             logger.warning("replicas that have not ended after %g s are killed", self._patience)
@@ -159,7 +158,7 @@ class Replicas:
             self._alive[number] = process
             try:
                 if self._ending:
-                    process.terminate()
+                    _terminate(process)
                 why = await self._begun(number, process, ready)
                 began = None if why else clock()
                 ended = f"it {_ended(await process.wait())}"
@@ -185,7 +184,7 @@ class Replicas:
         if "same" in said:
             self._same = self._same or said["same"]
             if said["same"] != self._same:
-                process.terminate()
+                _terminate(process)
                 return CHANGED
             self._prepared.add(number)
             if len(self._prepared) == self._count:
@@ -202,6 +201,11 @@ class Replicas:
             if len(self._listening) == self._count:
                 ready()
         return None
+
+
+def _terminate(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
 
 
 async def _said(stream: asyncio.StreamReader) -> dict[str, Any]:
