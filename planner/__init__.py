@@ -51,8 +51,8 @@ What there is, by purpose:
   `GradientDescent`, `GaussNewton`, `RandomShooting`, each with its config;
 - baselines, which do not plan, by name `make_baseline` and `BASELINES`: `RandomBaseline`, `HoldBaseline`,
   `PriorBaseline`;
-- costs: `LatentDistance`, `LatentPath`, `ActionCost`, `UnlikelyLatents`, `TerminalValue`, their `WeightedSum`, and
-  which steps of the horizon count, `OverHorizon` and `Prefix`;
+- costs: `LatentDistance`, `LatentPath`, `ActionCost`, `UnlikelyLatents`, `TerminalValue`, `WayValue`, their
+  `WeightedSum`, and which steps of the horizon count, `OverHorizon` and `Prefix`;
 - candidates from elsewhere than the search: `Proposal`, `PreviousPlan`, of the `Past`;
 - for planners of your own: `Planner`, `SearchConfig`, `Distribution`, `ActionSpace`, `Noise`, `Scores`;
 - for models of your own: `check_dynamics`, `check_objective`, `by_problem` and `products`, which round in a batch as
@@ -82,6 +82,7 @@ from forearm.planner.cuda_graph import captured
 from forearm.planner.objectives.costs import ActionCost, LatentDistance, LatentPath, WeightedSum
 from forearm.planner.objectives.horizon import OverHorizon, Prefix
 from forearm.planner.objectives.off_distribution import TerminalValue, UnlikelyLatents
+from forearm.planner.objectives.way import WayValue
 from forearm.planner.plan import Plan, PlanError
 from forearm.planner.problem import Dynamics, Objective, Past, Problem, Proposal
 from forearm.planner.proposals import PreviousPlan
@@ -122,10 +123,12 @@ def make_planner(
     *,
     clock: Callable[[], float] = time.perf_counter,
     proposals: Sequence[Proposal] = (),
+    gate: float | None = None,
     **settings: Any,
 ) -> Planner[Any, Any]:
     """The planner of that name with those settings; `clock` returns seconds, `proposals` provide the
-    `prior_share` of its candidates (the previous plan, if none are given).
+    `prior_share` of its candidates (the previous plan, if none are given). With a `gate`, in units of the cost, a plan
+    gives way to the first proposal's own unless it costs less by more than that.
 
     Raises `ValueError`, in one line, for an unknown name or setting (with the nearest known one) and for
     settings that contradict each other.
@@ -133,7 +136,7 @@ def make_planner(
     if name not in PLANNERS:
         raise InputError(f"unknown planner {name!r}{did_you_mean(str(name), PLANNERS)}")
     cls, config_type = PLANNERS[name]
-    return cls(_configured(f"planner {name!r}", config_type, settings), clock, proposals)
+    return cls(_configured(f"planner {name!r}", config_type, settings), clock, proposals, gate)
 
 
 def make_baseline(name: str, **settings: Any) -> Baseline[Any]:
@@ -202,6 +205,7 @@ __all__ = [
     "SearchConfig",
     "TerminalValue",
     "UnlikelyLatents",
+    "WayValue",
     "WeightedSum",
     "by_problem",
     "captured",

@@ -21,7 +21,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-WORKERS_OF = ("forearm.evaluation.comparison", "forearm.recording.collect", "forearm.diagnosis.run")
+WORKERS_OF = (
+    "forearm.evaluation.comparison",
+    "forearm.recording.collect",
+    "forearm.diagnosis.run",
+    "forearm.diagnosis.drawing",
+)
 
 
 @pytest.fixture

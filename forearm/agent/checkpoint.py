@@ -12,7 +12,7 @@ import numpy as np
 
 from forearm.agent.action_spec import same_period
 from forearm.agent.image_file import as_frame
-from forearm.agent.latent import proposals_of, reason_for_heads
+from forearm.agent.latent import proposals_of, reason_for_heads, weight_of
 from forearm.common.dotted import is_dotted
 from forearm.common.files import is_brought, place
 from forearm.errors import ForearmError
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from forearm.world_model.data.incoming import FrameFit
     from forearm.world_model.heads.checkpoint import Heads
     from forearm.world_model.heads.decoder import Decoder
-    from forearm.world_model.heads.subgoal import Subgoal
+    from forearm.world_model.heads.ranking import Ranking
+    from forearm.world_model.heads.ways import Ways
     from forearm.world_model.model.jepa import JEPA
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class LoadedCheckpoint:
             raise HeadsMissing(
                 f"{reason} needs heads, which model {task['checkpoint']} has not: plan without them, planner=cem"
             )
-        path = _file(task, "heads", heads_path)
+        path = file_beside(task, "heads", heads_path)
         if (part := ("heads", path)) not in self._parts:
             if not path.is_file():
                 raise HeadsMissing(
@@ -113,14 +114,14 @@ class LoadedCheckpoint:
         _check_heads(heads, path, task)
         return heads
 
-    def subgoal(self, task: Mapping[str, Any]) -> "tuple[Subgoal, dict[str, Any]] | None":
+    def subgoal(self, task: Mapping[str, Any]) -> "tuple[Ways, dict[str, Any]] | None":
         """The sub-goals that a task's config needs, and their description: those beside its checkpoint unless it names
         others; None if it needs none. They are read once.
 
         Raises `HeadsMissing` where there are none, `CheckpointError` for those that cannot be read or belong to another
         world model, `ForearmError` for those of another task or that end sooner.
         """
-        from forearm.world_model.heads.subgoal_checkpoint import subgoal_path
+        from forearm.world_model.heads.subgoal_checkpoint import load_subgoal, subgoal_path
 
         wanted = task["objective"].get("subgoal")
         if wanted is None:
@@ -128,17 +129,44 @@ class LoadedCheckpoint:
         reason = f"objective.subgoal={wanted}"
         if is_dotted(str(task["checkpoint"])):
             raise HeadsMissing(f"{reason} needs sub-goals, which model {task['checkpoint']} has not: set it to null")
-        path = _file(task, "subgoals", subgoal_path)
+        path = file_beside(task, "subgoals", subgoal_path)
         if (part := ("subgoals", path)) not in self._parts:
             if not path.is_file():
                 raise HeadsMissing(
                     f"{reason} needs sub-goals of checkpoint '{task['checkpoint']}', but there is no {path}: train "
-                    f"them with 'forearm train-heads task={task['name']} parts=[subgoal]', or plan without them, "
-                    f"{task['name']}.guided.subgoal=null for planner=guided, else {task['name']}.objective.subgoal=null"
+                    f"them with 'forearm train-heads task={task['name']} parts=[{part_of(path)}]', or plan without "
+                    f"them, {task['name']}.guided.subgoal=null for planner=guided, else "
+                    f"{task['name']}.objective.subgoal=null"
                 )
-            self._parts[part] = _load_subgoal(path, str(self.document["weights_sha256"]), self.device)
-        found: tuple[Subgoal, dict[str, Any]] = self._parts[part]
+            self._parts[part] = _load_part(load_subgoal, path, str(self.document["weights_sha256"]), self.device)
+        found: tuple[Ways, dict[str, Any]] = self._parts[part]
         _check_subgoal(*found, path, task)
+        return found
+
+    def ranking(self, task: Mapping[str, Any]) -> "tuple[Ranking, dict[str, Any]] | None":
+        """The ranking that a task's config needs, and its description, as `subgoal`; raises alike."""
+        from forearm.world_model.heads.ranking_checkpoint import load_ranking, ranking_path
+
+        if not (weight := weight_of(task["objective"], "ranking")):
+            return None
+        reason = f"objective.ranking={weight:g}"
+        if is_dotted(str(task["checkpoint"])):
+            raise HeadsMissing(f"{reason} needs a ranking, which model {task['checkpoint']} has not: set it to 0")
+        path = file_beside(task, "rankings", ranking_path)
+        if (part := ("rankings", path)) not in self._parts:
+            if not path.is_file():
+                raise HeadsMissing(
+                    f"{reason} needs a ranking of checkpoint '{task['checkpoint']}', but there is no {path}: draw "
+                    f"pools with 'forearm pools task={task['name']}' and train it with 'forearm train-heads "
+                    f"task={task['name']} parts=[ranking] pools=[FOLDER]', or set it to 0"
+                )
+            self._parts[part] = _load_part(load_ranking, path, str(self.document["weights_sha256"]), self.device)
+        found: tuple[Ranking, dict[str, Any]] = self._parts[part]
+        if (made_for := found[1].get("task", task["name"])) != task["name"]:
+            raise ForearmError(
+                f"{path}: the ranking was trained for task {made_for}, not {task['name']}: name another, "
+                f"task.rankings=FILE, or set objective.ranking=0"
+            )
         return found
 
     def decoder(self, task: Mapping[str, Any]) -> "Decoder":
@@ -151,7 +179,7 @@ class LoadedCheckpoint:
 
         if is_dotted(str(task["checkpoint"])):
             raise ForearmError(f"model {task['checkpoint']} has no decoder, so what it imagines cannot be drawn")
-        path = _file(task, "decoder", decoder_path)
+        path = file_beside(task, "decoder", decoder_path)
         if not path.is_file():
             raise ForearmError(
                 f"drawing what is imagined needs a decoder of checkpoint '{task['checkpoint']}', but there is no "
@@ -177,8 +205,8 @@ class LoadedCheckpoint:
             return None
 
     def check_horizon(self, task: Mapping[str, Any], horizon: int) -> None:
-        """Raise `ForearmError` unless the steps of the model divide `horizon`, in control steps, and a sub-goal lies
-        within it.
+        """Raise `ForearmError` unless the steps of the model divide `horizon`, in control steps, and a sub-goal, and
+        what is ranked, lie within it.
         """
         frameskip, usual = self.model.config.frameskip, task["frameskip"]
         if horizon % frameskip:
@@ -192,6 +220,11 @@ class LoadedCheckpoint:
             raise ForearmError(
                 f"objective.subgoal={subgoal} lies beyond horizon={horizon}: lower it, or look further ahead, "
                 f"planner.horizon={subgoal}"
+            )
+        if (found := self.ranking(task)) is not None and (ranked := found[0].steps * frameskip) > horizon:
+            raise ForearmError(
+                f"the ranking of '{task['checkpoint']}' ranks ways of {ranked} control steps, beyond horizon={horizon}"
+                f": look further ahead, planner.horizon={ranked}, or set objective.ranking=0"
             )
 
     def _check_task(self, task: Mapping[str, Any]) -> None:
@@ -311,17 +344,23 @@ def _check_heads(heads: "Heads", path: Path, task: Mapping[str, Any]) -> None:
         )
 
 
-def _check_subgoal(head: "Subgoal", document: Mapping[str, Any], path: Path, task: Mapping[str, Any]) -> None:
+def part_of(path: Path) -> str:
+    """The part of `forearm train-heads` that makes such a file of sub-goals."""
+    return "recorded" if path.stem.endswith(".recorded") else "subgoal"
+
+
+def _check_subgoal(head: "Ways", document: Mapping[str, Any], path: Path, task: Mapping[str, Any]) -> None:
     if (made_for := document.get("task", task["name"])) != task["name"]:
         raise ForearmError(
             f"{path}: sub-goals were trained for task {made_for}, not {task['name']}: name others, task.subgoals=FILE, "
-            f"or train them with 'forearm train-heads task={task['name']} parts=[subgoal]'"
+            f"or train them with 'forearm train-heads task={task['name']} parts=[{part_of(path)}]'"
         )
-    steps, (least, most) = int(task["objective"]["subgoal"]), (head.frameskip, head.config.horizon)
+    steps, (least, most) = int(task["objective"]["subgoal"]), (head.frameskip, head.horizon)
     if steps % least or not least <= steps <= most:
         raise ForearmError(
             f"objective.subgoal={steps}: {path} knows every {least} control steps up to {most}: choose one, or "
-            f"train others with 'forearm train-heads task={task['name']} parts=[subgoal] subgoal.horizon={steps}'"
+            f"train others with 'forearm train-heads task={task['name']} parts=[{part_of(path)}] "
+            f"{part_of(path)}.horizon={steps}'"
         )
 
 
@@ -346,16 +385,17 @@ def _load_heads(path: Path, world_model_sha256: str, device: str) -> "Heads":
     )
 
 
-def _load_subgoal(path: Path, world_model_sha256: str, device: str) -> "tuple[Subgoal, dict[str, Any]]":
+def _load_part(
+    load: Callable[[Path, str], tuple[Any, dict[str, Any]]], path: Path, world_model_sha256: str, device: str
+) -> tuple[Any, dict[str, Any]]:
+    """What `load` reads, a module and its description, on a device."""
     import torch
 
-    from forearm.world_model.heads.subgoal_checkpoint import load_subgoal
-
-    def load() -> "tuple[Subgoal, dict[str, Any]]":
-        head, document = load_subgoal(path, world_model_sha256)
+    def loaded_there() -> tuple[Any, dict[str, Any]]:
+        head, document = load(path, world_model_sha256)
         return head.to(torch.device(device)), document
 
-    return _kept(path, load, "subgoal", world_model_sha256, device)
+    return _kept(path, loaded_there, load.__name__, world_model_sha256, device)
 
 
 def _load_decoder(path: Path, world_model_sha256: str) -> "Decoder":
@@ -379,7 +419,7 @@ def file_of(name: str) -> Path:
     return locate(_place(name))
 
 
-def _file(task: Mapping[str, Any], key: str, beside: Callable[[str | Path], Path]) -> Path:
+def file_beside(task: Mapping[str, Any], key: str, beside: Callable[[str | Path], Path]) -> Path:
     """The file that a task's config names as `key`, or else the one `beside` its checkpoint, there or not."""
     named = task.get(key)
     return place(named) if named else beside(_place(str(task["checkpoint"])))

@@ -12,7 +12,7 @@ from forearm.common.files import place
 
 
 def checkpoint_files(task: Mapping[str, Any]) -> Iterator[Luggage]:
-    """What a task's config names: its checkpoint with all that lies beside it, heads, sub-goals, decoder.
+    """What a task's config names: its checkpoint with all that lies beside it, heads, sub-goals, ranking, decoder.
 
     What ships with the package is everywhere, and a model of one's own is code. Raises `CheckpointError` where there
     is no checkpoint.
@@ -25,7 +25,7 @@ def checkpoint_files(task: Mapping[str, Any]) -> Iterator[Luggage]:
         if file.parent != pretrained_folder():
             beside = [file.with_name(f"{file.stem}{suffix}.json") for suffix in BESIDE]
             yield _luggage(name, file, *(path for path in beside if path.is_file()))
-    for key in ("heads", "subgoals", "decoder"):
+    for key in ("heads", "subgoals", "rankings", "decoder"):
         if task.get(key):
             yield _luggage(str(task[key]), place(str(task[key])))
 

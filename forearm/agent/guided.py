@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from forearm.agent.hierarchical import way_cost
+from forearm.agent.hierarchical import sub_goals, way_cost
 from forearm.agent.task_section import task_section
 from forearm.settings.schema.task import GuidedConfig
 
@@ -37,6 +37,7 @@ def guided_task(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str
     }
     if told["subgoal"] is not None:  # in place of the learned distance, and judged as where they lead alone
         told |= {"terminal": 0.0, **way_cost(task, told["subgoal"])}
+        task = {**task, **sub_goals(task)}
     cost = told if is_guided(planner) else {}
     return {
         **task,
@@ -46,3 +47,10 @@ def guided_task(task: Mapping[str, Any], planner: Mapping[str, Any]) -> dict[str
         **{key: chosen[key] for key in ("prior_spread", "prior_gain") if task.get(key) is None},
         "objective": {**task["objective"], **cost},
     }
+
+
+def gate_of(task: Mapping[str, Any]) -> float | None:
+    """The margin of a task's config for `guided`; None for none. Raises ValueError for what is none."""
+    from forearm.planner.search.gate import margin_of
+
+    return margin_of(f"{task['name']}.{GUIDED}.gate", task[GUIDED]["gate"])

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from forearm.agent.checkpoint import file_beside
 from forearm.agent.task_section import task_section
+from forearm.common import checks
 from forearm.settings.schema.task import HierarchicalConfig
 
 HIERARCHICAL = "hierarchical"
+SOURCES = LEARNED_SOURCE, RECORDED_SOURCE = ("learned", "recorded")
 USUAL_HIERARCHY: dict[str, Any] = asdict(HierarchicalConfig())
 """Of tasks that say nothing."""
 
@@ -33,6 +36,7 @@ def hierarchical_task(task: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **task,
         HIERARCHICAL: chosen,
+        **sub_goals(task),
         "plan": {**(task.get("plan") or {}), **pace},
         "objective": {**task["objective"], **way_cost(task, chosen["horizon"])},
     }
@@ -42,3 +46,14 @@ def way_cost(task: Mapping[str, Any], steps: int | str) -> dict[str, Any]:
     """What an objective says that leads along the way to the sub-goal `steps` control steps ahead; raises as above."""
     chosen = task_section(task, HIERARCHICAL, USUAL_HIERARCHY)
     return {"subgoal": steps, "subgoal_weights": chosen["weights"], "subgoal_slowness": chosen["slowness"]}
+
+
+def sub_goals(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Which file of sub-goals a task's config means: its own, or that of recorded ways; raises as above."""
+    chosen = task_section(task, HIERARCHICAL, USUAL_HIERARCHY)
+    source = checks.choice(f"{task['name']}.{HIERARCHICAL}.source", chosen["source"], SOURCES)
+    if source == LEARNED_SOURCE:
+        return {"subgoals": task.get("subgoals")}
+    from forearm.world_model.heads.subgoal_checkpoint import recorded_path
+
+    return {"subgoals": chosen["data"] or str(file_beside({**task, "subgoals": None}, "subgoals", recorded_path))}

@@ -17,7 +17,8 @@ from forearm.settings.schema.task import ObjectiveConfig
 if TYPE_CHECKING:
     from forearm.planner.problem import Objective, Problem, Proposal
     from forearm.world_model.heads.checkpoint import Heads
-    from forearm.world_model.heads.subgoal import Subgoal
+    from forearm.world_model.heads.ranking import Ranking
+    from forearm.world_model.heads.ways import Ways
     from forearm.world_model.model.jepa import JEPA
     from forearm.world_model.runtime.latent_dynamics import LatentState
     from forearm.world_model.runtime.tracker import LatentTracker
@@ -52,6 +53,7 @@ class LatentPlanningModel:
         gain: what the prior's commands are multiplied by.
         fit: what makes frames those that the model sees, such as a `FrameFit`; without it they must be.
         subgoal: of the model, needed for `objective.subgoal`.
+        ranking: of the model, needed for `objective.ranking`.
         hold: the command that holds the arm before the first one; None: the model's `action_rest`.
 
     Raises ValueError for a weight that is none, a proposal that is unknown, and heads that are missing.
@@ -69,7 +71,8 @@ class LatentPlanningModel:
         gain: float = 1.0,
         fit: Callable[[Any], np.ndarray] = np.asarray,
         hold: Holding | None = None,
-        subgoal: "Subgoal | None" = None,
+        subgoal: "Ways | None" = None,
+        ranking: "Ranking | None" = None,
     ) -> None:
         from forearm.agent.own_model import OwnModel
         from forearm.planner import UnlikelyLatents
@@ -90,6 +93,9 @@ class LatentPlanningModel:
         self._at, self._subgoal = self._latent_steps("subgoal"), subgoal
         if self._at is not None and subgoal is None:
             raise InputError(f"objective.subgoal={objective['subgoal']} needs sub-goals of the model; none were given")
+        self._ranking = ranking
+        if ranking is None and (weight := weight_of(objective, "ranking")):
+            raise InputError(f"objective.ranking={weight:g} needs a ranking of the model; none was given")
         self._unlikely: UnlikelyLatents | None = None
         if heads is not None and weight_of(objective, "unlikely"):
             free = objective.get("unlikely_free", ObjectiveConfig.unlikely_free)
@@ -129,9 +135,14 @@ class LatentPlanningModel:
         return self._model.config.frameskip
 
     @torch.inference_mode()
-    def encode(self, frames: np.ndarray) -> torch.Tensor:
-        """Latents (N, D) of frames (N, R, R, 3) uint8."""
-        return self._model.encode(np.ascontiguousarray(frames))
+    def encode(self, frames: np.ndarray, readings: np.ndarray | None = None) -> torch.Tensor:
+        """Latents (N, D) of frames (N, R, R, 3) uint8; with joint `readings` (N, P) what the dynamics predict of them,
+        which is states (N, S) where readings are compared as well.
+        """
+        latents = self._model.encode(np.ascontiguousarray(frames))
+        if readings is None or not self._whole:
+            return latents
+        return self._model.state(latents, torch.as_tensor(readings, dtype=torch.float32).to(latents.device))
 
     @torch.inference_mode()
     def begin(self, goals: Sequence[np.ndarray]) -> None:
@@ -176,7 +187,7 @@ class LatentPlanningModel:
             torch.cat([at.state.actions for at in begun]),
             Handover.joined(begins) if begins else None,
         )
-        goals = self._goals_of(episodes)
+        goals = self.goals_of(episodes)
         objective = self.toward(goals, [at.last_action for at in begun], state.states[:, -1])
         where = self._model.device
         return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes), where)
@@ -186,9 +197,10 @@ class LatentPlanningModel:
     ) -> "Objective":
         """Distance to goal latents (B, D) plus the other costs, after commands (A,) that were carried out last.
 
-        From `states` (B, S), where they are given and the objective says so, to sub-goals on the way to those goals.
+        From `states` (B, S), where they are given and the objective says so, to sub-goals on the way to those goals,
+        and ranked.
         """
-        from forearm.planner import LatentDistance, LatentPath, Prefix, WeightedSum
+        from forearm.planner import LatentDistance, LatentPath, Prefix, WayValue, WeightedSum
 
         wanted = self._objective
         distance: Objective
@@ -198,6 +210,10 @@ class LatentPlanningModel:
             way = self._subgoal.way(states, goals)[:, : self._at]
             distance = LatentPath(way, wanted["subgoal_weights"], wanted["decay"], self._near)
         others = self._other_costs(last_actions, goals)
+        if self._ranking is not None and states is not None:
+            known = states[:, : self._ranking.latent_dim], goals
+            ranked = self._of_latents(WayValue(self._ranking, self._ranking.steps, known))
+            others.append((weight_of(wanted, "ranking"), ranked))
         whole = WeightedSum([(1.0, distance), *others]) if others else distance
         return whole if self._until is None else Prefix(whole, self._until)
 
@@ -235,12 +251,13 @@ class LatentPlanningModel:
         for name in self._sources:
             if name == "prior":
                 assert self._heads is not None
-                chosen.append(LatentPrior(self._heads.prior, self._goals_of(episodes), self._spread, self._gain))
+                chosen.append(LatentPrior(self._heads.prior, self.goals_of(episodes), self._spread, self._gain))
             else:
                 chosen.append(PreviousPlan())
         return tuple(chosen)
 
-    def _goals_of(self, episodes: Sequence[int]) -> torch.Tensor:
+    def goals_of(self, episodes: Sequence[int]) -> torch.Tensor:
+        """(B, D), the goals' latents."""
         return torch.stack([self._goals[b] for b in episodes])
 
     def _other_costs(self, last_actions: Sequence[np.ndarray], goals: torch.Tensor) -> "list[tuple[float, Objective]]":

@@ -11,7 +11,7 @@ from forearm.agent.absolute import AbsolutePlanner
 from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.agent.agent import Acting, Agent, PlanningModel
 from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, fingerprint, settled
-from forearm.agent.guided import GUIDED, PRIOR, guided_task, is_guided
+from forearm.agent.guided import GUIDED, PRIOR, gate_of, guided_task, is_guided
 from forearm.agent.hierarchical import HIERARCHICAL, hierarchical_task, is_hierarchical
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.latent import LatentPlanningModel, proposals_of
@@ -189,8 +189,10 @@ class PlanningSetup(OfCheckpoint):
         chosen = {key: value for key, value in {**self.planner_config, **changes}.items() if key != "name"}
         if is_dotted(self.planner_name):
             return _own_planner(self.planner_name, chosen)
-        make = make_baseline if self.planner_name in BASELINES else make_planner
-        return make(UNDER_ANOTHER_NAME.get(self.planner_name, self.planner_name), **chosen)
+        if self.planner_name in BASELINES:
+            return make_baseline(self.planner_name, **chosen)
+        gate = gate_of(self.task) if is_guided(self.planner_config) else None
+        return make_planner(UNDER_ANOTHER_NAME.get(self.planner_name, self.planner_name), gate=gate, **chosen)
 
     def planning_model(self, envs: "Sequence[Environment]" = ()) -> PlanningModel:
         """What that planner thinks with; for the oracle, one episode in each of `envs`.
@@ -218,6 +220,7 @@ class PlanningSetup(OfCheckpoint):
             self.fit,
             self.hold,
             None if (subgoal := self.checkpoint.subgoal(self.task)) is None else subgoal[0],
+            None if (ranking := self.checkpoint.ranking(self.task)) is None else ranking[0],
         )
 
     def agent(self, envs: "Sequence[Environment]" = ()) -> Acting:
@@ -339,12 +342,11 @@ def _own_planner(name: str, settings: Mapping[str, Any]) -> Any:
 
 
 def _fingerprint(read: LoadedCheckpoint, task: Mapping[str, Any]) -> str:
-    """Of a checkpoint, and of the heads and sub-goals that a task's config needs; raises like `LoadedCheckpoint.heads`
-    and `subgoal`.
+    """Of a checkpoint, heads, sub-goals and ranking that a task's config needs; raises like `LoadedCheckpoint.heads`,
+    `subgoal` and `ranking`.
     """
     found = [read.fingerprint]
     if (heads := read.heads(task)) is not None:
         found.append(fingerprint(heads.document))
-    if (subgoal := read.subgoal(task)) is not None:
-        found.append(fingerprint(subgoal[1]))
+    found += [fingerprint(part[1]) for part in (read.subgoal(task), read.ranking(task)) if part is not None]
     return "+".join(found)

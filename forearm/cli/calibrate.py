@@ -7,7 +7,7 @@ from rich.console import Console
 
 from forearm.cli.progress import bars
 from forearm.cli.train import keys, no_data
-from forearm.common import checks
+from forearm.common import checks, stored
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
@@ -31,7 +31,7 @@ def main(overrides: Sequence[str]) -> int:
             "what surprises is measured in held-out episodes, data=FOLDER: film some with 'forearm collect "
             f"task={task['name']} seed=201 episodes=700 steps=50 out=FOLDER', or leave it out, parts=[frames]"
         )
-    if SURPRISE in parts and not place(chosen["data"]).is_dir():
+    if SURPRISE in parts and not stored.look(place(chosen["data"])):
         raise ForearmError(no_data(place(chosen["data"]), task["name"]))
     horizons, rate = chosen["horizons"], chosen["rate"]  # what is wrong is told before anything is measured
     import torch

@@ -11,6 +11,7 @@ from forearm import envs
 from forearm.cli.engine import engine_of
 from forearm.cli.progress import bars
 from forearm.common import checks
+from forearm.common.addresses import told
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
@@ -35,7 +36,7 @@ def main(overrides: Sequence[str]) -> int:
     envs.working_backend()  # found once here, not once in every worker
     collection = Collection(
         task=task["name"],
-        out=output.folder(chosen["out"], f"data/{task['name']}"),
+        out=output.data_folder(chosen["out"], f"data/{task['name']}"),
         episodes=checks.whole("episodes", counts["episodes"], least=1),
         steps=steps_of("steps", counts["steps"], task),
         seed=chosen["seed"],
@@ -58,7 +59,7 @@ def main(overrides: Sequence[str]) -> int:
     if chosen["contact_sheet"]:
         sheet = collection.out / "contact_sheet.png"
         save_contact_sheet(sheet, _examples(collection))
-        console.print(f"frames to look at: {sheet}", soft_wrap=True)
+        console.print(f"frames to look at: {told(sheet)}", soft_wrap=True)
     return 0
 
 
@@ -78,7 +79,7 @@ def _film(collection: Collection, workers: int, console: Console) -> None:
             tell(collection.task, state.episodes_done, collection.episodes, speed)
     seconds = time.perf_counter() - started
     console.print(
-        f"{collection.episodes} episodes in {collection.out}; "
+        f"{collection.episodes} episodes in {told(collection.out)}; "
         f"{frames} frames filmed now in {seconds:.0f} s ({frames / seconds:.0f} frames/s)",
         soft_wrap=True,
     )

@@ -15,6 +15,7 @@ from forearm.cli.engine import engine_of
 from forearm.cli.models import tasks_of
 from forearm.cli.progress import bars
 from forearm.cli.report import PAGE, show_report
+from forearm.common.addresses import told
 from forearm.common.files import place, write_json
 from forearm.common.parallel import import_modules
 from forearm.common.progress import ALL_ROWS
@@ -173,7 +174,7 @@ def run_and_show(
     curves = comparison.out / "vary.png"
     if save_curves(curves, document):
         console.print(f"curves:  {curves}", soft_wrap=True, highlight=False)
-    console.print(f"results: {comparison.out / 'results.json'}", soft_wrap=True, highlight=False)
+    console.print(f"results: {told(comparison.out / 'results.json')}", soft_wrap=True, highlight=False)
     if report:
         show_report(console, document, comparison.out / PAGE, comparison.out, EMBED_MB)
 
@@ -193,4 +194,4 @@ def merge_and_show(files: Sequence[Path], words: Sequence[str], overrides: Seque
         print_whole(console, table)
     if folder is not None:
         write_json(folder / "results.json", document)
-        console.print(f"results: {folder / 'results.json'}", soft_wrap=True, highlight=False)
+        console.print(f"results: {told(folder / 'results.json')}", soft_wrap=True, highlight=False)

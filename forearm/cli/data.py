@@ -10,6 +10,8 @@ from rich.table import Table
 
 from forearm.cli.progress import bars
 from forearm.cli.train import keys, steps_table
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.errors import ForearmError
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
@@ -40,13 +42,15 @@ def main(overrides: Sequence[str]) -> int:
     if words[0] == "merge":
         if len(folders) < 2 or chosen["out"] is None:
             raise ForearmError("merge needs folders and a new one: 'data=[FOLDER,FOLDER]' out=FOLDER")
-        return _merge(folders, output.folder(chosen["out"], "data/merged"), _chosen(chosen))
+        return _merge(folders, output.data_folder(chosen["out"], "data/merged"), _chosen(chosen))
     if words[0] == "convert":
         if chosen["out"] is None or (chosen["commands"] is not None and len(folders) != 1):
             raise ForearmError(
                 "convert needs data=RECORDING out=FOLDER, or for what forearm recorded data=FILE.mcap commands=TASK"
             )
-        return _convert(folders, output.folder(chosen["out"], "data/converted"), chosen)
+        return _convert(
+            [stored.brought(folder) for folder in folders], output.data_folder(chosen["out"], "data/converted"), chosen
+        )
     if len(folders) != 1:
         raise ForearmError("inspect looks into one data set at a time: data=FOLDER")
     return _inspect(folders[0], bool(chosen["frames"]), _chosen(chosen))
@@ -65,7 +69,7 @@ def _merge(sources: Sequence[Path], out: Path, chosen: Mapping[str, Any]) -> int
     with bars(console, transient=True) as tell:
         info = merge(sources, out, lambda done, of: tell("merging", done, of), **chosen)
     frames = info["total_frames"]
-    console.print(f"{info['total_episodes']} episodes, {frames} frames in {out}", highlight=False, soft_wrap=True)
+    console.print(f"{info['total_episodes']} episodes, {frames} frames in {told(out)}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -89,7 +93,7 @@ def _convert(recordings: Sequence[Path], out: Path, chosen: settings.Settings) -
                 raise ForearmError("convert takes one camera: camera_key=NAME")
             asked = Asked(camera, several["state"], several["action"], chosen["fps"])
             info = convert(recordings, out, asked, lambda done, of: tell("converting", done, of))
-    text = f"{info['total_episodes']} episodes, {info['total_frames']} frames in {out}"
+    text = f"{info['total_episodes']} episodes, {info['total_frames']} frames in {told(out)}"
     Console().print(text, highlight=False, soft_wrap=True)
     return 0
 
@@ -120,7 +124,7 @@ def lines(found: "Inspection") -> list[str]:
     """What there is, a line each."""
     seconds = found.frames / found.fps
     shown = [
-        f"{escape(str(found.root))}: LeRobotDataset {found.version}, robot {escape(found.robot)}",
+        f"{escape(told(found.root))}: LeRobotDataset {found.version}, robot {escape(found.robot)}",
         f"{found.episodes} episodes of {found.shortest} to {found.longest} frames, {found.frames} frames in all, "
         f"{seconds / 60:.1f} min at {found.fps:g} frames/s",
     ]

@@ -8,6 +8,7 @@ from rich.console import Console
 from forearm import envs
 from forearm.cli.models import task_of
 from forearm.cli.progress import bars
+from forearm.common.addresses import told
 from forearm.common.parallel import default_workers, import_modules
 from forearm.diagnosis.page import tables
 from forearm.diagnosis.run import diagnose
@@ -64,5 +65,5 @@ def main(overrides: Sequence[str]) -> int:
     for table in tables(document):
         print_whole(console, table)
     for what, name in (("picture", "diagnosis.png"), ("figures", "diagnosis.json")):
-        console.print(f"{what}: {comparison.out / name}", soft_wrap=True, highlight=False)
+        console.print(f"{what}: {told(comparison.out / name)}", soft_wrap=True, highlight=False)
     return 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from forearm.common.addresses import is_address
 from forearm.common.files import place, write_json
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
@@ -72,6 +73,8 @@ def _each(word: str) -> list[str]:
 def _numbered(outs: Sequence[str | None], usual: str | None) -> list[str]:
     """A place for each job: FOLDER/0, FOLDER/1, ... or, of a command that has a file for `usual`, FOLDER/0/FILE, ..."""
     today = Path(FOLDER) / datetime.now().strftime("%Y-%m-%d/%H-%M-%S") / (usual or "")
+    for out in filter(is_address, outs):
+        raise ForearmError(f"out={out}: no sweep writes to an address; give a folder, and copy it there")
     bases = [today if out in (usual, None) else place(out) for out in outs]
     numbered = [(base.parent, str(n), base.name) if usual else (base, str(n)) for n, base in enumerate(bases)]
     return [str(Path(*parts)) for parts in numbered]

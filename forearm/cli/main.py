@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
 
+from forearm.common.addresses import told
 from forearm.common.version import VERSION
 from forearm.errors import ForearmError, debugging, did_you_mean, one_line, user_message
 
@@ -21,7 +22,7 @@ DEFECT = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 SHELLS = ("bash", "zsh", "fish", "powershell")
-SWEPT = ("plan", "imagine", "run", "compare", "diagnose", "collect", "practice", "train", "train-heads")
+SWEPT = ("plan", "imagine", "run", "compare", "diagnose", "pools", "collect", "practice", "train", "train-heads")
 """Commands whose settings may be given several values."""
 MULTIRUN = "one job for each combination of values: seed=1,2 planner=cem,mppi"
 
@@ -101,6 +102,12 @@ COMMANDS: dict[str, Subcommand] = {
             "forearm diagnose task=fetch/push planner=guided samples=null iterations=null",
         ),
         "diagnose",
+    ),
+    "pools": Subcommand(
+        "forearm.cli.pools",
+        "candidates of plans, carried out: for a ranking, and the margin of a gate",
+        ("forearm pools task=pick_place planner=guided episodes=40 seed=11 out=outputs/pools",),
+        "pools",
     ),
     "serve": Subcommand(
         "forearm.cli.serve",
@@ -323,7 +330,19 @@ def _dispatch(words: list[str]) -> int:
         from forearm.cli.hydra_options import multirun
 
         return multirun(arguments.command, settings, run, _say)
-    return int(run(settings))
+    try:
+        code = int(run(settings))
+    except BaseException:
+        _settle(quietly=True)
+        raise
+    _settle()
+    return code
+
+
+def _settle(quietly: bool = False) -> None:
+    """Send what is left of results at an address."""
+    if (stored := sys.modules.get("forearm.common.stored")) is not None:
+        stored.settle(quietly)
 
 
 def _imported(name: str) -> ModuleType:
@@ -364,4 +383,4 @@ def _say(text: str) -> None:
 
 
 def _complain(message: str) -> None:
-    sys.stderr.write(f"forearm: {message}\n")
+    sys.stderr.write(f"forearm: {told(message)}\n")

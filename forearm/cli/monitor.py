@@ -8,6 +8,8 @@ from rich.markup import escape
 
 from forearm.cli.progress import bars
 from forearm.cli.train import keys, no_data
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
@@ -26,7 +28,7 @@ def main(overrides: Sequence[str]) -> int:
     if chosen["data"] is None:
         raise ForearmError("which episodes? give the folder of a data set, data=FOLDER")
     folder, rate, films = place(chosen["data"]), chosen["rate"], chosen["films"]
-    if not folder.is_dir():
+    if not stored.look(folder):
         raise ForearmError(no_data(folder, task["name"]))
     out = output.folder(chosen["out"], f"outputs/monitor-{task['name']}")
 
@@ -55,7 +57,7 @@ def main(overrides: Sequence[str]) -> int:
         _say(console, f"… and {len(found) - MOST} more")
     _say(console, f"{len(found)} alarms in {len(watched)} episodes; {monitor.promise}")
     for what, name in (("page", "surprise.html"), ("table", "surprise.csv")):
-        _say(console, f"{what}: {out / name}")
+        _say(console, f"{what}: {told(out / name)}")
     return 1 if found else 0
 
 

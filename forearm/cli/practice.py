@@ -10,6 +10,8 @@ from forearm.cli.device import device_of
 from forearm.cli.engine import engine_of
 from forearm.cli.progress import bars
 from forearm.cli.train import no_data
+from forearm.common import stored
+from forearm.common.addresses import is_address, told
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
@@ -40,8 +42,8 @@ def main(overrides: Sequence[str]) -> int:
         )
     print_whole(console, table(document))
     for what, name in (("curve", "practice.png"), ("figures", "practice.json")):
-        console.print(f"{what}: {practice.out / name}", soft_wrap=True, highlight=False)
-    console.print(f"checkpoint: {document['checkpoint']}", soft_wrap=True, highlight=False)
+        console.print(f"{what}: {told(practice.out / name)}", soft_wrap=True, highlight=False)
+    console.print(f"checkpoint: {told(document['checkpoint'])}", soft_wrap=True, highlight=False)
     return 0
 
 
@@ -49,8 +51,12 @@ def practice_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Pra
     """The practice that settings, made by `overrides`, describe; `ForearmError` for those that make no sense."""
     task = chosen.one("task")
     check_simulator(task["name"], "'practice'")
+    if is_address(chosen["out"]):
+        raise ForearmError(
+            f"out={chosen['out']}: rounds are kept in a folder of this disk; copy there what came of them"
+        )
     data = place(chosen["data"] or f"data/{task['name']}")
-    if not data.is_dir():
+    if not stored.look(data):
         raise ForearmError(no_data(data, task["name"]))
     steps = chosen["steps"] or (task.get("collect") or {}).get("steps")
     return Practice(

@@ -13,6 +13,8 @@ from rich.table import Table
 from forearm import envs
 from forearm.cli.device import device_of
 from forearm.cli.progress import bars
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
@@ -35,7 +37,7 @@ def main(overrides: Sequence[str]) -> int:
     device_of(chosen)  # one that is not here is told before any data are looked at
     training = training_of(chosen, chosen.all("task"), chosen.one("world_model"))
     for name, folder in _by_task(training.data, chosen.all("task")).items():
-        if not folder.is_dir():
+        if not stored.look(folder):
             raise ForearmError(no_data(folder, name))
     from forearm.world_model.distributed import rank_told
 
@@ -48,7 +50,7 @@ def main(overrides: Sequence[str]) -> int:
     if (said := _limits(training.out / "model.json")) is not None:
         console.print("commands are absolute joint positions; plans keep to these steps:")
         print_whole(console, said)
-    console.print(f"checkpoint: {training.out / 'model.json'}", soft_wrap=True, highlight=False)
+    console.print(f"checkpoint: {told(training.out / 'model.json')}", soft_wrap=True, highlight=False)
     return 0
 
 

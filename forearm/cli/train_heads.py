@@ -10,6 +10,8 @@ from forearm import envs
 from forearm.agent.checkpoint import LoadedCheckpoint
 from forearm.cli.progress import bars
 from forearm.cli.train import keys, no_data, report_table
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
@@ -25,7 +27,7 @@ def main(overrides: Sequence[str]) -> int:
     import_modules(chosen["use"])
     task = chosen.one("task")
     training = training_of(chosen, task)
-    if not training.data.is_dir():
+    if training.learns_from_data and not stored.look(training.data):
         raise ForearmError(no_data(training.data, task["name"]))
     console = Console()
     try:
@@ -34,7 +36,7 @@ def main(overrides: Sequence[str]) -> int:
         raise ForearmError(str(error)) from None
     print_whole(console, report_table(report))
     for part, path in training.files.items():
-        console.print(f"{part}: {path}", soft_wrap=True, highlight=False)
+        console.print(f"{part}: {told(path)}", soft_wrap=True, highlight=False)
     return 0
 
 
@@ -49,6 +51,8 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
     from forearm.world_model.heads.checkpoint import heads_path
     from forearm.world_model.heads.decoder import DecoderConfig
     from forearm.world_model.heads.distance import DistanceConfig
+    from forearm.world_model.heads.ranking import RankingConfig
+    from forearm.world_model.heads.recorded import RecordedConfig
     from forearm.world_model.heads.subgoal import SubgoalConfig
     from forearm.world_model.heads.training import HeadsTraining
     from forearm.world_model.runtime.checkpoint import locate, shipped
@@ -68,7 +72,10 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
         prior=from_mapping(PriorConfig, chosen["prior"]),
         distance=from_mapping(DistanceConfig, chosen["distance"]),
         subgoal=from_mapping(SubgoalConfig, chosen["subgoal"]),
+        recorded=from_mapping(RecordedConfig, chosen["recorded"]),
+        ranking=from_mapping(RankingConfig, chosen["ranking"]),
         decoder=from_mapping(DecoderConfig, chosen["decoder"]),
+        pools=tuple(place(path) for path in chosen["pools"]),
         parts=tuple(chosen["parts"]),
         validation=chosen["validation"],
         seed=chosen["seed"],

@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from forearm.common.addresses import address, is_address, twin
 
 LEFTOVERS = ".*.tmp*"
 """Names of the files that `replacing` leaves behind when its process is killed."""
@@ -39,6 +42,10 @@ def replacing(path: Path, *, keep_suffix: bool = True, make_folder: bool = True)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+    if address(path) is not None:
+        from forearm.common.stored import kept
+
+        kept(path)
 
 
 _BROUGHT: dict[str, Path] = {}
@@ -55,9 +62,14 @@ def is_brought(text: str) -> bool:
 
 
 def place(text: str | Path) -> Path:
-    """The path that somebody typed; `~` and `~name` are home folders where there is such a user, as in a shell."""
+    """The path that somebody typed; `~` and `~name` are home folders where there is such a user, as in a shell.
+
+    What is typed may be an address such as s3://bucket/folder, see `addresses`.
+    """
     if is_brought(str(text)):
         return _BROUGHT[str(text)]
+    if is_address(text):
+        return twin(str(text))
     return Path(os.path.expanduser(text))  # noqa: PTH111  (that of pathlib raises where there is no such user)
 
 
@@ -73,3 +85,11 @@ def write_json(path: Path, value: Any, indent: int = 1) -> None:
     text = json.dumps(value, indent=indent, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def send(folder: Path, out: Path, last: str) -> None:
+    """Write all files of a folder into `out` as well, each whole, and `last` when the others are there."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    for name in sorted(names, key=lambda name: (name == last, name)):
+        with replacing(out / name) as temporary:
+            shutil.copyfile(folder / name, temporary)

@@ -45,14 +45,15 @@ CEILING, DIAGNOSED = Cell(TRUE, POSITIONS), Cell(LEARNED, LATENT)
 
 @dataclass(frozen=True)
 class Moment:
-    """One plan as it was made: from which `state`, on which `dynamics`, `distance_m` from the goal, and every candidate
-    of every iteration.
+    """One plan as it was made: from which `state`, on which `dynamics`, `distance_m` from the goal, every candidate of
+    every iteration, and what the world model was `asked`.
     """
 
     recorded: Recorded
     state: SeenState
     dynamics: Any
     distance_m: float
+    asked: "Problem"
 
 
 @dataclass
@@ -92,7 +93,7 @@ class CellModel:
         objective = self._objective(seen.objective)
         if self.keep:
             objective = Recorded(objective)
-            self.moments.append(Moment(objective, state, dynamics, self.env.distance()))
+            self.moments.append(Moment(objective, state, dynamics, self.env.distance(), seen))
         return replace(seen, dynamics=dynamics, objective=objective, state=state)
 
     def _objective(self, own_cost: Any) -> Any:

@@ -28,8 +28,8 @@ class Eyes(PlanningModel, Protocol):
         """Control steps in one latent step."""
         ...
 
-    def encode(self, frames: NDArray[np.uint8]) -> torch.Tensor:
-        """Latents (N, D) of frames (N, R, R, 3)."""
+    def encode(self, frames: NDArray[np.uint8], readings: Array | None = None) -> torch.Tensor:
+        """Latents (N, D) of frames (N, R, R, 3); with joint `readings` (N, P) what the dynamics predict of them."""
         ...
 
     def toward(self, goals: torch.Tensor, last_actions: Sequence[Array]) -> Any:
@@ -71,7 +71,7 @@ class TrueFutures:
 
         Returns:
             `positions` (B, K, H, P, 3) in m, `distances` (B, K, H) from the goal in m, `solved` (B, K, H), and, where
-            frames are drawn, `latents` (B, K, H / frameskip, D).
+            frames are drawn, `latents` (B, K, H / frameskip, D), or what else the dynamics predict.
         """
         commands = np.asarray(actions, dtype=np.float64)
         here = self._env.snapshot()
@@ -90,20 +90,25 @@ class TrueFutures:
         candidates, horizon = commands.shape[:2]
         where = np.empty((candidates, horizon, *positions(env).shape))
         distances, solved = np.empty((candidates, horizon)), np.zeros((candidates, horizon), bool)
-        frames = []
+        frames, readings = [], []
         for k, h in visit(env, start, commands):
             where[k, h], distances[k, h], solved[k, h] = positions(env), env.distance(), self._solved(env)
             if eyes is not None and (h + 1) % eyes.frameskip == 0:
-                frames.append(env.render())
+                seen = env.observe()
+                frames.append(seen["pixels"])
+                readings.append(seen["proprio"])
         found: dict[str, Any] = {"positions": where, "distances": distances, "solved": solved}
         if eyes is not None:
-            found["latents"] = encoded(eyes, frames).unflatten(0, (candidates, -1))
+            found["latents"] = encoded(eyes, frames, readings).unflatten(0, (candidates, -1))
         return found
 
 
-def encoded(eyes: Eyes, frames: list[NDArray[np.uint8]]) -> torch.Tensor:
-    """Latents (N, D) of N frames, `FRAMES` at a time."""
-    parts = [eyes.encode(np.stack(frames[at : at + FRAMES])) for at in range(0, len(frames), FRAMES)]
+def encoded(eyes: Eyes, frames: list[NDArray[np.uint8]], readings: list[Array] | None = None) -> torch.Tensor:
+    """What `Eyes.encode` makes of N frames, `FRAMES` at a time."""
+    parts = []
+    for at in range(0, len(frames), FRAMES):
+        told = None if readings is None else np.stack(readings[at : at + FRAMES])
+        parts.append(eyes.encode(np.stack(frames[at : at + FRAMES]), told))
     return torch.cat(parts)
 
 

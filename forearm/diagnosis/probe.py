@@ -23,8 +23,9 @@ class Probe:
 
     @torch.inference_mode()
     def positions(self, latents: Tensor) -> NDArray[np.float64]:
-        """(..., P, 3) in m."""
-        return self.net(latents.float()).unflatten(-1, (self.things, 3)).double().cpu().numpy()
+        """(..., P, 3) in m; of states (..., S), which begin with the latent."""
+        entries = self.net[0].get_buffer("mean").numel()
+        return self.net(latents[..., :entries].float()).unflatten(-1, (self.things, 3)).double().cpu().numpy()
 
     def errors(self, latents: Tensor, positions: NDArray[np.float64]) -> list[float]:
         """Mean distance in m of each of the P positions read from the true ones (..., P, 3)."""

@@ -15,7 +15,7 @@ from forearm.diagnosis.futures import Explored, position_names
 from forearm.diagnosis.jobs import AS_IT_IS, CELL, EXPLORE, RANKING, Job, diagnosed_of, do, kept, outcome_of
 from forearm.diagnosis.page import save_picture
 from forearm.diagnosis.study import Effort, fit_probe
-from forearm.diagnosis.subject import check_cost, check_planner
+from forearm.diagnosis.subject import check_planner
 from forearm.evaluation.comparison import Comparison, contenders_of
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
@@ -35,10 +35,9 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     [contender] = contenders_of(comparison)
     planner = contender.setup.planner()
     check_planner(planner, contender.planner_name)
-    check_cost(contender.setup)
     out = comparison.out
     remove_leftovers(out)
-    episodes = _manifest(comparison, contender, workers)
+    episodes = manifest_of(comparison, contender, workers)
     task, protocol = contender.task_name, comparison.protocol
     criteria = {task: criteria_of(protocol, contender.task)}
     write_json(out / "manifest.json", Manifest(contender.seed, protocol, criteria, {task: episodes}).document)
@@ -84,7 +83,8 @@ def _about(comparison: Comparison, contender: Contender, episodes: Sequence[Held
     }
 
 
-def _manifest(comparison: Comparison, contender: Contender, workers: int) -> list[HeldOutEpisode]:
+def manifest_of(comparison: Comparison, contender: Contender, workers: int) -> list[HeldOutEpisode]:
+    """The episodes of a comparison, in their order."""
     numbers = range(comparison.episodes)
     jobs = [
         ManifestJob(contender.task, contender.seed, tuple(numbers[first::workers]), contender.protocol, contender.use)

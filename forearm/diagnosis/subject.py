@@ -17,7 +17,6 @@ from forearm.evaluation.closed_loop import Outcome, run_episodes
 from forearm.evaluation.protocol import Rules, meets
 
 if TYPE_CHECKING:
-    from forearm.agent.setup import PlanningSetup
     from forearm.diagnosis.probe import Probe
     from forearm.envs import Environment
     from forearm.evaluation.manifest import HeldOutEpisode
@@ -94,13 +93,4 @@ def check_planner(planner: Any, name: str) -> None:
         raise ForearmError(
             f"planner={name} follows gradients, and a simulator has none: "
             "diagnose one that samples, such as planner=cem"
-        )
-
-
-def check_cost(setup: "PlanningSetup") -> None:
-    """Raise `ForearmError` for a cost that true futures cannot be asked about."""
-    if setup.task["objective"].get("subgoal") is not None and setup.model.config.proprio_dim:
-        raise ForearmError(
-            f"sub-goals of {setup.task['checkpoint']} tell joint readings, which drawn futures do not show, so they "
-            "cannot be diagnosed yet: diagnose planner=cem"
         )

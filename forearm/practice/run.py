@@ -75,7 +75,8 @@ def _trained(practice: Practice, number: int, kept: Mapping[str, Any], workers: 
     once(folder / "merge.json", partial(merge, practice, number, tell))
     once(folder / "train.json", partial(train, practice, number, kept, tell))
     once(folder / "heads.json", partial(train_heads, practice, number, kept, tell))
-    return {**kept, "checkpoint": str(folder / "model"), "heads": None}
+    beside = {"heads": None, "subgoals": None, "hierarchical": {**(kept.get("hierarchical") or {}), "data": None}}
+    return {**kept, "checkpoint": str(folder / "model"), **beside}
 
 
 def _document(practice: Practice, rounds: list[Round], kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -112,8 +112,9 @@ class Practice:
         data = read_dataset(self.data, str(read.document["camera"]))
         if len(data) < 2:
             raise ForearmError(f"data={self.data}: has {len(data)} episodes, practice needs at least 2 to begin with")
+        parts = ("checkpoint", "heads", "subgoals")
         return {
-            "task": {key: value for key, value in self.task.items() if key not in ("checkpoint", "heads")},
+            "task": {key: value for key, value in self.task.items() if key not in parts},
             "planners": [dict(planner) for planner in self.planners],
             "protocol": dict(self.protocol),
             "checkpoints": [setup.fingerprint for setup in setups],

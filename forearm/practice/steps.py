@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.agent.checkpoint import LoadedCheckpoint, file_beside
 from forearm.common.files import place, write_json
 from forearm.common.progress import Progress
 from forearm.errors import ForearmError
@@ -130,30 +130,52 @@ def train(practice: Practice, number: int, task: Mapping[str, Any], tell: Progre
 
 
 def train_heads(practice: Practice, number: int, task: Mapping[str, Any], tell: Progress) -> Found:
-    """Train heads such as the checkpoint of `task` has, on the round's model and data; none if it has none."""
+    """Train heads and sub-goals, and keep recorded ways, such as the checkpoint of `task` has, on the round's model and
+    data; none if it has none.
+    """
     from forearm.world_model.config import from_mapping
     from forearm.world_model.heads.action_prior import PriorConfig
     from forearm.world_model.heads.checkpoint import heads_path, load_heads
     from forearm.world_model.heads.distance import DistanceConfig
+    from forearm.world_model.heads.recorded import RecordedConfig
+    from forearm.world_model.heads.subgoal import SubgoalConfig
+    from forearm.world_model.heads.subgoal_checkpoint import load_subgoal, recorded_path, subgoal_path
     from forearm.world_model.heads.training import HeadsTraining
     from forearm.world_model.heads.training import train_heads as train_all
 
-    named = task.get("heads")
-    path = place(named) if named else heads_path(str(place(str(task["checkpoint"]))))
-    if not path.is_file():
+    sha256 = str(LoadedCheckpoint.read(task).document["weights_sha256"])
+    former: dict[str, dict[str, Any]] = {}
+    if (path := file_beside(task, "heads", heads_path)).is_file():
+        former["heads"] = load_heads(path, sha256).document
+    named = {"subgoals": task.get("subgoals"), "recorded": (task.get("hierarchical") or {}).get("data")}
+    for part, key, beside in (("subgoal", "subgoals", subgoal_path), ("recorded", "recorded", recorded_path)):
+        if (path := file_beside({**task, **named}, key, beside)).is_file():
+            former[part] = load_subgoal(path, sha256)[1]
+    if not former:
         return {"heads": None}
-    former = load_heads(path, str(LoadedCheckpoint.read(task).document["weights_sha256"]))
     steps = {} if practice.heads_steps is None else {"steps": practice.heads_steps}
-    model = practice.folder(number) / "model"
+    configs: dict[str, Any] = {
+        part: from_mapping(kind, {**former[file][part], **steps})
+        for part, file, kind in (
+            ("prior", "heads", PriorConfig),
+            ("distance", "heads", DistanceConfig),
+            ("subgoal", "subgoal", SubgoalConfig),
+        )
+        if file in former
+    }
+    if "recorded" in former:
+        told = {key: value for key, value in former["recorded"]["recorded"].items() if key != "shape"}
+        configs["recorded"] = from_mapping(RecordedConfig, told)
+    about, model = next(iter(former.values())), practice.folder(number) / "model"
     training = HeadsTraining(
         checkpoint=model,
         data=practice.folder(number) / "data",
         out=heads_path(model),
-        prior=from_mapping(PriorConfig, {**former.document["prior"], **steps}),
-        distance=from_mapping(DistanceConfig, {**former.document["distance"], **steps}),
+        parts=tuple(former),
         seed=practice.seed + number,
-        description={key: former.document[key] for key in ("task", "task_description") if key in former.document},
+        description={key: about[key] for key in ("task", "task_description") if key in about},
         cache_dir=practice.cache_dir,
+        **configs,
     )
     with _finite(number):
         return {"heads": train_all(training, tell)}

@@ -16,12 +16,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from forearm.common import checks
+from forearm.common import checks, stored
 from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.errors import ForearmError, did_you_mean, nearest
 from forearm.settings import words as texts
 from forearm.settings.schema import GROUPS, of_command, of_option
+from forearm.settings.schema.bucket import BucketConfig
 from forearm.settings.schema.checked import complete
 from forearm.settings.schema.fields import walk
 
@@ -114,6 +115,8 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
     values = complete(of_command(command), {key: default[key] for key in default if key not in GROUPS}, command)
     for key, text in plain:
         _apply(command, key, text, values, groups)
+    if (bucket := values.get("bucket")) is not None:
+        stored.set_limit(checks.of(BucketConfig, "cache_gb", bucket["cache_gb"], "bucket."))
     return Settings(command, values, groups)
 
 

@@ -18,6 +18,7 @@ _FILES = {
     "checkpoint",
     "heads",
     "subgoals",
+    "rankings",
     "decoder",
     "init",
     "picture",
@@ -32,6 +33,8 @@ NAMES = frozenset({"budget", "camera", "device", "planner"})
 """Keys that hold a name, though their default may be null."""
 COLUMNS = frozenset({"action_key", "camera_key", "state_key"})
 """Keys that hold a name, or several in brackets."""
+INFINITY = "inf"
+"""Stays a word, as JSON has no such number."""
 CURVES = frozenset({"strength"})
 """Keys that hold a number, or several in brackets."""
 
@@ -58,6 +61,8 @@ def read(key: str, text: str, default: Any, nullable: bool = False, steps: bool 
     if last in COLUMNS:
         return items(text.strip()) if _in_brackets(text.strip()) else unquoted(text)
     text = text.strip()
+    if default is None and text == INFINITY:
+        return text
     if isinstance(default, list) and all(isinstance(item, str) for item in default) and _in_brackets(text):
         return items(text)
     return _checked(key, _parsed(key, text, default), default)

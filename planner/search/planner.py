@@ -33,6 +33,7 @@ from forearm.planner.search.config import MEAN, SearchConfig
 from forearm.planner.search.distribution import D
 from forearm.planner.search.evaluation import Scores, evaluate, evaluate_with_gradients
 from forearm.planner.search.executed_mean import with_means
+from forearm.planner.search.gate import gated, margin_of
 from forearm.planner.search.record import cost_curve
 from forearm.planner.search.run import Run, report_bad_costs
 
@@ -44,7 +45,8 @@ class Planner(ABC, Generic[D, C]):
     """A search over command sequences. `clock` returns seconds and is there to be replaced in tests.
 
     `proposals` provide a share of the candidates (`prior_share`) of problems that bring none of their own; by default,
-    the previous plan.
+    the previous plan. With a `gate`, plans that cost no less than the first of them alone, by more than that, give way
+    to it, see `gated`.
 
     Stateless: two calls of `plan` with generators in the same state give the same plans, and B problems planned
     together the same as one by one, bit for bit, if the dynamics and the objective do. That is between calls on one
@@ -60,10 +62,15 @@ class Planner(ABC, Generic[D, C]):
     proposals_last: ClassVar[bool] = True  # False: candidates go on from one iteration to the next, so only at first
 
     def __init__(
-        self, config: C, clock: Callable[[], float] = time.perf_counter, proposals: Sequence[Proposal] = ()
+        self,
+        config: C,
+        clock: Callable[[], float] = time.perf_counter,
+        proposals: Sequence[Proposal] = (),
+        gate: float | None = None,
     ) -> None:
         self.config = config
         self.clock = clock
+        self.gate = margin_of("gate", gate)
         self.proposals = tuple(proposals) or (PreviousPlan(),)
         self._settings = asdict(config)
 
@@ -125,7 +132,12 @@ class Planner(ABC, Generic[D, C]):
             plans = self._search(problem, generators, previous, elapsed_steps, encode_ms)
         if self.config.execute == MEAN:
             plans = with_means(plans, problem, self.clock)
-        return self.polish(plans, problem, generators) if self.config.polish else plans
+        if self.config.polish:
+            plans = self.polish(plans, problem, generators)
+        if self.gate is None:
+            return plans
+        proposals = problem.proposals or self.proposals
+        return gated(plans, problem, proposals, self.gate, self.config, previous, elapsed_steps, self.clock)
 
     def _search(
         self,
@@ -136,7 +148,8 @@ class Planner(ABC, Generic[D, C]):
         encode_ms: float,
     ) -> list[Plan]:
         """The loop: draw, evaluate, learn, until the iterations are done or the search ends before."""
-        run = Run(self.config, problem, generators, previous, elapsed_steps, encode_ms, self.clock)
+        after = int(self.config.execute == MEAN) + int(self.gate is not None)
+        run = Run(self.config, problem, generators, previous, elapsed_steps, encode_ms, self.clock, after)
         dist = self.resume(self.initial(run.space, run.past.mean), run.past)
         for iteration in range(self.config.iterations):
             samples = self._draw(run, dist, iteration)

@@ -16,7 +16,7 @@ from forearm.planner.proposals import recall
 from forearm.planner.sampling.action_space import ActionSpace
 from forearm.planner.sampling.knots import make_knots
 from forearm.planner.sampling.noise import Noise
-from forearm.planner.search.config import MEAN, SearchConfig
+from forearm.planner.search.config import SearchConfig
 from forearm.planner.search.deadline import Stopwatch
 from forearm.planner.search.evaluation import Scores
 from forearm.planner.search.record import DeviceRecord, HostRecord, Record
@@ -28,7 +28,8 @@ class Run:
     """One call of `plan` for B problems: its space, past, noise, stopwatch and record, and what was counted.
 
     `running` says which problems have not converged, and so does `rows` (B,), as a tensor; both are None while all run.
-    `bad` holds how many costs of each problem were not finite, (B,) per iteration, if any were.
+    `after` more evaluations follow the search. `bad` holds how many costs of each problem were not finite, (B,) per
+    iteration, if any were.
 
     Raises `ValueError` for generators, previous plans and times that do not fit, and for knots beyond the horizon.
     """
@@ -42,10 +43,11 @@ class Run:
         elapsed_steps: int,
         encode_ms: float,
         clock: Callable[[], float],
+        after: int = 0,
     ) -> None:
         batch, device = problem.batch, problem.low.device
         self.config, self.problem, self.generators = config, problem, generators
-        self.watch = Stopwatch(clock, encode_ms, config.deadline_ms, device, after=int(config.execute == MEAN))
+        self.watch = Stopwatch(clock, encode_ms, config.deadline_ms, device, after)
         if len(generators) != batch:
             raise InputError(f"{len(generators)} generators for {batch} problems; give one to each")
         self.space = search_space(config, problem)

@@ -155,7 +155,7 @@ class PlaneEyes:
         self.goals: torch.Tensor = torch.zeros(0)
         self.now: dict[int, torch.Tensor] = {}
 
-    def encode(self, frames: np.ndarray) -> torch.Tensor:
+    def encode(self, frames: np.ndarray, readings: np.ndarray | None = None) -> torch.Tensor:
         return self.features(seen(frames))
 
     def begin(self, goals: list[np.ndarray]) -> None:

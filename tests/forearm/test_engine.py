@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from forearm.cli import main as cli
+from forearm.common.addresses import CACHE
 from forearm.common.engine import answering
 from forearm.common.engine.answering import check_answering
-from forearm.common.engine.luggage import CACHE, Luggage, Packed, put_away
+from forearm.common.engine.luggage import Luggage, Packed, put_away
 from forearm.common.files import is_brought, place
 from forearm.errors import ForearmError
 from tools.results.__main__ import main as results

@@ -1,5 +1,6 @@
 """The planner config `guided`: a task's own settings for plans out of what its prior proposes."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import forearm
 from forearm.agent.guided import USUAL
 from forearm.agent.setup import PlanningSetup
-from forearm.errors import ForearmError
+from forearm.errors import ForearmError, InputError
 from forearm.evaluation.comparison import Comparison, compare, contenders_of
 from forearm.settings import compose as settings
 
@@ -147,3 +148,24 @@ def test_a_prior_is_beside_whatever_draws_from_it_and_nothing_else(tmp_path: Pat
     ]
     assert names("planner=cem", "planner.prior_share=0.5") == ["cem", "hold"]
     assert [one.planner_name for one in contenders_of(comparison(tmp_path, "planner=guided"))] == ["guided"]
+
+
+def test_a_closed_gate_is_the_prior_alone_to_the_bit() -> None:
+    task = settings.load("plan", ["task=reach", "task.guided.gate=inf"]).one("task")
+    guided, prior = (PlanningSetup.resolve(task, {"name": name}, replan_every=None) for name in ("guided", "prior"))
+    guided = replace(guided, planner_config=guided.planner_config | {"samples": 4, "execute": "mean"})
+    frames = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    assert np.array_equal(guided.plan(*frames).actions[: prior.replan_every], prior.plan(*frames).actions)
+    free = replace(guided, task=guided.task | {"guided": guided.task["guided"] | {"gate": None}})
+    assert not np.array_equal(free.plan(*frames).actions, guided.plan(*frames).actions)
+
+
+def test_a_gate_is_a_number_a_word_or_none() -> None:
+    def gate(*words: str) -> Any:
+        chosen = settings.load("plan", ["task=reach", "planner=guided", *words])
+        return PlanningSetup.resolve(chosen.one("task"), chosen.one("planner")).planner().gate
+
+    assert gate() is None and gate("task.guided.gate=0") == 0.0 and gate("task.guided.gate=inf") == math.inf
+    for wrong in ("wide", "-1", "-inf", "nan"):
+        with pytest.raises(InputError, match=r"reach.guided.gate must be"):
+            gate(f"task.guided.gate={wrong}")

@@ -40,7 +40,7 @@ def serial(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data of reach, and beside them a tiny model with its heads."""
+    """Data of reach, and beside them a tiny model with its heads and sub-goals."""
     folder = tmp_path_factory.mktemp("begun")
     with pytest.MonkeyPatch.context() as patch:
         in_one_process(patch.setattr)
@@ -53,8 +53,10 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = [f"world_model.{key}={value}" for key, value in told.items()]
     data, model = f"data={folder / 'data'}", folder / "model"
     assert main(["train", "task=reach", data, f"out={model}", "device=cpu", *given]) == 0
-    small = [f"{head}.{key}={value}" for head in ("prior", "distance") for key, value in (("width", 8), ("steps", 4))]
-    assert main(["train-heads", "task=reach", data, f"task.checkpoint={model}", "validation=0.2", *small]) == 0
+    parts = ("prior", "distance", "subgoal")
+    small = [f"{head}.{key}={value}" for head in parts for key, value in (("width", 8), ("steps", 4))]
+    small += ["parts=[heads,subgoal,recorded]", "subgoal.horizon=4", "recorded.horizon=4", "validation=0.2"]
+    assert main(["train-heads", "task=reach", data, f"task.checkpoint={model}", *small]) == 0
     return folder
 
 
@@ -67,9 +69,8 @@ def came_to(out: Path, rounds: int = 1) -> list[Any]:
     """What the first rounds came to, and hashes of all weights that they made."""
     document = json.loads((out / "practice.json").read_text(encoding="utf-8"))["rounds"][: rounds + 1]
     told = [(each["successes"], each["planners"], each["kept"], each["checkpoint"]) for each in document]
-    found = [
-        out / f"round-{n}" / "model" / f"model{of}.safetensors" for n in range(1, rounds + 1) for of in ("", ".heads")
-    ]
+    parts = ("", ".heads", ".subgoal", ".recorded")
+    found = [out / f"round-{n}" / "model" / f"model{of}.safetensors" for n in range(1, rounds + 1) for of in parts]
     return [*told, *(hashlib.sha256(path.read_bytes()).hexdigest() for path in found)]
 
 
@@ -91,7 +92,7 @@ def test_rounds_film_merge_train_and_measure(begun: Path, undisturbed: Path, cap
         assert not (out / folder / "data").exists()
     merged = [json.loads((out / folder / "merge.json").read_text())["episodes"] for folder in ("round-1", "round-2")]
     assert merged == [10, 14]  # films of earlier rounds stay, kept or not
-    assert len(set(came_to(out, 2)[3:])) == 4  # two models with heads, all different
+    assert len(set(came_to(out, 2)[3:])) == 8  # two models with heads, sub-goals and recorded ways, all different
     document = json.loads((out / "practice.json").read_text())
     assert document["rounds"][0]["kept"] is True
     assert document["planners"] == ["guided", "random_shooting"] and document["seed"] == 0
@@ -170,6 +171,14 @@ def test_without_practice_the_explorer_is_filmed(begun: Path, tmp_path: Path) ->
     out = tmp_path / "out"
     assert main(words(begun, out, "rounds=1", "practice=0")) == 0
     assert len(read_dataset(out / "round-1" / "film-explorer")) == 4
+
+
+def test_a_search_toward_sub_goals_practises_with_those_of_its_round(begun: Path, tmp_path: Path) -> None:
+    small = ("planner=hierarchical", "hierarchical.samples=4", "hierarchical.elites=2", "hierarchical.iterations=1")
+    own = [word for word in words(begun, tmp_path / "out") if not word.startswith(("planner=", "guided.", "random_"))]
+    assert main([*own, *small, "reach.hierarchical.horizon=4"]) == 0
+    told = json.loads((tmp_path / "out" / "practice.json").read_text())["rounds"]
+    assert [list(each["planners"]) for each in told] == [["hierarchical"]] * 2
 
 
 FULL = (

@@ -22,8 +22,9 @@ import pytest
 from forearm.cli import main as cli
 from forearm.cli.compare import comparison_of
 from forearm.cli.engine import engine_of
+from forearm.common.addresses import CACHE
 from forearm.common.engine import versions
-from forearm.common.engine.luggage import CACHE, Luggage
+from forearm.common.engine.luggage import Luggage
 from forearm.common.engine.ray_cluster import ray_cluster
 from forearm.common.engine.run import run_jobs, using
 from forearm.common.files import write_json

@@ -20,6 +20,7 @@ COMMANDS = (
     "imagine",
     "mcp",
     "plan",
+    "pools",
     "practice",
     "ros2",
     "run",

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from forearm import envs
+from forearm.agent.checkpoint import HeadsMissing
 from forearm.agent.checkpoint_files import checkpoint_files
 from forearm.agent.setup import PlanningSetup, task_config
 from forearm.cli.main import main
+from forearm.diagnosis.futures import SeenState, TrueFutures
 from forearm.errors import ForearmError
+from forearm.world_model.heads.recorded import RecordedWays
 from forearm.world_model.heads.subgoal import Subgoal, SubgoalConfig
 from forearm.world_model.heads.subgoal_checkpoint import save_subgoal, subgoal_path
 from forearm.world_model.runtime.checkpoint import load_checkpoint
@@ -59,7 +64,7 @@ def test_the_cost_is_the_distance_to_what_the_way_looks_like_at_each_step(led: P
     problem = model.problem([0])
     head = model._subgoal
     assert head is not None
-    way = head.way(problem.state.states[:, -1], model._goals_of([0]))
+    way = head.way(problem.state.states[:, -1], model.goals_of([0]))
     commands = torch.zeros(1, 3, 12, 4)
     on_the_way = torch.cat([way[:, :2], 7 + way[:, :4]], dim=1)[:, None].expand(-1, 3, -1, -1)
     assert problem.objective.cost(on_the_way, commands).tolist() == [[0.0] * 3]
@@ -142,10 +147,23 @@ def test_joint_readings_count_beside_latents_and_other_costs_see_latents_alone()
     assert torch.isfinite(torch.as_tensor(before)).all() and not torch.equal(before, after)
 
 
-def test_what_drawn_futures_do_not_show_is_not_diagnosed(failing: Callable[..., str], tmp_path: Path) -> None:
-    said = failing("diagnose", "task=pick_place", "planner=hierarchical", "episodes=1", f"out={tmp_path / 'out'}")
-    assert "tell joint readings, which drawn futures do not show" in said and "planner=cem" in said
-    assert not (tmp_path / "out").exists()
+def test_true_futures_tell_joint_readings_where_they_are_compared() -> None:
+    setup = PlanningSetup.resolve(task_config("pick_place"), "hierarchical", replan_every=None)
+    with closing(envs.make("pick_place", resolution=128)) as env:
+        env.reset(seed=3)
+        model, start = setup.latent_model(), env.observe()
+        model.begin([start["pixels"]])
+        model.observe(0, start, None)
+        problem = model.problem([0])
+        state = SeenState(problem.state.states, problem.state.actions, snapshots=env.snapshot()[None])
+        commands = torch.rand(1, 2, 8, 4, generator=torch.Generator().manual_seed(0)) - 0.5
+        came = TrueFutures(env, model, lambda env: False).rollout(state, commands)["latents"]
+        assert problem.objective.cost(came, commands).shape == (1, 2)
+        for command in commands[0, 1].numpy():
+            env.advance(command)
+        read = (torch.from_numpy(env.observe()["proprio"]) - setup.model.proprio_mean) / setup.model.proprio_std
+    assert came.shape == (1, 2, 4, 64 + 15)
+    assert torch.allclose(came[0, 1, -1, 64:], read, atol=1e-4)
 
 
 def test_what_cannot_be_is_said_in_one_line(
@@ -173,9 +191,21 @@ def test_they_are_trained_by_command_and_named_in_a_setting(
     filmed = ["task=push", "episodes=4", "steps=24", "workers=1", "contact_sheet=false"]
     assert main(["collect", *filmed, f"out={data}"]) == 0
     train = ["train-heads", "task=push", f"task.checkpoint={checkpoints}/push.json", f"data={data}", f"out={out}"]
-    assert main([*train, "parts=[subgoal]", "subgoal.steps=3", "subgoal.width=8", "validation=0.3"]) == 0
+    assert main([*train, "parts=[subgoal,recorded]", "subgoal.steps=3", "subgoal.width=8", "validation=0.3"]) == 0
     told = capsys.readouterr().out
     assert "subgoals: subgoal" in told and f"subgoal: {out / 'push.subgoal.json'}" in told
-    assert sorted(path.name for path in out.iterdir()) == ["push.subgoal.json", "push.subgoal.safetensors"]
+    made = {f"push.{part}.{suffix}" for part in ("subgoal", "recorded") for suffix in ("json", "safetensors")}
+    assert {path.name for path in out.iterdir()} == made
     named = [f"push.subgoals={out / 'push.subgoal.json'}", "push.objective.subgoal=0.8s"]
     assert main([*words(checkpoints, tmp_path / "p.json"), *named]) == 0
+    task = task_config("push") | {"checkpoint": str(checkpoints / "push.json"), "subgoals": "nowhere.json"}
+    task["hierarchical"] = {"source": "recorded", "data": str(out / "push.recorded.json")}
+    setup = PlanningSetup.resolve(task, "hierarchical")
+    assert isinstance(setup.latent_model()._subgoal, RecordedWays)
+    assert np.array_equal(setup.plan(FRAME, GOAL).actions, setup.plan(FRAME, GOAL).actions)
+    assert list(list(checkpoint_files(setup.task))[1].files) == ["push.recorded.json", "push.recorded.safetensors"]
+    task["hierarchical"] = {"source": "recorded"}
+    with pytest.raises(HeadsMissing, match=r"there is no .*push.recorded.json: train them with .*parts=\[recorded\]"):
+        PlanningSetup.resolve(task, "hierarchical")
+    with pytest.raises(ForearmError, match=r"unknown push.hierarchical.source 'record'; did you mean 'recorded'"):
+        PlanningSetup.resolve({**task, "hierarchical": {"source": "record"}}, "hierarchical")

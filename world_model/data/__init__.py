@@ -11,8 +11,8 @@ from forearm.common.lazy import attach
 
 if TYPE_CHECKING:
     from forearm.world_model.data.cache import FrameCache, open_cache, with_differences
+    from forearm.world_model.data.entries import EpisodeEntry
     from forearm.world_model.data.episode import Episode, Floats
-    from forearm.world_model.data.episodes import EpisodeEntry
     from forearm.world_model.data.features import with_features
     from forearm.world_model.data.fingerprint import dataset_fingerprint
     from forearm.world_model.data.images import resize_frame

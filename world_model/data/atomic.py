@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from forearm.common import files
+from forearm.common import files, stored
 from forearm.world_model.data.layout import DatasetError
 
 
@@ -40,7 +40,7 @@ def read_json(path: Path) -> dict[str, Any]:
         DatasetError: it is missing, unreadable or not an object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(stored.fetched(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DatasetError(f"{path}: missing") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -44,6 +44,8 @@ except ImportError:  # not on Windows, where two processes may then build the sa
     fcntl = None  # type: ignore[assignment]
 
 VERSION = 2
+MAPPED = 1 << 20
+"""Size of a column in bytes from which on it is mapped into memory and not read into it."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,9 @@ class FrameCache:
 
     def rows(self, episodes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Numbers of the frames of ``episodes`` (E,), one episode after the other."""
-        spans = zip(self.starts[episodes], self.lengths[episodes], strict=True)
-        return np.concatenate([np.arange(start, start + length) for start, length in spans])
+        lengths = self.lengths[episodes]
+        before = np.cumsum(lengths) - lengths
+        return np.arange(lengths.sum()) + np.repeat(self.starts[episodes] - before, lengths)
 
     def check_readings(self, wanted: int) -> None:
         """Raise ``DatasetError`` unless frames have ``wanted`` joint readings; 0 is for a model that uses none."""
@@ -129,9 +132,9 @@ def open_cache(
     Raises:
         DatasetError: the dataset is broken, or there is no room for the cache.
     """
-    data = read_dataset(
-        root, camera_key, action_key=action_key, state_key=state_key, episodes=episodes, exclude=exclude
-    )
+    folder = memory_of(root, cache_dir)
+    chosen: dict[str, Any] = {"action_key": action_key, "state_key": state_key, "episodes": episodes}
+    data = read_dataset(root, camera_key, **chosen, exclude=exclude, memory=folder)
     for each in (data, *data.beside):
         check_there(data.root, each.episodes)
     height, width = data.resolution
@@ -139,10 +142,8 @@ def open_cache(
         height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
     if height < 1 or width < 1:
         raise InputError(f"resolution is {height}x{width}; it must be at least 1x1")
-    folder = Path(cache_dir) if cache_dir is not None else data.root / ".cache" / "forearm"
     fingerprint = _fingerprint(data, folder)
-    key = json.dumps([VERSION, fingerprint, data.view, height, width])
-    target = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
+    target = place_of(folder, fingerprint, data.view, height, width)
     cache = _load(target)
     if cache is not None:
         return _described(cache, data)
@@ -161,6 +162,17 @@ def open_cache(
     if cache is None:
         raise DatasetError(f"{target}: cache was changed while it was made")
     return _described(cache, data)
+
+
+def memory_of(root: str | Path, cache_dir: str | Path | None) -> Path:
+    """The folder of the caches of a data set, and of what is remembered of its files."""
+    return Path(cache_dir) if cache_dir is not None else Path(root) / ".cache" / "forearm"
+
+
+def place_of(folder: Path, fingerprint: str, view: str, height: int, width: int) -> Path:
+    """The folder of a decoded data set."""
+    key = json.dumps([VERSION, fingerprint, view, height, width])
+    return folder / hashlib.sha256(key.encode()).hexdigest()[:24]
 
 
 def _fingerprint(data: LeRobotData, folder: Path) -> str:
@@ -232,7 +244,7 @@ def _build(data: LeRobotData, target: Path, size: tuple[int, int], fingerprint: 
             arrays[name] = np.concatenate(columns.pop(key, [np.zeros((total, 0), np.float32)]))
         extra = {key: f"extra{number}" for number, key in enumerate(columns)}
         arrays |= {name: np.concatenate(columns[key]) for key, name in extra.items()}
-        lengths = np.array([entry.length for entry in data.episodes], np.int64)
+        lengths = data.episodes.length
         arrays |= {"lengths": lengths, "starts": np.cumsum(lengths) - lengths}
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
@@ -267,7 +279,12 @@ def _load(target: Path) -> FrameCache | None:
         frames = np.memmap(target / "frames.u8", dtype=np.uint8, mode="r", shape=shape)
 
         def array(name: str) -> npt.NDArray[Any]:
-            return np.asarray(np.load(target / f"{name}.npy", allow_pickle=False))
+            path = target / f"{name}.npy"
+            mapped = path.stat().st_size > MAPPED
+            found = np.asarray(np.load(path, "r" if mapped else None, allow_pickle=False))
+            if mapped:  # every page once: else the first windows would wait for each
+                found.reshape(-1)[:: 4096 // found.itemsize].max()
+            return found
 
         height, width = note["source_resolution"]
         cache = FrameCache(

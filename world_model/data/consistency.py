@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.common import stored
 from forearm.errors import one_line
 from forearm.world_model.data import layout
-from forearm.world_model.data.episodes import EpisodeEntry
+from forearm.world_model.data.entries import EpisodeEntry
 from forearm.world_model.data.reader import LeRobotData
 from forearm.world_model.data.tables import scalars
 
@@ -26,10 +27,10 @@ def table_problems(data: LeRobotData) -> list[str]:
     """What the meta files and the folder say that does not go together, a sentence each."""
     found = [*data.contradictions, *data.untidy]
     rows, promised = 0, sum(entry.length for entry in data.everything)
-    paths = sorted(data.root.glob("data/*/*.parquet"))
+    paths = stored.glob(data.root, "data/*/*.parquet")
     for path in paths:
         try:
-            rows += pq.read_metadata(path).num_rows
+            rows += pq.read_metadata(stored.opened(path)).num_rows
         except (OSError, pa.ArrowException):  # named when it is read
             return found
     if rows > promised:
@@ -80,7 +81,7 @@ def read_tasks(root: Path) -> tuple[dict[int, str], list[str]]:
     """Texts of ``meta/tasks.parquet`` by number, and what is wrong with it: a sentence, or none."""
     path = root / layout.TASKS_PATH
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = pq.read_table(stored.fetched(path), partitioning=None)
         # LeRobot has the text as the index of a pandas table, which parquet calls by a name of its own.
         text = next(name for name in table.column_names if name != "task_index")
         numbers = scalars(table.column("task_index")).astype(np.int64).tolist()
@@ -101,7 +102,7 @@ def clear_kept() -> None:
 @lru_cache(maxsize=1)
 def _columns(path: Path) -> dict[str, Numbers | str]:
     """Columns of a data file, or what is wrong with one; the last file is kept: it may hold a thousand episodes."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(stored.fetched(path)) as file:
         table = file.read([key for key in COUNTED if key in file.schema_arrow.names])
     found: dict[str, Numbers | str] = {}
     for key in table.column_names:

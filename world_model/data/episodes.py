@@ -4,55 +4,30 @@ A field that is missing or of the wrong kind is an error at once. Fields that co
 that an inspection can list them all; ``read_dataset`` refuses the first.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forearm.world_model.data import layout
+from forearm.common import stored
+from forearm.world_model.data import index, layout
+from forearm.world_model.data.entries import NONE, Entries, EpisodeEntry, Numbers
 from forearm.world_model.data.info import video_template
 from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.selection import Episodes, ranges, select
-from forearm.world_model.data.tables import read_episodes, scalars
+from forearm.world_model.data.tables import scalars
 
 TOLERANCE = 0.5
 """Share of a frame's period by which a time in the table may be off: rounding is far below, another frame at it."""
 MOST = 1 << 40
 """Largest index or count that is believed."""
-
-
-@dataclass(frozen=True)
-class EpisodeEntry:
-    """Where one episode lies."""
-
-    index: int
-    length: int
-    """Frames."""
-    data: Path
-    video: Path | None
-    video_start: float
-    """Seconds into the video file."""
-    tasks: tuple[str, ...]
-    video_end: float = 0.0
-    """Seconds into the video file at which the next episode may begin."""
-    first_row: int | None = None
-    """``dataset_from_index``, where the table says it."""
-    end_row: int | None = None
-    """``dataset_to_index``, where the table says it."""
-    named: Path | None = None
-    """The data file that the table names, where the rows stand in another one."""
-
-    def first_frame(self, fps: float) -> int:
-        """Number of the first frame in the video file; 0 where the table says none."""
-        number = self.video_start * fps
-        return round(number) if math.isfinite(number) else 0
 
 
 @dataclass(frozen=True)
@@ -63,80 +38,123 @@ class EpisodesTable:
     odd but leads to no wrong frame or number here.
     """
 
-    entries: list[EpisodeEntry]
-    everything: list[EpisodeEntry]
+    entries: Entries
+    everything: Entries
     contradictions: list[str]
     untidy: list[str]
 
 
 def read_table(
-    root: Path, info: Mapping[str, Any], camera: str, episodes: Episodes = None, exclude: Episodes = None
+    root: Path,
+    info: Mapping[str, Any],
+    camera: str,
+    episodes: Episodes = None,
+    exclude: Episodes = None,
+    memory: Path | None = None,
 ) -> EpisodesTable:
     """The episodes of the dataset in ``root`` as ``camera`` filmed them; ``info`` as ``read_info`` gives it.
 
     ``episodes`` and ``exclude`` choose among them, see ``selection.select``; what contradicts itself in others does not
-    count.
+    count. ``memory`` is a folder in which a table without a flaw is remembered, see ``index``.
 
     Raises:
         DatasetError: no table, a column or cell that is missing or of the wrong kind, an episode that stands twice,
             another number of episodes than ``info`` promises, or a choice that cannot be.
     """
     folder = root / "meta/episodes"
-    paths = sorted(folder.glob("*/*.parquet"))
+    paths = stored.glob(root, "meta/episodes/*/*.parquet")
     if not paths:
         raise DatasetError(f"{folder}: missing; nothing says which episodes there are")
-    entries: list[EpisodeEntry] = []
-    for path in paths:
-        entries += _entries(path, root, info, camera)
-    doubled = [index for index, n in Counter(entry.index for entry in entries).items() if n > 1]
-    if doubled:
+    known = index.recall(memory, root, camera, paths)
+    if known is not None:
+        chosen = _chosen(known, episodes, exclude, root)
+        return EpisodesTable(chosen, known, [], [])
+    entries = Entries.joined(stored.each(lambda path: _entries(path, root, info, camera), paths, root))
+    if len(np.unique(entries.episode)) < len(entries):
+        doubled = [number for number, n in Counter(entries.episode.tolist()).items() if n > 1]
         raise DatasetError(f"{folder}: episode {doubled[0]} stands there twice")
     if len(entries) != info["total_episodes"]:
         raise DatasetError(
             f"{folder}: holds {len(entries)} of the {info['total_episodes']} episodes that {layout.INFO_PATH} promises"
         )
     untidy = _numbering(folder, entries)
-    entries.sort(key=lambda entry: entry.index)
-    wanted = set(select([entry.index for entry in entries], episodes, exclude, root))
-    chosen = [entry for entry in entries if entry.index in wanted]
-    found = _lengths(folder, chosen, info["fps"]) + _rows(folder, chosen) + _intervals(folder, chosen, info["fps"])
-    frames = sum(entry.length for entry in entries)
+    entries = entries.take(np.argsort(entries.episode, kind="stable"))
+    chosen = _chosen(entries, episodes, exclude, root)
+    found = _contradictions(folder, chosen, info["fps"]) if _is_odd(chosen, info["fps"]) else []
+    frames = int(entries.length.sum())
     if info.get("total_frames", frames) != frames:
         untidy.append(
             f"{root / layout.INFO_PATH}: total_frames is {info['total_frames']}, the episodes have {frames} frames"
         )
     everything = located(root, entries)
-    return EpisodesTable([entry for entry in everything if entry.index in wanted], everything, found, untidy)
+    if everything is entries and not untidy and not _is_odd(entries, info["fps"]):
+        index.remember(memory, root, camera, paths, entries)
+    return EpisodesTable(_chosen(everything, episodes, exclude, root), everything, found, untidy)
 
 
-def located(root: Path, entries: Sequence[EpisodeEntry]) -> list[EpisodeEntry]:
+def _chosen(entries: Entries, episodes: Episodes, exclude: Episodes, root: Path) -> Entries:
+    if episodes is None and exclude is None:
+        return entries
+    return entries.take(np.isin(entries.episode, select(entries.episode.tolist(), episodes, exclude, root)))
+
+
+def _is_odd(entries: Entries, fps: float) -> bool:
+    """Whether something may contradict itself, told at once for all; which it is, takes longer to say."""
+    first, end, start, stop = entries.first_row, entries.end_row, entries.video_start, entries.video_end
+    said, films = (first != NONE) & (end != NONE), entries.video != NONE
+    times = (start > -TOLERANCE / fps) & (start <= MOST) & (stop > -TOLERANCE / fps) & (stop <= MOST)  # not of NaN
+    if (said & (end - first != entries.length)).any() or (films & ~times).any():
+        return True
+    if (abs((stop - start) * fps - entries.length)[films] >= TOLERANCE - 1e-6).any():
+        return True
+    order = np.lexsort((entries.episode[said], first[said]))
+    if (first[said][order][1:] < end[said][order][:-1]).any():
+        return True
+    order = np.flatnonzero(films)[np.lexsort((entries.episode[films], start[films], entries.video[films]))]
+    same = np.diff(entries.video[order]) == 0
+    overlaps = (stop[order][:-1] - start[order][1:]) * fps >= TOLERANCE - 1e-6
+    both = (first[order][:-1] != NONE) & (first[order][1:] != NONE)
+    return bool((same & (overlaps | (both & (np.diff(first[order]) < 0)))).any())
+
+
+def _contradictions(folder: Path, entries: Sequence[EpisodeEntry], fps: float) -> list[str]:
+    return _lengths(folder, entries, fps) + _rows(folder, entries) + _intervals(folder, entries, fps)
+
+
+def located(root: Path, entries: Entries) -> Entries:
     """``entries`` with the data file in which each episode's rows stand, as LeRobot finds them: by row.
 
     Where the file that the table names lacks rows of an episode, and one other file holds them all, it is taken.
     Otherwise the entry stays as it is, and reading it says what is wrong.
     """
-    counts = {path: _count(path) for path in {entry.data for entry in entries}}
-    lost = [entry for entry in entries if counts[entry.data].get(entry.index) != entry.length]
+    within = list(entries.by_file())
+    counts = dict(
+        zip((path for path, _ in within), stored.each(_count, [path for path, _ in within], root), strict=True)
+    )
+    lost = [row for path, rows in within for row in rows[_lacking(counts[path], entries.take(rows))].tolist()]
     if not lost:
-        return list(entries)
-    for path in root.glob("data/*/*.parquet"):
+        return entries
+    for path in stored.glob(root, "data/*/*.parquet"):
         if path not in counts:
             counts[path] = _count(path)
-    found = {}
-    for entry in lost:
-        homes = [path for path, rows in counts.items() if rows.get(entry.index)]
-        if len(homes) == 1 and counts[homes[0]][entry.index] == entry.length:
-            found[entry.index] = replace(entry, data=homes[0], named=entry.data)
-    return [found.get(entry.index, entry) for entry in entries]
+    held = {path: dict(zip(*(column.tolist() for column in count), strict=True)) for path, count in counts.items()}
+
+    def home(entry: EpisodeEntry) -> Path | None:
+        homes = [path for path, rows in held.items() if rows.get(entry.index)]
+        return homes[0] if len(homes) == 1 and held[homes[0]][entry.index] == entry.length else None
+
+    return entries.moved(home, lost)
 
 
 def check_there(root: Path, entries: Sequence[EpisodeEntry]) -> None:
     """Raise ``DatasetError`` that says which episodes can be read, unless the files of all ``entries`` are there."""
+    if isinstance(entries, Entries) and all(stored.exists(path) for path in entries.uses()):
+        return
     seen: dict[Path, bool] = {}
     lacking, missing = [], None
     for entry in entries:
         for path in (entry.data, entry.video):
-            if path is not None and not seen.setdefault(path, path.exists()):
+            if path is not None and not seen.setdefault(path, stored.exists(path)):
                 lacking.append(entry.index)
                 missing = missing or path
                 break
@@ -151,24 +169,96 @@ def check_there(root: Path, entries: Sequence[EpisodeEntry]) -> None:
     )
 
 
-def _count(path: Path) -> dict[int, int]:
-    """Rows of every episode in a data file; nothing of one that cannot be read, which reading will tell."""
+Count = tuple[Numbers, Numbers]
+
+
+def _count(path: Path) -> Count:
+    """Indices of the episodes in a data file, in order, and how many rows each has; none of a file that cannot be read,
+    which reading will tell.
+    """
     try:
-        column = pq.read_table(path, columns=["episode_index"], partitioning=None).column("episode_index")
-        indices, counts = np.unique(scalars(column).astype(np.int64), return_counts=True)
+        column = pq.read_table(stored.opened(path), columns=["episode_index"], partitioning=None).column(
+            "episode_index"
+        )
+        return np.unique(scalars(column).astype(np.int64), return_counts=True)
     except (OSError, pa.ArrowException, KeyError, ValueError):
-        return {}
-    return dict(zip(indices.tolist(), counts.tolist(), strict=True))
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
 
 
-def _entries(path: Path, root: Path, info: Mapping[str, Any], camera: str) -> Iterable[EpisodeEntry]:
+def _lacking(count: Count, entries: Entries) -> npt.NDArray[np.bool_]:
+    """Which of the entries do not have as many rows there as their length."""
+    indices, rows = count
+    if not len(indices):
+        return np.ones(len(entries), bool)
+    at = np.searchsorted(indices, entries.episode).clip(0, len(indices) - 1)
+    return (indices[at] != entries.episode) | (rows[at] != entries.length)
+
+
+def _entries(path: Path, root: Path, info: Mapping[str, Any], camera: str) -> Entries:
     """The rows of one file of the table."""
+    films = video_template(root, info) if info["features"][camera]["dtype"] == "video" else None
     try:
-        rows = read_episodes(path, statistics=False)
+        with pq.ParquetFile(stored.fetched(path)) as file:
+            table = file.read([name for name in file.schema_arrow.names if not name.startswith("stats/")])
     except (OSError, pa.ArrowException) as error:
         raise DatasetError(f"{path}: episodes cannot be read ({error})") from error
-    films = video_template(root, info) if info["features"][camera]["dtype"] == "video" else None
-    for number, row in enumerate(rows):
+    found = _at_once(table, root, str(info["data_path"]), films, camera)
+    return found if found is not None else Entries.of(_one_by_one(table, path, root, info, films, camera))
+
+
+def _at_once(table: pa.Table, root: Path, data: str, films: str | None, camera: str) -> Entries | None:
+    """All rows together, where their columns are of the usual types and hold nothing odd; else None."""
+
+    def whole(key: str, least: int = 0) -> Numbers:
+        column = table.column(key)
+        if not pa.types.is_integer(column.type) or column.null_count:
+            raise TypeError
+        values = scalars(column).astype(np.int64)
+        if ((values < least) | (values > MOST)).any():
+            raise TypeError
+        return values
+
+    def seconds(key: str) -> npt.NDArray[np.float64]:
+        if not pa.types.is_floating(table.column(key).type):
+            raise TypeError
+        return scalars(table.column(key)).astype(np.float64)
+
+    def paths(prefix: str, template: str, known: list[Path], **more: str) -> Numbers:
+        places = np.stack([whole(f"{prefix}/chunk_index"), whole(f"{prefix}/file_index")])
+        each, which = np.unique(places, axis=1, return_inverse=True)
+        begin = len(known)
+        known += [root / template.format(chunk_index=c, file_index=f, **more) for c, f in each.T.tolist()]
+        return begin + which.reshape(-1).astype(np.int64)
+
+    files: list[Path] = []
+    none = np.full(len(table), NONE)
+    video, start, end = none, np.zeros(len(table)), np.zeros(len(table))
+    try:
+        tasks = table.column("tasks").combine_chunks()
+        if not (pa.types.is_list(tasks.type) and pa.types.is_string(tasks.type.value_type)):
+            return None
+        texts = tasks.flatten()
+        if tasks.null_count or texts.null_count or len(texts) != len(table) or (np.diff(tasks.offsets) != 1).any():
+            return None
+        words = texts.dictionary_encode()
+        if films is not None:
+            video = paths(f"videos/{camera}", films, files, video_key=camera)
+            start, end = (seconds(f"videos/{camera}/{side}_timestamp") for side in ("from", "to"))
+        rows = [whole(key) if key in table.column_names else none for key in ("dataset_from_index", "dataset_to_index")]
+        return Entries(
+            whole("episode_index"), whole("length", least=1), paths("data", data, files), video, start,
+            np.asarray(words.indices).astype(np.int64), end, rows[0], rows[1], none, tuple(files),
+            tuple((word,) for word in words.dictionary.to_pylist()),
+        )  # fmt: skip
+    except (TypeError, KeyError, ValueError, pa.ArrowException):
+        return None
+
+
+def _one_by_one(
+    table: pa.Table, path: Path, root: Path, info: Mapping[str, Any], films: str | None, camera: str
+) -> Iterable[EpisodeEntry]:
+    """The same, telling what is odd."""
+    for number, row in enumerate(table.to_pylist()):
         cells = _Cells(path, f"row {number}", row)
         index = cells.whole("episode_index")
         cells = _Cells(path, f"episode {index}", row)
@@ -224,14 +314,13 @@ class _Cells:
         return DatasetError(f"{self.path}: {self.where}: {key} is {shown}, expected {expected}")
 
 
-def _numbering(folder: Path, entries: Sequence[EpisodeEntry]) -> list[str]:
+def _numbering(folder: Path, entries: Entries) -> list[str]:
     """Indices that LeRobot, which counts rows of the table, would take for those of other episodes."""
-    for row, entry in enumerate(entries):
-        if entry.index != row:
-            return [
-                f"{folder}: row {row} is episode {entry.index}, expected episode {row}; LeRobot counts the rows and "
-                "reads another episode there"
-            ]
+    for row in np.flatnonzero(entries.episode != np.arange(len(entries)))[:1]:
+        return [
+            f"{folder}: row {row} is episode {entries.episode[row]}, expected episode {row}; LeRobot counts the rows "
+            "and reads another episode there"
+        ]
     return []
 
 

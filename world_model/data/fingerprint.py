@@ -8,7 +8,6 @@ than two seconds before it was hashed is not remembered: time stamps may be as c
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -17,6 +16,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.common import stored
+from forearm.common.addresses import address
 from forearm.world_model.data import layout
 from forearm.world_model.data.atomic import read_json, write_json
 from forearm.world_model.data.layout import DatasetError
@@ -43,12 +44,9 @@ def dataset_fingerprint(data: LeRobotData, memory: Path | None = None) -> str:
     """
     known = _Hashes(memory)
     digest = hashlib.sha256()
-    meta = [data.root / layout.INFO_PATH, *sorted(data.root.glob("meta/episodes/*/*.parquet"))]
+    meta = [data.root / layout.INFO_PATH, *stored.glob(data.root, "meta/episodes/*/*.parquet")]
     files: dict[Path, int] = dict.fromkeys(meta, -1)
-    for entry in data.episodes:
-        for path in (entry.data, entry.video):
-            if path is not None:
-                files.setdefault(path, entry.index)
+    files |= data.episodes.uses()
     for path, episode in files.items():
         try:
             digest.update(f"{path.relative_to(data.root).as_posix()}\0{known.of(path)}\0".encode())
@@ -56,24 +54,46 @@ def dataset_fingerprint(data: LeRobotData, memory: Path | None = None) -> str:
             where = f"episode {episode}: " if episode >= 0 else ""
             reason = "the file is missing" if isinstance(error, FileNotFoundError) else str(error)
             raise DatasetError(f"{path}: {where}{reason}") from error
-    for path in _pictures(data):
+    for path in _pictures(data, known):
         with suppress(OSError):  # one that is missing is named when its frame is read
             digest.update(f"{known.of(path)}\0".encode())
     known.keep()
     chosen = {key: parts for key, parts in data.sources.items() if parts != (key,)}
     if chosen or data.some:
-        digest.update(json.dumps([chosen, [entry.index for entry in data.episodes] if data.some else None]).encode())
+        digest.update(json.dumps([chosen, data.episodes.episode.tolist() if data.some else None]).encode())
     return digest.hexdigest()
 
 
-def _pictures(data: LeRobotData) -> Iterator[Path]:
+def contents(data: LeRobotData) -> str:
+    """sha256 over what ``data`` says of itself: its meta files, with the statistics of every episode, names and sizes
+    of its other files, and what was chosen of it. Far quicker than ``dataset_fingerprint``, which reads all of them.
+
+    Raises:
+        DatasetError: a file is missing or cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        for path in (data.root / layout.INFO_PATH, *stored.glob(data.root, "meta/episodes/*/*.parquet")):
+            digest.update(stored.fetched(path).read_bytes())
+        for path in data.episodes.uses():
+            digest.update(f"{path.relative_to(data.root).as_posix()}\0{stored.state(path)[0]}\0".encode())
+    except OSError as error:
+        raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    digest.update(json.dumps([data.view, data.sources, data.episodes.episode.tolist()]).encode())
+    return digest.hexdigest()
+
+
+def _pictures(data: LeRobotData, known: "_Hashes") -> Iterator[Path]:
     """The picture files beside the rows, where cells name a path and hold no bytes; in the order of the rows."""
     if data.info["features"][data.camera_key]["dtype"] != "image":
         return
-    for path in dict.fromkeys(entry.data for entry in data.episodes):
+    for path, _ in data.episodes.by_file():
         try:
-            with pq.ParquetFile(path) as file:
-                if _holds_all(file, data.camera_key):
+            if known.holds_all(path, data.camera_key):
+                continue
+            with pq.ParquetFile(stored.fetched(path)) as file:
+                if holds_all(file, data.camera_key):
+                    known.note_all(path, data.camera_key)
                     continue
                 for batch in file.iter_batches(batch_size=64, columns=[data.camera_key]):
                     yield from _paths(data.root, batch.column(0).to_pylist())
@@ -81,7 +101,7 @@ def _pictures(data: LeRobotData) -> Iterator[Path]:
             continue
 
 
-def _holds_all(file: pq.ParquetFile, camera: str) -> bool:
+def holds_all(file: pq.ParquetFile, camera: str) -> bool:
     """Whether the footer says that every cell of the camera holds its picture."""
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
@@ -112,8 +132,7 @@ class _Hashes:
 
     def of(self, path: Path) -> str:
         """Hash of a file's contents, in hexadecimal; raises OSError where it cannot be read."""
-        found = path.stat()
-        state = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev]
+        state = stored.state(path)
         name = str(path.absolute())
         known = self._known.get(name)
         if isinstance(known, list) and len(known) == 2 and known[0] == state and isinstance(known[1], str):
@@ -121,18 +140,36 @@ class _Hashes:
             return known[1]
         began = time.time()
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with (file_path := stored.fetched(path)).open("rb") as file:
             while block := file.read(CHUNK):
                 digest.update(block)
         value = digest.hexdigest()
-        if began - max(found.st_mtime, found.st_ctime) > SETTLED:
+        found = file_path.stat()
+        if address(path) is not None or began - max(found.st_mtime, found.st_ctime) > SETTLED:
             self._used[name] = [state, value]
         return value
+
+    def holds_all(self, path: Path, camera: str) -> bool:
+        """Whether `note_all` was told of a file that is still what it was."""
+        name, own = _of_camera(path, camera), self._used.get(str(path.absolute()))
+        if own is None or self._known.get(name) != own:
+            return False
+        self._used[name] = own
+        return True
+
+    def note_all(self, path: Path, camera: str) -> None:
+        """Remember that every cell of a camera in a file, whose hash was asked for, holds its picture."""
+        if (own := self._used.get(str(path.absolute()))) is not None:
+            self._used[_of_camera(path, camera)] = own
 
     def keep(self) -> None:
         """Remember what was used, where something is new; without a word where that cannot be written."""
         if self._path is None or all(self._known.get(name) == value for name, value in self._used.items()):
             return
-        kept = {name: value for name, value in self._known.items() if os.path.exists(name)}  # noqa: PTH110
+        kept = {name: value for name, value in self._known.items() if stored.exists(Path(name.partition("\0")[0]))}
         with suppress(DatasetError):
             write_json(self._path, json.loads(json.dumps(kept | self._used)))
+
+
+def _of_camera(path: Path, camera: str) -> str:
+    return f"{path.absolute()}\0{camera}"

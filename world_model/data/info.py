@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from forearm.common import stored
 from forearm.world_model.data import layout
 from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.layout import DatasetError
@@ -30,8 +31,8 @@ def read_info(root: Path) -> dict[str, Any]:
             expected and what was found.
     """
     path = root / layout.INFO_PATH
-    if not path.exists():
-        begun = (root / "meta").exists()
+    if not stored.exists(path):
+        begun = stored.look(root / "meta")
         reason = "its collection is not finished" if begun else "no LeRobot dataset is there"
         raise DatasetError(f"{path}: missing; {reason}")
     info = read_json(path)

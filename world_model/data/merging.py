@@ -11,6 +11,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from forearm.common import stored
 from forearm.common.files import remove_leftovers
 from forearm.common.progress import Count
 from forearm.errors import InputError
@@ -19,16 +22,19 @@ from forearm.world_model.data.atomic import plain, read_json, write_json
 from forearm.world_model.data.columns import Keys, names_of, numeric
 from forearm.world_model.data.declared import bounds
 from forearm.world_model.data.episodes import check_there
-from forearm.world_model.data.fingerprint import dataset_fingerprint
+from forearm.world_model.data.fingerprint import contents
 from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.reader import LeRobotData, read_dataset
 from forearm.world_model.data.selection import Episodes, of_each
 from forearm.world_model.data.statistics import combine
-from forearm.world_model.data.takeover import Shape, Source, take_over
+from forearm.world_model.data.takeover import Shape, Source, copied, renumbered, rows_of, take_over, whole_file
 from forearm.world_model.data.writer import begin
 
+Row = dict[str, Any]
 SHARD = 25
 """Episodes in one data file."""
+GROUP = 1 << 26
+"""Bytes of a data file from which on every episode has a row group of its own."""
 STATISTICS = ("min", "max", "mean", "std", "count")
 
 
@@ -74,11 +80,12 @@ def merge(
     missing = work.missing()
     done = total - sum(len(work.numbers(shard)) for shard in missing)
     progress(done, total)
+    written = {}
     for shard in missing:
-        work.write(shard)
+        written[shard] = work.write(shard)
         done += len(work.numbers(shard))
         progress(done, total)
-    return work.finalise()
+    return work.finalise(written)
 
 
 @dataclass(frozen=True)
@@ -101,8 +108,12 @@ class _Work:
         return list(accumulate(lengths, initial=0))
 
     def settings(self) -> dict[str, Any]:
-        """What must agree for a merging to go on; not where the sources lie: a folder that was moved is the same."""
-        prints = [[dataset_fingerprint(view) for view in part.views.values()] for part in self.parts]
+        """What must agree for a merging to go on; not where the sources lie: a folder that was moved is the same.
+
+        Reading every picture for it would take longer than merging: what is known of them, and how large their files
+        are, tells data sets apart.
+        """
+        prints = [[contents(view) for view in part.views.values()] for part in self.parts]
         return {"total_episodes": len(self.episodes), "shard_episodes": SHARD, "fingerprint": {"merged": prints}}
 
     def numbers(self, shard: int) -> range:
@@ -112,26 +123,49 @@ class _Work:
     def missing(self) -> list[int]:
         """Shards whose part of the episodes table is not there: it is written last."""
         shards = range(-(-len(self.episodes) // SHARD))
-        return [shard for shard in shards if not self._path(layout.EPISODES_PATH, shard).exists()]
+        return [shard for shard in shards if not stored.exists(self._path(layout.EPISODES_PATH, shard))]
 
-    def write(self, shard: int) -> None:
-        """Take over the episodes of one shard."""
-        groups, rows = [], []
-        chunk, file = layout.place(shard)
-        for number in self.numbers(shard):
-            part, index = self.episodes[number]
-            table, row = take_over(part, index, self.shape, self.out, number=number, first=self.firsts[number])
-            groups.append(table)
+    def write(self, shard: int) -> list[Row]:
+        """Take over the episodes of one shard; returns what the episodes table says about them."""
+        numbers, chunk, file = self.numbers(shard), *layout.place(shard)
+        first, ours = self.firsts[numbers.start], [self.episodes[number] for number in numbers]
+        target, (part, _) = self._path(layout.DATA_PATH, shard), ours[0]
+        alone = all(other is part for other, _ in ours)
+        path = whole_file(part, [index for _, index in ours], self.shape, numbers, first) if alone else None
+        tables_of: list[Any] = [None] * len(ours)
+        if path is None:
+            tables_of = [rows_of(part, index, self.shape) for part, index in ours]
+            self._write_rows(target, tables_of, numbers)
+        else:
+            copied(path, target)
+        rows = []
+        for number, (part, index), table in zip(numbers, ours, tables_of, strict=True):
+            at = self.firsts[number]
+            row = take_over(part, index, self.shape, self.out, number=number, first=at, table=table)
             place = {"data/chunk_index": chunk, "data/file_index": file}
             rows.append({**row, **place, "meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file})
-        tables.write_data(self._path(layout.DATA_PATH, shard), groups)
         tables.write_episodes(self._path(layout.EPISODES_PATH, shard), rows)
+        return rows
 
-    def finalise(self) -> dict[str, Any]:
-        """Write the files about the whole; returns `meta/info.json`."""
+    def _write_rows(self, target: Path, groups: Sequence[pa.Table], numbers: range) -> None:
+        first = self.firsts[numbers.start]
+        whole = renumbered(groups, numbers, first)
+        images = [key for key, feature in self.shape.features.items() if feature.get("dtype") == "image"]
+        parts = [whole]
+        if whole.nbytes > GROUP:  # else who wants one frame reads all of them
+            begins = [self.firsts[number] - first for number in numbers]
+            parts = [whole.slice(at, len(group)) for at, group in zip(begins, groups, strict=True)]
+        tables.write_data(target, parts, plain=images)
+
+    def finalise(self, written: Mapping[int, list[Row]]) -> dict[str, Any]:
+        """Write the files about the whole, of which some shards were `written` just now; returns `meta/info.json`."""
         remove_leftovers(self.out)
         shards = range(-(-len(self.episodes) // SHARD))
-        rows = [row for shard in shards for row in tables.read_episodes(self._path(layout.EPISODES_PATH, shard))]
+        rows = [
+            row
+            for shard in shards
+            for row in written.get(shard) or tables.read_episodes(self._path(layout.EPISODES_PATH, shard))
+        ]
         statistics = {}
         for key in self.shape.with_statistics:
             found = combine([{f: row[f"stats/{key}/{f}"] for f in STATISTICS} for row in rows])
@@ -171,7 +205,7 @@ def _opened(root: Path, chosen: Mapping[str, Any]) -> Source:
     for view in views.values():
         check_there(root, view.episodes)
     rows: dict[int, dict[str, Any]] = {}
-    for path in sorted((root / "meta/episodes").glob("*/*.parquet")):
+    for path in stored.glob(root, "meta/episodes/*/*.parquet"):
         rows |= {int(row["episode_index"]): row for row in tables.read_episodes(path)}
     return Source(data, views, tuple(cameras), rows)
 

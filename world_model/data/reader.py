@@ -9,11 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.common import stored
 from forearm.errors import InputError
 from forearm.world_model.data import declared, layout, selection
 from forearm.world_model.data.columns import Keys, matrix, names_of, numeric, side_by_side, sources, width
+from forearm.world_model.data.entries import EpisodeEntry
 from forearm.world_model.data.episode import Episode, Floats
-from forearm.world_model.data.episodes import EpisodeEntry, EpisodesTable, read_table
+from forearm.world_model.data.episodes import EpisodesTable, read_table
 from forearm.world_model.data.images import Pixels, decode_image
 from forearm.world_model.data.info import read_info
 from forearm.world_model.data.layout import DatasetError
@@ -31,6 +33,7 @@ def read_dataset(
     state_key: Keys = None,
     episodes: selection.Episodes = None,
     exclude: selection.Episodes = None,
+    memory: Path | None = None,
 ) -> "LeRobotData":
     """Open the dataset in ``root``; reads the meta files, no frame yet.
 
@@ -38,14 +41,14 @@ def read_dataset(
     ``observation.images.front``, is taken; ``layout.view`` names several that are seen together. ``action_key`` and
     ``state_key`` name the columns with the commands and the joint readings; several are put side by side, see
     ``columns.sources``. ``episodes`` are the ones to read, by number or as ranges such as "0:40", and ``exclude`` those
-    to leave out.
+    to leave out. ``memory`` is the folder of the frame caches, in which the table of episodes is remembered.
 
     Raises:
         DatasetError: no such dataset, not version 3, no such camera, column or episode, or meta files that contradict
             each other; the message names the file.
     """
     data = open_unchecked(
-        root, camera_key, action_key=action_key, state_key=state_key, episodes=episodes, exclude=exclude
+        root, camera_key, action_key=action_key, state_key=state_key, episodes=episodes, exclude=exclude, memory=memory
     )
     for contradiction in [each for one in (data, *data.beside) for each in one.contradictions]:
         raise DatasetError(f"{contradiction}; mend the table, or 'forearm data inspect data={root}' lists all")
@@ -60,9 +63,11 @@ def open_unchecked(
     state_key: Keys = None,
     episodes: selection.Episodes = None,
     exclude: selection.Episodes = None,
+    memory: Path | None = None,
 ) -> "LeRobotData":
     """As ``read_dataset``, but an episodes table that contradicts itself is only noted, in ``contradictions``."""
     root = Path(root)
+    stored.look(root)
     info = read_info(root)
     features = info["features"]
     wanted_cameras = [camera_key] if camera_key is None or camera_key in features else layout.cameras_of(camera_key)
@@ -72,7 +77,8 @@ def open_unchecked(
     keys = {layout.STATE_KEY: state_key, layout.ACTION_KEY: action_key}
     parts = {key: sources(info["features"], key, wanted, root) for key, wanted in keys.items()}
     first, *others = (
-        LeRobotData(root, info, camera, read_table(root, info, camera, episodes, exclude), parts) for camera in seen
+        LeRobotData(root, info, camera, read_table(root, info, camera, episodes, exclude, memory), parts)
+        for camera in seen
     )
     first.beside = others
     return first
@@ -136,7 +142,7 @@ class LeRobotData:
     @property
     def frames_total(self) -> int:
         """Frames of all episodes together."""
-        return sum(entry.length for entry in self.episodes)
+        return int(self.episodes.length.sum())
 
     def names(self, key: str) -> list[str]:
         """What the components of a numeric column are called; made up where the dataset does not say."""
@@ -224,7 +230,7 @@ class LeRobotData:
     def times(self, video: Path) -> npt.NDArray[np.float64]:
         """When each frame of a video is shown, (N,) seconds; the last file is kept. Raises ValueError if unreadable."""
         if self._times is None or self._times[0] != video:
-            self._times = (video, timestamps(video))
+            self._times = (video, timestamps(stored.fetched(video)))
         return self._times[1]
 
     def check_times(self, episode: int) -> None:
@@ -233,7 +239,7 @@ class LeRobotData:
         if entry.video is None:
             return
         try:
-            if not entry.video.exists():
+            if not stored.exists(entry.video):
                 raise InputError(MISSING)
             self._check_times(entry)
         except ValueError as error:
@@ -243,10 +249,10 @@ class LeRobotData:
 
     def _video(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         assert entry.video is not None
-        if not entry.video.exists():
+        if not stored.exists(entry.video):
             raise InputError(MISSING)
         self._check_times(entry)
-        yield from decode_video(entry.video, start=entry.video_start, length=entry.length, fps=self.fps)
+        yield from decode_video(stored.fetched(entry.video), start=entry.video_start, length=entry.length, fps=self.fps)
 
     def _check_times(self, entry: EpisodeEntry) -> None:
         """Raise ValueError unless the video shows each row at the time that the table and the row say."""
@@ -268,10 +274,10 @@ class LeRobotData:
 
     def _check_filled(self, entry: EpisodeEntry, times: npt.NDArray[np.float64]) -> None:
         """Raise ValueError where a video has as many frames as its episodes, and this one begins at another's."""
-        within = [other for other in self.everything if other.video == entry.video]
-        if sum(other.length for other in within) != len(times):
+        within = self.everything.at(entry.video)
+        if within.length.sum() != len(times):
             return
-        before = sum(other.length for other in within if other.video_start < entry.video_start)
+        before = int(within.length[within.video_start < entry.video_start].sum())
         if abs(times[before] - entry.video_start) * self.fps >= 0.5 - 1e-6:
             raise InputError(
                 f"from_timestamp is {entry.video_start:.6g} s, expected {times[before]:.6g} s: the video holds its "
@@ -280,7 +286,7 @@ class LeRobotData:
 
     def _images(self, entry: EpisodeEntry) -> Iterator[Pixels]:
         first, last = self._rows(entry, self._numeric_table(entry))
-        with pq.ParquetFile(entry.data, page_checksum_verification=True) as file:
+        with pq.ParquetFile(stored.fetched(entry.data), page_checksum_verification=True) as file:
             begin = 0
             for number in range(file.num_row_groups):
                 end = begin + file.metadata.row_group(number).num_rows
@@ -303,7 +309,7 @@ class LeRobotData:
     def _image_bytes(self, cell: Any) -> bytes:
         data = cell.get("bytes") if isinstance(cell, dict) else cell
         if data is None and isinstance(cell, dict) and cell.get("path"):
-            data = (self.root / cell["path"]).read_bytes()
+            data = stored.fetched(self.root / cell["path"]).read_bytes()
         if not isinstance(data, bytes):
             raise InputError("no image is stored")
         return data
@@ -319,7 +325,7 @@ class LeRobotData:
         """The file with the rows of an episode; of its columns those that are wanted, or all."""
         path = entry.data
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            with pq.ParquetFile(stored.fetched(path), page_checksum_verification=True) as file:
                 return file.read([key for key in file.schema_arrow.names if wanted is None or key in wanted])
         except FileNotFoundError:
             raise _broken(path, entry, "the file is missing") from None

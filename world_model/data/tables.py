@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.common import stored
 from forearm.errors import InputError
 from forearm.world_model.data.atomic import replacing
 from forearm.world_model.data.images import Pixels, encode_png
@@ -55,13 +57,21 @@ def with_image_types(schema: pa.Schema, cameras: Sequence[str]) -> pa.Schema:
     return schema.with_metadata(note)
 
 
-def write_data(path: Path, episodes: Sequence[pa.Table]) -> None:
-    """Write one row group per episode, so that one episode can be read, or be broken, alone."""
+def write_data(path: Path, episodes: Sequence[pa.Table], plain: Sequence[str] = ()) -> None:
+    """Write one row group per episode, so that one episode can be read, or be broken, alone.
+
+    ``plain`` are columns of pictures, which are compressed already.
+    """
+    schema = episodes[0].schema
+    compression: str | dict[str, str] = "snappy"
+    if plain:
+        packed = {f"{name}.bytes" for name in plain}
+        compression = {leaf: "none" if leaf in packed else "snappy" for leaf in _leaves(schema)}
     with replacing(path) as temporary:
         writer = pq.ParquetWriter(
             temporary,
             episodes[0].schema,
-            compression="snappy",
+            compression=compression,
             use_dictionary=False,
             write_page_checksum=True,
         )
@@ -70,9 +80,18 @@ def write_data(path: Path, episodes: Sequence[pa.Table]) -> None:
                 writer.write_table(table)
 
 
+@lru_cache(maxsize=1)
+def _leaves(schema: pa.Schema) -> tuple[str, ...]:
+    """What parquet calls the columns of numbers and texts that make up those of the table."""
+    written = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), written)
+    found = pq.ParquetFile(pa.BufferReader(written.getvalue())).schema
+    return tuple(found.column(i).path for i in range(len(found)))
+
+
 def renumber(path: Path, first: int) -> None:
     """Rewrite the data file at ``path`` so that its ``index`` column counts from ``first``."""
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(stored.fetched(path))
     with file:
         groups = []
         for number in range(file.num_row_groups):
@@ -96,7 +115,7 @@ def read_episodes(path: Path, *, statistics: bool = True) -> list[dict[str, Any]
     Raises:
         OSError, pyarrow.ArrowException: missing or broken.
     """
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(stored.fetched(path)) as file:
         names = [name for name in file.schema_arrow.names if statistics or not name.startswith("stats/")]
         return list(file.read(names).to_pylist())
 

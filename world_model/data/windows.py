@@ -14,8 +14,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
 from itertools import islice
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,13 @@ class WindowSampler(Windows):
         """Episodes that are too short."""
         self.episodes: Indices = chosen[room >= 1]
         """Episodes that have windows."""
-        self._ends = np.cumsum(-(-room[room >= 1] // every))
+        counts = -(-room[room >= 1] // every)
+        self._ends = np.cumsum(counts)
+        self._each = int(counts[0]) if len(counts) and (counts == counts[0]).all() else 0
+        """Windows of every episode, where they are equally many: then none has to be searched for."""
+        # Beside each other, as they are wanted together: of a million episodes, hardly one is where it was just read.
+        before = self._ends - counts
+        self._places = np.stack([cache.starts[self.episodes], before, self.episodes], axis=1)
         if not len(self.episodes):
             longest = int(cache.lengths[chosen].max()) if len(chosen) else 0
             needed = self.earliest + rollout * frameskip + 1
@@ -157,12 +163,13 @@ class WindowSampler(Windows):
                 f"{cache.path}: a window of history {history}, rollout {rollout} and frameskip {frameskip} "
                 f"needs {needed} frames; the longest of {len(chosen)} episodes has {longest}"
             )
-        # One more row, at first of zeros, for the actions before the episode began.
-        self._action = np.concatenate([cache.action, np.zeros((1, cache.action.shape[1]), np.float32)])
+        self._orders: dict[tuple[int, int], npt.NDArray[Any]] = {}
+        self._lock = Lock()
+        self._rest = np.zeros(cache.action.shape[1], np.float32)
 
     def rest_at(self, command: npt.NDArray[np.float32]) -> None:
         """Let ``command`` (A,) stand for the actions before an episode began."""
-        self._action[-1] = command
+        self._rest = np.array(command, np.float32)
 
     def __len__(self) -> int:
         """How many windows there are."""
@@ -190,29 +197,39 @@ class WindowSampler(Windows):
 
     def locate(self, windows: Indices) -> tuple[Indices, Indices]:
         """Episode and control step of the present frame of each of ``windows`` (N,) in [0, len)."""
-        windows = np.asarray(windows, np.int64)
+        self._check(windows := np.asarray(windows, np.int64))
+        _, episode, present = self._located(windows)
+        return episode, present
+
+    def _check(self, windows: Indices) -> None:
         if windows.size and (windows.min() < 0 or windows.max() >= len(self)):
             raise IndexError(f"window out of range; there are {len(self)}")
-        which = np.searchsorted(self._ends, windows, side="right")
-        before = np.where(which > 0, self._ends[which - 1], 0)
-        return self.episodes[which], (windows - before) * self.every + self.earliest
+
+    def _located(self, windows: Indices) -> tuple[Indices, Indices, Indices]:
+        """First frame, episode and control step of the present frame of each of ``windows`` (N,)."""
+        which = windows // self._each if self._each else np.searchsorted(self._ends, windows, side="right")
+        start, before, episode = self._places.take(which, axis=0).T
+        return start, episode, (windows - before) * self.every + self.earliest
 
     def gather(self, windows: Indices) -> Batch:
         """The windows with the numbers ``windows`` (N,), each in [0, len)."""
-        episode, present = self.locate(windows)
-        first = self.cache.starts[episode][:, None]
+        self._check(windows := np.asarray(windows, np.int64))
+        start, episode, present = self._located(windows)
+        first = start[:, None]
         offsets = np.arange(1 - self.history, self.rollout + 1) * self.frameskip
         frames = first + np.maximum(present[:, None] + offsets, 0)
         steps = present[:, None] + np.arange(offsets[0], offsets[-1])
-        actions = self._action[np.where(steps < 0, len(self._action) - 1, first + steps)]
+        actions = self.cache.action.take(first + np.maximum(steps, 0), axis=0)
+        actions[steps < 0] = self._rest
         cache = self.cache
-        arrays: dict[str, npt.NDArray[Any]] = {"state": cache.state[frames]}
+        # `take`, not brackets, which are several times slower where rows are small and far apart.
+        arrays: dict[str, npt.NDArray[Any]] = {"state": cache.state.take(frames, axis=0)}
         if cache.features is None:
-            arrays["pixels"] = cache.frames[frames]
+            arrays["pixels"] = cache.frames.take(frames, axis=0)
         else:
-            arrays["features"] = cache.features[frames]
+            arrays["features"] = cache.features.take(frames, axis=0)
         arrays["actions"] = actions.reshape(len(episode), self.window - 1, self.frameskip * actions.shape[-1])
-        arrays |= {key: values[frames] for key, values in cache.extra.items()}
+        arrays |= {key: values.take(frames, axis=0) for key, values in cache.extra.items()}
         arrays |= {"episode": episode, "time": present}
         return {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in arrays.items()}
 
@@ -232,9 +249,21 @@ class WindowSampler(Windows):
         parts = [np.zeros(0, np.int64)]
         while at < end:
             epoch, offset = divmod(at, count)
-            parts.append(_permutation(count, seed, epoch)[offset : offset + end - at])
+            parts.append(self._epoch(seed, epoch)[offset : offset + end - at].astype(np.int64))
             at += len(parts[-1])
         return np.concatenate(parts)
+
+    def _epoch(self, seed: int, epoch: int) -> npt.NDArray[Any]:
+        """The order of all windows in an epoch; that of the last two asked for is kept, as batches lie across both."""
+        with self._lock:
+            if (found := self._orders.get((seed, epoch))) is None:
+                while len(self._orders) > 1:
+                    del self._orders[next(iter(self._orders))]
+                # In the smaller type the draws are the same, and a million episodes of 50 frames take 200 MB.
+                numbers = np.arange(len(self), dtype=np.int32 if len(self) < 1 << 31 else np.int64)
+                np.random.default_rng([seed, epoch]).shuffle(numbers)
+                found = self._orders[seed, epoch] = numbers
+            return found
 
     def batch(self, step: int, batch_size: int, seed: int, part: tuple[int, int] = (0, 1)) -> Batch:
         """As in ``Windows``: the batch's windows in ``order``."""
@@ -259,13 +288,6 @@ def equal_part(batch_size: int, part: tuple[int, int]) -> slice:
         raise ValueError(f"part {index} of {parts} of a batch of {batch_size}: there is no such equal part")
     size = batch_size // parts
     return slice(index * size, (index + 1) * size)
-
-
-@lru_cache(maxsize=16)
-def _permutation(count: int, seed: int, epoch: int) -> Indices:
-    order = np.random.default_rng([seed, epoch]).permutation(count)
-    order.flags.writeable = False  # it is shared by all who ask
-    return order
 
 
 def share_of(episodes: Indices, share: float, seed: int) -> Indices:

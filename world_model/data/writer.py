@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forearm.common import stored
 from forearm.common.files import remove_leftovers
 from forearm.common.nested import leaves
 from forearm.errors import InputError
@@ -95,7 +96,9 @@ class DatasetWriter:
 
     def missing_shards(self) -> list[int]:
         """Indices of the shards that are not there yet, or not whole, in order."""
-        return [index for index in range(self.shards) if not self._is_whole(index)]
+        stored.look(self.root)
+        whole = stored.each(self._is_whole, range(self.shards), self.root)
+        return [index for index, there in enumerate(whole) if not there]
 
     def write_shard(self, index: int, episodes: Sequence[Episode]) -> None:
         """Write shard ``index`` from its episodes, in the order of ``shard_range(index)``.
@@ -187,13 +190,13 @@ class DatasetWriter:
     def _is_whole(self, index: int) -> bool:
         try:
             rows = tables.read_episodes(self._path(layout.EPISODES_PATH, index), statistics=False)
-            frames = pq.read_metadata(self._path(layout.DATA_PATH, index)).num_rows
+            frames = pq.read_metadata(stored.opened(self._path(layout.DATA_PATH, index))).num_rows
         except (OSError, pa.ArrowException):
             return False
         numbers = [row["episode_index"] for row in rows]
         if numbers != list(self.shard_range(index)) or frames != sum(row["length"] for row in rows):
             return False
-        return self.storage == "png" or self._path(layout.VIDEO_PATH, index).exists()
+        return self.storage == "png" or stored.exists(self._path(layout.VIDEO_PATH, index))
 
     def _vectors(self, episode: Episode) -> dict[str, Any]:
         return {layout.STATE_KEY: episode.state, layout.ACTION_KEY: episode.action, **episode.extra}
@@ -257,8 +260,8 @@ def begin(root: Path, ours: Mapping[str, Any]) -> None:
         DatasetError: the folder holds another dataset, or was begun with other settings; the message names one.
     """
     path = root / COLLECTION_PATH
-    if not path.exists():
-        if (root / layout.INFO_PATH).exists() or any(root.glob("data/*/*")):
+    if not stored.exists(path):
+        if stored.exists(root / layout.INFO_PATH) or stored.glob(root, "data/*/*"):
             raise DatasetError(f"{root}: already holds another dataset; choose another folder")
         write_json(path, ours)
     found = dict(leaves(read_json(path)))

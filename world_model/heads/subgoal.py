@@ -19,6 +19,7 @@ from forearm.world_model.heads.fitting import Fitting, OnStep, fit
 from forearm.world_model.heads.hindsight import goal_pairs
 from forearm.world_model.heads.slow_features import SlowFeatures
 from forearm.world_model.heads.trajectories import Trajectories, noisy
+from forearm.world_model.heads.ways import Ways
 
 
 @dataclass(frozen=True)
@@ -54,33 +55,17 @@ class SubgoalConfig(Fitting):
             raise InputError(f"subgoal.moved={self.moved} needs slow features to measure by: set subgoal.slow above 0")
 
 
-class Subgoal(nn.Module):
-    """States at the next M = horizon / frameskip latent steps on the way from a state (S) to a goal latent (D).
-
-    Args:
-        latent_dim: D.
-        config: sizes.
-        frameskip: control steps in a latent step, which must divide the horizon.
-        readings: P, joint readings in a state beside its latent, S = D + P.
-    """
+class Subgoal(Ways):
+    """Learned ways, see `Ways`; `config` has the sizes."""
 
     def __init__(self, latent_dim: int, config: SubgoalConfig, frameskip: int, readings: int = 0) -> None:
-        super().__init__()
-        if config.horizon % frameskip:
-            raise InputError(
-                f"subgoal.horizon={config.horizon} is no multiple of {frameskip}, the control steps in a latent step"
-            )
-        self.config, self.latent_dim, self.frameskip, self.readings = config, latent_dim, frameskip, readings
+        super().__init__(latent_dim, config.horizon, frameskip, readings, "subgoal")
+        self.config = config
         self.slow = SlowFeatures(latent_dim, config.slow) if config.slow else None
         goal = 2 * config.slow + (latent_dim if config.whole or not config.slow else 0)
         self.body = network(
             latent_dim + readings + goal, self.offsets.numel() * (latent_dim + readings), config.width, config.depth
         )
-
-    @property
-    def offsets(self) -> Tensor:
-        """(M,) control steps to each of them."""
-        return self.frameskip * torch.arange(1, self.config.horizon // self.frameskip + 1)
 
     def forward(self, states: Tensor, goals: Tensor) -> Tensor:
         """(N, M, S), of states (N, S) and goals (N, D)."""
@@ -93,21 +78,9 @@ class Subgoal(nn.Module):
         change = self.body(torch.cat(seen, dim=-1))
         return states[:, None] + change.view(len(states), -1, states.shape[1])
 
-    @torch.no_grad()
-    def way(self, states: Tensor, goals: Tensor) -> Tensor:
-        """The same, each problem computed by itself, so that results do not depend on the batch."""
-        return torch.cat([self(states[b : b + 1], goals[b : b + 1]) for b in range(len(states))])
-
     def pairs(self, data: Trajectories, count: int, draw: Generator) -> tuple[Tensor, Tensor]:
         """`count` moments or fewer, and how far ahead their goals are; raises as `goal_pairs`."""
         return goal_pairs(data, count, draw, self.config.farthest, self.slow, self.config.moved, "subgoal")
-
-    def seen(self, data: Trajectories, rows: Tensor, ahead: Tensor) -> Tensor:
-        """(N, M, S), the states on the way from moments to goals `ahead` (N,) control steps later, and from there on
-        that of the goal.
-        """
-        moments = rows[:, None] + torch.minimum(self.offsets, ahead[:, None])
-        return data.states(moments.flatten()).unflatten(0, moments.shape)
 
 
 def train_subgoal(
@@ -138,7 +111,7 @@ def train_subgoal(
 
 
 @torch.no_grad()
-def subgoal_errors(head: Subgoal, held_out: Trajectories, count: int) -> dict[str, list[float]]:
+def subgoal_errors(head: Ways, held_out: Trajectories, count: int) -> dict[str, list[float]]:
     """How far sub-goals are from what was seen on held-out episodes, of `count` pairs, at each latent step.
 
     Mean squared error of a latent's number, beside that of the present latent (`stay`) and of a straight way to the

@@ -5,13 +5,20 @@ from typing import Any
 
 from forearm.world_model.config import from_mapping, to_mapping
 from forearm.world_model.heads.files import FORMAT, beside, read_pair
+from forearm.world_model.heads.recorded import made_recorded
 from forearm.world_model.heads.subgoal import Subgoal, SubgoalConfig
-from forearm.world_model.runtime.checkpoint import SUBGOAL, fill, write_pair
+from forearm.world_model.heads.ways import Ways
+from forearm.world_model.runtime.checkpoint import RECORDED, SUBGOAL, fill, write_pair
 
 
 def subgoal_path(checkpoint: str | Path) -> Path:
     """The JSON file of the sub-goals beside a checkpoint, there or not; raises `CheckpointError` without the latter."""
     return beside(checkpoint, SUBGOAL)
+
+
+def recorded_path(checkpoint: str | Path) -> Path:
+    """The same of recorded ways."""
+    return beside(checkpoint, RECORDED)
 
 
 def save_subgoal(head: Subgoal, path: Path, world_model_sha256: str, description: dict[str, Any]) -> None:
@@ -28,8 +35,9 @@ def save_subgoal(head: Subgoal, path: Path, world_model_sha256: str, description
     write_pair(path.with_suffix(""), dict(head.state_dict()), document)
 
 
-def load_subgoal(path: Path, world_model_sha256: str) -> tuple[Subgoal, dict[str, Any]]:
-    """The sub-goals in the JSON file `path` and the weights beside it, ready to plan with, and the description.
+def load_subgoal(path: Path, world_model_sha256: str) -> tuple[Ways, dict[str, Any]]:
+    """The sub-goals in the JSON file `path`, learned or recorded, and the weights beside it, ready to plan with, and
+    the description.
 
     Raises:
         CheckpointError: missing, damaged, of another format, or trained on other weights than `world_model_sha256`.
@@ -40,6 +48,8 @@ def load_subgoal(path: Path, world_model_sha256: str) -> tuple[Subgoal, dict[str
     return head.eval().requires_grad_(False), document
 
 
-def _made(document: dict[str, Any]) -> Subgoal:
+def _made(document: dict[str, Any]) -> Ways:
+    if "recorded" in document:
+        return made_recorded(document)
     config = from_mapping(SubgoalConfig, document["subgoal"])
     return Subgoal(int(document["latent_dim"]), config, int(document["frameskip"]), int(document["readings"]))

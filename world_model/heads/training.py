@@ -27,6 +27,7 @@ from forearm.world_model.data import (
     with_features,
 )
 from forearm.world_model.data.atomic import read_json
+from forearm.world_model.data.cache import memory_of
 from forearm.world_model.data.columns import Keys, advice
 from forearm.world_model.data.layout import INFO_PATH, cameras_of
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, prior_loss, train_prior
@@ -36,15 +37,23 @@ from forearm.world_model.heads.decoder_checkpoint import save_decoder
 from forearm.world_model.heads.distance import Distance, DistanceConfig
 from forearm.world_model.heads.distances import train_distance
 from forearm.world_model.heads.fitting import OnStep
+from forearm.world_model.heads.pools import joined, load_pools
+from forearm.world_model.heads.ranking import RankingConfig, ranking_report, train_ranking
+from forearm.world_model.heads.ranking_checkpoint import save_ranking
+from forearm.world_model.heads.recorded import RecordedConfig, recorded_ways, save_recorded
 from forearm.world_model.heads.subgoal import SubgoalConfig, subgoal_errors, train_subgoal
 from forearm.world_model.heads.subgoal_checkpoint import save_subgoal
 from forearm.world_model.heads.trajectories import Trajectories, encode_episodes
 from forearm.world_model.model.jepa import JEPA
-from forearm.world_model.runtime.checkpoint import DECODER, HEADS, SUBGOAL, load_checkpoint
+from forearm.world_model.runtime.checkpoint import DECODER, HEADS, RANKING, RECORDED, SUBGOAL, load_checkpoint
 
 HELD_OUT_PAIRS = 8192
-PARTS = ("heads", "subgoal", "decoder")
-"""What can be trained: the prior and the distance, which share their files, the sub-goals, and the decoder."""
+LOOKED_UP = 128
+"""Pairs of held-out moments for which recorded ways are looked up, which takes a while."""
+PARTS = ("heads", "subgoal", "recorded", "ranking", "decoder")
+"""What can be trained: the prior and the distance, which share their files, the sub-goals, or ways out of recordings
+in their place, the ranking, and the decoder.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,9 @@ class HeadsTraining:
         action_key, state_key: columns with commands and joint readings; None for those that the model was trained on.
         episodes, exclude: which episodes count and which do not, see `dataset.selection.select`.
         out: JSON file of the heads.
-        prior, distance, subgoal, decoder: settings of each.
+        prior, distance, subgoal, recorded, ranking, decoder: settings of each.
         parts: out of `PARTS`; the decoder's files lie beside `out`.
+        pools: JSON files or folders of executed pools, of which the ranking is learned; it needs no other data.
         validation: share of episodes that the report is made on.
         seed: of weights, batches and the split.
         description: what else the JSON shall say.
@@ -71,7 +81,10 @@ class HeadsTraining:
     prior: PriorConfig = field(default_factory=PriorConfig)
     distance: DistanceConfig = field(default_factory=DistanceConfig)
     subgoal: SubgoalConfig = field(default_factory=SubgoalConfig)
+    recorded: RecordedConfig = field(default_factory=RecordedConfig)
+    ranking: RankingConfig = field(default_factory=RankingConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    pools: tuple[Path, ...] = ()
     parts: tuple[str, ...] = PARTS[:1]
     validation: float = 0.05
     seed: int = 0
@@ -87,14 +100,21 @@ class HeadsTraining:
         for part in self.parts:
             if part not in PARTS:
                 raise InputError(f"parts: unknown part '{part}'{did_you_mean(part, PARTS)}")
+        if "ranking" in self.parts and not self.pools:
+            raise InputError("parts=[ranking] is learned from executed pools: name some, pools=[FOLDER]")
         if not self.parts:
             raise InputError(f"parts: name at least one of {', '.join(PARTS)}")
+
+    @property
+    def learns_from_data(self) -> bool:
+        """Whether any part is learned from the data set."""
+        return any(part != "ranking" for part in self.parts)
 
     @property
     def files(self) -> dict[str, Path]:
         """The JSON file of each part."""
         name = self.out.name.removesuffix(f"{HEADS}.json")
-        known = {"heads": HEADS, "subgoal": SUBGOAL, "decoder": DECODER}
+        known = {"heads": HEADS, "subgoal": SUBGOAL, "recorded": RECORDED, "ranking": RANKING, "decoder": DECODER}
         return {part: self.out.with_name(f"{name}{known[part]}.json") for part in PARTS if part in self.parts}
 
 
@@ -123,6 +143,8 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         ValueError: a validation share that leaves nothing to train or to test on.
         FloatingPointError: a loss that is no longer finite.
     """
+    if not training.learns_from_data:
+        return {"ranking": _fit_ranking(training, progress)}
     encoded = _encode(training, progress)
     cache, skip, metrics = encoded.cache, encoded.model.config.frameskip, dict[str, Any]()
     description = {
@@ -136,6 +158,10 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
         save_heads(heads, training.files["heads"], encoded.weights_sha256, {**description, "metrics": metrics})
     if "subgoal" in training.parts:
         metrics = {**metrics, "subgoals": _fit_subgoal(training, encoded, progress, description)}
+    if "recorded" in training.parts:
+        metrics = {**metrics, "recorded": _keep_recorded(training, encoded, description)}
+    if "ranking" in training.parts:
+        metrics = {**metrics, "ranking": _fit_ranking(training, progress)}
     if "decoder" in training.parts:
         errors = _fit_decoder(training, encoded, progress, description)
         metrics = {**metrics, "pictures": errors}
@@ -157,6 +183,31 @@ def _fit_subgoal(
     errors = subgoal_errors(head, encoded.latents[1], HELD_OUT_PAIRS)
     save_subgoal(head, training.files["subgoal"], encoded.weights_sha256, {**description, "metrics": errors})
     return errors
+
+
+def _keep_recorded(training: HeadsTraining, encoded: _Encoded, description: dict[str, Any]) -> dict[str, Any]:
+    """Writes the ways of the episodes to learn from, and returns what they are worth on the others."""
+    found = recorded_ways(encoded.latents[0], encoded.model, training.recorded)
+    errors = subgoal_errors(found, encoded.latents[1], LOOKED_UP)
+    save_recorded(found, training.files["recorded"], encoded.weights_sha256, {**description, "metrics": errors})
+    return errors
+
+
+def _fit_ranking(training: HeadsTraining, progress: Progress) -> dict[str, Any]:
+    """Trains the ranking on the pools, writes its files and returns its report, see `ranking_report`."""
+    sha256 = str(load_checkpoint(training.checkpoint)[1]["weights_sha256"])
+    pools = joined([load_pools(path, sha256) for path in training.pools])
+    numbers = pools.episodes.unique()
+    fitting, held_out = split_episodes(len(numbers), training.validation, training.seed)
+    known, unseen = (pools.of(torch.isin(pools.episodes, numbers[share])) for share in (fitting, held_out))
+    config = training.ranking
+    head, _ = train_ranking(known, config, training.seed, _teller(progress, "ranking", config.steps))
+    metrics = ranking_report(head, unseen)
+    about = {"pools": len(pools), "episodes": len(numbers)}
+    told = {**training.description, "dataset": about, "seed": training.seed, "metrics": metrics}
+    training.out.parent.mkdir(parents=True, exist_ok=True)
+    save_ranking(head, training.files["ranking"], sha256, told)
+    return metrics
 
 
 def _fit_decoder(
@@ -184,7 +235,7 @@ def _encode(training: HeadsTraining, progress: Progress) -> _Encoded:
         "episodes": training.episodes,
         "exclude": training.exclude,
     }
-    data = read_dataset(training.data, **chosen)
+    data = read_dataset(training.data, **chosen, memory=memory_of(training.data, training.cache_dir))
     if not data.columns.get(ACTION_KEY):
         raise DatasetError(
             f"{training.data}: has no actions that are clearly such; {advice(data.info['features'], ACTION_KEY)}"

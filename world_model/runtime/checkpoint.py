@@ -32,10 +32,16 @@ DECODER = ".decoder"
 SUBGOAL = ".subgoal"
 """Ends the names of the files with the sub-goals for a checkpoint; see heads/subgoal_checkpoint.py."""
 
+RECORDED = ".recorded"
+"""Ends the names of the files with recorded ways for a checkpoint; see heads/recorded.py."""
+
+RANKING = ".ranking"
+"""Ends the names of the files with the ranking for a checkpoint; see heads/ranking_checkpoint.py."""
+
 CALIBRATION = ".calibration"
 """Ends the name of the file with what was measured with a checkpoint, which lies beside it."""
 
-BESIDE = (HEADS, SUBGOAL, DECODER, CALIBRATION)
+BESIDE = (HEADS, SUBGOAL, RECORDED, RANKING, DECODER, CALIBRATION)
 """All of these: ends of names that are no checkpoint's own."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from forearm.common import stored
 from forearm.common.files import LEFTOVERS
 from forearm.common.progress import Count
 from forearm.errors import InputError
@@ -31,6 +32,7 @@ from forearm.world_model.data import (
     with_features,
 )
 from forearm.world_model.data.atomic import plain
+from forearm.world_model.data.cache import memory_of
 from forearm.world_model.data.columns import advice
 from forearm.world_model.data.declared import Bounds, spread, union
 from forearm.world_model.data.incoming import RULE
@@ -155,6 +157,8 @@ def train(
                     _log(training.out, progress)
             if done % config.save_every == 0 or last:
                 trainer.save()
+                if first and (log := training.out / LOG_FILE).exists():
+                    stored.kept(log)
                 if first and not last:  # the last export follows, with the full report
                     export(trainer, metrics or {})
         final: dict[str, Any] = {}
@@ -223,7 +227,7 @@ def _split(
     config = training.train
     chosen: dict[str, Any] = {"camera_key": training.camera_key, "episodes": episodes, "exclude": exclude}
     chosen |= {"action_key": training.action_key, "state_key": training.state_key}
-    data = read_dataset(folder, **chosen)
+    data = read_dataset(folder, **chosen, memory=memory_of(folder, training.cache_dir))
     features, expected = data.info["features"], training.model.action_dim
     size, readings = (data.columns.get(key, 0) for key in (ACTION_KEY, STATE_KEY))
     if expected and not size:

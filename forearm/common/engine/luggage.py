@@ -5,7 +5,6 @@ bundle in a folder that is there whole or not at all, and reads them there.
 """
 
 import hashlib
-import os
 import shutil
 import sys
 import tempfile
@@ -15,11 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from forearm.common.addresses import cache_root
 from forearm.common.files import LEFTOVERS, bring, replacing
 from forearm.errors import InputError
-
-CACHE = "FOREARM_CACHE"
-"""Environment variable with the folder in which a machine keeps what it was sent; default ~/.cache/forearm."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +89,7 @@ class Packed:
 
 def cache() -> Path:
     """Where a machine keeps what it was sent."""
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forearm"
-    return Path(os.environ.get(CACHE) or usual) / "luggage"
+    return cache_root() / "luggage"
 
 
 def sha256_of(names: Iterable[str], contents: Iterable[bytes]) -> str:

@@ -8,11 +8,14 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from forearm.common import stored
+from forearm.common.addresses import address, cache_root
+from forearm.common.files import send
 from forearm.common.progress import Count
 from forearm.errors import ForearmError, InputError
 from forearm.integrations.convert import bag, replay_buffer, robomimic
 from forearm.integrations.convert.recorded import Asked, Recorded
-from forearm.world_model.data import DatasetWriter
+from forearm.world_model.data import DatasetWriter, layout
 
 MEMORY = 2**29
 """Bytes of pictures that are kept at once, about."""
@@ -26,7 +29,8 @@ def convert(paths: Sequence[Path], out: Path, asked: Asked, progress: Count | No
     Raises `ForearmError` for a format that is not known, a recording that cannot be read whole or differs from the
     first in its columns, and a folder that is there already. Then nothing is written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    there = address(out) is not None
+    if stored.look(out) if there else out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ForearmError(f"out={out}: is there already; choose a new folder")
     found = [understood(path)(path, asked) for path in paths]
     first = found[0]
@@ -37,9 +41,13 @@ def convert(paths: Sequence[Path], out: Path, asked: Asked, progress: Count | No
                     f"{path}: its {name.replace('_', ' ')}, {_shown(getattr(other, name))}, are not those of "
                     f"{paths[0]}, {_shown(getattr(first, name))}"
                 )
-    partial = out.with_name(f".{out.name}.{uuid.uuid4().hex[:12]}.tmp")
+    name = f".{out.name}.{uuid.uuid4().hex[:12]}.tmp"
+    partial = cache_root() / name if there else out.with_name(name)
     try:
         info = _written(paths, found, partial, progress)
+        if there:
+            send(partial, out, layout.INFO_PATH)
+            return info
         if out.exists():
             out.rmdir()
         partial.rename(out)

@@ -20,6 +20,7 @@ COMMANDS: dict[str, type[Any]] = {
     "report": commands.ReportCommand,
     "manifest": commands.ManifestCommand,
     "diagnose": commands.DiagnoseCommand,
+    "pools": commands.PoolsCommand,
     "serve": commands.ServeCommand,
     "mcp": commands.McpCommand,
     "ros2": commands.Ros2Command,
@@ -48,9 +49,18 @@ def of_command(command: str) -> type[Any]:
         from forearm.world_model.heads.action_prior import PriorConfig
         from forearm.world_model.heads.decoder import DecoderConfig
         from forearm.world_model.heads.distance import DistanceConfig
+        from forearm.world_model.heads.ranking import RankingConfig
+        from forearm.world_model.heads.recorded import RecordedConfig
         from forearm.world_model.heads.subgoal import SubgoalConfig
 
-        kinds = {"prior": PriorConfig, "distance": DistanceConfig, "subgoal": SubgoalConfig, "decoder": DecoderConfig}
+        kinds = {
+            "prior": PriorConfig,
+            "distance": DistanceConfig,
+            "subgoal": SubgoalConfig,
+            "recorded": RecordedConfig,
+            "ranking": RankingConfig,
+            "decoder": DecoderConfig,
+        }
         heads = {name: derived(kind) for name, kind in kinds.items()}
     sections = [(name, kind, field(default_factory=kind)) for name, kind in heads.items()]
     return make_dataclass(own.__name__, sections, bases=bases, namespace={"__doc__": own.__doc__})

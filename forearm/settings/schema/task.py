@@ -40,6 +40,8 @@ class ObjectiveConfig:
             alone, in place of the goal; null: the goal. Needs sub-goals beside the checkpoint.
         subgoal_weights: of that distance along the way there: last (the sub-goal alone), sum, exp or min.
         subgoal_slowness: the slowness of that distance.
+        ranking: weight of the learned ranking of the predicted way, in standard deviations of the candidates of a plan;
+            needs a ranking beside the checkpoint.
         unlikely: weight of the penalty for latents unlike the training data; needs heads.
         unlikely_free: squared distance from the training data, per dimension, that costs nothing; 1 is usual.
     """
@@ -56,6 +58,7 @@ class ObjectiveConfig:
     subgoal: int | str | None = None
     subgoal_weights: str = "last"
     subgoal_slowness: float = 0.0
+    ranking: float = 0.0
     unlikely: float = 0.0
     unlikely_free: float = 2.0
 
@@ -76,6 +79,8 @@ class GuidedConfig:
         features: true: distance of the slow features, where there is no learned one to trust.
         subgoal: control steps ahead, or seconds, of learned sub-goals, which are then in place of the learned distance;
             weights and slowness are those of hierarchical. null: none.
+        gate: by how much the plan's predicted cost must be lower than that of the prior's own plan, in units of the
+            cost, to be carried out in place of it; inf: never; null: it always is.
     """
 
     horizon: int | str = 12
@@ -88,6 +93,7 @@ class GuidedConfig:
     until: int | str | None = None
     features: bool = False
     subgoal: int | str | None = None
+    gate: int | float | str | None = None
 
 
 @dataclass
@@ -99,12 +105,16 @@ class HierarchicalConfig:
         replan_every: control steps carried out from each plan, or seconds.
         weights: of the distances to the sub-goals on the way: last, sum, exp or min.
         slowness: of those distances, as in objective.
+        source: of the sub-goals: learned, or recorded, from the segment of data that fits best.
+        data: JSON file of recorded ways, as train-heads parts=[recorded] makes it; null: the one beside the checkpoint.
     """
 
     horizon: int | str = 8
     replan_every: int | str = 4
     weights: str = "sum"
     slowness: float = 0.5
+    source: str = "learned"
+    data: str | None = None
 
 
 @dataclass
@@ -131,6 +141,7 @@ class TaskConfig:
             the checkpoint with the task's name, with - for /.
         heads: JSON file of the heads for the checkpoint; null: the one beside it.
         subgoals: JSON file of the sub-goals for the checkpoint; null: the one beside it.
+        rankings: JSON file of the ranking for the checkpoint; null: the one beside it.
         decoder: JSON file of the decoder that draws what is imagined; null: the one beside the checkpoint, if any.
         camera: whose frames are seen; null: whatever the checkpoint was trained with.
         resolution: of the frames, in pixels, square; recorded ones are resized to it in training.
@@ -148,6 +159,7 @@ class TaskConfig:
     checkpoint: str = REQUIRED
     heads: str | None = None
     subgoals: str | None = None
+    rankings: str | None = None
     decoder: str | None = None
     camera: str | None = "front"
     resolution: int = 64

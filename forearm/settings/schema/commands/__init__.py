@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from forearm.settings.schema.commands.comparing import CompareCommand, DiagnoseCommand, ManifestCommand, ReportCommand
+from forearm.settings.schema.commands.comparing import (
+    CompareCommand,
+    DiagnoseCommand,
+    ManifestCommand,
+    PoolsCommand,
+    ReportCommand,
+)
 from forearm.settings.schema.commands.planning import ImagineCommand, PlanCommand, RunCommand
 from forearm.settings.schema.commands.recording import (
     CalibrateCommand,
@@ -26,6 +32,7 @@ __all__ = [
     "McpCommand",
     "MonitorCommand",
     "PlanCommand",
+    "PoolsCommand",
     "PracticeCommand",
     "ReportCommand",
     "RobotCommand",

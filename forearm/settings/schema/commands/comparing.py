@@ -144,3 +144,28 @@ class DiagnoseCommand:
     farthest: int = checks.setting(24, checks.whole, least=1)
     workers: int | None = checks.setting(None, checks.whole, least=1)
     model: str | None = None
+
+
+@dataclass
+class PoolsCommand:
+    """Candidates of a planner's plans, each carried out in the simulator: what a ranking and a gate are learned from.
+
+    Attributes:
+        episodes: how many.
+        seed: of the episodes and of the searches; report on others.
+        out: folder of pools.json and pools.safetensors; null: outputs/pools-<task>-<planner>.
+        plans: of an episode whose candidates are carried out, evenly from its first to its last.
+        pool: candidates of a plan that are carried out, at most.
+        replan_every: control steps that are executed from each plan, or seconds, such as 0.4s; null: the task's.
+        workers: processes; null: one per core.
+        model: world model in the place of the task's, a checkpoint.
+    """
+
+    episodes: int = checks.setting(40, checks.whole, least=2)
+    seed: int = checks.setting(0, checks.whole, least=0)
+    out: str | None = None
+    plans: int = checks.setting(4, checks.whole, least=1)
+    pool: int = checks.setting(32, checks.whole, least=4)
+    replan_every: int | str | None = checks.setting(None, durations.steps, least=1)
+    workers: int | None = checks.setting(None, checks.whole, least=1)
+    model: str | None = None

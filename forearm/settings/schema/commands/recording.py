@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.common import checks, durations
+from forearm.settings.schema.bucket import BucketConfig
 from forearm.settings.schema.engine import RayConfig
 
 _SHARE = checks.worded(checks.real, "{name}={value} must be a share of the episodes, between 0 and 1")
@@ -40,6 +41,7 @@ class CollectCommand:
     storage: str = "png"
     shard_episodes: int = checks.setting(25, checks.whole, least=1)
     contact_sheet: bool = True
+    bucket: BucketConfig = field(default_factory=BucketConfig)
 
 
 @dataclass
@@ -75,6 +77,7 @@ class CalibrateCommand:
     count_hours: float = checks.setting(1.0, checks.real, above=0.0)
     drives: int = checks.setting(12, checks.whole, least=2)
     seconds: float = checks.setting(15.0, checks.real, above=0.0)
+    bucket: BucketConfig = field(default_factory=BucketConfig)
 
 
 @dataclass
@@ -100,6 +103,7 @@ class MonitorCommand:
     exclude: Any = None
     rate: float = checks.setting(6.0, checks.real, above=0.0)
     films: int = checks.setting(10, checks.whole, least=0)
+    bucket: BucketConfig = field(default_factory=BucketConfig)
 
 
 @dataclass
@@ -131,6 +135,7 @@ class DataCommand:
     episodes: Any = None
     exclude: Any = None
     frames: bool = False
+    bucket: BucketConfig = field(default_factory=BucketConfig)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.common import checks
+from forearm.settings.schema.bucket import BucketConfig
 from forearm.settings.schema.engine import RayConfig
 
 _SHARE = checks.worded(checks.real, "{name}={value} must be a share of the episodes, between 0 and 1")
@@ -58,6 +59,7 @@ class PracticeCommand:
     engine: str = "local"
     ray: RayConfig = field(default_factory=RayConfig)
     device: str | None = None
+    bucket: BucketConfig = field(default_factory=BucketConfig)
 
 
 @dataclass
@@ -103,14 +105,17 @@ class TrainCommand:
     resume: bool = False
     seed: int = checks.setting(0, checks.whole, least=0)
     device: str | None = None
+    bucket: BucketConfig = field(default_factory=BucketConfig)
 
 
 @dataclass
 class TrainHeadsCommand:
-    """Train an action prior and a distance to the goal on a frozen world model, or its sub-goals, or its decoder.
+    """Train an action prior and a distance to the goal on a frozen world model, or its sub-goals, ranking or decoder.
 
     Attributes:
-        parts: what is trained: heads (prior and distance) and subgoal, to plan with; decoder, to look at futures.
+        parts: what is trained: heads (prior and distance), subgoal, recorded (ways out of recordings in the place of
+            subgoal) and ranking, to plan with; decoder, to look at futures.
+        pools: folders of what forearm pools drew, [FOLDER,FOLDER], of which the ranking is learned.
         data: folder of the data set; null: data/<task>.
         action_key: column with the commands, or several, [NAME,NAME]; null: as the checkpoint was trained.
         state_key: the same for the joint readings.
@@ -132,3 +137,5 @@ class TrainHeadsCommand:
     seed: int = checks.setting(0, checks.whole, least=0)
     validation: float = 0.05
     parts: list[str] = field(default_factory=lambda: ["heads"])
+    bucket: BucketConfig = field(default_factory=BucketConfig)
+    pools: list[str] = field(default_factory=list)

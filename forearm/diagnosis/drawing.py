@@ -1,0 +1,55 @@
+"""Draw executed pools of one planner on one task, write them, and say what they show."""
+
+from typing import Any
+
+import numpy as np
+
+from forearm.common.engine.run import run_jobs
+from forearm.common.files import remove_leftovers
+from forearm.common.progress import Progress
+from forearm.diagnosis.executed import PoolJob, do, together
+from forearm.diagnosis.margin import margin_of
+from forearm.diagnosis.run import manifest_of
+from forearm.diagnosis.subject import check_planner
+from forearm.evaluation.comparison import Comparison, contenders_of
+from forearm.evaluation.manifest import manifest_sha256
+from forearm.evaluation.results import provenance
+
+
+def draw_pools(comparison: Comparison, plans: int, size: int, workers: int, tell: Progress) -> dict[str, Any]:
+    """The pools of the one planner of a comparison on its one task; returns what `pools.json` says.
+
+    Writes `pools.json` and `pools.safetensors` into the comparison's folder. Raises what
+    `forearm.evaluation.comparison.compare` raises, and `ForearmError` for a planner whose plans cannot be carried out,
+    or a checkpoint without heads.
+    """
+    from forearm.world_model.heads.pools import save_pools
+
+    [contender] = contenders_of(comparison)
+    setup, out = contender.setup, comparison.out
+    check_planner(setup.planner(), contender.planner_name)
+    setup.checkpoint.heads({**setup.task, "proposals": ["prior"]})  # what labels are made of
+    remove_leftovers(out)
+    episodes = manifest_of(comparison, contender, workers)
+    found: dict[int, list[dict[str, Any]]] = {}
+    for number, rows in run_jobs(do, [PoolJob(contender, each, plans, size) for each in episodes], workers):
+        found[number] = rows
+        tell("episodes", len(found), len(episodes))
+    pools = together([row for number in sorted(found) for row in found[number]])
+    margin, executed = margin_of(pools), pools.executed.double().numpy()
+    picked = pools.costs.argmin(dim=1, keepdim=True).numpy()
+    sha256 = manifest_sha256(episodes)
+    document = provenance(comparison.command, comparison.seed, comparison.protocol, sha256) | {
+        "task": contender.task_name,
+        "planner": dict(setup.planner_config),
+        "objective": dict(setup.task["objective"]),
+        "checkpoint": setup.fingerprint,
+        "candidates": executed.shape[1],
+        "carried_out_m": float(executed[:, 0].mean()),
+        "cheapest_m": float(np.take_along_axis(executed, picked, 1).mean()),
+        "best_m": float(executed.min(1).mean()),
+        "prior_m": None if margin is None else float(executed[:, 1].mean()),
+        "gate": None if margin is None else margin.numbers(),
+    }
+    save_pools(pools, out / "pools.json", str(setup.document["weights_sha256"]), document)
+    return document | {"pools": len(pools)}

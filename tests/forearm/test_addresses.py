@@ -1,0 +1,261 @@
+"""Data sets and results at addresses: a real S3 server on loopback, and what goes wrong with one."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from forearm.cli.main import main
+from forearm.common import stored
+from forearm.common.addresses import CACHE, address, told, twin
+from forearm.common.files import place, write_json
+from forearm.errors import ForearmError
+from forearm.world_model.data import DatasetError, DatasetWriter, open_cache, read_dataset
+from forearm.world_model.data.episode import Episode
+from forearm.world_model.data.merging import merge
+
+pytest.importorskip("s3fs")
+server = pytest.importorskip("moto.server")
+DATA = "s3://here/data"
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    yield f"http://127.0.0.1:{running.get_host_and_port()[1]}"
+    running.stop()
+
+
+@pytest.fixture
+def store(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The server's file system with an empty bucket `here`, and a cache folder of this test's own."""
+    import s3fs
+
+    known = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+             "AWS_DEFAULT_REGION": "us-east-1", CACHE: str(tmp_path / "cache")}  # fmt: skip
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    forget()
+    found = s3fs.S3FileSystem(use_listings_cache=False)
+    if found.exists("here"):
+        found.rm("here", recursive=True)
+    found.mkdir("here")
+    yield found
+    forget()
+    stored.set_limit(stored.DEFAULT_GB)
+
+
+def forget() -> None:
+    """What this process knows of addresses, as in a new one."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    stored._listed.clear()
+    while stored._pins:
+        os.close(stored._pins.popitem()[1])
+
+
+def episode(number: int, frames: int = 5) -> Episode:
+    rng = np.random.default_rng(number)
+    pixels = rng.integers(0, 256, (frames, 16, 16, 3)).astype(np.uint8)
+    return Episode(pixels, rng.random((frames, 2), np.float32), rng.random((frames - 1, 1), np.float32), {})
+
+
+def writer(root: Path, seed: int = 0) -> DatasetWriter:
+    return DatasetWriter(
+        root, fps=10, resolution=16, state_names=["a", "b"], action_names=["x"], task="push", total_episodes=6,
+        fingerprint={"seed": seed}, shard_episodes=2,
+    )  # fmt: skip
+
+
+def recorded(root: Path, seed: int = 0) -> Path:
+    made = writer(root, seed)
+    for shard in made.missing_shards():
+        made.write_shard(shard, [episode(100 * seed + number) for number in made.shard_range(shard)])
+    made.finalise()
+    return root
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line in which a command says what is wrong."""
+    assert main(list(words)) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.count("\n") == 0 and "Traceback" not in said
+    return said
+
+
+def test_an_address_has_a_place_here_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    path = place("s3://bucket/a/b") / "meta/info.json"
+    assert path == tmp_path / "buckets/s3/bucket/a/b/meta/info.json"
+    assert address(path) == "s3://bucket/a/b/meta/info.json" == told(path)
+    assert told(f"{path}: missing") == "s3://bucket/a/b/meta/info.json: missing"
+    assert address(tmp_path) is address(tmp_path / "luggage/x/y") is None and place("file:///x/y") == Path("/x/y")
+    for wrong in ("s3://", "s3://bucket//x", "s3://bucket/../x"):
+        with pytest.raises(ForearmError, match="expected an address such as s3://BUCKET/FOLDER"):
+            twin(wrong)
+    with pytest.raises(ForearmError, match="unknown kind of address 's4'; did you mean 's3'"):
+        twin("s4://bucket")
+
+
+def test_a_data_set_is_written_merged_and_read_through_a_small_cache(store: Any, tmp_path: Path) -> None:
+    local = recorded(tmp_path / "local")
+    largest = max(path.stat().st_size for path in local.rglob("*.parquet"))
+    stored.set_limit(2 * largest / 1e9)
+    there = recorded(place(DATA))
+    names = {path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()}
+    assert {name.removeprefix("here/data/") for name in store.find("here/data")} == names
+    for name in names:  # the same bytes
+        assert store.cat_file(f"here/data/{name}") == (local / name).read_bytes()
+    forget()
+    shutil.rmtree(tmp_path / "cache")
+    cache = open_cache(there, cache_dir=tmp_path / "frames")
+    wanted = open_cache(local, cache_dir=tmp_path / "frames")
+    assert cache.fingerprint == wanted.fingerprint and cache.path == wanted.path
+    assert np.array_equal(cache.frames[7], episode(1).pixels[2])
+    held = list((tmp_path / "cache").rglob("data/*/*.parquet"))
+    assert sum(path.stat().st_size for path in held) <= 2 * largest and len(held) < 3
+    # What is known of unchanged files is not fetched again.
+    forget()
+    shutil.rmtree(tmp_path / "cache/buckets/s3/here/data/data")
+    assert open_cache(there, cache_dir=tmp_path / "frames").path == cache.path
+    assert not list((tmp_path / "cache").rglob("data/*/*.parquet"))
+    merge([there, local], place("s3://here/both"))
+    merge([local, local], tmp_path / "both")
+    for path in (tmp_path / "both").rglob("*.parquet"):
+        assert store.cat_file(f"here/both/{path.relative_to(tmp_path / 'both')}") == path.read_bytes()
+
+
+def test_what_changed_at_the_address_is_fetched_again(store: Any, tmp_path: Path) -> None:
+    path = place("s3://here/note.json")
+    write_json(path, {"a": 1})
+    assert json.loads(store.cat_file("here/note.json")) == {"a": 1}
+    store.pipe_file("here/note.json", b'{"a": 2}\n\n\n')  # as long as it was
+    forget()
+    assert json.loads(stored.fetched(path).read_text()) == {"a": 2}
+    store.rm_file("here/note.json")
+    forget()
+    with pytest.raises(FileNotFoundError, match=r"s3://here/note\.json"):
+        stored.fetched(path)
+
+
+def test_a_collection_goes_on_and_takes_nothing_cut_off_for_whole(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = writer(place(DATA))
+    made.write_shard(0, [episode(0), episode(1)])
+    with monkeypatch.context() as patch:  # the connection breaks between the rows and their slice of the table
+
+        async def broken(self: Any, source: str, name: str, **more: Any) -> None:
+            if "meta/episodes" in name:
+                raise OSError("connection reset")
+            await put(self, source, name, **more)
+
+        put = type(store)._put_file
+        patch.setattr(type(store), "_put_file", broken)
+        forget()
+        with pytest.raises(ForearmError, match=r"s3://here/data/meta/episodes/.*: cannot be .*connection reset"):
+            made.write_shard(1, [episode(2), episode(3)])
+    forget()
+    made.write_shard(2, [episode(4), episode(5)])
+    path = "here/data/data/chunk-000/file-002.parquet"
+    store.pipe_file(path, store.cat_file(path)[:-100])  # as a copy by other means leaves it
+    forget()
+    assert writer(place(DATA)).missing_shards() == [1, 2]
+    with pytest.raises(DatasetError, match="its collection is not finished"):
+        read_dataset(place(DATA))
+    recorded(place(DATA))
+    forget()
+    found = read_dataset(place(DATA))
+    assert [found.episode(e).pixels[0, 0, 0, 0] for e in range(6)] == [episode(e).pixels[0, 0, 0, 0] for e in range(6)]
+
+
+def test_results_are_sent_whole_and_brought_back(store: Any, tmp_path: Path) -> None:
+    folder = stored.output("s3://here/run")
+    write_json(folder / "partial/one.json", {"done": 1})
+    assert json.loads(store.cat_file("here/run/partial/one.json")) == {"done": 1}
+    with (folder / "log.jsonl").open("a") as file:  # not written whole: sent at the end
+        file.write("1\n")
+    assert not store.exists("here/run/log.jsonl")
+    stored.settle()
+    assert store.cat_file("here/run/log.jsonl") == b"1\n" and not folder.exists()
+    forget()
+    again = stored.output("s3://here/run")
+    assert (again / "log.jsonl").read_text() == "1\n" and json.loads((again / "partial/one.json").read_text())
+    assert [name for name in store.find("here") if ".tmp" in name] == []
+    stored.settle()
+
+
+def test_commands_take_addresses(
+    store: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forearm.recording.collect.run_jobs", lambda function, jobs, workers: map(function, jobs))
+    words = ["task=reach", "episodes=2", "steps=14", "task.resolution=32", "shard_episodes=1", "contact_sheet=false"]
+    assert main(["collect", *words, f"out={DATA}"]) == 0
+    assert f"2 episodes in {DATA};" in capsys.readouterr().out
+    assert main(["data", "inspect", f"data={DATA}"]) == 0
+    assert f"{DATA}: LeRobotDataset v3.0" in capsys.readouterr().out
+    words = ["task=reach", "task.resolution=32", "world_model.width=8", "world_model.latent_dim=8",
+             "world_model.predictor_width=16", "world_model.loss.rollout=2", "world_model.loss.directions=16",
+             "world_model.train.steps=2", "world_model.train.batch=8", "world_model.train.warmup=1",
+             "device=cpu", f"cache_dir={tmp_path}/frames"]  # fmt: skip
+    assert main(["train", *words, f"data={DATA}", "out=s3://here/run"]) == 0
+    assert "checkpoint: s3://here/run/model.json" in capsys.readouterr().out
+    left = {name.removeprefix("here/run/") for name in store.find("here/run")}
+    assert {"model.json", "model.safetensors", "log.jsonl"} < left
+    assert "a run is already there" in refused(capsys, "train", *words, f"data={DATA}", "out=s3://here/run")
+
+
+def test_what_is_wrong_is_told_in_one_line(
+    store: Any, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = ["collect", "task=reach", "episodes=1", "steps=2"]
+    assert "s3://nowhere/data" in (said := refused(capsys, *film, "out=s3://nowhere/data"))
+    assert "bucket does not exist: make it first, or name another" in said
+    assert "bucket does not exist" in refused(capsys, "data", "inspect", "data=s3://nowhere/data")
+    assert "rounds are kept in a folder of this disk" in refused(capsys, "practice", "out=s3://here/x")
+    assert "no sweep" in refused(capsys, "collect", "-m", "seed=1,2", "out=s3://here/x")
+    assert "no such folder" in refused(capsys, "train", "task=reach", "data=s3://here/nothing")
+    denied = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::here/*"}
+    store.call_s3(
+        "put_bucket_policy", Bucket="here", Policy=json.dumps({"Version": "2012-10-17", "Statement": [denied]})
+    )
+    for words in (film, ["train", "task=reach", "data=data/reach"]):
+        assert "may not be written with these credentials" in refused(capsys, *words, "out=s3://here/x")
+    store.call_s3("delete_bucket_policy", Bucket="here")
+    assert store.find("here") == []
+    assert "cache_gb" in refused(capsys, "data", "inspect", f"data={DATA}", "bucket.cache_gb=0")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    forget()
+    assert "credentials: set AWS_ACCESS_KEY_ID" in refused(capsys, "data", "inspect", f"data={DATA}")
+
+
+def test_a_missing_package_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.setenv(CACHE, str(tmp_path))
+
+    def absent(*_: Any, **__: Any) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", absent)
+    said = refused(capsys, "data", "inspect", f"data={DATA}")
+    assert "needs a package that is not installed: pip install 'forearm[bucket]'" in said
+
+
+def test_what_is_no_address_stays_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local data never ask a store."""
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    monkeypatch.setattr(stored, "_store", lambda *_: pytest.fail("a local path was taken for an address"))
+    root = recorded(tmp_path / "data")
+    assert stored.fetched(root / "meta/info.json") == root / "meta/info.json" and len(open_cache(root).starts) == 6
+    assert not (tmp_path / "cache").exists()
