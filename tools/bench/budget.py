@@ -31,6 +31,7 @@ class Budget:
     scale_rounds: int = 5
     scale_jobs: int = 20  # that are timed of each run
     scale_serve_s: float = 10.0
+    scale_episodes: int = 1_000_000  # of the larger data set
 
 
 FULL = Budget(rounds=21, problems=50, tuning=8, threads=(1, 2), horizons=(5, 15))
@@ -55,4 +56,5 @@ QUICK = Budget(
     scale_rounds=1,
     scale_jobs=4,
     scale_serve_s=2.0,
+    scale_episodes=2_000,
 )

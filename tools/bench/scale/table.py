@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tools.bench.budget import Budget
-from tools.bench.scale import serving, starting, working
+from tools.bench.scale import holding, serving, starting, working
 from tools.bench.scale.rows import Row
 
-PARTS: tuple[Callable[[Budget], list[Row]], ...] = (working.rows, starting.rows, serving.rows)
-"""What the rows come from, in the order of the table; the sizes of data sets go here."""
+PARTS: tuple[Callable[[Budget], list[Row]], ...] = (working.rows, starting.rows, serving.rows, holding.rows)
+"""What the rows come from, in the order of the table."""
 
 
 def scale(budget: Budget) -> dict[str, Any]:
