@@ -31,7 +31,7 @@ install() {
 }
 # torch first and by our pin, so that no peer chooses another build of it.
 install torch
-install -e '.[bench]'
+install -e '.[bench,scale,serve]'
 # Its dependencies are data sets, environments and training; its solvers need torch, numpy, gymnasium and loguru.
 install --no-deps stable-worldmodel
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from forearm import envs
+from forearm.cli.engine import engine_of
 from forearm.cli.progress import bars
 from forearm.common.files import write_json
-from forearm.common.parallel import default_workers, import_modules
+from forearm.common.parallel import import_modules
 from forearm.evaluation.comparison import draw_manifest
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.manifest import Manifest
@@ -23,13 +24,13 @@ def main(overrides: Sequence[str]) -> int:
     out = output.file("out", chosen["out"])
     tasks, protocol = chosen.all("task"), chosen.one("protocol")
     seed, episodes = chosen["seed"], chosen["episodes"]
-    workers = chosen["workers"] or default_workers()
     criteria = {name: criteria_of(protocol, task) for name, task in tasks.items()}
     for name in tasks:
         check_simulator(name, "running episodes")
     envs.working_backend()  # found once here, not once in every worker
     console = Console()
-    with bars(console, transient=True) as tell:
+    with engine_of(chosen) as engine, bars(console, transient=True) as tell:
+        workers = chosen["workers"] or engine.default_workers()
         drawn = draw_manifest(tasks, protocol, seed, episodes, workers, tuple(chosen["use"]), tell)
     manifest = Manifest(seed, protocol, criteria, drawn)
     write_json(out, manifest.document)

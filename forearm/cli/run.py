@@ -7,6 +7,7 @@ from forearm import envs
 from forearm.agent.setup import LEARNED, ORACLE
 from forearm.cli.compare import live_page, run_and_show
 from forearm.cli.device import device_of
+from forearm.cli.engine import engine_of
 from forearm.cli.models import task_of
 from forearm.common.parallel import import_modules
 from forearm.control.adapters.hold import hold_of
@@ -45,8 +46,7 @@ def main(overrides: Sequence[str]) -> int:
         goal_varies=chosen["vary"]["goal_too"],
         device=device_of(chosen),
     )
-    batch, workers = chosen["batch"], chosen["workers"]
     envs.working_backend()
-    with live_page(chosen) as page:
-        run_and_show(comparison, batch, workers, page)
+    with engine_of(chosen), live_page(chosen) as page:
+        run_and_show(comparison, chosen["batch"], chosen["workers"], page)
     return 0

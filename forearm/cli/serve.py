@@ -1,27 +1,18 @@
 """`forearm serve`: plans over a websocket, until it is told to stop."""
 
 import asyncio
-import logging
-import signal
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from forearm.cli.device import device_of
-from forearm.cli.models import task_of
-from forearm.common.files import place
+from forearm.cli.server import config_of, log, say_ending, say_where, server_of, told_to_stop
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
-    from forearm.agent.setup import PlanningSetup
-    from forearm.serve.config import ServeConfig
     from forearm.serve.server import Server
-    from forearm.surprise.monitor import Monitor
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -33,62 +24,23 @@ def main(overrides: Sequence[str]) -> int:
         import websockets  # noqa: F401
     except ModuleNotFoundError:
         raise ForearmError("serving needs more packages: pip install 'forearm[serve]'") from None
-    import torch
-
-    from forearm.agent.camera_check import views_for
-    from forearm.agent.setup import PlanningSetup
-    from forearm.control.adapters.hold import hold_of
-    from forearm.serve.goals import Goals
-    from forearm.serve.server import Server
-
     config = config_of(chosen)
     config.tls()
-    task, robot = task_of(chosen), chosen.one("robot")
-    setup = PlanningSetup.resolve(task, chosen.one("planner"), device=device_of(chosen))
-    hold = hold_of(robot, task)
-    if hold is not None:  # whatever does not fit is told before anybody connects
-        assert setup.actions is not None
-        hold(setup.actions, {})
-    setup = replace(setup, hold=hold)
-    views = views_for(setup) if chosen["check_goals"] else None
-    goals = Goals(None if chosen["goals"] is None else place(chosen["goals"]), setup, views)
-    torch.set_num_threads(1)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("websockets").setLevel(logging.WARNING)
-    server = Server(setup, config, goals, views, _monitor(setup, chosen["surprise_rate"]))
+    if chosen["replicas"] > 1:
+        from forearm.cli.replicas import several
+
+        several(chosen, config, overrides)
+        return 0
+    server = server_of(chosen, config)
+    log()
     asyncio.run(_until_told(server, Console()))
     return 0
 
 
-def config_of(chosen: Any) -> "ServeConfig":
-    """The part of the settings that says where and how to listen; raises `ForearmError`."""
-    from forearm.serve.config import ServeConfig, read_token
-
-    alike = {item.name: chosen[item.name] for item in fields(ServeConfig) if item.name in chosen.values}
-    tls = {name: None if chosen[name] is None else place(chosen[name]) for name in ("tls_cert", "tls_key")}
-    token, size = read_token(chosen["token_file"]), chosen["max_message_kib"] << 10
-    return ServeConfig(**{**alike, **tls}, token=token, max_message_bytes=size)
-
-
-def _monitor(setup: "PlanningSetup", rate: float | None) -> "Callable[[], Monitor] | None":
-    """What makes a monitor for each client; raises `ForearmError` where there can be none."""
-    if rate is None:
-        return None
-    from forearm.surprise.calibration import surprise_calibration_of
-    from forearm.surprise.monitor import Monitor
-
-    make = partial(Monitor, setup, surprise_calibration_of(setup.task, setup.document), rate)
-    make()
-    return make
-
-
 async def _until_told(server: "Server", console: Console) -> None:
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+    told = told_to_stop()
     await server.start()
-    console.print(f"planning for {server.setup.task['name']} at {server.url} (Ctrl-C ends it)", highlight=False)
+    say_where(console, server.setup.task["name"], server.url)
     await told.wait()
-    console.print("ending: clients are told, plans in hand are finished", highlight=False)
+    say_ending(console)
     await server.stop()

@@ -18,6 +18,21 @@ TOKEN_VARIABLE = "FOREARM_TOKEN"
 SHORTEST_TOKEN = 16
 
 
+@dataclass(frozen=True)
+class Replica:
+    """Which of several servers behind one port a process is.
+
+    Attributes:
+        number: from 1.
+        counters: folder in which all of them count together.
+        again: it takes the place of one that died.
+    """
+
+    number: int
+    counters: Path
+    again: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig:
     """host, port (0: any free one). token: what clients must show, None for nobody. tls_cert, tls_key: PEM files.

@@ -2,6 +2,7 @@
 
 import asyncio
 import http
+import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,11 @@ from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 
 from forearm.common.durations import in_steps
+from forearm.common.engine.luggage import sha256_of
+from forearm.common.engine.versions import here
 from forearm.common.version import VERSION
 from forearm.control.plan_source import past_steps
-from forearm.serve.config import ServeConfig
+from forearm.serve.config import Replica, ServeConfig
 from forearm.serve.connection import Connection
 from forearm.serve.goals import Goals
 from forearm.serve.metrics import Metrics
@@ -40,6 +43,7 @@ class Server:
         goals: goal frames that can be asked for by name.
         views: what goals should look like; None: any goal of the right size is taken.
         monitor: makes what says how surprising a client's frames are; None: nobody watches.
+        replica: which of several processes this is that listen at one port; None: it is alone.
     """
 
     def __init__(
@@ -49,10 +53,11 @@ class Server:
         goals: Goals,
         views: "Views | None" = None,
         monitor: "Callable[[], Monitor] | None" = None,
+        replica: Replica | None = None,
     ) -> None:
         self.setup, self.config, self.goals, self.views = setup, config, goals, views
-        self._monitor = monitor
-        self.metrics = Metrics()
+        self._monitor, self._replica = monitor, replica
+        self.metrics = Metrics(None if replica is None else replica.counters)
         self.port = config.port
         model = setup.model.config
         self._horizon = int(setup.planner_config["horizon"])
@@ -71,6 +76,11 @@ class Server:
     def url(self) -> str:
         """What clients connect to."""
         return self.config.url("ws", self.port)
+
+    @property
+    def sockets(self) -> list[Any]:
+        """On which it listens."""
+        return [] if self._listener is None else list(self._listener.sockets)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -101,7 +111,16 @@ class Server:
             "past_steps": past_steps(setup),
             "goals": self.goals.names,
             "max_message_bytes": self.config.max_message_bytes,
+            **({} if self._replica is None else {"replica": self._replica.number}),
         }
+
+    @property
+    def identity(self) -> str:
+        """Hash of what answers depend on: the model, the planner, the goals and forearm itself."""
+        metadata = {**self.metadata, "replica": None}
+        said = json.dumps([here(), metadata, self.setup.planner_config, self.config.seed], default=str, sort_keys=True)
+        goals = {name: self.goals[name].tobytes() for name in self.goals.names}
+        return sha256_of(["", *goals], [said.encode(), *goals.values()])
 
     async def start(self) -> None:
         """Begin to listen; raises OSError if the address is taken, ForearmError for TLS files that cannot be used."""
@@ -122,8 +141,12 @@ class Server:
             ping_interval=20.0,
             ping_timeout=20.0,
             server_header=None,
+            reuse_port=self._replica is not None or None,
         )
-        self.port = next(iter(self._listener.sockets)).getsockname()[1]
+        self.metrics.replicas.set(1)
+        if self._replica is not None and self._replica.again:
+            self.metrics.restarts.inc()
+        self.port = self.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Answer the requests that are being worked on, tell every client that we are going away, and end."""

@@ -40,14 +40,15 @@ def test_settings_that_make_no_sense_are_told_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", ["compare", "collect", "practice"])
+@pytest.mark.parametrize("command", ["compare", "run", "manifest", "collect", "practice"])
 def test_without_ray_the_extra_is_named(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setattr("forearm.cli.practice.practice_of", lambda *about: None)  # which needs data
-    about = ["learned=false", "baselines=[hold]"] if command == "compare" else ["steps=2"]
-    assert cli.main([command, "task=reach", *about, "episodes=1", f"out={tmp_path}", "engine=ray"]) == cli.USER_ERROR
+    about = {"compare": ["learned=false", "baselines=[hold]"], "run": [], "manifest": []}.get(command, ["steps=2"])
+    words = ["task=reach", *about, "episodes=1", f"out={tmp_path / 'out'}", "engine=ray"]
+    assert cli.main([command, *words]) == cli.USER_ERROR
     assert capsys.readouterr().err == "forearm: engine=ray needs more packages: pip install 'forearm[scale]'\n"
 
 

@@ -264,6 +264,22 @@ def test_a_collection_is_the_same_where_a_machine_is_lost_in_the_middle(
     assert files[0] == files[1] and len(files[0]) > 10
 
 
+def test_a_run_and_a_manifest_are_the_same_on_either_engine(
+    cluster: Any, connected: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ["cem.samples=8", "cem.iterations=2", "cem.elites=2", "task.max_steps=4", "films=0", "episodes=2"]
+
+    def made(*engine: str) -> list[Any]:
+        out = tmp_path / "-".join(["out", *engine])
+        assert cli.main(["run", "task=reach", f"out={out}", *small, *engine]) == 0
+        assert cli.main(["manifest", "task=reach", "episodes=2", f"out={out / 'm.json'}", *engine]) == 0
+        return [_outcomes(json.loads((out / "results.json").read_text())), (out / "m.json").read_bytes()]
+
+    there = made("engine=ray")
+    monkeypatch.setattr(comparison, "run_jobs", run_here)
+    assert made() == there
+
+
 # -- what can be wrong ----------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from tools.bench import curves, deadlines, lewm, overhead, quality, scaling, sur
 from tools.bench.budget import FULL, QUICK, Budget
 from tools.bench.page import ON_GPU, SECTIONS
 from tools.bench.peers import PACKAGES, versions
+from tools.bench.scale.table import scale
 from tools.render.figures import PLACE, about, save
 from tools.render.pages import write
 
@@ -38,6 +39,7 @@ def sections(
         "training": partial(training.training, budget),
         f"training{ON_GPU}": partial(training.training, budget, gpu),
         "surprise": partial(surprise.surprise, budget, tasks, clips),
+        "scale": partial(scale, budget),
         "curves": partial(curves.cost_curves, budget, docs),
     }
 

@@ -28,6 +28,10 @@ class Budget:
     training_rounds: int = 11
     training_steps: int = 10
     surprise_clips: int = 200
+    scale_rounds: int = 5
+    scale_jobs: int = 20  # that are timed of each run
+    scale_serve_s: float = 10.0
+    scale_episodes: int = 1_000_000  # of the larger data set
 
 
 FULL = Budget(rounds=21, problems=50, tuning=8, threads=(1, 2), horizons=(5, 15))
@@ -49,4 +53,8 @@ QUICK = Budget(
     training_rounds=2,
     training_steps=3,
     surprise_clips=2,
+    scale_rounds=1,
+    scale_jobs=4,
+    scale_serve_s=2.0,
+    scale_episodes=2_000,
 )

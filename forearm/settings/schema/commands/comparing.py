@@ -76,13 +76,16 @@ class ManifestCommand:
         episodes: how many, for each task.
         seed: they are drawn with.
         out: file of the manifest.
-        workers: processes; null: one per core.
+        workers: processes; null: one per core, of all machines where there are several.
+        engine: where they run: local, on this machine, or ray, on a cluster (needs the extra scale).
     """
 
     episodes: int = checks.setting(50, checks.whole, least=1)
     seed: int = checks.setting(0, checks.whole, least=0)
     out: str = "manifest.json"
     workers: int | None = checks.setting(None, checks.whole, least=1)
+    engine: str = "local"
+    ray: RayConfig = field(default_factory=RayConfig)
 
 
 @dataclass

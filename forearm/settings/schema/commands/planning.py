@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forearm.common import checks, durations
+from forearm.settings.schema.engine import RayConfig
 from forearm.settings.schema.vary import VaryConfig
 
 
@@ -77,6 +78,7 @@ class RunCommand:
         replan_every: control steps that are executed from each plan, or seconds, such as 0.4s; null: the task's.
         batch: episodes that are planned together in one process.
         workers: processes.
+        engine: where they run: local, on this machine, or ray, on a cluster (needs the extra scale).
         films: episodes to film; null: all.
         to_end: after their first success episodes run on to their limit of steps, so that what is held there is
             counted too; false: they end with it, which is faster.
@@ -94,6 +96,8 @@ class RunCommand:
     replan_every: int | str | None = checks.setting(None, durations.steps, least=1)
     batch: int = checks.setting(1, checks.whole, least=1)
     workers: int = checks.setting(1, checks.whole, least=1)
+    engine: str = "local"
+    ray: RayConfig = field(default_factory=RayConfig)
     films: int | None = checks.setting(None, checks.whole, least=0)
     to_end: bool = True
     model: str | None = None

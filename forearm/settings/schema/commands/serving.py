@@ -6,6 +6,7 @@ from typing import Any
 from forearm.common import checks, durations
 
 _PORT = checks.worded(checks.integer, "{name} must lie between {least} and {most}, not {value}")
+_REPLICAS = checks.worded(checks.integer, "{name} must be a whole number from {least} to {most}, not {value}")
 
 
 @dataclass
@@ -22,8 +23,10 @@ class ServeCommand:
         check_goals: refuse goals of another of the task's cameras, or upside down, where its simulator is here.
         execute: commands of a plan, or seconds, that a client carries out before it asks again, unless it says.
         deadline_ms: for requests that name none, in ms; null: that of the planner.
-        max_clients: connections at a time.
-        workers: threads that plan.
+        replicas: processes that plan behind the one port, each for its share of the connections.
+        max_clients: connections at a time, of each replica.
+        workers: threads that plan, of each replica.
+        threads: of torch, for each of the workers; null: 1, or with several replicas their share of the cores.
         max_message_kib: largest request in KiB.
         idle_timeout: s without a request, after which a client is cut off.
         receive_timeout: s for the rest of a message that has begun.
@@ -43,8 +46,10 @@ class ServeCommand:
     check_goals: bool = True
     execute: int | str = checks.setting(4, durations.steps, least=1)
     deadline_ms: float | None = checks.setting(None, checks.real, least=1.0)
+    replicas: int = checks.setting(1, _REPLICAS, least=1, most=256)
     max_clients: int = checks.setting(16, checks.whole, least=1)
     workers: int = checks.setting(1, checks.whole, least=1)
+    threads: int | None = checks.setting(None, checks.whole, least=1)
     max_message_kib: int = checks.setting(4096, checks.whole, least=1)
     idle_timeout: float = checks.setting(300.0, checks.real, above=0.0)
     receive_timeout: float = checks.setting(10.0, checks.real, above=0.0)
