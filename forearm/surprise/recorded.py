@@ -77,13 +77,15 @@ class Recorded:
 
     @property
     def lengths(self) -> list[int]:
-        """Frames of each."""
+        """Frames, or moments, of each."""
+        if self._streams is not None:
+            return [len(episode.readings) for episode in self._streams.episodes]
         return [entry.length for entry in self._data.episodes]
 
     @property
     def read(self) -> bool:
         """Whether there are joint readings."""
-        return self._data.columns.get("observation.state", 0) > 0
+        return self._streams is not None or self._data.columns.get("observation.state", 0) > 0
 
     def __iter__(self) -> Iterator[Episode]:
         if self._streams is None:

@@ -36,6 +36,7 @@ ELSEWHERE = {
     *("version", "charset"),  # of HTTP
     *("adapter.kind", "file", "monitor", "on_surprise"),  # of a robot's file, of a command that asks, in Python
     "write_empty_chunks",  # of zarr
+    "longest_gap",  # of a table's description
 }
 
 
