@@ -28,8 +28,8 @@ class Budget:
     training_rounds: int = 11
     training_steps: int = 10
     surprise_clips: int = 200
-    scale_rounds: int = 5
-    scale_jobs: int = 20  # that are timed of each run
+    scale_rounds: int = 3
+    scale_jobs: int = 12  # that are timed of each run
     scale_serve_s: float = 10.0
     scale_episodes: int = 1_000_000  # of the larger data set
 
