@@ -11,8 +11,10 @@ Row = dict[str, Any]
 
 
 def measured(what: str, unit: str, first: Sequence[float], second: Sequence[float], aim: float | None = None) -> Row:
-    """Medians of both, and their ratio with its interval; `aim` is what the ratio should be at least."""
-    ratio = ratio_of_medians(second, first).to_dict()
+    """Medians of both, and their ratio with its interval, None where the first is nothing; `aim` is what the ratio
+    should be at least.
+    """
+    ratio = ratio_of_medians(second, first).to_dict() if min(first) > 0 else {"value": None}
     return _row(what, unit, float(np.median(first)), float(np.median(second)), ratio, aim, predicted=False)
 
 
