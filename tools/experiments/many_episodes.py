@@ -158,7 +158,12 @@ def _opened(root: Path) -> dict[str, Any]:
     for step in range(100):
         found.batch(step, BATCH, 0)
     mib = (_anonymous() - before) / 1024
-    return {"episodes": cache.episodes, "windows": len(found), "open_s": round(seconds, 4), "anonymous_mib": round(mib, 1)}
+    return {
+        "episodes": cache.episodes,
+        "windows": len(found),
+        "open_s": round(seconds, 4),
+        "anonymous_mib": round(mib, 1),
+    }
 
 
 def _anonymous() -> int:
