@@ -4,7 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -102,24 +102,15 @@ class LoadedCheckpoint:
         """
         from forearm.world_model.heads.checkpoint import heads_path
 
-        reason = reason_for_heads(task["objective"], proposals_of(task))
-        if reason is None:
+        if (reason := reason_for_heads(task["objective"], proposals_of(task))) is None:
             return None
-        if is_dotted(str(task["checkpoint"])):
-            raise HeadsMissing(
-                f"{reason} needs heads, which model {task['checkpoint']} has not: plan without them, planner=cem"
-            )
-        path = file_beside(task, "heads", heads_path)
-        if (part := ("heads", path)) not in self._parts:
-            if not path.is_file():
-                raise HeadsMissing(
-                    f"{reason} needs heads of checkpoint '{task['checkpoint']}', but there is no {path}: "
-                    f"train them with 'forearm train-heads task={task['name']}', or plan without them, planner=cem"
-                )
-            self._parts[part] = _load_heads(path, str(self.document["weights_sha256"]), self.device)
-        heads: Heads = self._parts[part]
+        path, heads = self._part(
+            task, "heads", heads_path, _load_heads, f"{reason} needs heads", "plan without them, planner=cem",
+            lambda path: f"train them with 'forearm train-heads task={task['name']}', or plan without them, "
+            "planner=cem",
+        )  # fmt: skip
         _check_heads(heads, path, task)
-        return heads
+        return cast("Heads", heads)
 
     def subgoal(self, task: Mapping[str, Any]) -> "tuple[Ways, dict[str, Any]] | None":
         """The sub-goals that a task's config needs, and their description: those beside its checkpoint unless it names
@@ -130,25 +121,18 @@ class LoadedCheckpoint:
         """
         from forearm.world_model.heads.subgoal_checkpoint import load_subgoal, subgoal_path
 
-        wanted = task["objective"].get("subgoal")
+        wanted, name = task["objective"].get("subgoal"), task["name"]
         if wanted is None:
             return None
-        reason = f"objective.subgoal={wanted}"
-        if is_dotted(str(task["checkpoint"])):
-            raise HeadsMissing(f"{reason} needs sub-goals, which model {task['checkpoint']} has not: set it to null")
-        path = file_beside(task, "subgoals", subgoal_path)
-        if (part := ("subgoals", path)) not in self._parts:
-            if not path.is_file():
-                raise HeadsMissing(
-                    f"{reason} needs sub-goals of checkpoint '{task['checkpoint']}', but there is no {path}: train "
-                    f"them with 'forearm train-heads task={task['name']} parts=[{part_of(path)}]', or plan without "
-                    f"them, {task['name']}.guided.subgoal=null for planner=guided, else "
-                    f"{task['name']}.objective.subgoal=null"
-                )
-            self._parts[part] = _load_part(load_subgoal, path, str(self.document["weights_sha256"]), self.device)
-        found: tuple[Ways, dict[str, Any]] = self._parts[part]
-        _check_subgoal(*found, path, task)
-        return found
+        path, found = self._part(
+            task, "subgoals", subgoal_path, partial(_load_part, load_subgoal),
+            f"objective.subgoal={wanted} needs sub-goals", "set it to null",
+            lambda path: f"train them with 'forearm train-heads task={name} parts=[{part_of(path)}]', or plan without "
+            f"them, {name}.guided.subgoal=null for planner=guided, else {name}.objective.subgoal=null",
+        )  # fmt: skip
+        head, document = cast("tuple[Ways, dict[str, Any]]", found)
+        _check_subgoal(head, document, path, task)
+        return head, document
 
     def ranking(self, task: Mapping[str, Any]) -> "tuple[Ranking, dict[str, Any]] | None":
         """The ranking that a task's config needs, and its description, as `subgoal`; raises alike."""
@@ -156,25 +140,42 @@ class LoadedCheckpoint:
 
         if not (weight := weight_of(task["objective"], "ranking")):
             return None
-        reason = f"objective.ranking={weight:g}"
-        if is_dotted(str(task["checkpoint"])):
-            raise HeadsMissing(f"{reason} needs a ranking, which model {task['checkpoint']} has not: set it to 0")
-        path = file_beside(task, "rankings", ranking_path)
-        if (part := ("rankings", path)) not in self._parts:
-            if not path.is_file():
-                raise HeadsMissing(
-                    f"{reason} needs a ranking of checkpoint '{task['checkpoint']}', but there is no {path}: draw "
-                    f"pools with 'forearm pools task={task['name']}' and train it with 'forearm train-heads "
-                    f"task={task['name']} parts=[ranking] pools=[FOLDER]', or set it to 0"
-                )
-            self._parts[part] = _load_part(load_ranking, path, str(self.document["weights_sha256"]), self.device)
-        found: tuple[Ranking, dict[str, Any]] = self._parts[part]
+        path, found = self._part(
+            task, "rankings", ranking_path, partial(_load_part, load_ranking),
+            f"objective.ranking={weight:g} needs a ranking", "set it to 0",
+            lambda path: f"draw pools with 'forearm pools task={task['name']}' and train it with 'forearm train-heads "
+            f"task={task['name']} parts=[ranking] pools=[FOLDER]', or set it to 0",
+        )  # fmt: skip
         if (made_for := found[1].get("task", task["name"])) != task["name"]:
             raise ForearmError(
                 f"{path}: the ranking was trained for task {made_for}, not {task['name']}: name another, "
                 f"task.rankings=FILE, or set objective.ranking=0"
             )
-        return found
+        return cast("tuple[Ranking, dict[str, Any]]", found)
+
+    def _part(
+        self,
+        task: Mapping[str, Any],
+        key: str,
+        beside: Callable[[str | Path], Path],
+        load: Callable[[Path, str, str], Any],
+        needs: str,
+        without: str,
+        remedy: Callable[[Path], str],
+    ) -> tuple[Path, Any]:
+        """The file that a task's config names as `key`, or that lies `beside` its checkpoint, and what is in it, read
+        once. Raises `HeadsMissing`, which says what `needs` it, for a model of one's own, with how to do `without`, and
+        where there is no such file, with the `remedy`.
+        """
+        name = str(task["checkpoint"])
+        if is_dotted(name):
+            raise HeadsMissing(f"{needs}, which model {name} has not: {without}")
+        path = file_beside(task, key, beside)
+        if (key, path) not in self._parts:
+            if not path.is_file():
+                raise HeadsMissing(f"{needs} of checkpoint '{name}', but there is no {path}: {remedy(path)}")
+            self._parts[key, path] = load(path, str(self.document["weights_sha256"]), self.device)
+        return path, self._parts[key, path]
 
     def decoder(self, task: Mapping[str, Any]) -> "Decoder":
         """What draws the latents: of the file that a task's config names, or beside its checkpoint.

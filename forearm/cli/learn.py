@@ -13,6 +13,8 @@ from forearm.cli.engine import engine_of
 from forearm.cli.progress import bars
 from forearm.cli.train import no_data
 from forearm.cli.train import training_of as trained_so
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
@@ -58,8 +60,8 @@ def main(overrides: Sequence[str]) -> int:
         )
         console.print(note, soft_wrap=True, highlight=False)
     for what, name in (("curve", "curve.png"), ("figures", "curve.json")):
-        console.print(f"{what}: {learning.out / name}", soft_wrap=True, highlight=False)
-    console.print(f"checkpoint: {document['checkpoint']}", soft_wrap=True, highlight=False)
+        console.print(f"{what}: {told(learning.out / name)}", soft_wrap=True, highlight=False)
+    console.print(f"checkpoint: {told(document['checkpoint'])}", soft_wrap=True, highlight=False)
     return 0
 
 
@@ -69,7 +71,7 @@ def learning_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Lea
     data = None if chosen["data"] is None else place(chosen["data"])
     if data is None:
         check_simulator(task["name"], "'learn' without data=FOLDER")
-    elif not data.is_dir():
+    elif not stored.look(data):
         raise ForearmError(no_data(data, task["name"]))
     if chosen["storage"] not in STORAGES:
         raise ForearmError(f"storage={chosen['storage']}: expected one of {', '.join(STORAGES)}")

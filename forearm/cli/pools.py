@@ -10,6 +10,7 @@ from rich.table import Table
 from forearm import envs
 from forearm.cli.models import task_of
 from forearm.cli.progress import bars
+from forearm.common.addresses import told
 from forearm.common.parallel import default_workers, import_modules
 from forearm.diagnosis.drawing import draw_pools
 from forearm.evaluation.comparison import Comparison
@@ -45,7 +46,7 @@ def main(overrides: Sequence[str]) -> int:
     with bars(console, transient=True) as tell:
         document = draw_pools(comparison, chosen["plans"], chosen["pool"], chosen["workers"] or default_workers(), tell)
     print_whole(console, _table(document))
-    console.print(f"pools: {comparison.out / 'pools.json'}", soft_wrap=True, highlight=False)
+    console.print(f"pools: {told(comparison.out / 'pools.json')}", soft_wrap=True, highlight=False)
     return 0
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from forearm.world_model.config import from_mapping, to_mapping
 from forearm.world_model.heads.decoder import Decoder, DecoderConfig
-from forearm.world_model.heads.files import FORMAT, beside, read_pair
-from forearm.world_model.runtime.checkpoint import DECODER, fill, write_pair
+from forearm.world_model.heads.files import beside, read_head, write_head
+from forearm.world_model.runtime.checkpoint import DECODER
 
 
 def decoder_path(checkpoint: str | Path) -> Path:
@@ -16,15 +16,8 @@ def decoder_path(checkpoint: str | Path) -> Path:
 
 def save_decoder(decoder: Decoder, path: Path, world_model_sha256: str, description: dict[str, Any]) -> None:
     """Writes the pair of files that `load_decoder` reads; arguments as of `save_heads`."""
-    document = {
-        **description,
-        "format": FORMAT,
-        "world_model_sha256": world_model_sha256,
-        "state_dim": decoder.state_dim,
-        "resolution": decoder.resolution,
-        "decoder": to_mapping(decoder.config),
-    }
-    write_pair(path.with_suffix(""), dict(decoder.state_dict()), document)
+    own = {"state_dim": decoder.state_dim, "resolution": decoder.resolution, "decoder": to_mapping(decoder.config)}
+    write_head(decoder, path, world_model_sha256, description, **own)
 
 
 def load_decoder(path: Path, world_model_sha256: str) -> Decoder:
@@ -34,9 +27,7 @@ def load_decoder(path: Path, world_model_sha256: str) -> Decoder:
         CheckpointError: missing, damaged, of another format, or trained on other weights than `world_model_sha256`.
     """
     remedy = "train a decoder for this one, or remove the file"
-    decoder, tensors, _ = read_pair(path, "a decoder", world_model_sha256, remedy, _made)
-    fill(decoder, tensors, path)
-    return decoder.eval().requires_grad_(False)
+    return read_head(path, "a decoder", world_model_sha256, remedy, _made)[0]
 
 
 def _made(document: dict[str, Any]) -> Decoder:

@@ -4,13 +4,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from forearm.world_model.runtime.checkpoint import CheckpointError, locate, read_document, read_weights
+from forearm.world_model.runtime.checkpoint import (
+    CheckpointError,
+    fill,
+    locate,
+    read_document,
+    read_weights,
+    write_pair,
+)
 
 FORMAT = 1
 
 Made = TypeVar("Made")
+Head = TypeVar("Head", bound=nn.Module)
 
 
 def beside(checkpoint: str | Path, suffix: str) -> Path:
@@ -46,3 +54,20 @@ def read_pair(
             f"another model mean something else; {remedy}"
         )
     return found, read_weights(path, document), document
+
+
+def write_head(head: nn.Module, path: Path, world_model_sha256: str, description: dict[str, Any], **own: Any) -> None:
+    """Write the pair of files that `read_head` reads: the weights, and a description with what is the head's `own`."""
+    document = {**description, "format": FORMAT, "world_model_sha256": world_model_sha256, **own}
+    write_pair(path.with_suffix(""), dict(head.state_dict()), document)
+
+
+def read_head(
+    path: Path, what: str, world_model_sha256: str, remedy: str, made: Callable[[dict[str, Any]], Head]
+) -> tuple[Head, dict[str, Any]]:
+    """The network that is `made` of the description in `path`, filled and ready to use, and the description; arguments
+    and errors as of `read_pair`.
+    """
+    head, tensors, document = read_pair(path, what, world_model_sha256, remedy, made)
+    fill(head, tensors, path)
+    return head.eval().requires_grad_(False), document

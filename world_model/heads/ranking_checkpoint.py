@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from forearm.world_model.config import from_mapping, to_mapping
-from forearm.world_model.heads.files import FORMAT, beside, read_pair
+from forearm.world_model.heads.files import beside, read_head, write_head
 from forearm.world_model.heads.ranking import Ranking, RankingConfig
-from forearm.world_model.runtime.checkpoint import RANKING, fill, write_pair
+from forearm.world_model.runtime.checkpoint import RANKING
 
 
 def ranking_path(checkpoint: str | Path) -> Path:
@@ -16,15 +16,8 @@ def ranking_path(checkpoint: str | Path) -> Path:
 
 def save_ranking(head: Ranking, path: Path, world_model_sha256: str, description: dict[str, Any]) -> None:
     """Writes the pair of files that `load_ranking` reads; arguments as of `save_heads`."""
-    document = {
-        **description,
-        "format": FORMAT,
-        "world_model_sha256": world_model_sha256,
-        "latent_dim": head.latent_dim,
-        "latent_steps": head.steps,
-        "ranking": to_mapping(head.config),
-    }
-    write_pair(path.with_suffix(""), dict(head.state_dict()), document)
+    own = {"latent_dim": head.latent_dim, "latent_steps": head.steps, "ranking": to_mapping(head.config)}
+    write_head(head, path, world_model_sha256, description, **own)
 
 
 def load_ranking(path: Path, world_model_sha256: str) -> tuple[Ranking, dict[str, Any]]:
@@ -34,9 +27,7 @@ def load_ranking(path: Path, world_model_sha256: str) -> tuple[Ranking, dict[str
         CheckpointError: missing, damaged, of another format, or trained on other weights than `world_model_sha256`.
     """
     remedy = "train a ranking for this one"
-    head, tensors, document = read_pair(path, "a file of a ranking", world_model_sha256, remedy, _made)
-    fill(head, tensors, path)
-    return head.eval().requires_grad_(False), document
+    return read_head(path, "a file of a ranking", world_model_sha256, remedy, _made)
 
 
 def _made(document: dict[str, Any]) -> Ranking:

@@ -15,11 +15,10 @@ from torch import Generator, Tensor, nn
 from forearm.common import checks
 from forearm.errors import InputError
 from forearm.world_model.config import from_mapping, to_mapping
-from forearm.world_model.heads.files import FORMAT
+from forearm.world_model.heads.files import write_head
 from forearm.world_model.heads.trajectories import Trajectories
 from forearm.world_model.heads.ways import Ways
 from forearm.world_model.model.jepa import JEPA
-from forearm.world_model.runtime.checkpoint import write_pair
 from forearm.world_model.runtime.slowness import slow_map
 
 
@@ -121,16 +120,9 @@ def recorded_ways(data: Trajectories, model: JEPA, config: RecordedConfig) -> Re
 
 def save_recorded(found: RecordedWays, path: Path, world_model_sha256: str, description: dict[str, Any]) -> None:
     """Writes the pair of files that `load_subgoal` reads; arguments as of `save_heads`."""
-    document = {
-        **description,
-        "format": FORMAT,
-        "world_model_sha256": world_model_sha256,
-        "latent_dim": found.latent_dim,
-        "frameskip": found.frameskip,
-        "readings": found.readings,
-        "recorded": to_mapping(found.config) | {"shape": list(found.library.shape[:2])},
-    }
-    write_pair(path.with_suffix(""), dict(found.state_dict()), document)
+    sizes = {"latent_dim": found.latent_dim, "frameskip": found.frameskip, "readings": found.readings}
+    recorded = to_mapping(found.config) | {"shape": list(found.library.shape[:2])}
+    write_head(found, path, world_model_sha256, description, **sizes, recorded=recorded)
 
 
 def made_recorded(document: dict[str, Any]) -> RecordedWays:

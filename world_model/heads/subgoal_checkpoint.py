@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from forearm.world_model.config import from_mapping, to_mapping
-from forearm.world_model.heads.files import FORMAT, beside, read_pair
+from forearm.world_model.heads.files import beside, read_head, write_head
 from forearm.world_model.heads.recorded import made_recorded
 from forearm.world_model.heads.subgoal import Subgoal, SubgoalConfig
 from forearm.world_model.heads.ways import Ways
-from forearm.world_model.runtime.checkpoint import RECORDED, SUBGOAL, fill, write_pair
+from forearm.world_model.runtime.checkpoint import RECORDED, SUBGOAL
 
 
 def subgoal_path(checkpoint: str | Path) -> Path:
@@ -23,16 +23,8 @@ def recorded_path(checkpoint: str | Path) -> Path:
 
 def save_subgoal(head: Subgoal, path: Path, world_model_sha256: str, description: dict[str, Any]) -> None:
     """Writes the pair of files that `load_subgoal` reads; arguments as of `save_heads`."""
-    document = {
-        **description,
-        "format": FORMAT,
-        "world_model_sha256": world_model_sha256,
-        "latent_dim": head.latent_dim,
-        "frameskip": head.frameskip,
-        "readings": head.readings,
-        "subgoal": to_mapping(head.config),
-    }
-    write_pair(path.with_suffix(""), dict(head.state_dict()), document)
+    sizes = {"latent_dim": head.latent_dim, "frameskip": head.frameskip, "readings": head.readings}
+    write_head(head, path, world_model_sha256, description, **sizes, subgoal=to_mapping(head.config))
 
 
 def load_subgoal(path: Path, world_model_sha256: str) -> tuple[Ways, dict[str, Any]]:
@@ -43,9 +35,7 @@ def load_subgoal(path: Path, world_model_sha256: str) -> tuple[Ways, dict[str, A
         CheckpointError: missing, damaged, of another format, or trained on other weights than `world_model_sha256`.
     """
     remedy = "train sub-goals for this one"
-    head, tensors, document = read_pair(path, "a file of sub-goals", world_model_sha256, remedy, _made)
-    fill(head, tensors, path)
-    return head.eval().requires_grad_(False), document
+    return read_head(path, "a file of sub-goals", world_model_sha256, remedy, _made)
 
 
 def _made(document: dict[str, Any]) -> Ways:
