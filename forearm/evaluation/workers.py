@@ -2,12 +2,11 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from forearm.common.files import write_json
 from forearm.common.parallel import import_modules, one_thread
 from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
 from forearm.evaluation.contenders import Contender
-from forearm.evaluation.env_pool import environment
+from forearm.evaluation.env_pool import environment, varied
 from forearm.evaluation.labels import file_stem
 from forearm.evaluation.live import LiveEpisodes
 from forearm.evaluation.luggage import luggage_of
@@ -27,9 +26,6 @@ from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.results import outcomes_in
 from forearm.live.feed import feed_to
-
-if TYPE_CHECKING:
-    from forearm.envs.variation.factors import Variation
 
 
 @dataclass(frozen=True)
@@ -88,22 +84,6 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
     kept = [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes]
     write_json(partial_path(job), kept)
     return contender, outcomes
-
-
-@contextmanager
-def varied(envs: Sequence[Any], variation: "Variation | None") -> Iterator[Sequence[Any]]:
-    """The environments in which the episodes run; they are as before when that is over, as others use them too."""
-    if variation is None:
-        yield envs
-        return
-    from forearm.envs.varied import VariedEnvironment
-
-    where = [VariedEnvironment(env, variation) for env in envs]
-    try:
-        yield where
-    finally:
-        for env in where:
-            env.restore_nominal()
 
 
 def partial_path(job: ChunkJob) -> Path:

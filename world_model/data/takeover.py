@@ -61,7 +61,7 @@ class Shape:
         schema: of its data files.
         videos: number of every video file that it gets, by camera and source file.
         known_statistics: features whose statistics all sources know already.
-        kept: further columns of the episodes table that all sources have.
+        kept: further columns of the episodes table that all sources have, and what some say of variations.
     """
 
     features: dict[str, dict[str, Any]]
@@ -85,7 +85,8 @@ class Shape:
         fields = ("min", "max", "mean", "std", "count")
         known = {key for key in features if all(f"stats/{key}/{field}" in common for field in fields)}
         numbered = {"episode_index", "tasks", "length", "dataset_from_index", "dataset_to_index"}
-        kept = sorted(key for key in common if not key.startswith(OWN) and key not in numbered)
+        varied = {key for row in rows for key in layout.AS_USUAL if key in row}
+        kept = sorted({key for key in common if not key.startswith(OWN) and key not in numbered} | varied)
         return cls(features, _schema(parts[0], features), videos, frozenset(known), tuple(kept))
 
     @cached_property
@@ -166,7 +167,7 @@ def take_over(
         row |= {f"{prefix}/chunk_index": chunk, f"{prefix}/file_index": file}
         row |= {f"{prefix}/from_timestamp": start, f"{prefix}/to_timestamp": end}
     said = part.rows[entry.index]
-    row |= {key: said[key] for key in shape.kept}
+    row |= {key: said.get(key, layout.AS_USUAL.get(key)) for key in shape.kept}
     for key in shape.with_statistics:
         row |= {f"stats/{key}/{name}": value for name, value in _statistics(part, index, key, table, shape).items()}
     return row
