@@ -1,7 +1,7 @@
 """What is otherwise in the episodes of a collection: in each one factor at most, drawn by the episode's seed."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forearm.common import checks
@@ -56,7 +56,10 @@ class Varying:
     @property
     def document(self) -> dict[str, Any]:
         """What the episodes depend on, as plain values."""
-        return asdict(self)
+        strengths: dict[str, list[float]] = {}
+        for variation in self.variations:
+            strengths.setdefault(variation.factor, []).append(variation.strength)
+        return {"share": self.share, "goal_too": self.goal_too, "strengths": strengths}
 
 
 def told(varying: Varying | None, variation: "Variation | None") -> dict[str, str | float]:

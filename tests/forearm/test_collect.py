@@ -213,7 +213,7 @@ def test_episodes_are_filmed_otherwise_and_say_how(tmp_path: Path, serial: None,
             assert (strength < 1) == (one[0].mean() < as_usual[0].mean())
     assert "vary/factor" not in rows_of(tmp_path / "plain")[0]
     begun = json.loads((tmp_path / "a/meta/collection.json").read_text())["fingerprint"]["vary"]
-    assert begun["share"] == 0.5 and begun["variations"][0] == {"factor": "light", "strength": 0.5}
+    assert begun["share"] == 0.5 and begun["strengths"] == {"light": [0.5, 2.0], "table": [1.0], "mass": [3.0]}
 
     assert main(["data", "merge", f"data=[{tmp_path}/plain,{tmp_path}/a]", f"out={tmp_path}/both"]) == 0
     told = [(row["vary/factor"], row["vary/strength"]) for row in rows_of(tmp_path / "both")]
