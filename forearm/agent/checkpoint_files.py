@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from forearm.agent.checkpoint import file_of
+from forearm.agent.checkpoint_reading import file_of
 from forearm.common.dotted import is_dotted
 from forearm.common.engine.luggage import Luggage
 from forearm.common.files import place

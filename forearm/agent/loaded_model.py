@@ -9,10 +9,12 @@ import numpy as np
 
 from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import PlanningModel
-from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, loaded, settled
+from forearm.agent.checkpoint import LoadedCheckpoint, settled
+from forearm.agent.checkpoint_reading import CPU, loaded
 from forearm.agent.image_file import Frame
 from forearm.agent.imagination import Imagination, Imagined, commands_of
 from forearm.agent.latent import LatentPlanningModel
+from forearm.agent.of_checkpoint import OfCheckpoint
 from forearm.agent.places import draw_goal
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
 from forearm.common.dotted import is_dotted

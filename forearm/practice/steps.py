@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.checkpoint import LoadedCheckpoint, file_beside
+from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.agent.checkpoint_reading import file_beside
 from forearm.common.files import place, write_json
 from forearm.common.progress import Progress
 from forearm.errors import ForearmError
