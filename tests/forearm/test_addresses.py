@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from forearm.cli.main import main
-from forearm.common import stored
+from forearm.common import stored, twins
 from forearm.common.addresses import CACHE, address, told, twin
 from forearm.common.files import place, write_json
 from forearm.errors import ForearmError
@@ -50,7 +50,7 @@ def store(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     found.mkdir("here")
     yield found
     forget()
-    stored.set_limit(stored.DEFAULT_GB)
+    twins.set_limit(twins.DEFAULT_GB)
 
 
 def forget() -> None:
@@ -59,8 +59,8 @@ def forget() -> None:
 
     s3fs.S3FileSystem.clear_instance_cache()
     stored._listed.clear()
-    while stored._pins:
-        os.close(stored._pins.popitem()[1])
+    while twins._pins:
+        os.close(twins._pins.popitem()[1])
 
 
 def episode(number: int, frames: int = 5) -> Episode:
@@ -109,7 +109,7 @@ def test_an_address_has_a_place_here_and_back(tmp_path: Path, monkeypatch: pytes
 def test_a_data_set_is_written_merged_and_read_through_a_small_cache(store: Any, tmp_path: Path) -> None:
     local = recorded(tmp_path / "local")
     largest = max(path.stat().st_size for path in local.rglob("*.parquet"))
-    stored.set_limit(2 * largest / 1e9)
+    twins.set_limit(2 * largest / 1e9)
     there = recorded(place(DATA))
     names = {path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()}
     assert {name.removeprefix("here/data/") for name in store.find("here/data")} == names
@@ -255,7 +255,7 @@ def test_a_missing_package_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_what_is_no_address_stays_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Local data never ask a store."""
     monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
-    monkeypatch.setattr(stored, "_store", lambda *_: pytest.fail("a local path was taken for an address"))
+    monkeypatch.setattr(stored, "store_of", lambda *_: pytest.fail("a local path was taken for an address"))
     root = recorded(tmp_path / "data")
     assert stored.fetched(root / "meta/info.json") == root / "meta/info.json" and len(open_cache(root).starts) == 6
     assert not (tmp_path / "cache").exists()

@@ -104,7 +104,6 @@ def _one_by_one(
 
 
 @dataclass(frozen=True)
-@dataclass(frozen=True)
 class _Cells:
     """One row of the table, whose cells are asked for by kind; an error names file, episode and column."""
 
