@@ -8,8 +8,9 @@ from rich.console import Console
 
 from forearm import envs
 from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.cli.columns import keys
 from forearm.cli.progress import bars
-from forearm.cli.train import keys, no_data, report_table
+from forearm.cli.train import no_data, report_table
 from forearm.common import stored
 from forearm.common.addresses import told
 from forearm.common.dotted import is_dotted

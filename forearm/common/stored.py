@@ -25,6 +25,8 @@ Made = TypeVar("Made")
 
 THREADS = 16
 """Requests at a time."""
+CORES = min(4, os.cpu_count() or 1)
+"""Files of this disk at a time."""
 
 _listed: dict[Path, dict[str, About]] = {}
 _outputs: set[Path] = set()
@@ -108,10 +110,8 @@ def opened(path: Path) -> Any:
 
 
 def each(function: Callable[[Item], Made], items: Iterable[Item], folder: Path) -> list[Made]:
-    """`function` of every item, in order; several at a time where `folder` is an address, as its answers take time."""
-    if address(folder) is None:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(THREADS) as pool:
+    """`function` of every item, in order; several at a time, many where `folder` is an address: answers take time."""
+    with ThreadPoolExecutor(CORES if address(folder) is None else THREADS) as pool:
         return list(pool.map(function, items))
 
 

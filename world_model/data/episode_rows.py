@@ -27,7 +27,8 @@ def entries_of(path: Path, root: Path, info: Mapping[str, Any], camera: str) -> 
     films = video_template(root, info) if filmed else None
     try:
         with pq.ParquetFile(stored.fetched(path)) as file:
-            table = file.read([name for name in file.schema_arrow.names if not name.startswith("stats/")])
+            names = [name for name in file.schema_arrow.names if not name.startswith("stats/")]
+            table = file.read(names, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise DatasetError(f"{path}: episodes cannot be read ({error})") from error
     found = _at_once(table, root, str(info["data_path"]), films, camera)

@@ -149,9 +149,8 @@ def _count(path: Path) -> Count:
     which reading will tell.
     """
     try:
-        column = pq.read_table(stored.opened(path), columns=["episode_index"], partitioning=None).column(
-            "episode_index"
-        )
+        with pq.ParquetFile(stored.opened(path)) as file:
+            column = file.read(["episode_index"], use_threads=False).column("episode_index")
         return np.unique(scalars(column).astype(np.int64), return_counts=True)
     except (OSError, pa.ArrowException, KeyError, ValueError):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
