@@ -16,7 +16,6 @@ from forearm.cli.device import device_of
 from forearm.cli.progress import bars
 from forearm.common import stored
 from forearm.common.addresses import told
-from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.table import print_whole
@@ -158,10 +157,11 @@ def _description(tasks: Sequence[str]) -> dict[str, Any]:
 
 def _init(checkpoint: str | None, freeze_encoder: bool) -> Any:
     """The `world_model.initial.Init` that the settings describe; `ForearmError` for a fixed encoder from nowhere."""
+    from forearm.agent.checkpoint_reading import place_of
     from forearm.world_model.training.warm_start import Init
 
     if checkpoint is not None:
-        return Init(str(place(checkpoint)), freeze_encoder)
+        return Init(str(place_of(checkpoint)), freeze_encoder)
     if freeze_encoder:
         raise ForearmError(
             "freeze_encoder=true without init=: an encoder of random weights would stay one; say where it comes from, "

@@ -2,15 +2,15 @@
 
 `fetched` brings a file to its place here, `kept` sends it away, and what lies here counts as long as its size and time
 say that it is the version which stands at the address; `twins` says for how long it stays. What a command writes as its
-results lies in another tree, `outputs`, until the command ends. Paths that are no twins are what they are: every
-function here is then that of `pathlib`.
+results lies in another tree, `outputs`, until the command ends; what is read whole stays in a third, see `reading`.
+Paths that are no twins are what they are: every function here is then that of `pathlib`.
 """
 
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -94,8 +94,27 @@ def brought(path: Path) -> Path:
     """A file or a folder with all that is in it, on this disk; raises as `fetched`."""
     if address(path) is not None:
         names = [path / name for name in _listed[path]] if look(path) else [path]
+        if names == [path]:
+            del _listed[path]  # a file
         each(_brought, names, path)
     return path
+
+
+def found_at(path: Path) -> dict[Path, About]:
+    """All files of a folder at an address, or the one file that is there; raises as `look`."""
+    look(path)
+    found = {path / name: about for name, about in _listed.pop(path).items()}
+    about = None if found else _known(path)
+    return found if about is None else {path: about}
+
+
+def mirror(found: Mapping[Path, About], present: Iterable[Path]) -> None:
+    """Have these files of an address here, and of those that are `present` no others; raises as `fetched`."""
+    for path in [path for path in present if path not in found and path.is_file()]:
+        path.unlink()
+    missing = [path for path, about in found.items() if not _is_version(path, about)]
+    if missing:
+        each(lambda path: _bring(path, found[path]), missing, missing[0])
 
 
 def opened(path: Path) -> Any:
