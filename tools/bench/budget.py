@@ -28,6 +28,8 @@ class Budget:
     training_rounds: int = 11
     training_steps: int = 10
     surprise_clips: int = 200
+    pareto_episodes: int = 100
+    memory_rounds: int = 3
     scale_rounds: int = 3
     scale_jobs: int = 12  # that are timed of each run
     scale_serve_s: float = 10.0
@@ -53,6 +55,8 @@ QUICK = Budget(
     training_rounds=2,
     training_steps=3,
     surprise_clips=2,
+    pareto_episodes=1,
+    memory_rounds=1,
     scale_rounds=1,
     scale_jobs=4,
     scale_serve_s=2.0,
