@@ -83,14 +83,14 @@ def with_student(model: JEPA, student: ResidualPredictor) -> JEPA:
 
 @torch.no_grad()
 def student_errors(
-    model: JEPA, student: ResidualPredictor, held_out: Trajectories, count: int
+    model: JEPA, student: ResidualPredictor, held_out: Trajectories, config: StudentConfig, count: int
 ) -> dict[str, list[float]]:
     """Mean squared error of a state's number at each latent step of held-out ways, of `count`.
 
     Of the `student`, of the model's `own` predictor and of taking the newest state to `stay`.
     """
-    config = StudentConfig(tried=0.0)
-    states, past, blocks, after = _Paths(model, held_out, config).draw(count, Generator().manual_seed(0))
+    recorded = replace(config, tried=0.0)
+    states, past, blocks, after = _Paths(model, held_out, recorded).draw(count, Generator().manual_seed(0))
     found = {
         "student": student.rollout(states, past, blocks),
         "own": model.predictor.rollout(states, past, blocks),

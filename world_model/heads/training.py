@@ -197,7 +197,7 @@ def _fit_student(
     config, model = training.student, encoded.model
     on_step = _teller(progress, "student", config.steps)
     student, _ = train_student(model, encoded.latents[0], config, training.seed, on_step)
-    errors = student_errors(model, student, encoded.latents[1], HELD_OUT_PAIRS)
+    errors = student_errors(model, student, encoded.latents[1], config, HELD_OUT_PAIRS)
     told = {**description, "metrics": errors}
     save_student(student, config, training.files["student"], encoded.weights_sha256, told)
     return errors
