@@ -79,7 +79,7 @@ def test_what_is_kept_is_read_again_in_half_the_bytes(student, tmp_path):
 
 
 def test_what_cannot_be_taught_is_told(teacher):
-    with pytest.raises(InputError, match="student.rollout=9 latent steps are 18 control steps"):
+    with pytest.raises(InputError, match=r"student\.rollout=9 latent steps are 18 control steps"):
         train_student(teacher, pushed(3, 0), StudentConfig(steps=1, rollout=9))
     with pytest.raises(InputError, match="knows no commands"):
         train_student(JEPA(ModelConfig(action_dim=0, **SIZES)), pushed(3, 0), CONFIG)
