@@ -28,7 +28,8 @@ class Budget:
     training_rounds: int = 11
     training_steps: int = 10
     surprise_clips: int = 200
-    pareto_episodes: int = 100
+    pareto_episodes: int = 60
+    pareto_more: int = 300  # of the planners that are compared in earnest
     memory_rounds: int = 3
     scale_rounds: int = 3
     scale_jobs: int = 12  # that are timed of each run
@@ -56,6 +57,7 @@ QUICK = Budget(
     training_steps=3,
     surprise_clips=2,
     pareto_episodes=1,
+    pareto_more=1,
     memory_rounds=1,
     scale_rounds=1,
     scale_jobs=4,

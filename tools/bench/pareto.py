@@ -5,7 +5,7 @@ All rows take turns, episode by episode. What was measured is kept after each, s
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from tools.bench.budget import Budget
 from tools.bench.contenders import TASK, Contender, ours, theirs
 from tools.bench.peers import available
 from tools.bench.timing import threads
+from tools.results.cells import SEEDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 PICTURE = "success_vs_time.svg"
 KEPT = Path("outputs/bench/pareto.json")
 """What was measured so far."""
-SEED = 3165
-"""Of the episodes: one of those that report, on which nothing is chosen."""
+MORE = ("cem", "fast", "stable-worldmodel CEM")
+"""Rows with more episodes than the others."""
 PEER_SAMPLES, PEER_ITERATIONS = 128, 4
 """As many as ours has by default."""
 
@@ -36,13 +37,15 @@ logger = logging.getLogger("forearm.bench")
 def pareto(budget: Budget, folder: Path) -> dict[str, Any]:
     """Rows of all contenders, the quickest first, and the picture of them in `folder`."""
     with threads(1):
-        kept = measure(contenders(), budget.pareto_episodes, KEPT)
+        wanted = dict.fromkeys(MORE, budget.pareto_more)
+        rivals = contenders()
+        kept = measure(rivals, {one.name: wanted.get(one.name, budget.pareto_episodes) for one in rivals}, KEPT)
     rows = sorted((row(name, found["episodes"]) for name, found in kept.items()), key=lambda row: row["p50_ms"])
     best = -1.0
     for each in rows:  # nothing quicker solves as many
         each["front"], best = each["success"] > best, max(best, each["success"])
     draw(rows, folder / PICTURE)
-    return {"task": TASK, "seed": SEED, "episodes": budget.pareto_episodes, "rows": rows}
+    return {"task": TASK, "seeds": list(SEEDS), "rows": rows}
 
 
 def contenders() -> list[Contender]:
@@ -53,8 +56,10 @@ def contenders() -> list[Contender]:
     return found + [theirs(peer, PEER_SAMPLES, PEER_ITERATIONS) for peer in available().values()]
 
 
-def measure(rows: Sequence[Contender], episodes: int, path: Path, seed: int = SEED) -> dict[str, Any]:
-    """What each of `rows` did on the first `episodes` of a seed, going on from what is kept at `path`."""
+def measure(
+    rows: Sequence[Contender], episodes: Mapping[str, int], path: Path, seeds: Sequence[int] = SEEDS
+) -> dict[str, Any]:
+    """What each of `rows` did on its first `episodes`, of all seeds by turns, going on from what is kept at `path`."""
     from forearm.agent.setup import task_config
     from forearm.evaluation.closed_loop import run_episodes
     from forearm.evaluation.env_pool import environment
@@ -65,13 +70,14 @@ def measure(rows: Sequence[Contender], episodes: int, path: Path, seed: int = SE
     task = task_config(TASK)
     rules = rules_of(settings.load("compare", [f"task={TASK}"]).one("protocol"), task)
     env = environment(task["name"], task["camera"], task["resolution"])
-    kept = _begun(rows, seed, path)
+    kept = _begun(rows, seeds, path)
     agents = {contender.name: contender.make(env) for contender in rows}
-    for index in range(episodes):
-        due = [name for name in agents if len(kept[name]["episodes"]) == index]
+    for index in range(max(episodes.values())):
+        due = [name for name in agents if len(kept[name]["episodes"]) == index < episodes[name]]
         if not due:
             continue
-        episode = make_episode(env, seed, index, rules)
+        seed = seeds[index % len(seeds)]
+        episode = make_episode(env, seed, index // len(seeds), rules)
         turn = index % len(due)
         for name in due[turn:] + due[:turn]:
             agent = agents[name]
@@ -81,16 +87,16 @@ def measure(rows: Sequence[Contender], episodes: int, path: Path, seed: int = SE
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, kept)
-        logger.info("pareto: %d of %d episodes", index + 1, episodes)
-    return {name: {**found, "episodes": found["episodes"][:episodes]} for name, found in kept.items()}
+        logger.info("pareto: %d of %d episodes", index + 1, max(episodes.values()))
+    return {name: {**found, "episodes": found["episodes"][: episodes[name]]} for name, found in kept.items()}
 
 
-def _begun(rows: Sequence[Contender], seed: int, path: Path) -> dict[str, Any]:
+def _begun(rows: Sequence[Contender], seeds: Sequence[int], path: Path) -> dict[str, Any]:
     """What is kept at `path` of those rows that are as they were, and nothing of the others."""
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     found = {}
     for contender in rows:
-        fresh = {"seed": seed, "settings": json.loads(json.dumps(contender.settings)), "episodes": []}
+        fresh = {"seeds": list(seeds), "settings": json.loads(json.dumps(contender.settings)), "episodes": []}
         old = before.get(contender.name, {})
         found[contender.name] = old if {**old, "episodes": []} == fresh else fresh
     return found
@@ -103,7 +109,7 @@ def row(name: str, episodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     low, high = wilson(solved, len(episodes))
     p50, p99 = np.percentile(plans, (50, 99)).tolist()
     return {
-        "planner": name, "solved": solved,
+        "planner": name, "solved": solved, "episodes": len(episodes),
         "success": 100 * solved / len(episodes), "low": 100 * low, "high": 100 * high,
         "p50_ms": p50, "p99_ms": p99, "per_second": solved / (1e-3 * float(plans.sum())),
         "evaluations": float(np.median(np.concatenate([episode["model_evals"] for episode in episodes]))),
