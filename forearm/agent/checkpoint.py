@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 Kept = TypeVar("Kept")
 CPU = "cpu"
+OF_A_CHECKPOINT = ("checkpoint", "heads", "student", "subgoals", "rankings")
+"""Of a task's config: what another checkpoint has others of."""
 BESIDE_IT = "beside"
 """What a task's `student` says that lies beside its checkpoint."""
 _LOADED: dict[Path, tuple[tuple[Any, ...], Any]] = {}

@@ -13,6 +13,11 @@ def is_fast(planner: Mapping[str, Any]) -> bool:
     return bool(planner["name"] == FAST)
 
 
+def wants_student(task: Mapping[str, Any], planner: Mapping[str, Any]) -> bool:
+    """Whether a planner of a task predicts with a student."""
+    return is_fast(planner) or bool(task.get("student"))
+
+
 def fast_task(task: Mapping[str, Any]) -> dict[str, Any]:
     """A task's config for `fast`: with the student beside the checkpoint, unless it names one."""
     return {**task, "student": task.get("student") or BESIDE_IT}
