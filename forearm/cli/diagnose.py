@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from forearm import envs
+from forearm.cli.engine import engine_of
 from forearm.cli.one_planner import comparison_of, one_of
 from forearm.cli.progress import bars
 from forearm.common.addresses import told
-from forearm.common.parallel import default_workers
 from forearm.diagnosis.page import tables
 from forearm.diagnosis.run import diagnose
 from forearm.diagnosis.study import Effort
@@ -42,8 +42,8 @@ def main(overrides: Sequence[str]) -> int:
     comparison = comparison_of(chosen, task, planner, overrides)
     envs.working_backend()  # found once here, not once in every worker
     console = Console()
-    with bars(console, transient=True) as tell:
-        document = diagnose(comparison, effort, chosen["workers"] or default_workers(), tell)
+    with engine_of(chosen) as engine, bars(console, transient=True) as tell:
+        document = diagnose(comparison, effort, chosen["workers"] or engine.default_workers(), tell)
     for table in tables(document):
         print_whole(console, table)
     for what, name in (("picture", "diagnosis.png"), ("figures", "diagnosis.json")):

@@ -52,6 +52,11 @@ class PoolJob:
         folder = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
         return self.out / "partial" / folder / f"{self.episode.episode:05d}.safetensors"
 
+    @property
+    def place(self) -> Path:
+        """The same below `out`."""
+        return self.path.relative_to(self.out)
+
 
 def do(job: PoolJob) -> tuple[PoolJob, Rows]:
     """Do it in a worker process, and keep what it came to."""

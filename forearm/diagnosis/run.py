@@ -31,6 +31,10 @@ class Piece(Protocol):
     def path(self) -> Path:
         """Where."""
 
+    @property
+    def place(self) -> Path:
+        """The same below a folder that differs between machines."""
+
 
 T = TypeVar("T", bound=Piece)
 
@@ -127,9 +131,9 @@ def answers(
 ) -> dict[Path, Any]:
     """What every piece came to, by where it is kept: from there, as `kept` reads it, or done now."""
     found = {job.path: answer for job in jobs if (answer := kept(job)) is not None}
-    missing = [job for job in jobs if job.path not in found]
+    missing = {job.place: job for job in jobs if job.path not in found}
     tell(len(found), len(jobs))
-    for job, answer in run_jobs(do, missing, workers):
-        found[job.path] = answer
+    for done, answer in run_jobs(do, list(missing.values()), workers):
+        found[missing[done.place].path] = answer
         tell(len(found), len(jobs))
     return found

@@ -137,7 +137,7 @@ def _varied(data: LeRobotData) -> dict[str, int]:
     """Episodes by factor and strength, in alphabetical order."""
     chosen, found = {entry.index for entry in data.episodes}, Counter[str]()
     for path in stored.glob(data.root, "meta/episodes/*/*.parquet"):
-        for row in tables.read_episodes(path, statistics=False):
+        for row in tables.episode_rows(path, statistics=False):
             if row["episode_index"] in chosen and isinstance(factor := row.get(layout.VARIED_BY), str):
                 usual = factor == layout.AS_USUAL[layout.VARIED_BY]
                 found["as usual" if usual else f"{factor} {row[layout.VARIED_STRENGTH]:g}"] += 1
