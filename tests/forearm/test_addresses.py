@@ -240,7 +240,8 @@ def test_learning_and_practice_keep_all_at_an_address(
              "cem.elites=2", "protocol.max_steps=2", "workers=1", "device=cpu",
              f"cache_dir={tmp_path}/frames"]  # fmt: skip
     model = ["world_model.width=8", "world_model.latent_dim=8", "world_model.predictor_width=16",
-             "world_model.loss.rollout=2", "world_model.loss.directions=8", "world_model.train.batch=8"]  # fmt: skip
+             "world_model.loss.rollout=2", "world_model.loss.directions=8", "world_model.loss.beginnings=2",
+             "world_model.train.batch=8"]  # fmt: skip
     assert main(["learn", *words, *model, "out=s3://here/learned", "steps=2", "validation=1"]) == 0
     checkpoint = json.loads(store.cat_file("here/learned/curve.json"))["checkpoint"]
     assert checkpoint.startswith("s3://here/learned/stage-")
@@ -254,7 +255,10 @@ def test_learning_and_practice_keep_all_at_an_address(
     assert not (tmp_path / "cache/outputs/s3/here/practised").exists()
 
 
-def test_what_is_read_whole_is_what_stands_there_now(store: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_read_whole_is_what_stands_there_now(
+    store: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forearm.cli.manifest.run_jobs", lambda function, jobs, workers: map(function, jobs))
     for suffix in (".json", ".safetensors"):
         store.put_file(str(pretrained_folder() / f"reach{suffix}"), f"here/run/model{suffix}")
     store.pipe_file("here/run/model.heads.json", b"{}")
