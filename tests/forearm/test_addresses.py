@@ -258,7 +258,7 @@ def test_learning_and_practice_keep_all_at_an_address(
 def test_what_is_read_whole_is_what_stands_there_now(
     store: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forearm.cli.manifest.run_jobs", lambda function, jobs, workers: map(function, jobs))
+    in_one_process(monkeypatch.setattr)
     for suffix in (".json", ".safetensors"):
         store.put_file(str(pretrained_folder() / f"reach{suffix}"), f"here/run/model{suffix}")
     store.pipe_file("here/run/model.heads.json", b"{}")
