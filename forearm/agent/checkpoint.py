@@ -29,8 +29,14 @@ if TYPE_CHECKING:
     from forearm.world_model.heads.ranking import Ranking
     from forearm.world_model.heads.ways import Ways
     from forearm.world_model.model.jepa import JEPA
+    from forearm.world_model.model.predictors import ResidualPredictor
 
 logger = logging.getLogger(__name__)
+
+OF_A_CHECKPOINT = ("checkpoint", "heads", "student", "subgoals", "rankings")
+"""Of a task's config: what another checkpoint has others of."""
+BESIDE_IT = "beside"
+"""What a task's `student` says that lies beside its checkpoint."""
 
 
 class HeadsMissing(ForearmError):
@@ -170,6 +176,32 @@ class LoadedCheckpoint:
                 raise HeadsMissing(f"{needs} of checkpoint '{name}', but there is no {path}: {remedy(path)}")
             self._parts[key, path] = load(path, str(self.document["weights_sha256"]), self.device)
         return path, self._parts[key, path]
+
+    def student(self, task: Mapping[str, Any]) -> "tuple[ResidualPredictor, dict[str, Any]] | None":
+        """The student that a task's config wants in the place of the predictor, and its description; None for none.
+
+        Raises `HeadsMissing` where there is none, `CheckpointError` for one that cannot be read or was taught by
+        another world model.
+        """
+        from forearm.world_model.heads.student_checkpoint import load_student, student_path
+
+        if not (wanted := task.get("student")):
+            return None
+        chosen = {**task, "student": None if wanted == BESIDE_IT else wanted}
+        _, found = self._part(
+            chosen, "student", student_path, partial(read_part, load_student),
+            f"student={wanted} needs a student", "set it to null",
+            lambda path: f"train one with 'forearm train-heads task={task['name']} parts=[student]', or plan with the "
+            f"checkpoint's own predictor: no planner=fast, and {task['name']}.student=null",
+        )  # fmt: skip
+        return cast("tuple[ResidualPredictor, dict[str, Any]]", found)
+
+    def predicting(self, task: Mapping[str, Any]) -> "JEPA":
+        """The model that plans are made with: with the student where the task's config wants one; raises as that."""
+        from forearm.world_model.heads.student import with_student
+
+        found = self.student(task)
+        return self.model if found is None else with_student(self.model, found[0])
 
     def decoder(self, task: Mapping[str, Any]) -> "Decoder":
         """What draws the latents: of the file that a task's config names, or beside its checkpoint.

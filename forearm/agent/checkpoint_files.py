@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from forearm.agent.checkpoint import BESIDE_IT
 from forearm.agent.checkpoint_reading import backbone_file, file_of, place_of
 from forearm.common.dotted import is_dotted
 from forearm.common.engine.luggage import Luggage
 
 
 def checkpoint_files(task: Mapping[str, Any]) -> Iterator[Luggage]:
-    """What a task's config names: its checkpoint with all that lies beside it, heads, sub-goals, ranking, decoder.
+    """What a task's config names: its checkpoint with all that lies beside it, heads, student, sub-goals, ranking,
+    decoder.
 
     What ships with the package is everywhere, and a model of one's own is code. Raises `CheckpointError` where there
     is no checkpoint.
@@ -23,8 +25,8 @@ def checkpoint_files(task: Mapping[str, Any]) -> Iterator[Luggage]:
         if file.parent != pretrained_folder():
             beside = [file.with_name(f"{file.stem}{suffix}.json") for suffix in BESIDE]
             yield _luggage(name, file, *(path for path in beside if path.is_file()))
-    for key in ("heads", "subgoals", "rankings", "decoder"):
-        if task.get(key):
+    for key in ("heads", "student", "subgoals", "rankings", "decoder"):
+        if task.get(key) and (key, task[key]) != ("student", BESIDE_IT):
             yield _luggage(str(task[key]), Path(place_of(str(task[key]))))
 
 

@@ -57,6 +57,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
     from forearm.world_model.heads.distance import DistanceConfig
     from forearm.world_model.heads.ranking import RankingConfig
     from forearm.world_model.heads.recorded import RecordedConfig
+    from forearm.world_model.heads.student import StudentConfig
     from forearm.world_model.heads.subgoal import SubgoalConfig
     from forearm.world_model.heads.training import HeadsTraining
     from forearm.world_model.runtime.checkpoint import shipped
@@ -75,6 +76,7 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
         out=output.folder(chosen["out"], str(own)) / beside.name,
         prior=from_mapping(PriorConfig, chosen["prior"]),
         distance=from_mapping(DistanceConfig, chosen["distance"]),
+        student=from_mapping(StudentConfig, chosen["student"]),
         subgoal=from_mapping(SubgoalConfig, chosen["subgoal"]),
         recorded=from_mapping(RecordedConfig, chosen["recorded"]),
         ranking=from_mapping(RankingConfig, chosen["ranking"]),
