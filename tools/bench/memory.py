@@ -66,8 +66,8 @@ def _served() -> float:
 
     rng = np.random.default_rng(0)
     with served() as server, watched(server.process.pid) as seen, Client(server.url) as client:
-        for _ in range(20):
-            client.infer({"observation/image": frame(rng), "goal/image": frame(rng)})
+        for turn in range(20):
+            client.plan(frame(rng), None if turn else frame(rng))
     return max(seen)
 
 
