@@ -13,7 +13,7 @@ from typing import Any
 from forearm.errors import ForearmError
 
 PROGRAM = "import sys; from forearm.cli.main import main; sys.exit(main())"
-EVERY_S = 0.02
+EVERY_S = 0.1
 """Between two looks at the memory."""
 STARTS = {"import forearm": ["-c", "import forearm"], "forearm --help": ["-c", PROGRAM, "--help"]}
 COMMANDS: dict[str, list[str]] = {
