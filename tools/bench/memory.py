@@ -21,7 +21,7 @@ COMMANDS: dict[str, list[str]] = {
     "serve, 20 plans of one client": [],
     "compare, 4 episodes, one process": ["task=push", "planner=cem", "episodes=4", "baselines=[]", "films=0"],
     "compare, 4 episodes, two processes": ["task=push", "planner=cem", "episodes=4", "baselines=[]", "films=0"],
-    "learn, one minute": ["task=push", "minutes=1", "validation=4"],
+    "learn, 100 episodes, 60 steps": ["task=push", "steps=60", "episodes=100", "validation=4"],
 }
 """What is run, and the words of it."""
 
