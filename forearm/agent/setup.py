@@ -10,12 +10,14 @@ import numpy as np
 from forearm.agent.absolute import AbsolutePlanner
 from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.agent.agent import Acting, Agent, PlanningModel
-from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, fingerprint, settled
+from forearm.agent.checkpoint import LoadedCheckpoint, fingerprint, settled
+from forearm.agent.checkpoint_reading import CPU
 from forearm.agent.fast import FAST, fast_task, is_fast
 from forearm.agent.guided import GUIDED, PRIOR, gate_of, guided_task, is_guided
 from forearm.agent.hierarchical import HIERARCHICAL, hierarchical_task, is_hierarchical
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.latent import LatentPlanningModel, proposals_of
+from forearm.agent.of_checkpoint import OfCheckpoint
 from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
 from forearm.agent.pace import in_control_steps, pace_of
 from forearm.agent.scripted import ExpertAgent, HoldAgent

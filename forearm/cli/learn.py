@@ -124,7 +124,7 @@ def _training(chosen: settings.Settings, data: Path, out: Path) -> Any:
 
 
 def _fingerprint(chosen: settings.Settings, data: Path) -> str:
-    from forearm.cli.train import camera_key_of, keys
+    from forearm.cli.columns import camera_key_of, keys
     from forearm.world_model.data import dataset_fingerprint, read_dataset
 
     action, state = (keys(key, chosen[key]) for key in ("action_key", "state_key"))

@@ -120,7 +120,7 @@ def train_heads(learning: Learning, stage: Stage, data: Path, tell: Progress) ->
     config: Any
     kinds = {"prior": PriorConfig, "distance": DistanceConfig, "student": StudentConfig, "subgoal": SubgoalConfig}
     for name, kind in kinds.items():
-        config = from_mapping(kind, dict((learning.heads or {}).get(name, {})))
+        config: Any = from_mapping(kind, dict((learning.heads or {}).get(name, {})))
         configs[name] = replace(config, steps=max(1, config.steps // LOOK)) if stage.look else config
     training = HeadsTraining(
         checkpoint=model,

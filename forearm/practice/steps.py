@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.checkpoint import BESIDE_IT, LoadedCheckpoint, file_beside
+from forearm.agent.checkpoint import BESIDE_IT, LoadedCheckpoint
+from forearm.agent.checkpoint_reading import file_beside, place_of
 from forearm.agent.fast import wants_student
-from forearm.common.files import place, write_json
+from forearm.common.files import write_json
 from forearm.common.progress import Progress
 from forearm.errors import ForearmError
 from forearm.evaluation.comparison import Comparison, compare
@@ -112,7 +113,7 @@ def training_of(practice: Practice, number: int, task: Mapping[str, Any]) -> "Tr
         camera_key=str(document["camera"]),
         action_key=columns.get("action_key"),
         state_key=columns.get("state_key"),
-        init=Init(str(place(str(task["checkpoint"]))), practice.freeze_encoder, whole=True),
+        init=Init(str(place_of(str(task["checkpoint"]))), practice.freeze_encoder, whole=True),
         cache_dir=practice.cache_dir,
     )
 
