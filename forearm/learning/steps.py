@@ -117,7 +117,6 @@ def train_heads(learning: Learning, stage: Stage, data: Path, tell: Progress) ->
     model = learning.folder(stage) / "model"
     described = json.loads((model / "model.json").read_text(encoding="utf-8"))
     configs: dict[str, Any] = {}
-    config: Any
     kinds = {"prior": PriorConfig, "distance": DistanceConfig, "student": StudentConfig, "subgoal": SubgoalConfig}
     for name, kind in kinds.items():
         config: Any = from_mapping(kind, dict((learning.heads or {}).get(name, {})))
