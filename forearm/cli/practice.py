@@ -11,7 +11,7 @@ from forearm.cli.engine import engine_of
 from forearm.cli.progress import bars
 from forearm.cli.train import no_data
 from forearm.common import stored
-from forearm.common.addresses import is_address, told
+from forearm.common.addresses import told
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.control.adapters.hold import hold_of
@@ -52,10 +52,6 @@ def practice_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Pra
     """The practice that settings, made by `overrides`, describe; `ForearmError` for those that make no sense."""
     task = chosen.one("task")
     check_simulator(task["name"], "'practice'")
-    if is_address(chosen["out"]):
-        raise ForearmError(
-            f"out={chosen['out']}: rounds are kept in a folder of this disk; copy there what came of them"
-        )
     data = place(chosen["data"] or f"data/{task['name']}")
     if not stored.look(data):
         raise ForearmError(no_data(data, task["name"]))
