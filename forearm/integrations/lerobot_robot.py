@@ -68,7 +68,7 @@ class LeRobotArm:
         self.robot, self.controller, self._sleep = robot, controller, sleep
         seen = robot.observation_features
         self.readings = [str(key) for key, kind in seen.items() if not isinstance(kind, tuple)]
-        has = [str(key) for key, kind in seen.items() if isinstance(kind, tuple)]
+        has = [str(key) for key, kind in seen.items() if isinstance(kind, tuple) and kind[-1:] == (3,)]  # no depth
         self.cameras = [short(camera) for camera in fit_of(controller.source).cameras] or has
         if missing := [camera for camera in self.cameras if camera not in has]:
             shown = ", ".join(has) or "none"

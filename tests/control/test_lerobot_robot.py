@@ -62,6 +62,13 @@ def test_it_goes_where_the_plan_says_in_the_arms_units_and_rests(so101: Simulate
     assert arm.controller.source.goals == ["there"] and len(arm.controller.source.seen) < 3.0 * 31  # type: ignore[attr-defined]
 
 
+def test_a_cameras_depth_is_no_camera(so101: SimulatedSO101, config: Any) -> None:
+    features = {**so101.observation_features, "front_depth": (480, 640, 1)}
+    deep = SimpleNamespace(observation_features=features, action_features=so101.action_features)
+    arm = LeRobotArm(deep, arm_of(so101, config).controller)  # type: ignore[arg-type]
+    assert arm.cameras == ["front"] and len(arm.readings) == len(MOTORS)
+
+
 def test_every_error_of_the_loop_leaves_an_arm_at_rest(so101: SimulatedSO101, config: Any) -> None:
     arm, when = arm_of(so101, config), 0.4
 
