@@ -132,7 +132,7 @@ def errors_of(model: "JEPA", latents: Array, readings: Array | None, actions: Ar
         return errors
 
     def tensor(values: Any) -> Tensor:
-        return torch.as_tensor(np.asarray(values), dtype=torch.float32).to(model.device)
+        return torch.as_tensor(np.asarray(values)).to(model.action_mean)
 
     taken = actions if model.absolute is None else _differences(model.absolute, actions, readings)
     sent = np.concatenate([taken, np.zeros((horizons * skip, taken.shape[1]))])  # past the end nothing is compared
