@@ -19,6 +19,7 @@ from forearm.errors import InputError
 NO_WAY = "from what the arm does now no motion within its limits leads onto the plan"
 """Why nothing of a plan can be followed, where nothing on its way is beyond a limit."""
 
+
 class Motion:
     """The committed trajectory of one robot, in the robot's own time. Not thread-safe: its owner holds a lock."""
 

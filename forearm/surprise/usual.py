@@ -84,9 +84,7 @@ def whitening(errors: Array) -> Array:
     return np.asarray((vectors * scales) @ vectors.T)
 
 
-def sizes_of(
-    model: "JEPA", usual: Usual, latents: Array, readings: Array | None, actions: Array
-) -> Array:
+def sizes_of(model: "JEPA", usual: Usual, latents: Array, readings: Array | None, actions: Array) -> Array:
     """(L, K + 1) what `Sizes` says of each frame of a stream that is known whole, see `errors_of`."""
     errors = errors_of(model, latents, readings, actions, usual.horizons)
     found = np.full((len(latents), usual.horizons + 1), np.nan)

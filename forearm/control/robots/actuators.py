@@ -102,6 +102,4 @@ class ActuatorAdapter:
 
 def timing_of(period: float) -> Timing:
     """When what is done where a command comes every `period` s: a plan each, from the newest readings."""
-    return Timing(
-        replan_every=1, ahead=1, max_frame_age=3.5 * period, max_gap=1.5 * period, max_pause=100.0 * period
-    )
+    return Timing(replan_every=1, ahead=1, max_frame_age=3.5 * period, max_gap=1.5 * period, max_pause=100.0 * period)

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from forearm import envs
+from forearm.agent.loaded_model import load
+from forearm.surprise.alarm import most_per_hour
+from forearm.surprise.calibration import surprise_calibration_of
 from forearm.surprise.fitting import Recording
-from forearm.surprise.monitor import Monitor
+from forearm.surprise.monitor import RATE, Monitor
 from forearm.surprise.prediction import errors_of
 from tools.bench.budget import Budget
 from tools.bench.surprise.clips import AFTER, NORMAL, Filming, Part
@@ -18,6 +21,8 @@ SEED = 311
 """Of the clips; neither models nor calibrations saw them, and nothing was chosen by them."""
 LIFTED = ("pick_place", "ogbench/cube-single")
 """Tasks of which clips are such that the object is held in the air."""
+SOON = 5
+"""Control steps within which an event should be noticed."""
 SCORES = ("monitor", "pixels", "one_step", "joints")
 
 
@@ -36,7 +41,7 @@ def surprise(
 
 
 def _of_task(task: str, clips: int, kept: Path | None, seed: int) -> list[dict[str, Any]]:
-    watch = Watch(Monitor.load(task))
+    watch = Watch(_monitor(task))
     film = filming(task, watch.monitor, seed)
     found: dict[str, list[dict[str, Any]]] = {}
     for begin, parts in film.clips(clips, kept):
@@ -46,20 +51,30 @@ def _of_task(task: str, clips: int, kept: Path | None, seed: int) -> list[dict[s
     film.env.close()
     normal = found.pop(NORMAL, [])
     hours = sum(each["known"] for each in normal) * film.env.control_period / 3600
-    alarms = sum(each["alarms"] for each in normal)
     rows: list[dict[str, Any]] = [
-        {"task": task, "event": "normal motion", "clips": len(normal), "hours": hours, "false_alarms": alarms}
-    ]
+        {
+            "task": task, "event": "normal motion", "clips": len(normal), "hours": hours, "rate": watch.monitor.rate,
+            "false_alarms": sum(each["alarms"] for each in normal),
+        }
+    ]  # fmt: skip
     for name, scores in found.items():
         delays = [each["delay"] for each in scores if each["delay"] is not None]
         rows.append(
             {
                 "task": task, "event": name, "clips": len(scores), "noticed": len(delays),
+                "soon": sum(delay <= SOON for delay in delays),
                 "delay": float(np.median(delays)) if delays else None,
                 "auroc": {key: auroc([s[key] for s in scores], [s[key] for s in normal]) for key in SCORES},
             }
         )  # fmt: skip
     return rows
+
+
+def _monitor(task: str) -> Monitor:
+    """At the usual rate, or the least that its calibration can promise."""
+    loaded = load(task)
+    known = surprise_calibration_of(loaded.task, loaded.document)
+    return Monitor(loaded, known, max(RATE, float(np.ceil(most_per_hour(0, known.alarms.hours)))))
 
 
 def filming(task: str, monitor: Monitor, seed: int) -> Filming:

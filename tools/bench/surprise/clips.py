@@ -40,6 +40,23 @@ class Part:
         return ((getattr(self, name), getattr(other, name)) for name in vars(self))
 
 
+@dataclass(frozen=True, eq=False)
+class Normal:
+    """begin: the step that something may happen in. actions: all commands, observations `seen` of them and before the
+    first, and start: the state before that step.
+    """
+
+    begin: int
+    actions: list[np.ndarray]
+    seen: list[dict[str, Any]]
+    start: np.ndarray
+
+    @property
+    def sent(self) -> list[np.ndarray]:
+        """The commands from that step on, for as long as it is awaited."""
+        return self.actions[self.begin - 1 : self.begin - 1 + AFTER]
+
+
 class Filming:
     """Films clips of a task.
 
@@ -94,35 +111,41 @@ class Filming:
                 begin = step
         return None if begin is None else (begin, actions)
 
-    def _film(self, number: int) -> tuple[int, dict[str, Part]] | None:
-        found = self._begin(number)
+    def normal(self, number: int) -> "Normal | None":
+        """A clip in which nothing happens; None where nothing moves, or is held, when it should begin."""
+        found, env = self._begin(number), self.env
         if found is None:
             return None
         begin, actions = found
-        env = self.env
         seen = [env.reset(seed=collection_reset_seed(self.seed, number), options={"goal": False})[0]]
         for step, action in enumerate(actions, 1):
             if step == begin:
                 start = env.snapshot()
             env.advance(action)
             seen.append(env.observe())
+        return Normal(begin, actions, seen, start)
+
+    def _film(self, number: int) -> tuple[int, dict[str, Part]] | None:
+        normal = self.normal(number)
+        if normal is None:
+            return None
+        seen, actions, begin = normal.seen, normal.actions, normal.begin
         none = np.zeros_like(actions[0])
         parts = {NORMAL: self._part(seen, [none, *actions], seen[0]["pixels"])}
-        usual, sent = seen[begin : begin + AFTER], actions[begin - 1 : begin - 1 + AFTER]
         for name, make in self.events.items():
             event = make(self.scene, np.random.default_rng([self.seed, number, 1]))
-            after = usual if event.of_frames else self._again(start, sent, event)
+            after = seen[begin : begin + AFTER] if event.of_frames else self.again(normal, event)
             shown = [{**each, "pixels": event.frame(each["pixels"], since)} for since, each in enumerate(after)]
-            parts[name] = self._part(shown, sent, seen[begin - 1]["pixels"])
+            parts[name] = self._part(shown, normal.sent, seen[begin - 1]["pixels"])
         return begin, parts
 
-    def _again(self, start: np.ndarray, sent: list[np.ndarray], event: Event) -> list[dict[str, Any]]:
+    def again(self, normal: "Normal", event: Event) -> list[dict[str, Any]]:
         """What is seen of the same commands from the same state, and of what happens."""
         env, edit = self.env, self.env.scene_edit()
         camera, damping = env.model.cam_quat.copy(), env.model.dof_damping.copy()
-        env.restore(start)
+        env.restore(normal.start)
         seen = []
-        for since, action in enumerate(sent):
+        for since, action in enumerate(normal.sent):
             done = event.command(action, since)
             event.before(env, since)
             env.advance(done)
@@ -135,7 +158,9 @@ class Filming:
         frames = np.stack([each["pixels"] for each in seen])
         with torch.inference_mode():
             latents = self.encode(frames).cpu().numpy()
-        changes = np.abs(np.diff(np.concatenate([before[None], frames]).astype(np.float32), axis=0)).mean(axis=(1, 2, 3))
+        changes = np.abs(np.diff(np.concatenate([before[None], frames]).astype(np.float32), axis=0)).mean(
+            axis=(1, 2, 3)
+        )
         return Part(latents, np.stack([each["proprio"] for each in seen]), changes, np.stack(actions))
 
 
