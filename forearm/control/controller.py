@@ -78,14 +78,14 @@ class Controller(Tracking):
         """A controller with the checkpoint of a task, or of a robot of one's own by its path; `settings` are `mode`,
         `clock`, `steady`, `timing` and `live`.
 
-        `checkpoint`: another than the task's own, by name or path, such as one of several tasks. `planner`: that of
-        the task's config, if none is given. `robot`: by the name of its config; None: the panda, or for a model of
-        sensors the actuators that its commands are for, see `Actuators`, where no adapter is chosen and the task is none
-        of the built-in arm. `adapter`: what commands mean for its joints, as an object or as settings; None: as the configs of task and robot say, and else the built-in arm's.
-        `check_goals`: refuse a goal that another of the task's cameras took, or that is upside down, as far as the
-        simulator can be drawn here. `check_frames`: a fault where frames cannot show this arm, as far as the
-        checkpoint's calibration tells (`NAME.calibration.json`), or stand still while it moves. `device`: where the
-        world model is, `cpu`, `cuda`, `cuda:1` or `mps`.
+        `checkpoint`: another than the task's own, by name or path, such as one of several tasks. `planner`: that of the
+        task's config, if none is given. `robot`: by the name of its config; None: the panda, or for a model of sensors
+        the actuators that its commands are for, see `Actuators`, where no adapter is chosen and the task is none of the
+        built-in arm. `adapter`: what commands mean for its joints, as an object or as settings; None: as the configs of
+        task and robot say, and else the built-in arm's. `check_goals`: refuse a goal that another of the task's cameras
+        took, or that is upside down, as far as the simulator can be drawn here. `check_frames`: a fault where frames
+        cannot show this arm, as far as the checkpoint's calibration tells (`NAME.calibration.json`), or stand still
+        while it moves. `device`: where the world model is, `cpu`, `cuda`, `cuda:1` or `mps`.
         `on_surprise`: watch with what `forearm calibrate` measured, at `surprise_rate` false alarms an hour, and do
         this on an alarm; None: nobody watches.
 

@@ -32,8 +32,8 @@ class ObservationGate:
 
     Frames of any size leave it resized as in training; of several cameras they come by name. For a model of sensors
     `proprio` is what a frame is for others: readings by name or in a row, NaN where one was not measured. `time` may be
-    missing (the observation is then of this moment), so may `pixels`, where readings come more often than frames, and `drive`,
-    which is then taken to be true. `counts` says how many there were of each kind, by name.
+    missing (the observation is then of this moment), so may `pixels`, where readings come more often than frames, and
+    `drive`, which is then taken to be true. `counts` says how many there were of each kind, by name.
     """
 
     def __init__(self, adapter: ActionAdapter, fit: FrameFit | SensorFit, axes: int) -> None:

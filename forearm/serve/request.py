@@ -48,8 +48,8 @@ class Request:
 
     pixels: (H, W, 3) uint8 of any size, or the readings of a model of sensors, None for a mere `reset`. proprio: (P,).
     goal: frame, name, places in m or readings, None to keep the goal. time: s of the client's clock. committed: (n, A),
-    past: (m, A), commands after and before the frame. elapsed_steps: periods since the frame of the last request. earlier: (time, pixels, proprio) of frames in
-    between.
+    past: (m, A), commands after and before the frame. elapsed_steps: periods since the frame of the last request.
+    earlier: (time, pixels, proprio) of frames in between.
     """
 
     pixels: Any
