@@ -104,14 +104,16 @@ class Controller(Tracking):
         loaded = load(task, device=device) if checkpoint is None else load(checkpoint, task=task, device=device)
         setup = loaded.setup(planner)
         arm = _machine(setup, adapter) if named is None else named
+        chosen: ActionAdapter
+        assert setup.actions is not None
         if isinstance(arm, Actuators) and adapter is None:
-            assert setup.actions is not None
-            adapter = ActuatorAdapter(arm, setup.actions.period)
+            chosen = ActuatorAdapter(arm, setup.actions.period)
             settings.setdefault("timing", timing_of(setup.actions.period))
-        if adapter is None or isinstance(adapter, Mapping):
-            assert setup.actions is not None
+        elif adapter is None or isinstance(adapter, Mapping):
             said = loaded.task if adapter is None else {**loaded.task, "adapter": adapter}
-            adapter = chosen_adapter(arm, said, setup.actions, setup.document.get("action_names"))
+            chosen = chosen_adapter(arm, said, setup.actions, setup.document.get("action_names"))
+        else:
+            chosen = adapter
         pictured = not setup.of_sensors
         views = views_for(loaded) if check_goals and pictured else None
         known = calibration_of(setup.task, setup.document) if pictured else Calibration()
@@ -120,7 +122,7 @@ class Controller(Tracking):
         if on_surprise is not None:
             settings["monitor"] = Monitor(loaded, surprise_calibration_of(setup.task, setup.document), surprise_rate)
             settings["on_surprise"] = on_surprise
-        return cls(LocalPlanSource(setup, seed, views, known.radius), arm, adapter, **settings)
+        return cls(LocalPlanSource(setup, seed, views, known.radius), arm, chosen, **settings)
 
     # -- what the caller does ------------------------------------------------------------------------------------
 

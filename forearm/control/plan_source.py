@@ -74,8 +74,9 @@ class PlanSource(Protocol):
 def fit_of(source: PlanSource) -> FrameFit | SensorFit:
     """What makes frames of any size those that a source takes, or readings those of a model of sensors."""
     found = getattr(source, "fit", None)
-    known = isinstance(found, FrameFit | SensorFit)
-    return found if known else FrameFit((source.frame_shape[0], source.frame_shape[1]))
+    if isinstance(found, FrameFit | SensorFit):
+        return found
+    return FrameFit((source.frame_shape[0], source.frame_shape[1]))
 
 
 class LocalPlanSource:

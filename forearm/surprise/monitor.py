@@ -14,12 +14,11 @@ from forearm.surprise.calibration import SurpriseCalibration, surprise_calibrati
 from forearm.surprise.levels import Levels
 from forearm.surprise.occlusion import Region, locate
 from forearm.surprise.prediction import Array
-from forearm.surprise.usual import Sizes, sizes_of
+from forearm.surprise.usual import Sizes
 from forearm.world_model.data.moments import SensorHold, readings_of
 
 if TYPE_CHECKING:
     from forearm.agent.checkpoint import OfCheckpoint
-    from forearm.surprise.fitting import Recording
 
 RATE = 6.0
 """False alarms an hour, at most: one in ten minutes."""
@@ -164,11 +163,11 @@ class Monitor:
         sizes = self._sizes.see(torch.as_tensor(latent, dtype=torch.float32), readings, action)
         return self._said(pixels, sizes, self._levels.see(sizes), reason)
 
-    def levels_of(self, recording: "Recording") -> tuple[Array, Array]:
-        """(L,) levels of a recording that is known whole, and (L,) those of the joints alone; as `see` has them."""
-        sizes = sizes_of(
-            self.loaded.model, self.calibration.usual, recording.latents, recording.readings, recording.actions
-        )
+    def levels_of(self, sizes: Array) -> tuple[Array, Array]:
+        """(L,) levels of a recording that is known whole, and (L,) those of the joints alone; as `see` has them.
+
+        sizes: (L, K + 1), see `forearm.surprise.usual.sizes_of`.
+        """
         levels, found = Levels(self.calibration.tables), []
         for each in sizes:
             levels.see(each)

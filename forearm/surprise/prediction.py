@@ -149,6 +149,6 @@ def errors_of(model: "JEPA", latents: Array, readings: Array | None, actions: Ar
 
 def _differences(absolute: "AbsolutePositions", actions: Array, readings: Array | None) -> Array:
     """(L - 1, A) commands that are joint positions, as the model takes them."""
-    there = [None if readings is None else absolute.reading(each) for each in readings[: len(actions)]]
+    there = [None] * len(actions) if readings is None else [absolute.reading(each) for each in readings[:-1]]
     befores = [absolute.before(sent, reading) for sent, reading in zip([None, *actions[:-1]], there, strict=True)]
     return np.asarray(actions - np.array(befores))

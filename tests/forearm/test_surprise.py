@@ -24,6 +24,7 @@ from forearm.surprise.conformal import Table
 from forearm.surprise.fitting import Recording, fit, hours_of
 from forearm.surprise.monitor import Monitor, Surprise
 from forearm.surprise.recorded import Recorded
+from forearm.surprise.usual import sizes_of
 from tests.world_model.foreign import vectors, write
 
 AT = 20
@@ -79,7 +80,8 @@ def watched(monitor: Monitor, happens: Any = None, seed: int = 900) -> list[Surp
     with torch.inference_mode():
         latents = monitor.loaded.model.encode(np.stack([each["pixels"] for each in rows])).numpy()
     readings = np.stack([each["proprio"] for each in rows]).astype(np.float64)
-    levels, _ = monitor.levels_of(Recording(latents, np.stack(actions), readings))
+    sizes = sizes_of(monitor.loaded.model, monitor.calibration.usual, latents, readings, np.stack(actions))
+    levels, _ = monitor.levels_of(sizes)
     assert np.allclose(levels, [each.level for each in found], atol=1e-3)  # the same when known whole
     return found
 

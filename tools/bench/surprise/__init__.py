@@ -10,9 +10,9 @@ from forearm import envs
 from forearm.agent.loaded_model import load
 from forearm.surprise.alarm import most_per_hour
 from forearm.surprise.calibration import surprise_calibration_of
-from forearm.surprise.fitting import Recording
 from forearm.surprise.monitor import RATE, Monitor
 from forearm.surprise.prediction import errors_of
+from forearm.surprise.usual import of_errors
 from tools.bench.budget import Budget
 from tools.bench.surprise.clips import AFTER, NORMAL, Filming, Part
 from tools.bench.timing import threads
@@ -101,11 +101,11 @@ class Watch:
         """The greatest of each score in the steps after `begin`, the delay of the alarm, and for how many steps, and
         how often, there was an alarm in the whole clip.
         """
-        model, monitor = self.monitor.loaded.model, self.monitor
-        recording = Recording(part.latents, part.actions[1:], part.readings.astype(np.float64))
-        levels, joints = monitor.levels_of(recording)
-        errors = errors_of(model, part.latents, part.readings, part.actions[1:], 1)[:, 0]
-        each = (levels, part.changes, np.square(errors).mean(axis=1), joints)
+        monitor, readings, actions = self.monitor, part.readings.astype(np.float64), part.actions[1:]
+        usual = monitor.calibration.usual
+        errors = errors_of(monitor.loaded.model, part.latents, readings, actions, usual.horizons)
+        levels, joints = monitor.levels_of(of_errors(usual, errors, readings, actions))
+        each = (levels, part.changes, np.square(errors[:, 0]).mean(axis=1), joints)
         after = slice(begin, begin + AFTER)
         alarm = levels > monitor.threshold
         late = np.flatnonzero(alarm[after])
@@ -113,5 +113,5 @@ class Watch:
             **{name: float(np.nan_to_num(values[after]).max()) for name, values in zip(SCORES, each, strict=True)},
             "delay": int(late[0]) if len(late) else None,
             "alarms": int((np.diff(alarm.astype(int), prepend=0) == 1).sum()),
-            "known": int((~np.isnan(errors[:, 0])).sum()),
+            "known": int((~np.isnan(errors[:, 0, 0])).sum()),
         }
