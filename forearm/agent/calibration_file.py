@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from forearm.agent.checkpoint import file_of
+from forearm.agent.checkpoint_reading import file_of
 from forearm.common.files import write_json
 from forearm.errors import InputError
 

@@ -12,7 +12,7 @@ import numpy as np
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
-    from forearm.agent.checkpoint import OfCheckpoint
+    from forearm.agent.of_checkpoint import OfCheckpoint
     from forearm.envs import Environment
 
 logger = logging.getLogger(__name__)

@@ -1,38 +1,42 @@
 """World models as they were read from disk, with the heads that go with them."""
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
-from forearm.agent.action_spec import same_period
-from forearm.agent.image_file import as_frame
+from forearm.agent.checkpoint_checks import check_heads, check_ranking, check_subgoal, check_task, part_of
+from forearm.agent.checkpoint_reading import (
+    CPU,
+    file_beside,
+    loaded,
+    place_of,
+    read_decoder,
+    read_heads,
+    read_part,
+)
 from forearm.agent.latent import proposals_of, reason_for_heads, weight_of
 from forearm.common.dotted import is_dotted
-from forearm.common.files import is_brought, place
 from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
-    from forearm.agent.image_file import Frame
     from forearm.agent.sensor_fit import SensorFit
-    from forearm.envs import Environment
     from forearm.world_model.data.incoming import FrameFit
     from forearm.world_model.heads.checkpoint import Heads
     from forearm.world_model.heads.decoder import Decoder
     from forearm.world_model.heads.ranking import Ranking
     from forearm.world_model.heads.ways import Ways
     from forearm.world_model.model.jepa import JEPA
+    from forearm.world_model.model.predictors import ResidualPredictor
 
 logger = logging.getLogger(__name__)
 
-Kept = TypeVar("Kept")
-CPU = "cpu"
-_LOADED: dict[Path, tuple[tuple[Any, ...], Any]] = {}
+OF_A_CHECKPOINT = ("checkpoint", "heads", "student", "subgoals", "rankings")
+"""Of a task's config: what another checkpoint has others of."""
+BESIDE_IT = "beside"
+"""What a task's `student` says that lies beside its checkpoint."""
 
 
 class HeadsMissing(ForearmError):
@@ -66,7 +70,7 @@ class LoadedCheckpoint:
 
             return cls(*read_own(name, task))
         found = cls(*loaded(name, device))
-        found._check_task(task)
+        check_task(found.model, found.document, task)
         _ = found.fit  # what is wrong with it is told now
         return found
 
@@ -105,11 +109,11 @@ class LoadedCheckpoint:
         if (reason := reason_for_heads(task["objective"], proposals_of(task))) is None:
             return None
         path, heads = self._part(
-            task, "heads", heads_path, _load_heads, f"{reason} needs heads", "plan without them, planner=cem",
+            task, "heads", heads_path, read_heads, f"{reason} needs heads", "plan without them, planner=cem",
             lambda path: f"train them with 'forearm train-heads task={task['name']}', or plan without them, "
             "planner=cem",
         )  # fmt: skip
-        _check_heads(heads, path, task)
+        check_heads(heads, path, task)
         return cast("Heads", heads)
 
     def subgoal(self, task: Mapping[str, Any]) -> "tuple[Ways, dict[str, Any]] | None":
@@ -125,13 +129,13 @@ class LoadedCheckpoint:
         if wanted is None:
             return None
         path, found = self._part(
-            task, "subgoals", subgoal_path, partial(_load_part, load_subgoal),
+            task, "subgoals", subgoal_path, partial(read_part, load_subgoal),
             f"objective.subgoal={wanted} needs sub-goals", "set it to null",
             lambda path: f"train them with 'forearm train-heads task={name} parts=[{part_of(path)}]', or plan without "
             f"them, {name}.guided.subgoal=null for planner=guided, else {name}.objective.subgoal=null",
         )  # fmt: skip
         head, document = cast("tuple[Ways, dict[str, Any]]", found)
-        _check_subgoal(head, document, path, task)
+        check_subgoal(head, document, path, task)
         return head, document
 
     def ranking(self, task: Mapping[str, Any]) -> "tuple[Ranking, dict[str, Any]] | None":
@@ -141,16 +145,12 @@ class LoadedCheckpoint:
         if not (weight := weight_of(task["objective"], "ranking")):
             return None
         path, found = self._part(
-            task, "rankings", ranking_path, partial(_load_part, load_ranking),
+            task, "rankings", ranking_path, partial(read_part, load_ranking),
             f"objective.ranking={weight:g} needs a ranking", "set it to 0",
             lambda path: f"draw pools with 'forearm pools task={task['name']}' and train it with 'forearm train-heads "
             f"task={task['name']} parts=[ranking] pools=[FOLDER]', or set it to 0",
         )  # fmt: skip
-        if (made_for := found[1].get("task", task["name"])) != task["name"]:
-            raise ForearmError(
-                f"{path}: the ranking was trained for task {made_for}, not {task['name']}: name another, "
-                f"task.rankings=FILE, or set objective.ranking=0"
-            )
+        check_ranking(found[1], path, task)
         return cast("tuple[Ranking, dict[str, Any]]", found)
 
     def _part(
@@ -177,6 +177,32 @@ class LoadedCheckpoint:
             self._parts[key, path] = load(path, str(self.document["weights_sha256"]), self.device)
         return path, self._parts[key, path]
 
+    def student(self, task: Mapping[str, Any]) -> "tuple[ResidualPredictor, dict[str, Any]] | None":
+        """The student that a task's config wants in the place of the predictor, and its description; None for none.
+
+        Raises `HeadsMissing` where there is none, `CheckpointError` for one that cannot be read or was taught by
+        another world model.
+        """
+        from forearm.world_model.heads.student_checkpoint import load_student, student_path
+
+        if not (wanted := task.get("student")):
+            return None
+        chosen = {**task, "student": None if wanted == BESIDE_IT else wanted}
+        _, found = self._part(
+            chosen, "student", student_path, partial(read_part, load_student),
+            f"student={wanted} needs a student", "set it to null",
+            lambda path: f"train one with 'forearm train-heads task={task['name']} parts=[student]', or plan with the "
+            f"checkpoint's own predictor: no planner=fast, and {task['name']}.student=null",
+        )  # fmt: skip
+        return cast("tuple[ResidualPredictor, dict[str, Any]]", found)
+
+    def predicting(self, task: Mapping[str, Any]) -> "JEPA":
+        """The model that plans are made with: with the student where the task's config wants one; raises as that."""
+        from forearm.world_model.heads.student import with_student
+
+        found = self.student(task)
+        return self.model if found is None else with_student(self.model, found[0])
+
     def decoder(self, task: Mapping[str, Any]) -> "Decoder":
         """What draws the latents: of the file that a task's config names, or beside its checkpoint.
 
@@ -193,7 +219,7 @@ class LoadedCheckpoint:
                 f"drawing what is imagined needs a decoder of checkpoint '{task['checkpoint']}', but there is no "
                 f"{path}: train one with 'forearm train-heads task={task['name']} parts=[decoder]'"
             )
-        return _load_decoder(path, str(self.document["weights_sha256"]))
+        return read_decoder(path, str(self.document["weights_sha256"]))
 
     def decoder_if_any(self, task: Mapping[str, Any]) -> "Decoder | None":
         """The same where pictures do without it: None where there is none; one beside the checkpoint that does not fit
@@ -204,7 +230,7 @@ class LoadedCheckpoint:
         if task.get("decoder"):
             return self.decoder(task)
         name = str(task["checkpoint"])
-        if is_dotted(name) or not decoder_path(_place(name)).is_file():
+        if is_dotted(name) or not decoder_path(place_of(name)).is_file():
             return None
         try:
             return self.decoder(task)
@@ -235,102 +261,6 @@ class LoadedCheckpoint:
                 f": look further ahead, planner.horizon={ranked}, or set objective.ranking=0"
             )
 
-    def _check_task(self, task: Mapping[str, Any]) -> None:
-        from forearm.world_model.runtime.checkpoint import tasks_of
-
-        tasks = tasks_of(self.document)
-        found = {
-            "task": task["name"] if task["name"] in tasks else " and ".join(tasks) or None,
-            "camera": str(self.document.get("camera", "")).rpartition(".")[2] or "none",
-            "resolution": self.model.config.resolution,
-        }
-        wanted = {"task": task["name"], "camera": task["camera"], "resolution": task["resolution"]}
-        differing = [
-            f"{key} {found[key]}, not {wanted[key]}" for key in wanted if wanted[key] not in (None, found[key])
-        ]
-        if differing:
-            raise ForearmError(
-                f"checkpoint '{task['checkpoint']}' was made for {'; '.join(differing)}: "
-                f"give another {task['name']}.checkpoint="
-            )
-        if not self.model.config.action_dim:
-            raise ForearmError(
-                f"checkpoint '{task['checkpoint']}' was trained on frames alone and knows no commands, so it cannot "
-                f"plan: train one with actions from it, 'forearm train task={task['name']} init={task['checkpoint']} "
-                "freeze_encoder=true'"
-            )
-
-
-class OfCheckpoint(ABC):
-    """What stands on a world model that was read for a task, and gives its parts as its own."""
-
-    task: Mapping[str, Any]
-
-    @property
-    @abstractmethod
-    def checkpoint(self) -> LoadedCheckpoint:
-        """The world model as it was read."""
-
-    @property
-    def model(self) -> "JEPA":
-        """The world model."""
-        return self.checkpoint.model
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The description of its checkpoint."""
-        return self.checkpoint.document
-
-    @property
-    def of_sensors(self) -> bool:
-        """Whether the model sees numbers alone, and no frames."""
-        return bool(self.model.config.encoder == "sensors")
-
-    @property
-    def resolution(self) -> int:
-        """Side of the frames that the model expects, in pixels."""
-        return int(self.model.config.resolution)
-
-    @property
-    def fit(self) -> "FrameFit | SensorFit":
-        """What makes frames of any size the model's, as its training did, or readings those that it knows."""
-        return self.checkpoint.fit
-
-    def check_commands(self, env: "Environment") -> None:
-        """Raise `ForearmError` unless the checkpoint knows commands of the kind and rate that `env` takes."""
-        period, size = float(self.document["control_period"]), len(env.action_names)
-        differing = []
-        if not same_period(period, env.control_period):
-            differing.append(f"one command every {1e3 * period:.4g} ms, not every {1e3 * env.control_period:.4g} ms")
-        if self.model.config.action_dim != size:
-            differing.append(f"commands of {self.model.config.action_dim} numbers, not {size}")
-        if self.of_sensors and tuple(self.document["sensors"]["names"]) != tuple(env.state_names):
-            known = ", ".join(self.document["sensors"]["names"])
-            differing.append(f"sensors {known}, not {', '.join(env.state_names)}")
-        if differing:
-            raise ForearmError(
-                f"checkpoint '{self.task['checkpoint']}' was trained on {' and '.join(differing)} as {env.name} takes "
-                f"them: give another {self.task['name']}.checkpoint= or train one"
-            )
-
-    def frame(self, frame: "Frame", key: str) -> np.ndarray:
-        """A frame (H, W, 3) uint8 of any size, or the file of one, as the model sees it, (R, R, 3); of a model of
-        sensors, readings by name or in a row, (P,). Raises `ForearmError` for what is none.
-        """
-        return as_frame(frame, self.fit, key)
-
-    def goal_frame(self, goal: "np.ndarray | str | Path | Mapping[str, Any]") -> np.ndarray:
-        """The same of a goal, which may also be told by places in m, `{"object": [x, y]}`, where they can be drawn.
-
-        Raises what `frame` raises, and `ForearmError` and InputError for places that are none.
-        """
-        from forearm.agent.places import are_places, goal_of_places
-
-        if self.of_sensors or not are_places(goal):
-            return self.frame(goal, "goal")
-        assert isinstance(goal, Mapping)
-        return goal_of_places(goal, self.task, self.resolution)
-
 
 def settled(task: Mapping[str, Any]) -> dict[str, Any]:
     """A task's config, with what a model of one's own decides as that has it; `ForearmError` for one that fails."""
@@ -344,103 +274,3 @@ def settled(task: Mapping[str, Any]) -> dict[str, Any]:
 def fingerprint(document: Mapping[str, Any]) -> str:
     """What tells one checkpoint from another: the hash of its weights, shortened."""
     return str(document["weights_sha256"])[:16]
-
-
-def _check_heads(heads: "Heads", path: Path, task: Mapping[str, Any]) -> None:
-    # Those of a checkpoint of several tasks know the goals of one.
-    if (made_for := heads.document.get("task", task["name"])) != task["name"]:
-        raise ForearmError(
-            f"{path}: heads were trained for task {made_for}, not {task['name']}: name others, task.heads=FILE, or "
-            f"train them with 'forearm train-heads task={task['name']}'"
-        )
-    if task["objective"].get("features") and heads.prior.slow is None:
-        raise ForearmError(
-            f"objective.features=true needs a prior with slow features, but that of {path} has none: train it with "
-            f"'forearm train-heads task={task['name']} prior.slow=4'"
-        )
-
-
-def part_of(path: Path) -> str:
-    """The part of `forearm train-heads` that makes such a file of sub-goals."""
-    return "recorded" if path.stem.endswith(".recorded") else "subgoal"
-
-
-def _check_subgoal(head: "Ways", document: Mapping[str, Any], path: Path, task: Mapping[str, Any]) -> None:
-    if (made_for := document.get("task", task["name"])) != task["name"]:
-        raise ForearmError(
-            f"{path}: sub-goals were trained for task {made_for}, not {task['name']}: name others, task.subgoals=FILE, "
-            f"or train them with 'forearm train-heads task={task['name']} parts=[{part_of(path)}]'"
-        )
-    steps, (least, most) = int(task["objective"]["subgoal"]), (head.frameskip, head.horizon)
-    if steps % least or not least <= steps <= most:
-        raise ForearmError(
-            f"objective.subgoal={steps}: {path} knows every {least} control steps up to {most}: choose one, or "
-            f"train others with 'forearm train-heads task={task['name']} parts=[{part_of(path)}] "
-            f"{part_of(path)}.horizon={steps}'"
-        )
-
-
-def loaded(name: str, device: str = CPU) -> "tuple[JEPA, dict[str, Any]]":
-    """The world model of a checkpoint, and its description, read once for as long as its files stay the same.
-
-    Raises `CheckpointError` for one that cannot be read.
-    """
-    from forearm.world_model.runtime.checkpoint import load_checkpoint
-
-    path = file_of(name)
-    return _kept(path, lambda: load_checkpoint(path, device), device)
-
-
-def _load_heads(path: Path, world_model_sha256: str, device: str) -> "Heads":
-    import torch
-
-    from forearm.world_model.heads.checkpoint import load_heads
-
-    return _kept(
-        path, lambda: load_heads(path, world_model_sha256).to(torch.device(device)), world_model_sha256, device
-    )
-
-
-def _load_part(
-    load: Callable[[Path, str], tuple[Any, dict[str, Any]]], path: Path, world_model_sha256: str, device: str
-) -> tuple[Any, dict[str, Any]]:
-    """What `load` reads, a module and its description, on a device."""
-    import torch
-
-    def loaded_there() -> tuple[Any, dict[str, Any]]:
-        head, document = load(path, world_model_sha256)
-        return head.to(torch.device(device)), document
-
-    return _kept(path, loaded_there, load.__name__, world_model_sha256, device)
-
-
-def _load_decoder(path: Path, world_model_sha256: str) -> "Decoder":
-    from forearm.world_model.heads.decoder_checkpoint import load_decoder
-
-    return _kept(path, lambda: load_decoder(path, world_model_sha256), world_model_sha256)
-
-
-def _kept(path: Path, load: Callable[[], Kept], *of: str) -> Kept:
-    """What `load` made of the JSON file `path`, which names the hash of its weights, until the file is another."""
-    key, content = path.resolve(), (path.read_bytes(), *of)
-    if key not in _LOADED or _LOADED[key][0] != content:
-        _LOADED[key] = content, load()
-    return cast(Kept, _LOADED[key][1])
-
-
-def file_of(name: str) -> Path:
-    """The JSON file of a checkpoint, by its name or a path; raises `CheckpointError` where there is none."""
-    from forearm.world_model.runtime.checkpoint import locate
-
-    return locate(_place(name))
-
-
-def file_beside(task: Mapping[str, Any], key: str, beside: Callable[[str | Path], Path]) -> Path:
-    """The file that a task's config names as `key`, or else the one `beside` its checkpoint, there or not."""
-    named = task.get(key)
-    return place(named) if named else beside(_place(str(task["checkpoint"])))
-
-
-def _place(name: str) -> str | Path:
-    """A checkpoint's name, or its path."""
-    return place(name) if "/" in name or name.startswith("~") or is_brought(name) else name

@@ -1,18 +1,18 @@
 """The files of a world model, for a machine on which they are not."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from forearm.agent.checkpoint import file_of
+from forearm.agent.checkpoint import BESIDE_IT
+from forearm.agent.checkpoint_reading import backbone_file, file_of, place_of
 from forearm.common.dotted import is_dotted
 from forearm.common.engine.luggage import Luggage
-from forearm.common.files import place
 
 
 def checkpoint_files(task: Mapping[str, Any]) -> Iterator[Luggage]:
-    """What a task's config names: its checkpoint with all that lies beside it, heads, sub-goals, ranking, decoder.
+    """What a task's config names: its checkpoint with all that lies beside it, heads, student, sub-goals, ranking,
+    decoder.
 
     What ships with the package is everywhere, and a model of one's own is code. Raises `CheckpointError` where there
     is no checkpoint.
@@ -25,16 +25,15 @@ def checkpoint_files(task: Mapping[str, Any]) -> Iterator[Luggage]:
         if file.parent != pretrained_folder():
             beside = [file.with_name(f"{file.stem}{suffix}.json") for suffix in BESIDE]
             yield _luggage(name, file, *(path for path in beside if path.is_file()))
-    for key in ("heads", "subgoals", "rankings", "decoder"):
-        if task.get(key):
-            yield _luggage(str(task[key]), place(str(task[key])))
+    for key in ("heads", "student", "subgoals", "rankings", "decoder"):
+        if task.get(key) and (key, task[key]) != ("student", BESIDE_IT):
+            yield _luggage(str(task[key]), Path(place_of(str(task[key]))))
 
 
 def _luggage(text: str, *documents: Path) -> Luggage:
     """Files of JSON and the weights of each; also those of a frozen backbone, which may lie elsewhere."""
     files = [path for document in documents for path in (document, document.with_suffix(".safetensors"))]
-    model = json.loads(documents[0].read_text(encoding="utf-8")).get("model")
-    if isinstance(model, dict) and (weights := (model.get("backbone") or {}).get("weights_file")):
+    if weights := backbone_file(documents[0]):
         there = Path(weights).expanduser()
         files.append(there if there.exists() else documents[0].parent / there.name)
     return Luggage(text, {path.name: path for path in files if path.is_file()})

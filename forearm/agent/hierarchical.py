@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from forearm.agent.checkpoint import file_beside
+from forearm.agent.checkpoint_reading import file_beside
 from forearm.agent.task_section import task_section
 from forearm.common import checks
 from forearm.settings.schema.task import HierarchicalConfig

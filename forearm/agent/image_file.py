@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from forearm.agent.sensor_fit import SensorFit
-from forearm.common.files import place
+from forearm.common.reading import here
 from forearm.errors import ForearmError, InputError
 from forearm.world_model.data.incoming import FrameFit
 
@@ -28,7 +28,7 @@ def as_frame(frame: Any, fit: FrameFit | SensorFit, key: str) -> np.ndarray:
     if isinstance(frame, Mapping):
         return _fitted({name: _pixels(each, f"{key} {name}") for name, each in frame.items()}, fit, key)
     if isinstance(frame, (str, Path)):
-        path = place(frame)
+        path = here(frame)
         return fit(read_frame(path, key), f"{key}={path}")
     return _fitted(np.asarray(frame), fit, key)
 
@@ -36,13 +36,13 @@ def as_frame(frame: Any, fit: FrameFit | SensorFit, key: str) -> np.ndarray:
 def by_camera(text: str, fit: FrameFit | SensorFit) -> Path | dict[str, Path]:
     """The file that somebody typed; for a model of several cameras those of `NAME:FILE,NAME:FILE`."""
     if len(fit.cameras) < 2 or ":" not in text:
-        return Path(text)
+        return here(text)
     pairs = [part.partition(":") for part in text.split(",")]
-    return {name.strip(): Path(file.strip()) for name, _, file in pairs}
+    return {name.strip(): here(file.strip()) for name, _, file in pairs}
 
 
 def _pixels(frame: Any, key: str) -> Any:
-    return read_frame(place(frame), key) if isinstance(frame, (str, Path)) else np.asarray(frame)
+    return read_frame(here(frame), key) if isinstance(frame, (str, Path)) else np.asarray(frame)
 
 
 def _fitted(frame: Any, fit: FrameFit | SensorFit, key: str) -> np.ndarray:

@@ -9,10 +9,12 @@ import numpy as np
 
 from forearm.agent.action_spec import ActionSpec
 from forearm.agent.agent import PlanningModel
-from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, loaded, settled
+from forearm.agent.checkpoint import LoadedCheckpoint, settled
+from forearm.agent.checkpoint_reading import CPU, loaded, place_of
 from forearm.agent.image_file import Frame
 from forearm.agent.imagination import Imagination, Imagined, commands_of
 from forearm.agent.latent import LatentPlanningModel
+from forearm.agent.of_checkpoint import OfCheckpoint
 from forearm.agent.places import draw_goal
 from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
 from forearm.common.dotted import is_dotted
@@ -178,7 +180,7 @@ def load(task_or_checkpoint: str | Path = "reach", *, task: str | None = None, d
         return LoadedModel({**task_config(task), "checkpoint": name}, device)
     from forearm.world_model.runtime.checkpoint import find, tasks_of
 
-    if find(place(name)) is None and _is_meant_for_a_task(name):
+    if find(place_of(name)) is None and _is_meant_for_a_task(name):
         task_config(name)  # says which names there are
     made_for = tasks_of(loaded(name)[1])
     if task is None and len(made_for) > 1:

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from forearm.agent.checkpoint import CPU, LoadedCheckpoint
+from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.agent.checkpoint_reading import CPU
 from forearm.agent.guided import GUIDED
 from forearm.agent.hierarchical import HIERARCHICAL
 from forearm.common import checks

@@ -10,11 +10,14 @@ import numpy as np
 from forearm.agent.absolute import AbsolutePlanner
 from forearm.agent.action_spec import ActionSpec, Holding
 from forearm.agent.agent import Acting, Agent, PlanningModel
-from forearm.agent.checkpoint import CPU, LoadedCheckpoint, OfCheckpoint, fingerprint, settled
+from forearm.agent.checkpoint import LoadedCheckpoint, fingerprint, settled
+from forearm.agent.checkpoint_reading import CPU
+from forearm.agent.fast import FAST, fast_task, is_fast
 from forearm.agent.guided import GUIDED, PRIOR, gate_of, guided_task, is_guided
 from forearm.agent.hierarchical import HIERARCHICAL, hierarchical_task, is_hierarchical
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.latent import LatentPlanningModel, proposals_of
+from forearm.agent.of_checkpoint import OfCheckpoint
 from forearm.agent.oracle import NoPlanningModel, OraclePlanningModel
 from forearm.agent.pace import in_control_steps, pace_of
 from forearm.agent.scripted import ExpertAgent, HoldAgent
@@ -106,6 +109,8 @@ class PlanningSetup(OfCheckpoint):
             config = guided_task(config, chosen)
         elif is_hierarchical(chosen):
             config = hierarchical_task(config)
+        elif is_fast(chosen):
+            config = fast_task(config)
         pace = pace_of(config)
         every = replan_every or pace["replan_every"]
         found = cls(config, _filled(chosen, config, pace, every), dynamics, every)
@@ -209,7 +214,7 @@ class PlanningSetup(OfCheckpoint):
         assert self.actions is not None
         spread, gain = (1.0 if self.task.get(key) is None else self.task[key] for key in ("prior_spread", "prior_gain"))
         return LatentPlanningModel(
-            self.model,
+            self.checkpoint.predicting(self.task),
             self.task["objective"],
             self.actions,
             self.checkpoint.fingerprint,
@@ -295,6 +300,7 @@ def no_oracle(planner: Mapping[str, Any]) -> str | None:
     known = {
         GUIDED: "its prior sees the world model's latents",
         HIERARCHICAL: "its sub-goals are the world model's latents",
+        FAST: "its predictor is the world model's student",
     }
     return known.get(str(planner["name"]))
 
@@ -342,11 +348,15 @@ def _own_planner(name: str, settings: Mapping[str, Any]) -> Any:
 
 
 def _fingerprint(read: LoadedCheckpoint, task: Mapping[str, Any]) -> str:
-    """Of a checkpoint, heads, sub-goals and ranking that a task's config needs; raises like `LoadedCheckpoint.heads`,
-    `subgoal` and `ranking`.
+    """Of a checkpoint, heads, student, sub-goals and ranking that a task's config needs; raises like
+    `LoadedCheckpoint.heads`, `student`, `subgoal` and `ranking`.
     """
     found = [read.fingerprint]
     if (heads := read.heads(task)) is not None:
         found.append(fingerprint(heads.document))
-    found += [fingerprint(part[1]) for part in (read.subgoal(task), read.ranking(task)) if part is not None]
+    found += [
+        fingerprint(part[1])
+        for part in (read.student(task), read.subgoal(task), read.ranking(task))
+        if part is not None
+    ]
     return "+".join(found)

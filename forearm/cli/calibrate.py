@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from forearm.cli.columns import keys
 from forearm.cli.progress import bars
-from forearm.cli.train import keys, no_data
+from forearm.cli.train import no_data
 from forearm.common import checks, stored
 from forearm.common.files import place
 from forearm.common.parallel import import_modules

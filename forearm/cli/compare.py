@@ -19,6 +19,7 @@ from forearm.common.addresses import told
 from forearm.common.files import place, write_json
 from forearm.common.parallel import import_modules
 from forearm.common.progress import ALL_ROWS
+from forearm.common.reading import here
 from forearm.control.adapters.hold import hold_of
 from forearm.errors import ForearmError
 from forearm.evaluation.budget import MS, Budget
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
-    files = [place(word) for word in overrides if _is_file(word)]
+    files = [here(word) for word in overrides if _is_file(word)]
     if files:
         merge_and_show(files, [word for word in overrides if not _is_file(word)], overrides)
         return 0
@@ -72,7 +73,7 @@ def of_manifest(overrides: Sequence[str]) -> list[str]:
     named = unquoted(given.get("manifest", "").strip())
     if named in ("", "null"):
         return []
-    manifest = read_manifest(place(named))
+    manifest = read_manifest(here(named))
     words = [] if "task" in given else [f"task={written(list(manifest.episodes))}"]
     if "protocol" not in given:
         rules = {key: value for key, value in manifest.protocol.items() if key not in ("alpha", "confidence")}
@@ -98,7 +99,7 @@ def _limited(
 def comparison_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Comparison:
     """The comparison that settings, made by `overrides`, describe; `ForearmError` for those that make no sense."""
     import_modules(chosen["use"])
-    manifest = None if chosen["manifest"] is None else read_manifest(place(chosen["manifest"]))
+    manifest = None if chosen["manifest"] is None else read_manifest(here(chosen["manifest"]))
     seeds = chosen.values["seed"] if isinstance(chosen.values["seed"], list) else [chosen["seed"]]
     if manifest is not None and len(seeds) > 1:
         raise ForearmError(f"seed={written(seeds)}: a manifest has one seed: leave seed= out")

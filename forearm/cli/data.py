@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from forearm.cli.columns import keys, steps_table
 from forearm.cli.progress import bars
-from forearm.cli.train import keys, steps_table
 from forearm.common import stored
 from forearm.common.addresses import told
 from forearm.errors import ForearmError

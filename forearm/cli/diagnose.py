@@ -7,10 +7,11 @@ from functools import partial
 from rich.console import Console
 
 from forearm import envs
+from forearm.cli.engine import engine_of
 from forearm.cli.models import task_of
 from forearm.cli.progress import bars
 from forearm.common.addresses import told
-from forearm.common.parallel import default_workers, import_modules
+from forearm.common.parallel import import_modules
 from forearm.control.adapters.hold import hold_of
 from forearm.diagnosis.page import tables
 from forearm.diagnosis.run import diagnose
@@ -63,8 +64,8 @@ def main(overrides: Sequence[str]) -> int:
     )
     envs.working_backend()  # found once here, not once in every worker
     console = Console()
-    with bars(console, transient=True) as tell:
-        document = diagnose(comparison, effort, chosen["workers"] or default_workers(), tell)
+    with engine_of(chosen) as engine, bars(console, transient=True) as tell:
+        document = diagnose(comparison, effort, chosen["workers"] or engine.default_workers(), tell)
     for table in tables(document):
         print_whole(console, table)
     for what, name in (("picture", "diagnosis.png"), ("figures", "diagnosis.json")):

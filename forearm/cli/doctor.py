@@ -207,14 +207,16 @@ def _gpu() -> Finding:
 
 
 def _checkpoints(folder: Path | None) -> Finding:
-    """The shipped checkpoints, their heads, sub-goals and decoders, each loaded once."""
+    """The shipped checkpoints, their heads, students, sub-goals and decoders, each loaded once."""
     from forearm.world_model.heads.checkpoint import load_heads
     from forearm.world_model.heads.decoder_checkpoint import load_decoder
+    from forearm.world_model.heads.student_checkpoint import load_student
     from forearm.world_model.heads.subgoal_checkpoint import load_subgoal
     from forearm.world_model.runtime.checkpoint import (
         CALIBRATION,
         DECODER,
         HEADS,
+        STUDENT,
         SUBGOAL,
         CheckpointError,
         load_checkpoint,
@@ -223,7 +225,7 @@ def _checkpoints(folder: Path | None) -> Finding:
 
     folder = folder or pretrained_folder()
     loaders: dict[str, Callable[[Path, str], object]]
-    loaders = {HEADS: load_heads, SUBGOAL: load_subgoal, DECODER: load_decoder}
+    loaders = {HEADS: load_heads, STUDENT: load_student, SUBGOAL: load_subgoal, DECODER: load_decoder}
     sound, broken = [], []
     for stem in sorted({path.stem for kind in ("json", "safetensors") for path in folder.glob(f"*.{kind}")}):
         if stem.endswith(CALIBRATION):

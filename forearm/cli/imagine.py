@@ -10,8 +10,9 @@ from rich.console import Console
 from forearm.agent.imagination import Imagined, commands_of
 from forearm.agent.loaded_model import LoadedModel
 from forearm.cli.scene import Scene, check_given, scene_of
-from forearm.common.files import place, replacing, write_json
+from forearm.common.files import replacing, write_json
 from forearm.common.parallel import import_modules, one_thread
+from forearm.common.reading import here
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import has_simulator
 from forearm.settings import compose as settings
@@ -70,7 +71,7 @@ def read_commands(given: Any) -> Any:
     """
     if not isinstance(given, str):
         return given
-    path = place(given)
+    path = here(given)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

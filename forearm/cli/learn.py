@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from forearm import envs
+from forearm.agent.checkpoint import OF_A_CHECKPOINT
+from forearm.agent.fast import wants_student
 from forearm.cli.device import device_of
 from forearm.cli.engine import engine_of
 from forearm.cli.progress import bars
@@ -88,9 +90,7 @@ def learning_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Lea
         budget=Budget.read(*((MINUTES, chosen["minutes"]) if chosen["steps"] == "0" else (STEPS, chosen["steps"]))),
         training=lambda folder, out: _training(chosen, folder, out),
         identity={
-            "task": {
-                key: value for key, value in task.items() if key not in ("checkpoint", "heads", "subgoals", "rankings")
-            },
+            "task": {key: value for key, value in task.items() if key not in OF_A_CHECKPOINT},
             "planner": dict(planner),
             "protocol": chosen.one("protocol"),
             "world_model": chosen.one("world_model"),
@@ -124,7 +124,7 @@ def _training(chosen: settings.Settings, data: Path, out: Path) -> Any:
 
 
 def _fingerprint(chosen: settings.Settings, data: Path) -> str:
-    from forearm.cli.train import camera_key_of, keys
+    from forearm.cli.columns import camera_key_of, keys
     from forearm.world_model.data import dataset_fingerprint, read_dataset
 
     action, state = (keys(key, chosen[key]) for key in ("action_key", "state_key"))
@@ -138,4 +138,5 @@ def _parts(task: Any, planner: Any) -> tuple[str, ...]:
     guided = planner["name"] == "guided"
     subgoal = task["guided"]["subgoal"] if guided else planner["name"] == "hierarchical" or task["objective"]["subgoal"]
     heads = guided or "prior" in task["proposals"] or task["objective"]["terminal"] or task["objective"]["unlikely"]
-    return (("heads",) if heads else ()) + (("subgoal",) if subgoal else ())
+    student = ("student",) if wants_student(task, planner) else ()
+    return (("heads",) if heads else ()) + student + (("subgoal",) if subgoal else ())

@@ -9,6 +9,7 @@ from rich.console import Console
 from forearm.cli.models import task_of
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
+from forearm.common.reading import here
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
 from forearm.settings import compose as settings
@@ -54,7 +55,7 @@ def main(overrides: Sequence[str]) -> int:
         envs.working_backend()
         env = envs.make(task["name"], task["camera"], task["resolution"])
         return Workplace(
-            loaded, setup, env, robot, bounds, goals=None if chosen["goals"] is None else place(chosen["goals"]),
+            loaded, setup, env, robot, bounds, goals=None if chosen["goals"] is None else here(chosen["goals"]),
             seed=chosen["seed"], episode=chosen["episode"], check_goals=bool(chosen["check_goals"]),
         )  # fmt: skip
 

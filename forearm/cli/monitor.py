@@ -6,8 +6,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from forearm.cli.columns import keys
 from forearm.cli.progress import bars
-from forearm.cli.train import keys, no_data
+from forearm.cli.train import no_data
 from forearm.common import stored
 from forearm.common.addresses import told
 from forearm.common.files import place

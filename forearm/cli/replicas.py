@@ -17,7 +17,7 @@ from forearm.cli.server import config_of, log, say_ending, say_where, server_of,
 from forearm.common.parallel import import_modules
 from forearm.errors import debugging, user_message
 from forearm.serve.config import Replica, ServeConfig
-from forearm.serve.replicas import Replicas, claimed, gone_first
+from forearm.serve.replicas import BEAT, Replicas, claimed, gone_first
 from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def replica(words: Sequence[str], port: int, number: int, counters: str, again: 
         log(f"replica {number}: ")
         tell(same=server.identity)
         if sys.stdin.readline():
-            asyncio.run(_until_told(server, lambda: tell(listening=True)))
+            asyncio.run(_until_told(server, lambda: tell(listening=True), lambda: tell(alive=True)))
     except Exception as error:
         message = None if debugging() else user_message(error)
         if message is None:
@@ -86,14 +86,22 @@ def replica(words: Sequence[str], port: int, number: int, counters: str, again: 
     return 0
 
 
-async def _until_told(server: "Server", listening: Callable[[], None]) -> None:
-    """Serve until a signal, or until the process is gone that looks after this one."""
+async def _until_told(server: "Server", listening: Callable[[], None], alive: Callable[[], None]) -> None:
+    """Serve until a signal, or until the process is gone that looks after this one; `alive` is called meanwhile."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            alive()
+
     told, loop = told_to_stop(), asyncio.get_running_loop()
     loop.add_reader(sys.stdin.fileno(), told.set)
     await server.start()
     with gone_first(server.sockets):
         logger.info("process %d listens", os.getpid())
         listening()
+        beating = asyncio.create_task(beat())
         await told.wait()
     loop.remove_reader(sys.stdin.fileno())
     await server.stop()
+    beating.cancel()

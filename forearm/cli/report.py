@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from forearm.common.files import place, replacing
+from forearm.common.files import replacing
+from forearm.common.reading import here
 from forearm.errors import ForearmError, did_you_mean
 from forearm.report.exports import FORMATS
 from forearm.report.page import write_report
@@ -27,7 +28,7 @@ def main(overrides: Sequence[str]) -> int:
         raise ForearmError(f"unknown format '{form}'{did_you_mean(form, (HTML, *FORMATS))}")
     if chosen["results"] is None:
         raise ForearmError(f"which results? give the file that 'forearm compare' wrote: forearm report OUT/{RESULTS}")
-    results = place(chosen["results"])
+    results = here(chosen["results"])
     document = read_results(results)
     results = results / RESULTS if results.is_dir() else results
     if form != HTML:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from forearm.cli.train import keys
+from forearm.cli.columns import keys
 from forearm.common.files import replacing
 from forearm.control.robots.description import YAML, config_of
 from forearm.control.robots.robot import Robot

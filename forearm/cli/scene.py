@@ -8,8 +8,8 @@ import numpy as np
 
 from forearm import envs
 from forearm.agent.camera_check import Views
-from forearm.agent.checkpoint import OfCheckpoint
 from forearm.agent.image_file import by_camera
+from forearm.agent.of_checkpoint import OfCheckpoint
 from forearm.agent.places import check_places, draw_goal
 from forearm.common.seeds import evaluation_reset_seed
 from forearm.errors import ForearmError

@@ -14,6 +14,7 @@ from forearm.cli.device import device_of
 from forearm.cli.models import task_of
 from forearm.common.files import place
 from forearm.common.parallel import default_workers
+from forearm.common.reading import here
 from forearm.settings import compose as settings
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def server_of(chosen: settings.Settings, config: "ServeConfig", replica: "Replic
         hold(setup.actions, {})
     setup = replace(setup, hold=hold)
     views = views_for(setup) if chosen["check_goals"] and not setup.of_sensors else None
-    goals = Goals(None if chosen["goals"] is None else place(chosen["goals"]), setup, views)
+    goals = Goals(None if chosen["goals"] is None else here(chosen["goals"]), setup, views)
     torch.set_num_threads(_threads(chosen))
     return Server(setup, config, goals, views, _monitor(setup, chosen["surprise_rate"]), replica)
 

@@ -11,21 +11,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from forearm import envs
+from forearm.cli.columns import camera_key_of, keys, steps_table
 from forearm.cli.device import device_of
 from forearm.cli.progress import bars
 from forearm.common import stored
 from forearm.common.addresses import told
-from forearm.common.files import place
 from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
-from forearm.settings.words import written
 from forearm.world_model.data.layout import is_source
 
 if TYPE_CHECKING:
-    from forearm.world_model.absolute import AbsolutePositions
+    pass
 
 Tasks = Mapping[str, Mapping[str, Any]]
 """Configs as in configs/task, by name."""
@@ -158,32 +157,17 @@ def _description(tasks: Sequence[str]) -> dict[str, Any]:
 
 def _init(checkpoint: str | None, freeze_encoder: bool) -> Any:
     """The `world_model.initial.Init` that the settings describe; `ForearmError` for a fixed encoder from nowhere."""
+    from forearm.agent.checkpoint_reading import place_of
     from forearm.world_model.training.warm_start import Init
 
     if checkpoint is not None:
-        return Init(str(place(checkpoint)), freeze_encoder)
+        return Init(str(place_of(checkpoint)), freeze_encoder)
     if freeze_encoder:
         raise ForearmError(
             "freeze_encoder=true without init=: an encoder of random weights would stay one; say where it comes from, "
             "init=CHECKPOINT"
         )
     return None
-
-
-def camera_key_of(value: Any) -> str | None:
-    """The camera that is named, or several as one view; raises `ForearmError` for anything else."""
-    from forearm.world_model.data.layout import view
-
-    names = keys("camera_key", value)
-    return view(names) if isinstance(names, list) else names
-
-
-def keys(setting: str, value: Any) -> str | list[str] | None:
-    """A setting that names columns: one, a list of them, or None; raises `ForearmError` for anything else."""
-    names = value if isinstance(value, list) else [value]
-    if value is None or (names and all(isinstance(name, str) and name for name in names)):
-        return value
-    raise ForearmError(f"{setting}={written(value)}: expected the name of a column, or names in brackets, [NAME,NAME]")
 
 
 def _sizes(data: Path, chosen: settings.Settings, parts: Mapping[str, Any]) -> dict[str, int]:
@@ -270,19 +254,6 @@ def _limits(path: Path) -> Table | None:
     document = json.loads(path.read_text(encoding="utf-8"))
     absolute = AbsolutePositions.from_document(document)
     return None if absolute is None else steps_table(absolute, document.get("action_names") or [])
-
-
-def steps_table(absolute: "AbsolutePositions", names: Sequence[str]) -> Table:
-    """How far commands that are positions lie from the one before at most, and from the readings of their moment."""
-    table = Table(title="steps", title_justify="left", box=None, padding=(0, 1))
-    table.add_column("command", no_wrap=True)
-    for title in ("from the last", "from the reading", ""):
-        table.add_column(title, justify="right", no_wrap=True)
-    rows = zip(absolute.step, absolute.first_low, absolute.first_high, strict=True)
-    for i, (step, low, high) in enumerate(rows):
-        name = names[i] if i < len(names) else f"a{i}"
-        table.add_row(escape(name), f"{step:.3g}", f"{low:.3g}", f"{high:.3g}")
-    return table
 
 
 def _flat(report: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

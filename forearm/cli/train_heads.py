@@ -8,13 +8,16 @@ from rich.console import Console
 
 from forearm import envs
 from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.agent.checkpoint_reading import file_of
+from forearm.cli.columns import keys
 from forearm.cli.progress import bars
-from forearm.cli.train import keys, no_data, report_table
+from forearm.cli.train import no_data, report_table
 from forearm.common import stored
 from forearm.common.addresses import told
 from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.common.parallel import import_modules
+from forearm.common.reading import here
 from forearm.errors import ForearmError
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
@@ -54,15 +57,16 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
     from forearm.world_model.heads.distance import DistanceConfig
     from forearm.world_model.heads.ranking import RankingConfig
     from forearm.world_model.heads.recorded import RecordedConfig
+    from forearm.world_model.heads.student import StudentConfig
     from forearm.world_model.heads.subgoal import SubgoalConfig
     from forearm.world_model.heads.training import HeadsTraining
-    from forearm.world_model.runtime.checkpoint import locate, shipped
+    from forearm.world_model.runtime.checkpoint import shipped
 
     name = str(task["checkpoint"])
     if is_dotted(name):
         raise ForearmError(f"heads are trained on checkpoints of 'forearm train', and model {name} is none")
     LoadedCheckpoint.read(task)
-    checkpoint = name if name in shipped() else locate(place(name))
+    checkpoint = name if name in shipped() else file_of(name)
     beside = heads_path(checkpoint)
     own = Path("outputs") / str(task["name"]) if name in shipped() else beside.parent
     known = envs.TASKS.get(task["name"])
@@ -72,11 +76,12 @@ def training_of(chosen: settings.Settings, task: Mapping[str, Any]) -> Any:
         out=output.folder(chosen["out"], str(own)) / beside.name,
         prior=from_mapping(PriorConfig, chosen["prior"]),
         distance=from_mapping(DistanceConfig, chosen["distance"]),
+        student=from_mapping(StudentConfig, chosen["student"]),
         subgoal=from_mapping(SubgoalConfig, chosen["subgoal"]),
         recorded=from_mapping(RecordedConfig, chosen["recorded"]),
         ranking=from_mapping(RankingConfig, chosen["ranking"]),
         decoder=from_mapping(DecoderConfig, chosen["decoder"]),
-        pools=tuple(place(path) for path in chosen["pools"]),
+        pools=tuple(here(path) for path in chosen["pools"]),
         parts=tuple(chosen["parts"]),
         validation=chosen["validation"],
         seed=chosen["seed"],

@@ -14,9 +14,10 @@ from forearm.errors import ForearmError, did_you_mean
 
 CACHE = "FOREARM_CACHE"
 """Environment variable with the folder of what a machine was sent or has fetched; default ~/.cache/forearm."""
-BUCKETS, OUTPUTS = "buckets", "outputs"
-TREES = (BUCKETS, OUTPUTS)
-"""Folders in there: of what is read from addresses, and of results on their way there."""
+BUCKETS, OUTPUTS, FILES = "buckets", "outputs", "files"
+TREES = (BUCKETS, OUTPUTS, FILES)
+"""Folders in there: of data sets that are read from addresses, of results on their way there, and of what is read
+whole and stays, such as checkpoints."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -62,4 +63,4 @@ def address(path: Path) -> str | None:
 def told(text: object) -> str:
     """`text` with addresses in place of their twins."""
     root = re.escape(str(cache_root()))
-    return re.sub(rf"{root}/(?:{BUCKETS}|{OUTPUTS})/([\w+.-]+)/", r"\1://", str(text))
+    return re.sub(rf"{root}/(?:{'|'.join(TREES)})/([\w+.-]+)/", r"\1://", str(text))

@@ -1,78 +1,35 @@
 """Folders at addresses, used as if they were on this disk; see `addresses` for their places here.
 
 `fetched` brings a file to its place here, `kept` sends it away, and what lies here counts as long as its size and time
-say that it is the version which stands at the address. What was not used for longest goes when all together grows
-larger than the limit. What a command writes as its results lies in another
-tree, `outputs`, until the command ends. Paths that are no twins are what they are: every function here is then that of
-`pathlib`.
-
-fsspec (https://filesystem-spec.readthedocs.io) speaks to the stores, with s3fs for S3.
+say that it is the version which stands at the address; `twins` says for how long it stays. What a command writes as its
+results lies in another tree, `outputs`, until the command ends; what is read whole stays in a third, see `reading`.
+Paths that are no twins are what they are: every function here is then that of `pathlib`.
 """
 
-import hashlib
 import os
 import shutil
 import time
 import uuid
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from threading import Lock
 from typing import Any, TypeVar
 
 from forearm.common.addresses import BUCKETS, OUTPUTS, address, cache_root, twin
-from forearm.errors import ForearmError, one_line
-
-try:
-    import fcntl
-except ImportError:  # not on Windows, where one process may then remove what another is about to open
-    fcntl = None  # type: ignore[assignment]
+from forearm.common.stores import WHOLE_PUT, About, about_of, spoken, store_of
+from forearm.common.twins import is_pinned, make_room, pin
+from forearm.errors import ForearmError
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
-LIMIT = "FOREARM_BUCKET_GB"
-"""Environment variable through which worker processes learn how large all twins together may grow, in GB."""
-DEFAULT_GB = 20.0
-PINNED = 2
-"""Files that were used last and that no process removes: they are about to be opened."""
 THREADS = 16
 """Requests at a time."""
-WHOLE_PUT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
-"""Stores in which an upload is there whole or not at all; elsewhere it gets its name when it is complete."""
-
-
-@dataclass(frozen=True)
-class About:
-    """A file at an address: its size in bytes, and what changes with its contents."""
-
-    size: int
-    tag: str
-
-    @property
-    def mtime_ns(self) -> int:
-        """The time that a twin of this version bears: whole seconds, long ago, made of the tag."""
-        return (10**9 + int(hashlib.sha256(self.tag.encode()).hexdigest()[:8], 16) % (5 * 10**8)) * 10**9
-
+CORES = min(4, os.cpu_count() or 1)
+"""Files of this disk at a time."""
 
 _listed: dict[Path, dict[str, About]] = {}
-_pins: "OrderedDict[Path, int]" = OrderedDict()
-_lock = Lock()
 _outputs: set[Path] = set()
-_held: tuple[int, int] | None = None
-"""Bytes that the twins had when they were counted, and how many came since."""
-
-
-def set_limit(gigabytes: float) -> None:
-    """How large all twins together may grow, for this process and those that it starts; 1 GB is 10⁹ bytes."""
-    global _held
-    _held = None
-    os.environ.pop(LIMIT, None)
-    if gigabytes != DEFAULT_GB:
-        os.environ[LIMIT] = str(gigabytes)
 
 
 def look(folder: Path) -> bool:
@@ -81,10 +38,10 @@ def look(folder: Path) -> bool:
     """
     if (there := address(folder)) is None:
         return folder.is_dir()
-    with _spoken(there):
-        store, root = _store(there)
+    with spoken(there):
+        store, root = store_of(there)
         found = store.find(root, detail=True)
-    names = {name[len(root) :].lstrip("/"): _about(info) for name, info in found.items()}
+    names = {name[len(root) :].lstrip("/"): about_of(info) for name, info in found.items()}
     _listed[folder] = {name: about for name, about in names.items() if name}
     return bool(_listed[folder])
 
@@ -121,15 +78,15 @@ def fetched(path: Path) -> Path:
         FileNotFoundError: there is none at the address.
         ForearmError: it may not be read, nobody answers, or the library for such addresses is not installed.
     """
-    if path in _pins or address(path) is None:
+    if is_pinned(path) or address(path) is None:
         return path
     about = _there(path)
     if not _is_version(path, about):
         _bring(path, about)
-        _pin(path)
-        _make_room(about.size)
+        pin(path)
+        make_room(about.size)
     else:
-        _pin(path)
+        pin(path)
     return path
 
 
@@ -137,8 +94,27 @@ def brought(path: Path) -> Path:
     """A file or a folder with all that is in it, on this disk; raises as `fetched`."""
     if address(path) is not None:
         names = [path / name for name in _listed[path]] if look(path) else [path]
+        if names == [path]:
+            del _listed[path]  # a file
         each(_brought, names, path)
     return path
+
+
+def found_at(path: Path) -> dict[Path, About]:
+    """All files of a folder at an address, or the one file that is there; raises as `look`."""
+    look(path)
+    found = {path / name: about for name, about in _listed.pop(path).items()}
+    about = None if found else _known(path)
+    return found if about is None else {path: about}
+
+
+def mirror(found: Mapping[Path, About], present: Iterable[Path]) -> None:
+    """Have these files of an address here, and of those that are `present` no others; raises as `fetched`."""
+    for path in [path for path in present if path not in found and path.is_file()]:
+        path.unlink()
+    missing = [path for path, about in found.items() if not _is_version(path, about)]
+    if missing:
+        each(lambda path: _bring(path, found[path]), missing, missing[0])
 
 
 def opened(path: Path) -> Any:
@@ -147,16 +123,14 @@ def opened(path: Path) -> Any:
     """
     if (there := address(path)) is None or _is_version(path, _there(path)):
         return path
-    with _spoken(there):
-        store, name = _store(there)
+    with spoken(there):
+        store, name = store_of(there)
         return store.open(name, "rb", block_size=1 << 18)
 
 
 def each(function: Callable[[Item], Made], items: Iterable[Item], folder: Path) -> list[Made]:
-    """`function` of every item, in order; several at a time where `folder` is an address, as its answers take time."""
-    if address(folder) is None:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(THREADS) as pool:
+    """`function` of every item, in order; several at a time, many where `folder` is an address: answers take time."""
+    with ThreadPoolExecutor(CORES if address(folder) is None else THREADS) as pool:
         return list(pool.map(function, items))
 
 
@@ -169,8 +143,8 @@ def kept(path: Path) -> None:
     if (there := address(path)) is None or "/.cache/" in there:
         return
     size = path.stat().st_size
-    with _spoken(there):
-        store, name = _store(there)
+    with spoken(there):
+        store, name = store_of(there)
         if there.partition("://")[0] in WHOLE_PUT:
             store.put_file(str(path), name)
         else:
@@ -179,13 +153,13 @@ def kept(path: Path) -> None:
             store.makedirs(folder, exist_ok=True)
             store.put_file(str(path), waiting)
             store.mv(waiting, name)
-        about = _about(store.info(name))
+        about = about_of(store.info(name))
     if about.size != size:
         raise ForearmError(f"{there}: {about.size} of {size} bytes arrived: repeat the command")
     _believe(path, about)
     os.utime(path, ns=(time.time_ns(), about.mtime_ns))
     if path.is_relative_to(cache_root() / BUCKETS):
-        _make_room(size)
+        make_room(size)
 
 
 def output(text: str) -> Path:
@@ -211,8 +185,8 @@ def check_writable(folder: Path) -> None:
     """Raise `ForearmError` unless files can be written to the address of `folder`, before anything is made for it."""
     if (there := address(folder)) is None:
         return
-    with _spoken(there, "written"):
-        store, name = _store(f"{there}/.forearm-{uuid.uuid4().hex[:12]}.tmp")
+    with spoken(there, "written"):
+        store, name = store_of(f"{there}/.forearm-{uuid.uuid4().hex[:12]}.tmp")
         store.pipe_file(name, b"")
         store.rm_file(name)
 
@@ -239,45 +213,6 @@ def settle(quietly: bool = False) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def _spoken(there: str, done: str = "read or written") -> Iterator[None]:
-    """Say in one line what a store answers; a file that is missing stays a FileNotFoundError."""
-    try:
-        yield
-    except ForearmError:
-        raise
-    except ImportError as error:
-        scheme = there.partition("://")[0]
-        remedy = "pip install 'forearm[bucket]'" if scheme in ("s3", "s3a") else one_line(error)
-        raise ForearmError(f"{there}: needs a package that is not installed: {remedy}") from error
-    except FileNotFoundError as error:
-        if "bucket" not in str(error).lower():
-            raise
-        raise ForearmError(f"{there}: {one_line(error)}: make it first, or name another") from error
-    except PermissionError as error:
-        raise ForearmError(
-            f"{there}: may not be {done} with these credentials ({one_line(error)}): use others or another address"
-        ) from error
-    except Exception as error:
-        said = one_line(error)
-        if "redential" in said or "redential" in type(error).__name__:
-            said += ": set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what your store takes in their place"
-        raise ForearmError(f"{there}: cannot be {done}: {said or type(error).__name__}") from error
-
-
-def _store(there: str) -> tuple[Any, str]:
-    """The file system of an address, and what it calls the file."""
-    from fsspec.core import url_to_fs
-
-    store, name = url_to_fs(there, use_listings_cache=False)
-    return store, str(name)
-
-
-def _about(info: dict[str, Any]) -> About:
-    names = ("ETag", "etag", "md5Hash", "content_md5", "sha256", "last_modified", "LastModified", "mtime", "created")
-    return About(int(info["size"]), str(next((info[name] for name in names if info.get(name)), "")))
-
-
 def _known(path: Path) -> About | None:
     """What stands at the address of `path`: as listed, else asked for."""
     for folder, names in _listed.items():
@@ -286,12 +221,12 @@ def _known(path: Path) -> About | None:
     there = address(path)
     assert there is not None
     try:
-        with _spoken(there):
-            store, name = _store(there)
+        with spoken(there):
+            store, name = store_of(there)
             info = store.info(name)
     except FileNotFoundError:
         return None
-    return _about(info) if info["type"] == "file" else None
+    return about_of(info) if info["type"] == "file" else None
 
 
 def _there(path: Path) -> About:
@@ -327,8 +262,8 @@ def _bring(path: Path, about: About) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
-        with _spoken(there):
-            store, name = _store(there)
+        with spoken(there):
+            store, name = store_of(there)
             store.get_file(name, str(temporary))
         if (size := temporary.stat().st_size) != about.size:
             raise ForearmError(f"{there}: {size} of {about.size} bytes came: it changes, repeat the command")
@@ -336,58 +271,6 @@ def _bring(path: Path, about: About) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _pin(path: Path) -> None:
-    """Keep a file from being removed, by any process, while it is one of the last that this one used."""
-    if fcntl is None:
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    os.utime(path, ns=(time.time_ns(), os.fstat(descriptor).st_mtime_ns))
-    with _lock:
-        if path in _pins:
-            os.close(descriptor)
-        else:
-            _pins[path] = descriptor
-        while len(_pins) > PINNED:
-            os.close(_pins.popitem(last=False)[1])
-
-
-def _make_room(added: int) -> None:
-    """Remove the twins that were not used for longest, as far as there are more than the limit lets be."""
-    global _held
-    limit = int(float(os.environ.get(LIMIT, DEFAULT_GB)) * 1e9)
-    if _held is not None:
-        _held = (_held[0], _held[1] + added)
-        if sum(_held) <= limit and _held[1] < limit // 20:
-            return
-    found = []
-    for folder, below, names in os.walk(cache_root() / BUCKETS):
-        below[:] = [name for name in below if name not in (".cache", "meta")]
-        for path in (Path(folder, name) for name in names):
-            with suppress(OSError):
-                about = path.stat()
-                found.append((about.st_atime_ns, about.st_size, path))
-    total = sum(size for _, size, _ in found)
-    for _, size, path in sorted(found):
-        if total <= limit:
-            break
-        if path not in _pins and _removed(path):
-            total -= size
-    _held = (total, 0)
-
-
-def _removed(path: Path) -> bool:
-    """Remove a file, unless a process is about to open it."""
-    try:
-        with path.open("rb") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-    except OSError:
-        return False
-    return True
 
 
 def _is_first() -> bool:

@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from forearm.common.files import write_json
+from forearm.common.engine.luggage import Luggage
+from forearm.common.files import is_brought, place, write_json
 from forearm.common.parallel import import_modules, one_thread
 from forearm.diagnosis import probe as probes
 from forearm.diagnosis.cells import Cell
@@ -19,6 +20,7 @@ from forearm.evaluation.closed_loop import Outcome
 from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.env_pool import environment
+from forearm.evaluation.luggage import luggage_of
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.evaluation.protocol import rules_of
 
@@ -44,6 +46,25 @@ class Job:
         return self.out / "partial" / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
+    def luggage(self) -> list[Luggage]:
+        """See `forearm.common.engine.luggage`."""
+        probe = [] if self.kind == EXPLORE else [Luggage(self._probe_name, {self.probe.name: self.probe})]
+        return [*luggage_of(self.contender.use, self.contender.setup), *probe]
+
+    @property
+    def _probe_name(self) -> str:
+        return f"{self.folder.name}/{self.probe.name}"
+
+    @property
+    def place(self) -> Path:
+        """Of its answer, below `out`, which differs between machines."""
+        return self.path.relative_to(self.out)
+
+    def fitted(self) -> "probes.Probe":
+        """The probe, from where it is kept or was brought."""
+        return probes.load(place(self._probe_name) if is_brought(self._probe_name) else self.probe)
+
+    @property
     def path(self) -> Path:
         """Where its answer is kept."""
         return self.folder / (self.kind if self.cell is None else self.cell.name) / f"{self.number:05d}.json"
@@ -66,7 +87,7 @@ def do(job: Job) -> tuple[Job, Any]:
         if job.kind == RANKING:
             answer: Any = ranking(subject, job.episode, job.contender.seed, job.effort)
         else:
-            probe = probes.load(job.probe)
+            probe = job.fitted()
             if job.kind == AS_IT_IS:
                 answer = asdict(diagnosed(subject, job.episode, job.contender.seed, probe, job.effort))
             else:

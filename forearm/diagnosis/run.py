@@ -114,9 +114,9 @@ def _probe(base: Job, workers: int, tell: Progress) -> list[float]:
 def _answers(jobs: Sequence[Job], workers: int, tell: Progress) -> dict[Path, Any]:
     """What every piece came to, from disk or done now, by where it is kept."""
     found = {job.path: answer for job in jobs if (answer := kept(job)) is not None}
-    missing = [job for job in jobs if job.path not in found]
+    missing = {job.place: job for job in jobs if job.path not in found}
     tell("episodes in all cells", len(found), len(jobs))
-    for job, answer in run_jobs(do, missing, workers):
-        found[job.path] = answer
+    for done, answer in run_jobs(do, list(missing.values()), workers):
+        found[missing[done.place].path] = answer
         tell("episodes in all cells", len(found), len(jobs))
     return found

@@ -10,7 +10,6 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from forearm.evaluation.contenders import name_of
 from forearm.evaluation.statistics import BOSCHLOO
 
 NOTHING = "-"
@@ -26,6 +25,8 @@ MOST_COLUMNS = 10_000
 
 def results_tables(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     """A table for each task of a results document, and one for what its paired tests say."""
+    from forearm.evaluation.contenders import name_of  # torch takes seconds, and other tables need none
+
     for task in dict.fromkeys(row["task"] for row in document["rows"]):
         table = plain_table(f"{task}: success with 95 % Wilson interval")
         table.add_column("planner", no_wrap=True, min_width=15)

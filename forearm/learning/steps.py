@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forearm.agent.checkpoint import LoadedCheckpoint
+from forearm.agent.checkpoint import BESIDE_IT, OF_A_CHECKPOINT, LoadedCheckpoint
 from forearm.common.progress import Progress
 from forearm.errors import ForearmError
 from forearm.evaluation.comparison import Comparison, compare
@@ -107,6 +107,7 @@ def train_heads(learning: Learning, stage: Stage, data: Path, tell: Progress) ->
     from forearm.world_model.heads.action_prior import PriorConfig
     from forearm.world_model.heads.checkpoint import heads_path
     from forearm.world_model.heads.distance import DistanceConfig
+    from forearm.world_model.heads.student import StudentConfig
     from forearm.world_model.heads.subgoal import SubgoalConfig
     from forearm.world_model.heads.training import HeadsTraining
     from forearm.world_model.heads.training import train_heads as train_all
@@ -116,8 +117,9 @@ def train_heads(learning: Learning, stage: Stage, data: Path, tell: Progress) ->
     model = learning.folder(stage) / "model"
     described = json.loads((model / "model.json").read_text(encoding="utf-8"))
     configs: dict[str, Any] = {}
-    for name, kind in (("prior", PriorConfig), ("distance", DistanceConfig), ("subgoal", SubgoalConfig)):
-        config = from_mapping(kind, dict((learning.heads or {}).get(name, {})))
+    kinds = {"prior": PriorConfig, "distance": DistanceConfig, "student": StudentConfig, "subgoal": SubgoalConfig}
+    for name, kind in kinds.items():
+        config: Any = from_mapping(kind, dict((learning.heads or {}).get(name, {})))
         configs[name] = replace(config, steps=max(1, config.steps // LOOK)) if stage.look else config
     training = HeadsTraining(
         checkpoint=model,
@@ -138,8 +140,10 @@ def measure(learning: Learning, stage: Stage, workers: int, tell: Progress) -> F
     if not learning.validation:
         return {}
     model = learning.folder(stage) / "model"
+    student = BESIDE_IT if "student" in learning.parts else None
+    beside = {**dict.fromkeys(OF_A_CHECKPOINT), "student": student, "checkpoint": str(model)}
     comparison = Comparison(
-        tasks=[{**learning.task, "checkpoint": str(model), "heads": None, "subgoals": None, "rankings": None}],
+        tasks=[{**learning.task, **beside}],
         planners=[learning.planner],
         protocol=learning.protocol,
         out=learning.folder(stage) / "measure",

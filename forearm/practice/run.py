@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from forearm.agent.checkpoint import BESIDE_IT
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.progress import Progress
 from forearm.evaluation.results import provenance
@@ -75,7 +76,13 @@ def _trained(practice: Practice, number: int, kept: Mapping[str, Any], workers: 
     once(folder / "merge.json", partial(merge, practice, number, tell))
     once(folder / "train.json", partial(train, practice, number, kept, tell))
     once(folder / "heads.json", partial(train_heads, practice, number, kept, tell))
-    beside = {"heads": None, "subgoals": None, "hierarchical": {**(kept.get("hierarchical") or {}), "data": None}}
+    student = BESIDE_IT if kept.get("student") else None
+    beside = {
+        "heads": None,
+        "student": student,
+        "subgoals": None,
+        "hierarchical": {**(kept.get("hierarchical") or {}), "data": None},
+    }
     return {**kept, "checkpoint": str(folder / "model"), **beside}
 
 

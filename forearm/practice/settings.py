@@ -115,7 +115,7 @@ class Practice:
         data = read_dataset(self.data, str(read.document["camera"]))
         if len(data) < 2:
             raise ForearmError(f"data={self.data}: has {len(data)} episodes, practice needs at least 2 to begin with")
-        parts = ("checkpoint", "heads", "subgoals")
+        parts = ("checkpoint", "heads", "student", "subgoals")
         return {
             "task": {key: value for key, value in self.task.items() if key not in parts},
             "planners": [dict(planner) for planner in self.planners],

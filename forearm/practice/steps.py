@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.checkpoint import LoadedCheckpoint, file_beside
-from forearm.common.files import place, write_json
+from forearm.agent.checkpoint import BESIDE_IT, LoadedCheckpoint
+from forearm.agent.checkpoint_reading import file_beside, place_of
+from forearm.agent.fast import wants_student
+from forearm.common.files import write_json
 from forearm.common.progress import Progress
 from forearm.errors import ForearmError
 from forearm.evaluation.comparison import Comparison, compare
@@ -111,7 +113,7 @@ def training_of(practice: Practice, number: int, task: Mapping[str, Any]) -> "Tr
         camera_key=str(document["camera"]),
         action_key=columns.get("action_key"),
         state_key=columns.get("state_key"),
-        init=Init(str(place(str(task["checkpoint"]))), practice.freeze_encoder, whole=True),
+        init=Init(str(place_of(str(task["checkpoint"]))), practice.freeze_encoder, whole=True),
         cache_dir=practice.cache_dir,
     )
 
@@ -139,6 +141,8 @@ def train_heads(practice: Practice, number: int, task: Mapping[str, Any], tell: 
     from forearm.world_model.heads.checkpoint import heads_path, load_heads
     from forearm.world_model.heads.distance import DistanceConfig
     from forearm.world_model.heads.recorded import RecordedConfig
+    from forearm.world_model.heads.student import StudentConfig
+    from forearm.world_model.heads.student_checkpoint import load_student, student_path
     from forearm.world_model.heads.subgoal import SubgoalConfig
     from forearm.world_model.heads.subgoal_checkpoint import load_subgoal, recorded_path, subgoal_path
     from forearm.world_model.heads.training import HeadsTraining
@@ -152,6 +156,9 @@ def train_heads(practice: Practice, number: int, task: Mapping[str, Any], tell: 
     for part, key, beside in (("subgoal", "subgoals", subgoal_path), ("recorded", "recorded", recorded_path)):
         if (path := file_beside({**task, **named}, key, beside)).is_file():
             former[part] = load_subgoal(path, sha256)[1]
+    if any(wants_student(task, planner) for planner in practice.planners):
+        named = {"student": None if task.get("student") == BESIDE_IT else task.get("student")}
+        former["student"] = load_student(file_beside({**task, **named}, "student", student_path), sha256)[1]
     if not former:
         return {"heads": None}
     steps = {} if practice.heads_steps is None else {"steps": practice.heads_steps}
@@ -160,6 +167,7 @@ def train_heads(practice: Practice, number: int, task: Mapping[str, Any], tell: 
         for part, file, kind in (
             ("prior", "heads", PriorConfig),
             ("distance", "heads", DistanceConfig),
+            ("student", "student", StudentConfig),
             ("subgoal", "subgoal", SubgoalConfig),
         )
         if file in former

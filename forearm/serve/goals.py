@@ -10,7 +10,7 @@ from forearm.serve.request import RequestError
 
 if TYPE_CHECKING:
     from forearm.agent.camera_check import Views
-    from forearm.agent.checkpoint import OfCheckpoint
+    from forearm.agent.of_checkpoint import OfCheckpoint
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """Of the files that are taken for pictures, in any case."""

@@ -1,4 +1,4 @@
-"""Several servers behind one port: started together, begun again when they die, and ended together.
+"""Several servers behind one port: started together, begun again when they die or hang, and ended together.
 
 Each is a process that listens at the same address with SO_REUSEPORT, and the kernel hands every connection to one of
 them. A connection is a session, so what a session remembers is where its requests go. When a process dies, the kernel
@@ -24,6 +24,10 @@ TRIES = 3
 """How often in a row a replica may be lost soon after its start, before it is given up."""
 SOON = 60.0
 """s."""
+BEAT = 5.0
+"""s between the signs of life of a replica that listens."""
+HANGS = 30.0
+"""s without one, after which it is taken to hang, and killed."""
 CHANGED = "the model, the goals or forearm itself have changed since the server began: start the server anew"
 _PATIENCE = 20.0
 """s, beyond the time for replies to be taken, that replicas have to end in their own way."""
@@ -86,8 +90,8 @@ class Replicas:
     """Keeps so many replicas alive.
 
     A replica is a process that says what it serves, `{"same": ...}`, waits for a line on its standard input, listens,
-    and says `{"listening": true}`; or, of what a user can mend, `{"failed": ...}`. It ends when told by SIGTERM, or
-    when its standard input does.
+    and says `{"listening": true}`, and a line every `BEAT` s from then on; or, of what a user can mend,
+    `{"failed": ...}`. It ends when told by SIGTERM, or when its standard input does.
 
     Args:
         command: starts one.
@@ -142,7 +146,7 @@ class Replicas:
         await asyncio.gather(*keepers, return_exceptions=True)
 
     async def _keep(self, number: int, counters: Path, ready: Callable[[], None]) -> None:
-        """Start a replica, and another in its place when it dies; returns when it is given up, or when all end."""
+        """Start a replica, and another when it dies or hangs; returns when it is given up, or when all end."""
         from prometheus_client.multiprocess import mark_process_dead
 
         clock = asyncio.get_running_loop().time
@@ -161,6 +165,9 @@ class Replicas:
                     _terminate(process)
                 why = await self._begun(number, process, ready)
                 began = None if why else clock()
+                if began is not None and await _hangs(process):
+                    why = f"it showed no sign of life for {HANGS:g} s"
+                    process.kill()
                 ended = f"it {_ended(await process.wait())}"
             finally:
                 del self._alive[number]
@@ -213,6 +220,24 @@ async def _said(stream: asyncio.StreamReader) -> dict[str, Any]:
     with suppress(ValueError):
         return dict(json.loads(await stream.readline()))
     return {}
+
+
+async def _hangs(process: asyncio.subprocess.Process) -> bool:
+    """Wait as long as a replica says something; whether it has fallen silent without having ended."""
+    assert process.stdout is not None
+    # The second time is short: what it said while this process itself was stopped waits to be read.
+    patience = HANGS, min(HANGS, 1.0)
+    while True:
+        for seconds in patience:
+            try:
+                said = await asyncio.wait_for(process.stdout.readline(), seconds)
+                break
+            except asyncio.TimeoutError:
+                continue
+        else:
+            return True
+        if not said:
+            return False
 
 
 def _ended(status: int) -> str:

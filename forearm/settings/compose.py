@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from forearm.common import checks, stored
+from forearm.common import checks, twins
 from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.errors import ForearmError, did_you_mean, nearest
@@ -116,7 +116,7 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
     for key, text in plain:
         _apply(command, key, text, values, groups)
     if (bucket := values.get("bucket")) is not None:
-        stored.set_limit(checks.of(BucketConfig, "cache_gb", bucket["cache_gb"], "bucket."))
+        twins.set_limit(checks.of(BucketConfig, "cache_gb", bucket["cache_gb"], "bucket."))
     return Settings(command, values, groups)
 
 

@@ -17,6 +17,7 @@ _FILES = {
     "goal",
     "checkpoint",
     "heads",
+    "student",
     "subgoals",
     "rankings",
     "decoder",

@@ -18,7 +18,7 @@ from forearm.surprise.usual import Sizes
 from forearm.world_model.data.moments import SensorHold, readings_of
 
 if TYPE_CHECKING:
-    from forearm.agent.checkpoint import OfCheckpoint
+    from forearm.agent.of_checkpoint import OfCheckpoint
 
 RATE = 6.0
 """False alarms an hour, at most: one in ten minutes."""

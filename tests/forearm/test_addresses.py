@@ -11,14 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forearm import load
+from forearm.agent.checkpoint_reading import fetched_checkpoint
+from forearm.cli.compare import of_manifest
 from forearm.cli.main import main
-from forearm.common import stored
+from forearm.common import stored, twins
 from forearm.common.addresses import CACHE, address, told, twin
 from forearm.common.files import place, write_json
+from forearm.common.reading import here
 from forearm.errors import ForearmError
 from forearm.world_model.data import DatasetError, DatasetWriter, open_cache, read_dataset
 from forearm.world_model.data.episode import Episode
+from forearm.world_model.data.images import encode_png
 from forearm.world_model.data.merging import merge
+from forearm.world_model.runtime.checkpoint import pretrained_folder
 
 pytest.importorskip("s3fs")
 server = pytest.importorskip("moto.server")
@@ -50,7 +56,7 @@ def store(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     found.mkdir("here")
     yield found
     forget()
-    stored.set_limit(stored.DEFAULT_GB)
+    twins.set_limit(twins.DEFAULT_GB)
 
 
 def forget() -> None:
@@ -59,8 +65,9 @@ def forget() -> None:
 
     s3fs.S3FileSystem.clear_instance_cache()
     stored._listed.clear()
-    while stored._pins:
-        os.close(stored._pins.popitem()[1])
+    fetched_checkpoint.cache_clear()
+    while twins._pins:
+        os.close(twins._pins.popitem()[1])
 
 
 def episode(number: int, frames: int = 5) -> Episode:
@@ -109,7 +116,7 @@ def test_an_address_has_a_place_here_and_back(tmp_path: Path, monkeypatch: pytes
 def test_a_data_set_is_written_merged_and_read_through_a_small_cache(store: Any, tmp_path: Path) -> None:
     local = recorded(tmp_path / "local")
     largest = max(path.stat().st_size for path in local.rglob("*.parquet"))
-    stored.set_limit(2 * largest / 1e9)
+    twins.set_limit(2 * largest / 1e9)
     there = recorded(place(DATA))
     names = {path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()}
     assert {name.removeprefix("here/data/") for name in store.find("here/data")} == names
@@ -212,6 +219,41 @@ def test_commands_take_addresses(
     left = {name.removeprefix("here/run/") for name in store.find("here/run")}
     assert {"model.json", "model.safetensors", "log.jsonl"} < left
     assert "a run is already there" in refused(capsys, "train", *words, f"data={DATA}", "out=s3://here/run")
+    # A plan with that checkpoint, between pictures that are there as well; nothing is left of it here.
+    for name in ("start", "goal"):
+        store.pipe_file(f"here/{name}.png", encode_png(episode(0, 1).pixels[0]))
+    pictures = ["start=s3://here/start.png", "goal=s3://here/goal.png", "task.resolution=32"]
+    small = ["planner=cem", "cem.samples=8", "cem.iterations=1", "cem.elites=2"]
+    assert main(["plan", "task=reach", "task.checkpoint=s3://here/run", *pictures, *small, "out=s3://here/p.json"]) == 0
+    assert json.loads(store.cat_file("here/p.json"))["actions"]
+
+
+def test_what_is_read_whole_is_what_stands_there_now(store: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for suffix in (".json", ".safetensors"):
+        store.put_file(str(pretrained_folder() / f"reach{suffix}"), f"here/run/model{suffix}")
+    store.pipe_file("here/run/model.heads.json", b"{}")
+    shipped = load("reach").document
+    for name in ("run", "run/model", "run/model.json"):
+        place_of = fetched_checkpoint(f"s3://here/{name}")
+        assert address(place_of) == f"s3://here/{name}" and load(f"s3://here/{name}", task="reach").document == shipped
+    beside = fetched_checkpoint("s3://here/run") / "model.heads.json"
+    assert beside.is_file()
+    store.rm_file("here/run/model.heads.json")
+    forget()
+    assert fetched_checkpoint("s3://here/run").is_dir() and not beside.exists()
+    with pytest.raises(ForearmError, match="no checkpoint 's3://here/none'"):
+        load("s3://here/none", task="reach")
+    assert main(["manifest", "task=reach", "episodes=1", "seed=7", "workers=1", "out=s3://here/m.json"]) == 0
+    assert {"task=[reach]", "seed=7", "episodes=1"} <= set(of_manifest(["manifest=s3://here/m.json"]))
+    folder = here("s3://here/goals")
+    assert not folder.exists()
+    for name in "ab":
+        store.pipe_file(f"here/goals/{name}.png", b"")
+    assert sorted(path.name for path in here("s3://here/goals").iterdir()) == ["a.png", "b.png"]
+    store.rm_file("here/goals/a.png")
+    assert [path.name for path in here("s3://here/goals").iterdir()] == ["b.png"] and here(folder) == folder
+    for word in ("manifest=s3://here/none.json", "manifest=s3://nowhere/m.json"):
+        assert "s3://" in refused(capsys, "compare", "learned=false", "baselines=[hold]", word)
 
 
 def test_what_is_wrong_is_told_in_one_line(
@@ -255,7 +297,7 @@ def test_a_missing_package_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_what_is_no_address_stays_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Local data never ask a store."""
     monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
-    monkeypatch.setattr(stored, "_store", lambda *_: pytest.fail("a local path was taken for an address"))
+    monkeypatch.setattr(stored, "store_of", lambda *_: pytest.fail("a local path was taken for an address"))
     root = recorded(tmp_path / "data")
     assert stored.fetched(root / "meta/info.json") == root / "meta/info.json" and len(open_cache(root).starts) == 6
     assert not (tmp_path / "cache").exists()

@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +52,12 @@ def test_mistakes_in_merging_are_one_line(tmp_path: Path, failing: Any) -> None:
     assert "merge needs folders and a new one" in failing("data", "merge", f"data=[{tmp_path},{tmp_path}]")
     assert "no LeRobot dataset" in failing("data", "merge", f"data=[{tmp_path},{tmp_path}]", f"out={tmp_path}/c")
     assert "one data set at a time" in failing("data", "inspect", f"data=[{tmp_path},{tmp_path}]")
+
+
+def test_they_do_not_wait_for_torch(tmp_path: Path) -> None:
+    """Its import takes longer than merging half a gigabyte."""
+    words = ["data", "merge", f"data=[{DATA}/video,{DATA}/video]", "episodes=[0,2]", f"out={tmp_path / 'out'}"]
+    program = (
+        f"import sys; from forearm.cli.main import main; assert main({words}) == 0; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

@@ -40,7 +40,7 @@ def test_settings_that_make_no_sense_are_told_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", ["compare", "run", "manifest", "collect", "practice"])
+@pytest.mark.parametrize("command", ["compare", "run", "manifest", "collect", "practice", "diagnose"])
 def test_without_ray_the_extra_is_named(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

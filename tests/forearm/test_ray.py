@@ -34,6 +34,7 @@ from forearm.evaluation import comparison
 from forearm.recording import collect as recording
 from forearm.settings import compose as settings
 from tests.conftest import run_here
+from tests.forearm.test_diagnose_command import SMALL
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'forearm[scale]'")
 
@@ -278,6 +279,21 @@ def test_a_run_and_a_manifest_are_the_same_on_either_engine(
     there = made("engine=ray")
     monkeypatch.setattr(comparison, "run_jobs", run_here)
     assert made() == there
+
+
+def test_a_diagnosis_is_the_same_on_either_engine(
+    connected: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forearm.diagnosis.probe.STEPS", 20)
+
+    def found(where: str, *engine: str) -> dict[str, Any]:
+        assert cli.main(["diagnose", *SMALL, f"out={tmp_path / where}", *engine]) == 0
+        document = json.loads((tmp_path / where / "diagnosis.json").read_text())
+        return {key: value for key, value in document.items() if key not in ("command", "created")}
+
+    there = found("there", "engine=ray", "workers=2")
+    monkeypatch.setattr("forearm.diagnosis.run.run_jobs", run_here)
+    assert there == found("here")
 
 
 # -- what can be wrong ----------------------------------------------------------------------------------------------

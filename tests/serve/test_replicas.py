@@ -223,6 +223,31 @@ if len(open({str(lives)!r}).read()) == 6:
     assert len(lives.read_text()) == 6 and len(caplog.records) == 5
 
 
+def test_one_that_hangs_is_killed_and_started_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(replicas, "HANGS", 0.5)
+    script = """
+import os, signal, time
+listen()
+if not again:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(600)
+for beat in range(12):  # beyond the time in which silence is taken for more
+    time.sleep(0.1)
+    tell(alive=True)
+os.kill(os.getppid(), signal.SIGUSR1)
+sys.stdin.read()
+"""
+
+    def act(told: asyncio.Event) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, told.set)
+
+    keeping(1, script, act)
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.endswith("is started again: it showed no sign of life for 0.5 s")
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [
@@ -273,13 +298,21 @@ def test_who_does_not_end_when_told_is_killed(
 def test_a_replica_ends_with_the_one_that_looks_after_it(
     loaded: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours, theirs = os.pipe()
+    monkeypatch.setattr(command, "BEAT", 0.01)
+    (ours, theirs), beats = os.pipe(), []
+
+    def alive() -> None:
+        beats.append(1)
+        if len(beats) == 3:
+            os.close(theirs)
+
     one = Server(
         loaded.setup(planner()), ServeConfig(port=0), Goals(None, loaded), replica=Replica(1, tmp_path, again=True)
     )
     with os.fdopen(ours) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        asyncio.run(command._until_told(one, lambda: os.close(theirs)))
+        asyncio.run(command._until_told(one, lambda: beats.clear(), alive))
+    assert len(beats) >= 3
     assert one.metadata["replica"] == 1 and one.metrics.value("forearm_replica_restarts_total") == 1
 
 

@@ -44,7 +44,7 @@ def test_a_table_that_is_remembered_is_that_which_was_read(root: Path, monkeypat
     memory = root / ".cache/forearm"
     read = read_dataset(root, memory=memory).episodes
     with monkeypatch.context() as patch:
-        patch.setattr(episodes_module, "_entries", lambda *_: pytest.fail("the table was read again"))
+        patch.setattr(episodes_module, "entries_of", lambda *_: pytest.fail("the table was read again"))
         again = read_dataset(root, memory=memory).episodes
         some = read_dataset(root, episodes="5:9", memory=memory)
     assert [again[i] for i in (0, 1500, -1)] == [read[i] for i in (0, 1500, -1)] and again.files == read.files
@@ -53,8 +53,8 @@ def test_a_table_that_is_remembered_is_that_which_was_read(root: Path, monkeypat
     table = root / "meta/episodes/chunk-000/file-001.parquet"
     table.write_bytes(table.read_bytes())  # written anew: as far as anybody can tell, another one
     read_anew: list[Path] = []
-    entries = episodes_module._entries
-    monkeypatch.setattr(episodes_module, "_entries", lambda path, *more: read_anew.append(path) or entries(path, *more))
+    usual = episodes_module.entries_of
+    monkeypatch.setattr(episodes_module, "entries_of", lambda path, *more: read_anew.append(path) or usual(path, *more))
     assert len(read_dataset(root, memory=memory)) == COUNT and table in read_anew
 
 

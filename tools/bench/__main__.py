@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from forearm.errors import ForearmError
-from tools.bench import curves, deadlines, lewm, overhead, quality, scaling, surprise, training
+from tools.bench import curves, deadlines, lewm, memory, overhead, pareto, quality, scaling, surprise, training
 from tools.bench.budget import FULL, QUICK, Budget
 from tools.bench.page import ON_GPU, SECTIONS
 from tools.bench.peers import PACKAGES, versions
@@ -44,6 +44,8 @@ def sections(
         f"training{ON_GPU}": partial(training.training, budget, gpu),
         "surprise": partial(surprise.surprise, budget, tasks, clips, kept),
         "scale": partial(scale, budget),
+        "memory": partial(memory.memory, budget),
+        "pareto": partial(pareto.pareto, budget, docs),
         "curves": partial(curves.cost_curves, budget, docs),
     }
 

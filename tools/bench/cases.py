@@ -16,6 +16,7 @@ from forearm.planner import LatentDistance, Problem
 
 if TYPE_CHECKING:
     from forearm.envs import ArmEnv
+    from forearm.world_model import JEPA
 
 Step = Callable[[Tensor, Tensor], Tensor]
 StageCost = Callable[[Tensor, int], Tensor]
@@ -250,8 +251,12 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0, p
     planning_model = setup.latent_model()
     planning_model.begin([info["goal"]])
     planning_model.observe(0, observation, None)
-    problem = planning_model.problem([0])
-    objective, state, model, config = problem.objective, problem.state, setup.model, setup.model.config
+    return latent_case(f"push-{index}", planning_model.problem([0]), setup.model, variables, repeat)
+
+
+def latent_case(name: str, problem: Problem, model: "JEPA", variables: int, repeat: int) -> Case:
+    """A problem (B = 1) on a world model; step by step as well, where each step of it is a searched command."""
+    objective, state, config = problem.objective, problem.state, model.config
     span, size = config.history, model.state_dim
     block = config.frameskip * config.action_dim
 
@@ -274,7 +279,7 @@ def push_case(index: int, variables: int = 10, repeat: int = 2, seed: int = 0, p
         stage_cost = None
     return Case(
         differentiable=True,
-        name=f"push-{index}",
+        name=name,
         problem=problem,
         variables=variables,
         repeat=repeat,

@@ -65,6 +65,9 @@ class PeerRunner:
         """Start the random stream anew and forget the last plan."""
         self.best = float("inf")
 
+    def begin_with(self, proposal: Tensor) -> None:
+        """Begin the next plan with a proposal (V, A): the rest of the one before."""
+
     def run(self) -> Tensor:
         """One plan."""
         raise NotImplementedError
@@ -101,16 +104,21 @@ class StableWorldModel(PeerRunner):
         config = types.SimpleNamespace(horizon=case.variables, action_block=1)
         self.solver.configure(action_space=Box(low, high), n_envs=1, config=config)
         self._info = {"state": torch.zeros(1, 1, device=case.device)}
+        self._proposal: Tensor | None = None
 
     def reset(self, seed: int) -> None:
         """Start the random stream anew."""
         super().reset(seed)
         self.solver.torch_gen.manual_seed(seed)
 
+    def begin_with(self, proposal: Tensor) -> None:
+        """As its policies do."""
+        self._proposal = proposal[None]
+
     def run(self) -> Tensor:
         """One plan: the mean of the last iteration."""
         with contextlib.redirect_stdout(_SILENCE):
-            return self.solver.solve(self._info)["actions"][0]
+            return self.solver.solve(self._info, init_action=self._proposal)["actions"][0]
 
     def get_cost(self, info: Mapping[str, Any], candidates: Tensor) -> Tensor:
         """What a solver asks of its model: costs (1, K) of candidates (1, K, V, A)."""
@@ -175,6 +183,10 @@ class PytorchMPPI(PeerRunner):
         torch.manual_seed(seed)
         self.controller.U = torch.zeros_like(self.controller.U)
 
+    def begin_with(self, proposal: Tensor) -> None:
+        """The nominal sequence, shifted."""
+        self.controller.U = proposal.clone()
+
     @torch.inference_mode()
     def run(self) -> Tensor:
         """One plan: the nominal sequence."""
@@ -235,6 +247,10 @@ class PytorchICEM(PeerRunner):
         torch.manual_seed(seed)
         self._noise.random_state = np.random.default_rng(seed)
         self.controller.reset()
+
+    def begin_with(self, proposal: Tensor) -> None:
+        """The mean, shifted."""
+        self.controller.mean = proposal.clone()
 
     @torch.inference_mode()
     def run(self) -> Tensor:

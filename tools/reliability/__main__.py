@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run what was asked for, one part after the other, and write the page; 1 if anything is not as it should be."""
     words = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m tools.reliability", parents=[PLACE], description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0, help="of the run in real time; 0: none")
+    parser.add_argument("--seconds", type=float, default=600.0, help="of each run in real time; 0: none")
     parser.add_argument("--fault-seconds", type=float, default=60.0, help="of each fault, in simulated time; 0: none")
     parser.add_argument("--episodes", type=int, default=100, help="of each task, in simulated time; 0: none")
     parser.add_argument("--misfortunes", type=int, default=10, help="episodes of each and each task; 0: none")
@@ -76,7 +76,7 @@ def problems(found: Mapping[str, Any]) -> list[str]:
     """
     wrong = []
     faults, killed = found.get("faults", {}).get("faults", {}), found.get("killed")
-    moved = {"real time": found.get("real-time"), **faults, "killed": killed}
+    moved = {"real time": found.get("real-time"), "one core": found.get("one-core"), **faults, "killed": killed}
     moved |= {f"episodes of {row['task']}": row for row in _tasks(found, "episodes")}
     wrong += [f"{name}: {row['violations']} violations" for name, row in moved.items() if row and row["violations"]]
     wrong += [f"{name}: the arm does not move again" for name, row in faults.items() if not row["moved_after"]]
@@ -97,7 +97,11 @@ def problems(found: Mapping[str, Any]) -> list[str]:
             wrong.append(f"arrival of {row['task']}: {row['violations']} violations")
         if row["stayed"] < row["reached"]:
             wrong.append(f"arrival of {row['task']}: {row['reached'] - row['stayed']} did not stay")
-    grown = {"real time": found.get("real-time"), "malformed messages": found.get("malformed")}
+    grown = {
+        "real time": found.get("real-time"),
+        "one core": found.get("one-core"),
+        "malformed messages": found.get("malformed"),
+    }
     wrong += [
         f"{name}: grown by {row['grown_mb']:.1f} MB" for name, row in grown.items() if row and row["grown_mb"] > GROWTH
     ]
@@ -126,6 +130,7 @@ def parts(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]
 
     every: dict[str, tuple[float, Callable[[], dict[str, Any]]]] = {
         "real-time": (options.seconds, lambda: soak.soak(options.seconds)),
+        "one-core": (options.seconds, lambda: soak.on_one_core(options.seconds)),
         "faults": (
             options.fault_seconds,
             lambda: {"seconds": options.fault_seconds, "faults": faults.all_faults(options.fault_seconds)},

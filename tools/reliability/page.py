@@ -6,7 +6,7 @@ from typing import Any
 from tools.render.figures import Measured
 
 SERVER = ("killed", "malformed", "clients", "requests")
-PARTS = ("real-time", "faults", "episodes", "misfortunes", "schedules", "false-stops", "arrival", *SERVER)
+PARTS = ("real-time", "one-core", "faults", "episodes", "misfortunes", "schedules", "false-stops", "arrival", *SERVER)
 """What can be run alone, in the order of the page."""
 COUNTED = ("duplicate", "out_of_order", "bad_frame", "bad_readings", "frames_skipped")
 

@@ -42,11 +42,11 @@ class RobotProcess:
 
 
 @contextmanager
-def robot_process(task: str, goals: int) -> Iterator[RobotProcess]:
-    """A robot that waits for its first command; it has ended after."""
+def robot_process(task: str, goals: int, frame_every: int = FRAME_EVERY) -> Iterator[RobotProcess]:
+    """A robot that waits for its first command and sends a frame every `frame_every` beats; it has ended after."""
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
-    process = context.Process(target=_live, args=(other, task, goals), daemon=True)
+    process = context.Process(target=_live, args=(other, task, goals, frame_every), daemon=True)
     process.start()
     other.close()
     try:
@@ -57,7 +57,7 @@ def robot_process(task: str, goals: int) -> Iterator[RobotProcess]:
         process.kill()
 
 
-def _live(pipe: Connection, task: str, goals: int) -> None:
+def _live(pipe: Connection, task: str, goals: int, frame_every: int) -> None:
     arm = SimulatedArm(task)
     try:
         # Made beforehand: to set up an episode takes longer than many beats.
@@ -78,7 +78,7 @@ def _live(pipe: Connection, task: str, goals: int) -> None:
             late.append(now - due)
             age.append(now - sent if positions is not None else np.nan)
             arm.act(positions, gripper)
-            if beat % FRAME_EVERY == 0:
+            if beat % frame_every == 0:
                 pipe.send(arm.observe(now))
             beat += 1
         pipe.send({"late": np.array(late), "age": np.array(age)})

@@ -1,29 +1,46 @@
 """The controller in real time: how late beats are, and whether any command breaks a limit."""
 
 import gc
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from forearm.calibrate.simulated_arm import BEAT
-from forearm.control import Controller, Status
+from forearm.calibrate.simulated_arm import BEAT, FRAME_EVERY
+from forearm.control import Controller, Status, Timing
 from forearm.control.audit import audit
 from forearm.control.command import Command
+from forearm.control.plan_source import PlanRequest, PlanSource
+from forearm.planner import Plan
 from tools.reliability.memory import process_memory
 from tools.reliability.robot import robot_process
 
 NEW_GOAL = 8.0
 """s after which the arm gets another goal, so that it never stands still for long."""
+USUAL = Timing()
 WARM = 1000
 """Beats after which memory is looked at for the first time."""
 
 
-def soak(seconds: float, task: str = "push", planner: str = "cem") -> dict[str, Any]:
-    """Drive a simulated arm for `seconds` s of real time.
+def on_one_core(seconds: float) -> dict[str, Any]:
+    """The same with a camera as quick as the arm, a plan for every control step, and one core for the controller."""
+    timing = Timing(replan_every=1)
+    return soak(seconds, planner="fast", frame_every=1, timing=timing, one_core=True)
+
+
+def soak(
+    seconds: float,
+    task: str = "push",
+    planner: str = "cem",
+    frame_every: int = FRAME_EVERY,
+    timing: Timing = USUAL,
+    one_core: bool = False,
+) -> dict[str, Any]:
+    """Drive a simulated arm for `seconds` s of real time, which is seen every `frame_every` beats.
 
     Two processes, as it would be with a robot: the arm, which keeps its own beat and draws its camera, and this one,
     a loop of a hundred beats a second that calls the controller, beside the controller's thread, which sees and plans.
@@ -33,8 +50,13 @@ def soak(seconds: float, task: str = "push", planner: str = "cem") -> dict[str, 
     late, spent, sent = np.full(beats, np.nan), np.full(beats, np.nan), np.full((beats, 24), np.nan)
     statuses: dict[str, int] = {}
     memory, goal_since = float("nan"), 0.0
-    with robot_process(task, 1 + int(seconds / NEW_GOAL)) as robot, Controller.load(task, planner=planner) as control:
-        goals = iter(robot.goals)
+    aged = np.full(beats, np.nan)
+    with (
+        robot_process(task, 1 + int(seconds / NEW_GOAL), frame_every) as robot,
+        _core(one_core),
+        Controller.load(task, planner=planner, timing=timing) as control,
+    ):
+        goals, seen_at = iter(robot.goals), _seen_at(control.source)
         control.reset(next(goals))
         with prompt():
             begun = time.monotonic()
@@ -48,6 +70,8 @@ def soak(seconds: float, task: str = "push", planner: str = "cem") -> dict[str, 
                 robot.send(command)
                 spent[beat] = time.monotonic() - now
                 sent[beat] = _row(command)
+                if (plan := control.plan) is not None:
+                    aged[beat] = now - seen_at(plan)
                 statuses[command.status.value] = statuses.get(command.status.value, 0) + 1
                 if now - begun - goal_since > NEW_GOAL and (goal := next(goals, None)) is not None:
                     goal_since = now - begun
@@ -65,6 +89,7 @@ def soak(seconds: float, task: str = "push", planner: str = "cem") -> dict[str, 
         **_quantiles("late", late),
         "missed": int(np.sum(late >= BEAT)),
         **_quantiles("act", spent),
+        **_quantiles("plan_age", aged[np.isfinite(aged)]),
         "robot_beats": len(told["age"]),
         **_quantiles("age", told["age"][np.isfinite(told["age"])]),
         **_quantiles("robot_late", told["late"]),
@@ -73,6 +98,36 @@ def soak(seconds: float, task: str = "push", planner: str = "cem") -> dict[str, 
         "grown_mb": grown,
         "counts": counts,
     }
+
+
+@contextmanager
+def _core(one: bool) -> Iterator[None]:
+    """One core alone for this process, if `one`, where the system lets it be chosen; what it began before keeps all."""
+    if not one or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _seen_at(source: PlanSource) -> Callable[[Plan], float]:
+    """Tells when the frame was taken from which the source made one of its newest plans; NaN for others."""
+    moments: dict[int, float] = {}
+    made = source.plan
+
+    def noting(request: PlanRequest) -> Plan:
+        plan = made(request)
+        moments[id(plan)] = request.time
+        while len(moments) > 64:
+            del moments[next(iter(moments))]
+        return plan
+
+    source.plan = noting  # type: ignore[method-assign]
+    return lambda plan: moments.get(id(plan), float("nan"))
 
 
 @contextmanager

@@ -54,8 +54,8 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "cache": ["FrameCache", "open_cache", "with_differences"],
+        "entries": ["EpisodeEntry"],
         "episode": ["Episode", "Floats"],
-        "episodes": ["EpisodeEntry"],
         "features": ["with_features"],
         "fingerprint": ["dataset_fingerprint"],
         "images": ["resize_frame"],

@@ -103,14 +103,11 @@ def _pictures(data: LeRobotData, known: "_Hashes") -> Iterator[Path]:
 
 def holds_all(file: pq.ParquetFile, camera: str) -> bool:
     """Whether the footer says that every cell of the camera holds its picture."""
-    for number in range(file.num_row_groups):
-        group = file.metadata.row_group(number)
-        columns = [group.column(i) for i in range(group.num_columns)]
-        held = [column for column in columns if column.path_in_schema in (f"{camera}.bytes", camera)]
-        said = [column.statistics for column in held]
-        if not said or any(s is None or not s.has_null_count or s.null_count for s in said):
-            return False
-    return True
+    names = [file.schema.column(number).path for number in range(len(file.schema))]
+    held = [number for number, name in enumerate(names) if name in (f"{camera}.bytes", camera)]
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    said = [group.column(number).statistics for group in groups for number in held]
+    return bool(held) and all(s is not None and s.has_null_count and not s.null_count for s in said)
 
 
 def _paths(root: Path, cells: Iterable[object]) -> Iterator[Path]:

@@ -5,37 +5,23 @@ own types. What counts episodes and frames is counted anew.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from forearm.common import stored
-from forearm.common.files import remove_leftovers
 from forearm.common.progress import Count
 from forearm.errors import InputError
 from forearm.world_model.data import layout, tables
-from forearm.world_model.data.atomic import plain, read_json, write_json
+from forearm.world_model.data.atomic import read_json
 from forearm.world_model.data.columns import Keys, names_of, numeric
 from forearm.world_model.data.declared import bounds
 from forearm.world_model.data.episodes import check_there
-from forearm.world_model.data.fingerprint import contents
 from forearm.world_model.data.layout import DatasetError
+from forearm.world_model.data.merged import Merged
 from forearm.world_model.data.reader import LeRobotData, read_dataset
 from forearm.world_model.data.selection import Episodes, of_each
-from forearm.world_model.data.statistics import combine
-from forearm.world_model.data.takeover import Shape, Source, copied, renumbered, rows_of, take_over, whole_file
+from forearm.world_model.data.takeover import Shape, Source
 from forearm.world_model.data.writer import begin
-
-Row = dict[str, Any]
-SHARD = 25
-"""Episodes in one data file."""
-GROUP = 1 << 26
-"""Bytes of a data file from which on every episode has a row group of its own."""
-STATISTICS = ("min", "max", "mean", "std", "count")
 
 
 def merge(
@@ -74,122 +60,9 @@ def merge(
         _check_whole(part.data)
         _check_alike(parts[0], part)
     shape = _shape(parts)
-    work = _Work(Path(out), parts, shape)
+    work = Merged(Path(out), parts, shape)
     begin(work.out, work.settings())
-    total = len(work.episodes)
-    missing = work.missing()
-    done = total - sum(len(work.numbers(shard)) for shard in missing)
-    progress(done, total)
-    written = {}
-    for shard in missing:
-        written[shard] = work.write(shard)
-        done += len(work.numbers(shard))
-        progress(done, total)
-    return work.finalise(written)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What is written where."""
-
-    out: Path
-    parts: Sequence[Source]
-    shape: Shape
-
-    @cached_property
-    def episodes(self) -> list[tuple[Source, int]]:
-        """Every episode: its source, and which of that it is."""
-        return [(part, index) for part in self.parts for index in range(len(part.data))]
-
-    @cached_property
-    def firsts(self) -> list[int]:
-        """Number of the first frame of every episode."""
-        lengths = (part.data.episodes[index].length for part, index in self.episodes)
-        return list(accumulate(lengths, initial=0))
-
-    def settings(self) -> dict[str, Any]:
-        """What must agree for a merging to go on; not where the sources lie: a folder that was moved is the same.
-
-        Reading every picture for it would take longer than merging: what is known of them, and how large their files
-        are, tells data sets apart.
-        """
-        prints = [[contents(view) for view in part.views.values()] for part in self.parts]
-        return {"total_episodes": len(self.episodes), "shard_episodes": SHARD, "fingerprint": {"merged": prints}}
-
-    def numbers(self, shard: int) -> range:
-        """Episodes of a shard."""
-        return range(shard * SHARD, min((shard + 1) * SHARD, len(self.episodes)))
-
-    def missing(self) -> list[int]:
-        """Shards whose part of the episodes table is not there: it is written last."""
-        shards = range(-(-len(self.episodes) // SHARD))
-        return [shard for shard in shards if not stored.exists(self._path(layout.EPISODES_PATH, shard))]
-
-    def write(self, shard: int) -> list[Row]:
-        """Take over the episodes of one shard; returns what the episodes table says about them."""
-        numbers, chunk, file = self.numbers(shard), *layout.place(shard)
-        first, ours = self.firsts[numbers.start], [self.episodes[number] for number in numbers]
-        target, (part, _) = self._path(layout.DATA_PATH, shard), ours[0]
-        alone = all(other is part for other, _ in ours)
-        path = whole_file(part, [index for _, index in ours], self.shape, numbers, first) if alone else None
-        tables_of: list[Any] = [None] * len(ours)
-        if path is None:
-            tables_of = [rows_of(part, index, self.shape) for part, index in ours]
-            self._write_rows(target, tables_of, numbers)
-        else:
-            copied(path, target)
-        rows = []
-        for number, (part, index), table in zip(numbers, ours, tables_of, strict=True):
-            at = self.firsts[number]
-            row = take_over(part, index, self.shape, self.out, number=number, first=at, table=table)
-            place = {"data/chunk_index": chunk, "data/file_index": file}
-            rows.append({**row, **place, "meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file})
-        tables.write_episodes(self._path(layout.EPISODES_PATH, shard), rows)
-        return rows
-
-    def _write_rows(self, target: Path, groups: Sequence[pa.Table], numbers: range) -> None:
-        first = self.firsts[numbers.start]
-        whole = renumbered(groups, numbers, first)
-        images = [key for key, feature in self.shape.features.items() if feature.get("dtype") == "image"]
-        parts = [whole]
-        if whole.nbytes > GROUP:  # else who wants one frame reads all of them
-            begins = [self.firsts[number] - first for number in numbers]
-            parts = [whole.slice(at, len(group)) for at, group in zip(begins, groups, strict=True)]
-        tables.write_data(target, parts, plain=images)
-
-    def finalise(self, written: Mapping[int, list[Row]]) -> dict[str, Any]:
-        """Write the files about the whole, of which some shards were `written` just now; returns `meta/info.json`."""
-        remove_leftovers(self.out)
-        shards = range(-(-len(self.episodes) // SHARD))
-        rows = [
-            row
-            for shard in shards
-            for row in written.get(shard) or tables.read_episodes(self._path(layout.EPISODES_PATH, shard))
-        ]
-        statistics = {}
-        for key in self.shape.with_statistics:
-            found = combine([{f: row[f"stats/{key}/{f}"] for f in STATISTICS} for row in rows])
-            if plain(found) == found:  # else a number was nowhere finite, and JSON could not say so
-                statistics[key] = found
-        write_json(self.out / layout.STATS_PATH, statistics)
-        tables.write_tasks(self.out / layout.TASKS_PATH, self.parts[0].data.episodes[0].tasks)
-        info = {
-            **self.parts[0].data.info,
-            "total_episodes": len(rows),
-            "total_frames": sum(row["length"] for row in rows),
-            "total_tasks": 1,
-            "chunks_size": layout.CHUNK_FILES,
-            "splits": {"train": f"0:{len(rows)}"},
-            "data_path": layout.DATA_PATH,
-            "video_path": layout.VIDEO_PATH if self.shape.videos else None,
-            "features": self.shape.features,
-        }
-        write_json(self.out / layout.INFO_PATH, info)
-        return info
-
-    def _path(self, template: str, number: int) -> Path:
-        chunk, file = layout.place(number)
-        return self.out / template.format(chunk_index=chunk, file_index=file)
+    return work.write(progress)
 
 
 def _opened(root: Path, chosen: Mapping[str, Any]) -> Source:
@@ -204,10 +77,11 @@ def _opened(root: Path, chosen: Mapping[str, Any]) -> Source:
     data = next(iter(views.values()))
     for view in views.values():
         check_there(root, view.episodes)
-    rows: dict[int, dict[str, Any]] = {}
-    for path in stored.glob(root, "meta/episodes/*/*.parquet"):
-        rows |= {int(row["episode_index"]): row for row in tables.read_episodes(path)}
-    return Source(data, views, tuple(cameras), rows)
+    paths = stored.glob(root, "meta/episodes/*/*.parquet")
+    table = tables.joined(stored.each(tables.read_episodes, paths, root))
+    at = {episode: row for row, episode in enumerate(tables.scalars(table.column("episode_index")).tolist())}
+    rows = [at[episode] for episode in data.episodes.episode.tolist()]
+    return Source(data, views, tuple(cameras), table if rows == list(range(len(table))) else table.take(rows))
 
 
 def _is_camera(feature: Mapping[str, Any]) -> bool:

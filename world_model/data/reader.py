@@ -192,12 +192,16 @@ class LeRobotData:
         Raises:
             DatasetError: the file is missing, corrupt or short.
         """
+        table = self.file_table(episode)
+        first, last = self._rows(self.episodes[episode], table)
+        return table.slice(first, last - first)
+
+    def file_table(self, episode: int) -> pa.Table:
+        """All rows of the data file in which an episode stands; raises as `table`, but counts none."""
         entry = self.episodes[episode]
         if self._whole is None or self._whole[0] != entry.data:
             self._whole = (entry.data, self._read(entry, None))
-        table = self._whole[1]
-        first, last = self._rows(entry, table)
-        return table.slice(first, last - first)
+        return self._whole[1]
 
     def frames(self, episode: int) -> Iterator[Pixels]:
         """Yield the camera's frames of an episode in order, each (H, W, 3) uint8 RGB.
@@ -333,7 +337,8 @@ class LeRobotData:
         path = entry.data
         try:
             with pq.ParquetFile(stored.fetched(path), page_checksum_verification=True) as file:
-                return file.read([key for key in file.schema_arrow.names if wanted is None or key in wanted])
+                keys = [key for key in file.schema_arrow.names if wanted is None or key in wanted]
+                return file.read(keys, use_threads=wanted is not None)
         except FileNotFoundError:
             raise _broken(path, entry, "the file is missing") from None
         except (OSError, pa.ArrowException) as error:

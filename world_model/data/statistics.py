@@ -1,6 +1,6 @@
 """min, max, mean, std and count per feature: of one episode, and of many put together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 Statistics = dict[str, Any]
 """min, max, mean, std: nested lists of float; count: list of one int."""
+FIELDS = ("min", "max", "mean", "std", "count")
 
 
 def vector_statistics(values: npt.NDArray[Any]) -> Statistics:
@@ -52,17 +53,21 @@ def image_statistics(pixels: npt.NDArray[np.uint8]) -> Statistics:
 
 def combine(parts: Sequence[Statistics]) -> Statistics:
     """Statistics of all rows together from the statistics of their parts (Chan et al. 1979)."""
-    count = np.array([part["count"][0] for part in parts], dtype=np.float64)
-    mean = np.array([part["mean"] for part in parts], dtype=np.float64)
-    std = np.array([part["std"] for part in parts], dtype=np.float64)
+    return combine_columns({name: np.array([part[name] for part in parts]) for name in FIELDS})
+
+
+def combine_columns(parts: Mapping[str, npt.NDArray[Any]]) -> Statistics:
+    """The same of parts whose ``FIELDS`` are columns (N, …)."""
+    mean, std = parts["mean"].astype(np.float64), parts["std"].astype(np.float64)
+    count = parts["count"][:, 0].astype(np.float64)
     weight = (count / count.sum()).reshape(-1, *[1] * (mean.ndim - 1))
     if not np.isfinite(mean).all():
         return _combined_finite(parts, mean, std, weight)
     total = (weight * mean).sum(0)
     variance = (weight * (std**2 + (mean - total) ** 2)).sum(0)
     return {
-        "min": np.min([part["min"] for part in parts], axis=0).tolist(),
-        "max": np.max([part["max"] for part in parts], axis=0).tolist(),
+        "min": parts["min"].min(0).tolist(),
+        "max": parts["max"].max(0).tolist(),
         "mean": total.tolist(),
         "std": np.sqrt(variance).tolist(),
         "count": [int(count.sum())],
@@ -70,7 +75,7 @@ def combine(parts: Sequence[Statistics]) -> Statistics:
 
 
 def _combined_finite(
-    parts: Sequence[Statistics],
+    parts: Mapping[str, npt.NDArray[Any]],
     mean: npt.NDArray[np.float64],
     std: npt.NDArray[np.float64],
     weight: npt.NDArray[np.float64],
@@ -81,10 +86,10 @@ def _combined_finite(
     share = share / share.sum(0)
     total = (share * mean).sum(0)
     found = {
-        "min": np.ma.masked_invalid([part["min"] for part in parts]).min(0),
-        "max": np.ma.masked_invalid([part["max"] for part in parts]).max(0),
+        "min": np.ma.masked_invalid(parts["min"]).min(0),
+        "max": np.ma.masked_invalid(parts["max"]).max(0),
         "mean": total,
         "std": np.ma.sqrt((share * (std**2 + (mean - total) ** 2)).sum(0)),
     }
-    count = int(sum(part["count"][0] for part in parts))
+    count = int(parts["count"][:, 0].sum())
     return {**{key: np.ma.filled(value, np.nan).tolist() for key, value in found.items()}, "count": [count]}

@@ -103,21 +103,40 @@ def renumber(path: Path, first: int) -> None:
     write_data(path, groups)
 
 
-def write_episodes(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_episodes(path: Path, rows: list[dict[str, Any]] | pa.Table) -> None:
     """Write rows of the episodes table."""
     with replacing(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows), temporary)
+        pq.write_table(rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows), temporary)
 
 
-def read_episodes(path: Path, *, statistics: bool = True) -> list[dict[str, Any]]:
-    """Rows of one file of the episodes table, with or without the episodes' statistics.
+def read_episodes(path: Path) -> pa.Table:
+    """One file of the episodes table.
 
     Raises:
         OSError, pyarrow.ArrowException: missing or broken.
     """
     with pq.ParquetFile(stored.fetched(path)) as file:
+        return file.read(use_threads=False)
+
+
+def episode_rows(path: Path, *, statistics: bool = True) -> list[dict[str, Any]]:
+    """The rows of one, with or without the episodes' statistics; raises alike."""
+    with pq.ParquetFile(stored.fetched(path)) as file:
         names = [name for name in file.schema_arrow.names if statistics or not name.startswith("stats/")]
         return list(file.read(names).to_pylist())
+
+
+def joined(parts: Sequence[pa.Table]) -> pa.Table:
+    """Tables one after the other, with empty cells where one has no such column.
+
+    A column that is of several types is of one that holds all their values.
+    """
+    try:
+        return pa.concat_tables(parts, promote_options="permissive")
+    except pa.ArrowException:
+        names = dict.fromkeys(name for part in parts for name in part.column_names)
+        rows = [row for part in parts for row in part.to_pylist()]
+        return pa.table({name: [row.get(name) for row in rows] for name in names})
 
 
 def scalars(column: pa.ChunkedArray) -> npt.NDArray[Any]:
@@ -139,6 +158,15 @@ def scalars(column: pa.ChunkedArray) -> npt.NDArray[Any]:
     if values.dtype.kind not in "iufb":
         raise InputError(f"holds {array.type}, not numbers")
     return np.asarray(values)
+
+
+def stacked(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Cells of one shape, lists of lists of numbers, as an array (N, …)."""
+    shape = np.shape(column[0].as_py())
+    values = pa.concat_arrays(column.chunks)
+    for _ in shape:
+        values = values.flatten()
+    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(column), *shape)
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:

@@ -1,8 +1,9 @@
-"""An episode out of one data set into another: its rows as they are stored, its video files, its statistics."""
+"""Episodes out of one data set into another: their rows as they are stored, their files, their statistics."""
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from forearm.world_model.data.columns import numeric
 from forearm.world_model.data.fingerprint import holds_all
 from forearm.world_model.data.layout import DatasetError
 from forearm.world_model.data.reader import EpisodeEntry, LeRobotData
-from forearm.world_model.data.statistics import image_statistics, vector_statistics
+from forearm.world_model.data.statistics import FIELDS, image_statistics, vector_statistics
 
 COUNTED = ("index", "episode_index", "task_index")
 """Columns that count through the whole data set."""
@@ -29,27 +30,36 @@ OWN = ("meta/", "data/", "videos/", "stats/")
 
 @dataclass(frozen=True)
 class Source:
-    """A data set that is taken over: opened once for each camera with colours, and its episodes table as it stands."""
+    """A data set that is taken over: opened once for each camera with colours, and its episodes table as it stands, a
+    row for each of the episodes that were chosen.
+    """
 
     data: LeRobotData
     views: Mapping[str, LeRobotData]
     cameras: tuple[str, ...]
-    rows: Mapping[int, Mapping[str, Any]]
+    table: pa.Table
+
+    def apart(self) -> "Source":
+        """The same for another thread: what reading keeps of a file is not shared."""
+        return replace(self, data=copy(self.data), views={key: copy(view) for key, view in self.views.items()})
 
     def video(self, camera: str, index: int) -> tuple[Path, float, float]:
         """File of a camera's video of an episode, and from when to when (s) it is in there."""
-        entry = self.data.episodes[index]
-        row, prefix = self.rows[entry.index], f"videos/{camera}"
+        entry, prefix = self.data.episodes[index], f"videos/{camera}"
         if (view := self.views.get(camera)) is not None:
             path, start = view.episodes[index].video, view.episodes[index].video_start
             assert path is not None
         else:
-            places = {part: row[f"{prefix}/{part}"] for part in ("chunk_index", "file_index")}
+            places = {part: self._said(f"{prefix}/{part}", index) for part in ("chunk_index", "file_index")}
             template = str(self.data.info["video_path"])
-            path, start = self.data.root / template.format(video_key=camera, **places), row[f"{prefix}/from_timestamp"]
-        said = row.get(f"{prefix}/from_timestamp"), row.get(f"{prefix}/to_timestamp")
+            path = self.data.root / template.format(video_key=camera, **places)
+            start = self._said(f"{prefix}/from_timestamp", index)
+        said = [self._said(f"{prefix}/{side}_timestamp", index) for side in ("from", "to")]
         end = said[1] if said[0] == start and said[1] is not None else start + entry.length / self.data.fps
         return path, float(start), float(end)
+
+    def _said(self, column: str, index: int) -> Any:
+        return self.table.column(column)[index].as_py() if column in self.table.column_names else None
 
 
 @dataclass(frozen=True)
@@ -76,14 +86,13 @@ class Shape:
         films = [key for key, feature in features.items() if feature.get("dtype") == "video"]
         videos: dict[str, dict[Path, int]] = {key: {} for key in films}
         for part in parts:
-            for index in range(len(part.data)):
+            for index in range(len(part.data) if films else 0):
                 for camera in films:
                     path = part.video(camera, index)[0]
                     videos[camera].setdefault(path, len(videos[camera]))
-        rows = [part.rows[entry.index] for part in parts for entry in part.data.episodes]
-        common = set.intersection(*({key for key, value in row.items() if value is not None} for row in rows))
-        fields = ("min", "max", "mean", "std", "count")
-        known = {key for key in features if all(f"stats/{key}/{field}" in common for field in fields)}
+        tables_of = [part.table for part in parts]
+        common = set.intersection(*({n for n in t.column_names if not t.column(n).null_count} for t in tables_of))
+        known = {key for key in features if all(f"stats/{key}/{field}" in common for field in FIELDS)}
         numbered = {"episode_index", "tasks", "length", "dataset_from_index", "dataset_to_index"}
         kept = sorted(key for key in common if not key.startswith(OWN) and key not in numbered)
         return cls(features, _schema(parts[0], features), videos, frozenset(known), tuple(kept))
@@ -94,6 +103,11 @@ class Shape:
         cameras = [key for key, feature in self.features.items() if feature.get("dtype") in ("image", "video")]
         seen = [key for key in cameras if key in self.known_statistics or not layout.is_depth(self.features[key])]
         return [*numeric(self.features), *seen]
+
+    @cached_property
+    def unknown(self) -> list[str]:
+        """Those of them that must be computed."""
+        return [key for key in self.with_statistics if key not in self.known_statistics]
 
 
 def whole_file(part: Source, indices: Sequence[int], shape: Shape, numbers: range, first: int) -> Path | None:
@@ -114,30 +128,52 @@ def whole_file(part: Source, indices: Sequence[int], shape: Shape, numbers: rang
             if not known or file.metadata.num_rows != sum(lengths) or not all(holds_all(file, key) for key in images):
                 return None
             wanted = counts(lengths, numbers, first)
-            found = file.read(list(wanted))
+            found = file.read(list(wanted), use_threads=False)
             same = all(np.array_equal(tables.scalars(found.column(key)), wanted[key]) for key in wanted)
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return None  # told by who reads it
     return path if same else None
 
 
-def rows_of(part: Source, index: int, shape: Shape) -> pa.Table:
-    """Rows of the `index`-th episode of `part` in the types of the whole; they count as they did, see `renumbered`.
+def rows_of(part: Source, indices: Sequence[int], shape: Shape) -> pa.Table:
+    """Rows of the episodes `indices` of `part`, which stand in one file, in the types of the whole; they count as they
+    did, see `renumbered`.
 
     Raises:
         DatasetError: a file cannot be read, or a column is of another type than in the first source.
     """
-    entry = part.data.episodes[index]
-    found = part.data.table(index)
+    entries = [part.data.episodes[index] for index in indices]
+    features, names = part.data.info["features"], shape.schema.names
+    to_draw = [camera for camera in part.cameras if features[camera]["dtype"] == "video" and camera in names]
+    if not to_draw:
+        found = part.data.file_table(indices[0])
+        there = np.repeat([entry.index for entry in entries], [entry.length for entry in entries])
+        try:
+            if np.array_equal(tables.scalars(found.column("episode_index")), there):
+                return _typed(found, part, entries[0], shape, {})
+        except (KeyError, ValueError):
+            pass  # told below
+    rows = []
+    for index, entry in zip(indices, entries, strict=True):
+        found = part.data.table(index)
+        drawn = {camera: np.stack(list(part.views[camera].frames(index))) for camera in to_draw}
+        rows.append(_typed(found, part, entry, shape, drawn))
+    return pa.concat_tables(rows)
+
+
+def _typed(
+    found: pa.Table, part: Source, entry: EpisodeEntry, shape: Shape, drawn: Mapping[str, npt.NDArray[np.uint8]]
+) -> pa.Table:
+    """Rows in the types of the whole, of which `entry` is the first episode; cameras that were `drawn` as images."""
     columns = {}
     for field in shape.schema:
         key = field.name
         if key in COUNTED and key in found.column_names and found.column(key).type == field.type:
             columns[key] = found.column(key)
         elif key in COUNTED:
-            columns[key] = pa.array(np.zeros(entry.length, np.int64)).cast(field.type)
-        elif key in part.cameras and part.data.info["features"][key]["dtype"] == "video":
-            columns[key] = tables.image_column(np.stack(list(part.views[key].frames(index))))
+            columns[key] = pa.array(np.zeros(len(found), np.int64)).cast(field.type)
+        elif key in drawn:
+            columns[key] = tables.image_column(drawn[key])
         elif key not in found.column_names:
             raise DatasetError(f"{entry.data}: episode {entry.index}: has no column {key}")
         else:
@@ -145,37 +181,10 @@ def rows_of(part: Source, index: int, shape: Shape) -> pa.Table:
     return pa.table(columns, schema=shape.schema)
 
 
-def take_over(
-    part: Source, index: int, shape: Shape, out: Path, *, number: int, first: int, table: pa.Table | None
-) -> dict[str, Any]:
-    """What the episodes table says about the `index`-th episode of `part` as episode `number`, whose first frame is the
-    `first`-th of all. Its video files are put in their place in `out`. `table` has its rows, where they are needed for
-    statistics.
-
-    Raises:
-        DatasetError: a file cannot be read or written, or a column is of another type than in the first source.
-    """
-    entry = part.data.episodes[index]
-    row: dict[str, Any] = {"episode_index": number, "tasks": list(entry.tasks), "length": entry.length}
-    row |= {"dataset_from_index": first, "dataset_to_index": first + entry.length}
-    for camera, files in shape.videos.items():
-        path, start, end = part.video(camera, index)
-        chunk, file = layout.place(files[path])
-        copied(path, out / layout.VIDEO_PATH.format(video_key=camera, chunk_index=chunk, file_index=file))
-        prefix = f"videos/{camera}"
-        row |= {f"{prefix}/chunk_index": chunk, f"{prefix}/file_index": file}
-        row |= {f"{prefix}/from_timestamp": start, f"{prefix}/to_timestamp": end}
-    said = part.rows[entry.index]
-    row |= {key: said[key] for key in shape.kept}
-    for key in shape.with_statistics:
-        row |= {f"stats/{key}/{name}": value for name, value in _statistics(part, index, key, table, shape).items()}
-    return row
-
-
-def renumbered(rows: Sequence[pa.Table], numbers: range, first: int) -> pa.Table:
-    """Rows of the episodes `numbers`, whose first frame is the `first`-th of all, one after the other in one table."""
+def renumbered(rows: Sequence[pa.Table], lengths: Sequence[int], numbers: range, first: int) -> pa.Table:
+    """Rows of the episodes `numbers` of these lengths, whose first frame is the `first`-th of all, in one table."""
     whole = pa.concat_tables(rows)
-    for key, values in counts([len(table) for table in rows], numbers, first).items():
+    for key, values in counts(lengths, numbers, first).items():
         if (place := whole.schema.get_field_index(key)) >= 0:
             field = whole.schema.field(place)
             whole = whole.set_column(place, field, pa.array(values).cast(field.type))
@@ -257,14 +266,19 @@ def copied(source: Path, target: Path) -> None:
         shutil.copyfile(stored.fetched(source), temporary)
 
 
-def _statistics(part: Source, index: int, key: str, table: pa.Table | None, shape: Shape) -> dict[str, Any]:
+def statistics(part: Source, index: int, shape: Shape, rows: pa.Table | None, first: int) -> dict[str, dict[str, Any]]:
+    """Statistics of an episode that its source does not know, by feature; raises as `rows_of`.
+
+    Of its `rows`, where they are read already, it has those from the `first` on.
+    """
     entry = part.data.episodes[index]
-    if key in shape.known_statistics:
-        said = part.rows[entry.index]
-        return {name: said[f"stats/{key}/{name}"] for name in ("min", "max", "mean", "std", "count")}
-    if key in part.cameras:
-        return dict(image_statistics(np.stack(list(part.views[key].frames(index)))))
-    size = numeric(shape.features)[key]
-    table = table if table is not None else part.data.table(index)
-    values = np.array(table.column(key).to_pylist(), np.float64)
-    return dict(vector_statistics(values.reshape(entry.length, *(size or (1,)))))
+    found: dict[str, dict[str, Any]] = {}
+    for key in shape.unknown:
+        if key in part.cameras:
+            found[key] = dict(image_statistics(np.stack(list(part.views[key].frames(index)))))
+            continue
+        size = numeric(shape.features)[key]
+        table = part.data.table(index) if rows is None else rows.slice(first, entry.length)
+        values = np.array(table.column(key).to_pylist(), np.float64)
+        found[key] = dict(vector_statistics(values.reshape(entry.length, *(size or (1,)))))
+    return found

@@ -150,7 +150,7 @@ class DatasetWriter:
         rows, frames = [], 0
         for index in range(self.shards):
             path = self._path(layout.EPISODES_PATH, index)
-            shard = tables.read_episodes(path)
+            shard = tables.episode_rows(path)
             if shard[0]["dataset_from_index"] != frames:
                 # Data before its slice: a kill between the two leaves work to redo, never a wrong number.
                 tables.renumber(self._path(layout.DATA_PATH, index), frames)
@@ -189,7 +189,7 @@ class DatasetWriter:
 
     def _is_whole(self, index: int) -> bool:
         try:
-            rows = tables.read_episodes(self._path(layout.EPISODES_PATH, index), statistics=False)
+            rows = tables.episode_rows(self._path(layout.EPISODES_PATH, index), statistics=False)
             frames = pq.read_metadata(stored.opened(self._path(layout.DATA_PATH, index))).num_rows
         except (OSError, pa.ArrowException):
             return False

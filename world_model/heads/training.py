@@ -42,18 +42,28 @@ from forearm.world_model.heads.pools import joined, load_pools
 from forearm.world_model.heads.ranking import RankingConfig, ranking_report, train_ranking
 from forearm.world_model.heads.ranking_checkpoint import save_ranking
 from forearm.world_model.heads.recorded import RecordedConfig, recorded_ways, save_recorded
+from forearm.world_model.heads.student import StudentConfig, student_errors, train_student
+from forearm.world_model.heads.student_checkpoint import save_student
 from forearm.world_model.heads.subgoal import SubgoalConfig, subgoal_errors, train_subgoal
 from forearm.world_model.heads.subgoal_checkpoint import save_subgoal
 from forearm.world_model.heads.trajectories import Trajectories, encode_episodes
 from forearm.world_model.model.jepa import JEPA
-from forearm.world_model.runtime.checkpoint import DECODER, HEADS, RANKING, RECORDED, SUBGOAL, load_checkpoint
+from forearm.world_model.runtime.checkpoint import (
+    DECODER,
+    HEADS,
+    RANKING,
+    RECORDED,
+    STUDENT,
+    SUBGOAL,
+    load_checkpoint,
+)
 
 HELD_OUT_PAIRS = 8192
 LOOKED_UP = 128
 """Pairs of held-out moments for which recorded ways are looked up, which takes a while."""
-PARTS = ("heads", "subgoal", "recorded", "ranking", "decoder")
-"""What can be trained: the prior and the distance, which share their files, the sub-goals, or ways out of recordings
-in their place, the ranking, and the decoder.
+PARTS = ("heads", "student", "subgoal", "recorded", "ranking", "decoder")
+"""What can be trained: the prior and the distance, which share their files, the student, the sub-goals, or ways out of
+recordings in their place, the ranking, and the decoder.
 """
 
 
@@ -67,7 +77,7 @@ class HeadsTraining:
         action_key, state_key: columns with commands and joint readings; None for those that the model was trained on.
         episodes, exclude: which episodes count and which do not, see `dataset.selection.select`.
         out: JSON file of the heads.
-        prior, distance, subgoal, recorded, ranking, decoder: settings of each.
+        prior, distance, student, subgoal, recorded, ranking, decoder: settings of each.
         parts: out of `PARTS`; the decoder's files lie beside `out`.
         pools: JSON files or folders of executed pools, of which the ranking is learned; it needs no other data.
         validation: share of episodes that the report is made on.
@@ -81,6 +91,7 @@ class HeadsTraining:
     out: Path
     prior: PriorConfig = field(default_factory=PriorConfig)
     distance: DistanceConfig = field(default_factory=DistanceConfig)
+    student: StudentConfig = field(default_factory=StudentConfig)
     subgoal: SubgoalConfig = field(default_factory=SubgoalConfig)
     recorded: RecordedConfig = field(default_factory=RecordedConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
@@ -115,7 +126,10 @@ class HeadsTraining:
     def files(self) -> dict[str, Path]:
         """The JSON file of each part."""
         name = self.out.name.removesuffix(f"{HEADS}.json")
-        known = {"heads": HEADS, "subgoal": SUBGOAL, "recorded": RECORDED, "ranking": RANKING, "decoder": DECODER}
+        known = {
+            "heads": HEADS, "student": STUDENT, "subgoal": SUBGOAL, "recorded": RECORDED, "ranking": RANKING,
+            "decoder": DECODER,
+        }  # fmt: skip
         return {part: self.out.with_name(f"{name}{known[part]}.json") for part in PARTS if part in self.parts}
 
 
@@ -157,6 +171,8 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
     if "heads" in training.parts:
         heads, metrics = fit_heads(*encoded.latents, training.prior, training.distance, training.seed, progress, skip)
         save_heads(heads, training.files["heads"], encoded.weights_sha256, {**description, "metrics": metrics})
+    if "student" in training.parts:
+        metrics = {**metrics, "student": _fit_student(training, encoded, progress, description)}
     if "subgoal" in training.parts:
         metrics = {**metrics, "subgoals": _fit_subgoal(training, encoded, progress, description)}
     if "recorded" in training.parts:
@@ -172,6 +188,19 @@ def train_heads(training: HeadsTraining, progress: Progress = lambda what, done,
 def _teller(progress: Progress, what: str, steps: int) -> OnStep:
     """What a training of `steps` calls after each, to tell how far it is."""
     return lambda step: progress(what, step, steps)
+
+
+def _fit_student(
+    training: HeadsTraining, encoded: _Encoded, progress: Progress, description: dict[str, Any]
+) -> dict[str, Any]:
+    """Trains the student, writes its files and returns its report, see `student_errors`."""
+    config, model = training.student, encoded.model
+    on_step = _teller(progress, "student", config.steps)
+    student, _ = train_student(model, encoded.latents[0], config, training.seed, on_step)
+    errors = student_errors(model, student, encoded.latents[1], config, HELD_OUT_PAIRS)
+    told = {**description, "metrics": errors}
+    save_student(student, config, training.files["student"], encoded.weights_sha256, told)
+    return errors
 
 
 def _fit_subgoal(

@@ -32,6 +32,9 @@ DECODER = ".decoder"
 SUBGOAL = ".subgoal"
 """Ends the names of the files with the sub-goals for a checkpoint; see heads/subgoal_checkpoint.py."""
 
+STUDENT = ".student"
+"""Ends the names of the files with the student of a checkpoint; see heads/student_checkpoint.py."""
+
 RECORDED = ".recorded"
 """Ends the names of the files with recorded ways for a checkpoint; see heads/recorded.py."""
 
@@ -41,7 +44,7 @@ RANKING = ".ranking"
 CALIBRATION = ".calibration"
 """Ends the name of the file with what was measured with a checkpoint, which lies beside it."""
 
-BESIDE = (HEADS, SUBGOAL, RECORDED, RANKING, DECODER, CALIBRATION)
+BESIDE = (HEADS, STUDENT, SUBGOAL, RECORDED, RANKING, DECODER, CALIBRATION)
 """All of these: ends of names that are no checkpoint's own."""
 
 

@@ -10,7 +10,7 @@ import torch
 from forearm.errors import InputError
 
 if TYPE_CHECKING:
-    from forearm.agent.checkpoint import OfCheckpoint
+    from forearm.agent.of_checkpoint import OfCheckpoint
     from forearm.envs import Environment
 
 EPISODES, STEPS = 8, 32

@@ -52,11 +52,13 @@ def of_command(command: str) -> type[Any]:
         from forearm.world_model.heads.distance import DistanceConfig
         from forearm.world_model.heads.ranking import RankingConfig
         from forearm.world_model.heads.recorded import RecordedConfig
+        from forearm.world_model.heads.student import StudentConfig
         from forearm.world_model.heads.subgoal import SubgoalConfig
 
         kinds = {
             "prior": PriorConfig,
             "distance": DistanceConfig,
+            "student": StudentConfig,
             "subgoal": SubgoalConfig,
             "recorded": RecordedConfig,
             "ranking": RankingConfig,

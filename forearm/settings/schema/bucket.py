@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from forearm.common import checks
-from forearm.common.stored import DEFAULT_GB
+from forearm.common.twins import DEFAULT_GB
 
 
 @dataclass

@@ -8,7 +8,7 @@ from forearm.common.dotted import is_dotted, named
 from forearm.errors import ForearmError
 from forearm.settings.schema.fields import derived
 
-UNDER_ANOTHER_NAME = {"guided": "mppi", "hierarchical": "cem"}
+UNDER_ANOTHER_NAME = {"guided": "mppi", "hierarchical": "cem", "fast": "cem"}
 """Planners that are another one with settings of their own."""
 OF_THE_TASK = {"horizon": "the task's plan.horizon", "action_repeat": "the task's plan.action_repeat"}
 """Settings that are null unless they are given, and what is taken then."""

@@ -140,6 +140,8 @@ class TaskConfig:
         checkpoint: a shipped checkpoint by name, or the path of one. A task of a benchmark whose file names none takes
             the checkpoint with the task's name, with - for /.
         heads: JSON file of the heads for the checkpoint; null: the one beside it.
+        student: what predicts in the place of the checkpoint's own predictor: beside, the narrow one beside it, or the
+            JSON file of one; null: its own.
         subgoals: JSON file of the sub-goals for the checkpoint; null: the one beside it.
         rankings: JSON file of the ranking for the checkpoint; null: the one beside it.
         decoder: JSON file of the decoder that draws what is imagined; null: the one beside the checkpoint, if any.
@@ -158,6 +160,7 @@ class TaskConfig:
     planner: str = "cem"
     checkpoint: str = REQUIRED
     heads: str | None = None
+    student: str | None = None
     subgoals: str | None = None
     rankings: str | None = None
     decoder: str | None = None

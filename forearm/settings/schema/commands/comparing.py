@@ -125,6 +125,7 @@ class DiagnoseCommand:
         ways: from each start.
         farthest: control steps of each way.
         workers: processes; null: one per core.
+        engine: where they run: local, on this machine, or ray, on a cluster (needs the extra scale).
         model: world model in the place of the task's: a checkpoint, or a function of one's own, module:function.
     """
 
@@ -143,6 +144,8 @@ class DiagnoseCommand:
     ways: int = checks.setting(12, checks.whole, least=4)
     farthest: int = checks.setting(24, checks.whole, least=1)
     workers: int | None = checks.setting(None, checks.whole, least=1)
+    engine: str = "local"
+    ray: RayConfig = field(default_factory=RayConfig)
     model: str | None = None
 
 

@@ -159,11 +159,11 @@ class TrainCommand:
 
 @dataclass
 class TrainHeadsCommand:
-    """Train an action prior and a distance to the goal on a frozen world model, or its sub-goals, ranking or decoder.
+    """Train heads on a frozen world model: action prior, distance, student, sub-goals, ranking or decoder.
 
     Attributes:
-        parts: what is trained: heads (prior and distance), subgoal, recorded (ways out of recordings in the place of
-            subgoal) and ranking, to plan with; decoder, to look at futures.
+        parts: what is trained: heads (prior and distance), student (a narrow predictor), subgoal, recorded (ways out of
+            recordings in the place of subgoal) and ranking, to plan with; decoder, to look at futures.
         pools: folders of what forearm pools drew, [FOLDER,FOLDER], of which the ranking is learned.
         data: folder of the data set; null: data/<task>.
         action_key: column with the commands, or several, [NAME,NAME]; null: as the checkpoint was trained.
