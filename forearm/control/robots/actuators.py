@@ -75,22 +75,23 @@ class ActuatorAdapter:
     def __init__(self, machine: Actuators, period: float) -> None:
         limits = machine.limits
         self.low, self.high, self.period = limits.low, limits.high, period
-        self.names, self.axes, self.units = tuple(limits.names), tuple(limits.names), tuple(limits.units)
+        self.names: Sequence[str] | None = tuple(limits.names)
+        self.axes, self.units = tuple(limits.names), tuple(limits.units)
         self._step = limits.velocity * period
 
     def read(self, observation: Observation) -> Array:
         """(A,) where the actuators are; raises InputError where it is not said, or beyond their bounds."""
         given = observation.get("actuators")
         if given is None:
-            raise InputError(f"nothing says where the actuators are: expected `actuators`, {', '.join(self.names)}")
+            raise InputError(f"nothing says where the actuators are: expected `actuators`, {', '.join(self.axes)}")
         found = np.asarray(given, np.float64)
-        if found.shape != (len(self.names),) or not np.isfinite(found).all():
-            raise InputError(f"actuators: expected {len(self.names)} finite numbers, {', '.join(self.names)}")
+        if found.shape != (len(self.axes),) or not np.isfinite(found).all():
+            raise InputError(f"actuators: expected {len(self.axes)} finite numbers, {', '.join(self.axes)}")
         return found
 
     def targets(self, start: Array, actions: Array) -> Array:
         """See `ActionAdapter`; within bounds, and no faster than an actuator goes."""
-        here, found = np.asarray(start, np.float64), np.empty((len(actions), len(self.names)))
+        here, found = np.asarray(start, np.float64), np.empty((len(actions), len(self.axes)))
         for i, wanted in enumerate(np.clip(actions, self.low, self.high)):
             found[i] = here = np.clip(wanted, here - self._step, here + self._step)
         return found
