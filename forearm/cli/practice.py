@@ -8,7 +8,6 @@ from rich.console import Console
 from forearm import envs
 from forearm.cli.teaching import at_work, chosen_of, data_of, say_where
 from forearm.control.adapters.hold import hold_of
-from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.lengths import steps_of
 from forearm.evaluation.table import print_whole
