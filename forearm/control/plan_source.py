@@ -13,9 +13,9 @@ import torch
 
 from forearm.agent.candidates import Candidates, telling
 from forearm.agent.imagination import Imagination, Imagined
+from forearm.agent.sensor_fit import SensorFit
 from forearm.control.narrowing import narrowed, share_of
 from forearm.control.trajectories.trajectory import Array
-from forearm.errors import ForearmError
 from forearm.world_model.data.incoming import FrameFit
 
 if TYPE_CHECKING:
@@ -72,14 +72,16 @@ class PlanSource(Protocol):
         ...
 
 
-def fit_of(source: PlanSource) -> FrameFit:
-    """What makes frames of any size those that a source takes."""
+def fit_of(source: PlanSource) -> FrameFit | SensorFit:
+    """What makes frames of any size those that a source takes, or readings those of a model of sensors."""
     found = getattr(source, "fit", None)
-    return found if isinstance(found, FrameFit) else FrameFit((source.frame_shape[0], source.frame_shape[1]))
+    if isinstance(found, FrameFit | SensorFit):
+        return found
+    return FrameFit((source.frame_shape[0], source.frame_shape[1]))
 
 
 class LocalPlanSource:
-    """A world model that plans in this process; from one thread at a time.
+    """A world model that plans in this process; from one thread at a time. One of sensors sees readings, and no frames.
 
     Frames may come at any rate: the latents at the moments that the model wants are interpolated between them.
 
@@ -101,11 +103,6 @@ class LocalPlanSource:
     ) -> None:
         from forearm.world_model.runtime.tracker import LatentTracker
 
-        if not isinstance(setup.fit, FrameFit):
-            raise ForearmError(
-                f"checkpoint '{setup.task['checkpoint']}' sees sensors and no frames, which controllers and servers "
-                "cannot give it yet: plan with 'forearm plan', or with an Agent in Python"
-            )
         self.setup, self.seed, self.views, self.radius = setup, seed, views, radius
         self.fit = setup.fit
         model = setup.model.config
@@ -125,7 +122,8 @@ class LocalPlanSource:
         self._ahead: tuple[LatentState, Array] | None = None
 
     def begin(self, goal: Any) -> None:
-        """Encode the goal frame (H, W, 3) uint8 of any size, the file of one, or places in m, which are drawn.
+        """Encode the goal frame (H, W, 3) uint8 of any size, the file of one, or places in m, which are drawn; of a
+        model of sensors, the readings that are wanted.
 
         Raises ForearmError for what is no frame, and for one of another camera or upside down where there are `views`;
         what was begun before then still holds.
@@ -141,10 +139,13 @@ class LocalPlanSource:
         self._generator = torch.Generator().manual_seed(self.seed)
 
     def see(self, time: float, observation: Observation) -> None:
-        """Encode `pixels` (H, W, 3) uint8 of any size, with `proprio` where the model uses it. Frames not newer than
-        the last one are ignored.
+        """Encode `pixels` (H, W, 3) uint8 of any size, with `proprio` where the model uses it; of a model of sensors,
+        `proprio` alone. Frames not newer than the last one are ignored.
         """
-        self._tracker.see(time, self.fit(observation["pixels"]), observation.get("proprio"))
+        if isinstance(self.fit, SensorFit):
+            self._tracker.see(time, None, self.fit(observation["proprio"]))
+        else:
+            self._tracker.see(time, self.fit(observation["pixels"]), observation.get("proprio"))
         if self._rest is None:
             self._rest = self._planning_model.rest(observation)
 
