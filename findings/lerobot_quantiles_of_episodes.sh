@@ -10,8 +10,8 @@
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet "lerobot==0.4.4" 2> "$folder/pip.log" || { cat "$folder/pip.log"; exit 1; }
+"${PYTHON:-python3.12}" -m venv "$folder/venv"  # lerobot 0.6 needs 3.12
+"$folder/venv/bin/pip" install --quiet "lerobot[dataset]==0.6.1" 2> "$folder/pip.log" || { cat "$folder/pip.log"; exit 1; }
 cd "$folder"
 HF_HUB_OFFLINE=1 HF_HOME="$folder/hf" "$folder/venv/bin/python" - 2> "$folder/log" <<'P' || { tail -20 "$folder/log"; exit 1; }
 import json, sys
