@@ -39,9 +39,13 @@ class Robot:
         tool: name of a site of its model, or of a body.
         adapter: what its config says about the meaning of commands; None: nothing.
 
+        memory: s of the past that its motion keeps.
+
     Raises:
         ForearmError: a model that cannot be read, or a config that does not fit it.
     """
+
+    memory = 2.0
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.name = str(config.get("name", "without a name"))
