@@ -1,7 +1,7 @@
-"""Puts a trained world model, its heads, or sub-goals of one that ships, among those that ship, at half the size.
+"""Puts a trained world model and its heads among those that ship, at half the size, or what one that ships plans with.
 
     python scripts/ship.py outputs/fetch-pick-and-place fetch-pick-and-place [outputs/fetch-pick-and-place-heads]
-    python scripts/ship.py outputs/fetch/push/fetch-push.subgoal.json fetch-push
+    python scripts/ship.py outputs/fetch/push/fetch-push.subgoal.json fetch-push     # or .recorded.json, .ranking.json
 
 Weights are rounded to float16, 11 bits each; statistics of data, such as means and covariances, stay float32. Loading
 widens them again. The heads then belong to the rounded model, whose latents differ by about a thousandth.
@@ -10,31 +10,48 @@ widens them again. The heads then belong to the rounded model, whose latents dif
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from forearm.world_model.heads.checkpoint import heads_path, load_heads, save_heads
-from forearm.world_model.heads.subgoal_checkpoint import load_subgoal, save_subgoal, subgoal_path
-from forearm.world_model.runtime.checkpoint import HEADS, SUBGOAL, load_checkpoint, pretrained_folder, save_checkpoint
+from forearm.world_model.heads.ranking_checkpoint import load_ranking, ranking_path, save_ranking
+from forearm.world_model.heads.recorded import save_recorded
+from forearm.world_model.heads.subgoal_checkpoint import load_subgoal, recorded_path, save_subgoal, subgoal_path
+from forearm.world_model.runtime.checkpoint import (
+    HEADS,
+    RANKING,
+    RECORDED,
+    SUBGOAL,
+    load_checkpoint,
+    pretrained_folder,
+    save_checkpoint,
+)
 
 Module = TypeVar("Module", bound=nn.Module)
+BESIDE: dict[str, tuple[Any, Any, Any]] = {
+    SUBGOAL: (load_subgoal, save_subgoal, subgoal_path),
+    RECORDED: (load_subgoal, save_recorded, recorded_path),
+    RANKING: (load_ranking, save_ranking, ranking_path),
+}
+"""What is made for a checkpoint that ships, by how its files end: reads it, writes it, and says where."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the pair of files of the checkpoint, and that of the heads where they are given."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("checkpoint", type=Path, help="folder of the training, or JSON file of sub-goals")
+    parser.add_argument("checkpoint", type=Path, help="folder of the training, or JSON file of what plans with one")
     parser.add_argument("name", help="of the files, without suffix")
     parser.add_argument("heads", type=Path, nargs="?", help="folder of the heads' training")
     parser.add_argument("--folder", type=Path, default=pretrained_folder(), help="where they are written")
     options = parser.parse_args(argv)
     target = options.folder / options.name
-    if options.checkpoint.name.endswith(f"{SUBGOAL}.json"):
+    if (kind := Path(options.checkpoint.stem).suffix) in BESIDE and options.checkpoint.suffix == ".json":
+        load, save, where = BESIDE[kind]
         trained_on = load_checkpoint(target)[1]["weights_sha256"]
-        subgoal, document = load_subgoal(options.checkpoint, trained_on)
-        save_subgoal(halve(subgoal), subgoal_path(target), trained_on, document)
+        head, document = load(options.checkpoint, trained_on)
+        save(halve(head), where(target), trained_on, document)
     else:
         _ship_model(options, target)
     for path in sorted(options.folder.glob(f"{options.name}.*")):

@@ -21,12 +21,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-WORKERS_OF = (
-    "forearm.evaluation.comparison",
-    "forearm.recording.collect",
-    "forearm.diagnosis.run",
-    "forearm.diagnosis.drawing",
-)
+WORKERS_OF = ("forearm.evaluation.comparison", "forearm.recording.collect", "forearm.diagnosis.run")
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.lengths import steps_of
 from forearm.recording.collect import Collection, collect, practising
 from forearm.recording.contact_sheet import save_contact_sheet
+from forearm.recording.vary import Varying
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
@@ -47,6 +48,7 @@ def main(overrides: Sequence[str]) -> int:
         use=tuple(chosen["use"]),
         practice=practice,
         agent=_agent(chosen) if practice else None,
+        varying=Varying.of(chosen["vary"], task),
     )
     if practice and not collection.practised(collection.episodes):
         raise ForearmError(

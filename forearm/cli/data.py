@@ -129,6 +129,8 @@ def lines(found: "Inspection") -> list[str]:
         f"{seconds / 60:.1f} min at {found.fps:g} frames/s",
     ]
     shown += [f"task: {escape(task)} ({count} episodes)" for task, count in sorted(found.tasks.items())]
+    if found.varied:
+        shown.append("varied: " + ", ".join(f"{escape(what)} ({count})" for what, count in found.varied.items()))
     for camera in found.cameras:
         height, width = camera.size
         shown.append(

@@ -1,36 +1,27 @@
 """`forearm diagnose`: why does a planner fail on a task: latents, cost, dynamics, candidates or distance?"""
 
-import shlex
 from collections.abc import Sequence
-from functools import partial
 
 from rich.console import Console
 
 from forearm import envs
 from forearm.cli.engine import engine_of
-from forearm.cli.models import task_of
+from forearm.cli.one_planner import comparison_of, one_of
 from forearm.cli.progress import bars
 from forearm.common.addresses import told
-from forearm.common.parallel import import_modules
-from forearm.control.adapters.hold import hold_of
 from forearm.diagnosis.page import tables
 from forearm.diagnosis.run import diagnose
 from forearm.diagnosis.study import Effort
 from forearm.errors import ForearmError
-from forearm.evaluation.comparison import Comparison
-from forearm.evaluation.env_pool import check_simulator
-from forearm.evaluation.lengths import lengths_in_steps, steps_of
+from forearm.evaluation.lengths import steps_of
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
-from forearm.settings import paths as output
 
 
 def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("diagnose", overrides)
-    import_modules(chosen["use"])
-    task, planner = task_of(chosen), dict(chosen.one("planner"))
-    check_simulator(task["name"], "'diagnose'")
+    task, planner = one_of(chosen)
     for key in ("samples", "iterations"):
         if chosen[key] is not None:
             if key not in planner:
@@ -38,7 +29,6 @@ def main(overrides: Sequence[str]) -> int:
             planner[key] = chosen[key]
     if "elites" in planner and chosen["samples"] is not None:
         planner["elites"] = min(planner["elites"], max(2, planner["samples"] // 6))
-    task = dict(lengths_in_steps([task], {})[0][0])
     effort = Effort(
         explore=chosen["explore"],
         explore_steps=steps_of("explore_steps", chosen["explore_steps"] or task["collect"]["steps"], task),
@@ -49,19 +39,7 @@ def main(overrides: Sequence[str]) -> int:
         ways=chosen["ways"],
         farthest=chosen["farthest"],
     )
-    comparison = Comparison(
-        tasks=[task],
-        planners=[planner],
-        protocol=chosen.one("protocol"),
-        out=output.folder(chosen["out"], f"outputs/diagnose-{task['name']}-{planner['name']}"),
-        episodes=chosen["episodes"],
-        seed=chosen["seed"],
-        baselines=(),
-        replan_every=chosen["replan_every"],
-        use=tuple(chosen["use"]),
-        hold=partial(hold_of, chosen.one("robot")),
-        command=shlex.join(["forearm", "diagnose", *overrides]),
-    )
+    comparison = comparison_of(chosen, task, planner, overrides)
     envs.working_backend()  # found once here, not once in every worker
     console = Console()
     with engine_of(chosen) as engine, bars(console, transient=True) as tell:

@@ -10,15 +10,8 @@ from rich.console import Console
 from forearm import envs
 from forearm.agent.checkpoint import OF_A_CHECKPOINT
 from forearm.agent.fast import wants_student
-from forearm.cli.device import device_of
-from forearm.cli.engine import engine_of
-from forearm.cli.progress import bars
-from forearm.cli.train import no_data
+from forearm.cli.teaching import at_work, chosen_of, data_of, say_where
 from forearm.cli.train import training_of as trained_so
-from forearm.common import stored
-from forearm.common.addresses import told
-from forearm.common.files import place
-from forearm.common.parallel import import_modules
 from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator, has_simulator
 from forearm.evaluation.lengths import steps_of
@@ -40,17 +33,15 @@ DECIDING = (*OF_A_TRAINING[:-1], "validation", "validation_seed", "storage", "us
 
 def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
-    chosen = settings.load("learn", overrides)
-    import_modules(chosen["use"])
-    device_of(chosen)  # one that is not here is told before anything is filmed
+    chosen = chosen_of("learn", overrides)
     learning = learning_of(chosen, overrides)
     if learning.data is None or learning.validation:
         envs.working_backend()  # found once here, not once in every worker
     console = Console()
-    with engine_of(chosen) as engine, bars(console, transient=True) as tell:
+    with at_work(chosen, console) as (workers, tell):
         document = learn(
             learning,
-            chosen["workers"] or engine.default_workers(),
+            workers,
             bool(chosen["resume"]),
             tell,
             lambda made: console.print(line(made, learning.budget.unit), highlight=False, soft_wrap=True),
@@ -61,20 +52,16 @@ def main(overrides: Sequence[str]) -> int:
             f"task '{learning.task['name']}' has no simulator: its error is told, beside that of copying the last frame"
         )
         console.print(note, soft_wrap=True, highlight=False)
-    for what, name in (("curve", "curve.png"), ("figures", "curve.json")):
-        console.print(f"{what}: {told(learning.out / name)}", soft_wrap=True, highlight=False)
-    console.print(f"checkpoint: {told(document['checkpoint'])}", soft_wrap=True, highlight=False)
+    say_where(console, learning.out / "curve.png", document["checkpoint"])
     return 0
 
 
 def learning_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Learning:
     """The learning that settings, made by `overrides`, describe; `ForearmError` for those that make no sense."""
     task, planner = chosen.one("task"), chosen.one("planner")
-    data = None if chosen["data"] is None else place(chosen["data"])
-    if data is None:
+    if chosen["data"] is None:
         check_simulator(task["name"], "'learn' without data=FOLDER")
-    elif not stored.look(data):
-        raise ForearmError(no_data(data, task["name"]))
+    data = None if chosen["data"] is None else data_of(chosen["data"], task)
     if chosen["storage"] not in STORAGES:
         raise ForearmError(f"storage={chosen['storage']}: expected one of {', '.join(STORAGES)}")
     usual = task.get("collect") or {}

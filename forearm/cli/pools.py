@@ -1,6 +1,5 @@
 """`forearm pools`: candidates of a planner's plans, carried out, of which a ranking and a gate's margin are learned."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,39 +7,21 @@ from rich.console import Console
 from rich.table import Table
 
 from forearm import envs
-from forearm.cli.models import task_of
+from forearm.cli.one_planner import comparison_of, one_of
 from forearm.cli.progress import bars
 from forearm.common.addresses import told
-from forearm.common.parallel import default_workers, import_modules
+from forearm.common.parallel import default_workers
 from forearm.diagnosis.drawing import draw_pools
-from forearm.evaluation.comparison import Comparison
-from forearm.evaluation.env_pool import check_simulator
-from forearm.evaluation.lengths import lengths_in_steps
 from forearm.evaluation.table import print_whole
 from forearm.settings import compose as settings
-from forearm.settings import paths as output
 
 
 def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
     chosen = settings.load("pools", overrides)
-    import_modules(chosen["use"])
-    task, planner = task_of(chosen), dict(chosen.one("planner"))
-    check_simulator(task["name"], "'pools'")
-    task = dict(lengths_in_steps([task], {})[0][0])
+    task, planner = one_of(chosen)
     task["guided"] = {**(task.get("guided") or {}), "gate": None}  # what the search chooses is carried out
-    comparison = Comparison(
-        tasks=[task],
-        planners=[planner],
-        protocol=chosen.one("protocol"),
-        out=output.folder(chosen["out"], f"outputs/pools-{task['name']}-{planner['name']}"),
-        episodes=chosen["episodes"],
-        seed=chosen["seed"],
-        baselines=(),
-        replan_every=chosen["replan_every"],
-        use=tuple(chosen["use"]),
-        command=shlex.join(["forearm", "pools", *overrides]),
-    )
+    comparison = comparison_of(chosen, task, planner, overrides)
     envs.working_backend()  # found once here, not once in every worker
     console = Console()
     with bars(console, transient=True) as tell:

@@ -6,16 +6,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from forearm import envs
-from forearm.cli.device import device_of
-from forearm.cli.engine import engine_of
-from forearm.cli.progress import bars
-from forearm.cli.train import no_data
-from forearm.common import stored
-from forearm.common.addresses import is_address, told
-from forearm.common.files import place
-from forearm.common.parallel import import_modules
+from forearm.cli.teaching import at_work, chosen_of, data_of, say_where
 from forearm.control.adapters.hold import hold_of
-from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.lengths import steps_of
 from forearm.evaluation.table import print_whole
@@ -28,23 +20,19 @@ from forearm.settings import paths as output
 
 def main(overrides: Sequence[str]) -> int:
     """Run the command; raises `ForearmError` and the rooms' own errors for the front door to print."""
-    chosen = settings.load("practice", overrides)
-    import_modules(chosen["use"])
-    device_of(chosen)  # one that is not here is told before anything is filmed
+    chosen = chosen_of("practice", overrides)
     practice = practice_of(chosen, overrides)
     envs.working_backend()  # found once here, not once in every worker
     console = Console()
-    with engine_of(chosen) as engine, bars(console, transient=True) as tell:
+    with at_work(chosen, console) as (workers, tell):
         document = practise(
             practice,
-            chosen["workers"] or engine.default_workers(),
+            workers,
             tell,
             lambda made: console.print(line(made, practice.rounds), highlight=False, soft_wrap=True),
         )
     print_whole(console, table(document))
-    for what, name in (("curve", "practice.png"), ("figures", "practice.json")):
-        console.print(f"{what}: {told(practice.out / name)}", soft_wrap=True, highlight=False)
-    console.print(f"checkpoint: {told(document['checkpoint'])}", soft_wrap=True, highlight=False)
+    say_where(console, practice.out / "practice.png", document["checkpoint"])
     return 0
 
 
@@ -52,13 +40,7 @@ def practice_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Pra
     """The practice that settings, made by `overrides`, describe; `ForearmError` for those that make no sense."""
     task = chosen.one("task")
     check_simulator(task["name"], "'practice'")
-    if is_address(chosen["out"]):
-        raise ForearmError(
-            f"out={chosen['out']}: rounds are kept in a folder of this disk; copy there what came of them"
-        )
-    data = place(chosen["data"] or f"data/{task['name']}")
-    if not stored.look(data):
-        raise ForearmError(no_data(data, task["name"]))
+    data = data_of(chosen["data"] or f"data/{task['name']}", task)
     steps = chosen["steps"] or (task.get("collect") or {}).get("steps")
     return Practice(
         task=task,

@@ -9,7 +9,7 @@ import numpy as np
 
 _HALF = 2**30
 _COLLECTION, _EVALUATION = 1, 2
-_PLANNING, _POLICY, _VARIATION = 3, 4, 5
+_PLANNING, _POLICY, _VARIATION, _VARIED = 3, 4, 5, 6
 
 
 def collection_rng(seed: int, episode: int) -> np.random.Generator:
@@ -48,6 +48,11 @@ def policy_rng(seed: int, episode: int) -> np.random.Generator:
 def variation_rng(reset_seed: int) -> np.random.Generator:
     """Random stream of what is otherwise in the episode that was reset with this seed, whatever its strength."""
     return np.random.default_rng([reset_seed, _VARIATION])
+
+
+def varied_rng(reset_seed: int) -> np.random.Generator:
+    """Random stream that decides by what the episode that was reset with this seed is varied, in a data collection."""
+    return np.random.default_rng([reset_seed, _VARIED])
 
 
 def _draw(seed: int, purpose: int, episode: int) -> int:

@@ -146,6 +146,8 @@ class Controller(Tracking):
                 self._forget_where()
             self._fault.clear()
             self._attempt, self._new = Attempt(goal), True
+            if self._closed and self.mode == "thread" and goal is not None:
+                self._attempt.refused = "the controller is closed, and plans no more: make another"
             self._epoch += 1
             self.plan = None
             self._observation_gate.reset()

@@ -14,6 +14,7 @@ import torch
 from forearm.agent.candidates import Candidates, telling
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.sensor_fit import SensorFit
+from forearm.control.narrowing import narrowed, share_of
 from forearm.control.trajectories.trajectory import Array
 from forearm.world_model.data.incoming import FrameFit
 
@@ -89,7 +90,7 @@ class LocalPlanSource:
         seed: of the search's random numbers; every `begin` starts them anew.
         views: what goals should look like; None: any goal of the right size is taken.
         radius: mean squared distance of latents under the task's metric, within which the goal is reached; None: it
-            is not said how near it is.
+            is not said how near it is. Near it, searches look less far around the previous plan.
 
     Attributes:
         latent: (L,) of the newest frame, None before the first.
@@ -110,9 +111,9 @@ class LocalPlanSource:
         self.past_steps = past_steps(setup)
         self._planning_model = setup.latent_model()
         self.period = self._planning_model.actions.period
-        self._planner = setup.planner()
+        self._planners: dict[float, Any] = {1.0: setup.planner()}
         self._tracker = LatentTracker(setup.model, self.period)
-        self._begun = False
+        self._begun, self._farthest = False, 0.0
         self._previous: Plan | None = None
         self._rest: Array | None = None
         self._generator = torch.Generator()
@@ -134,6 +135,7 @@ class LocalPlanSource:
         self._begun, self.goal = True, frame
         self._tracker.forget()
         self._previous = self._rest = None
+        self._farthest = 0.0
         self._generator = torch.Generator().manual_seed(self.seed)
 
     def see(self, time: float, observation: Observation) -> None:
@@ -180,9 +182,7 @@ class LocalPlanSource:
         if self.listen:
             self.tried = Candidates()
             problem = telling(problem, [self.tried])
-        hurried = request.deadline_ms is not None
-        planner = self.setup.planner(deadline_ms=request.deadline_ms) if hurried else self._planner
-        [plan] = planner.plan(
+        [plan] = self._planner(request.deadline_ms).plan(
             problem,
             [self._generator],
             previous=[self._previous],
@@ -191,6 +191,19 @@ class LocalPlanSource:
         )
         self._previous, self._ahead = plan, (state, plan.actions)
         return self.setup.signed(plan)
+
+    def _planner(self, deadline_ms: float | None) -> Any:
+        """What searches as widely as the newest frame asks for, and in time."""
+        whole, share, nearness = self._planners[1.0], 1.0, self.nearness()
+        if nearness is not None:
+            self._farthest = max(self._farthest, nearness)
+            share = share_of(nearness, self._farthest)
+        changes = narrowed(whole.config, share)
+        if deadline_ms is not None:
+            return self.setup.planner(deadline_ms=deadline_ms, **changes)
+        if share not in self._planners:
+            self._planners[share] = self.setup.planner(**changes) if changes else whole
+        return self._planners[share]
 
     def imagined(self) -> Imagined | None:
         """What the last plan is expected to lead to, drawn; None before there is one, and where it cannot be drawn."""

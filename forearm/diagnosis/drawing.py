@@ -1,15 +1,15 @@
 """Draw executed pools of one planner on one task, write them, and say what they show."""
 
+import shutil
 from typing import Any
 
 import numpy as np
 
-from forearm.common.engine.run import run_jobs
 from forearm.common.files import remove_leftovers
 from forearm.common.progress import Progress
-from forearm.diagnosis.executed import PoolJob, do, together
+from forearm.diagnosis.executed import PoolJob, do, kept, together
 from forearm.diagnosis.margin import margin_of
-from forearm.diagnosis.run import manifest_of
+from forearm.diagnosis.run import answers, manifest_of
 from forearm.diagnosis.subject import check_frames, check_planner
 from forearm.evaluation.comparison import Comparison, contenders_of
 from forearm.evaluation.manifest import manifest_sha256
@@ -19,7 +19,8 @@ from forearm.evaluation.results import provenance
 def draw_pools(comparison: Comparison, plans: int, size: int, workers: int, tell: Progress) -> dict[str, Any]:
     """The pools of the one planner of a comparison on its one task; returns what `pools.json` says.
 
-    Writes `pools.json` and `pools.safetensors` into the comparison's folder. Raises what
+    Writes `pools.json` and `pools.safetensors` into the comparison's folder. Episodes are kept as they come, so a call
+    that was killed goes on where it stopped. Raises what
     `forearm.evaluation.comparison.compare` raises, and `ForearmError` for a planner whose plans cannot be carried out,
     or a checkpoint without heads.
     """
@@ -32,11 +33,9 @@ def draw_pools(comparison: Comparison, plans: int, size: int, workers: int, tell
     setup.checkpoint.heads({**setup.task, "proposals": ["prior"]})  # what labels are made of
     remove_leftovers(out)
     episodes = manifest_of(comparison, contender, workers)
-    found: dict[int, list[dict[str, Any]]] = {}
-    for number, rows in run_jobs(do, [PoolJob(contender, each, plans, size) for each in episodes], workers):
-        found[number] = rows
-        tell("episodes", len(found), len(episodes))
-    pools = together([row for number in sorted(found) for row in found[number]])
+    jobs = [PoolJob(contender, each, plans, size, out) for each in episodes]
+    found = answers(do, kept, jobs, workers, lambda done, of: tell("episodes", done, of))
+    pools = together([found[job.path] for job in jobs])
     margin, executed = margin_of(pools), pools.executed.double().numpy()
     picked = pools.costs.argmin(dim=1, keepdim=True).numpy()
     sha256 = manifest_sha256(episodes)
@@ -53,4 +52,5 @@ def draw_pools(comparison: Comparison, plans: int, size: int, workers: int, tell
         "gate": None if margin is None else margin.numbers(),
     }
     save_pools(pools, out / "pools.json", str(setup.document["weights_sha256"]), document)
+    shutil.rmtree(out / "partial", ignore_errors=True)
     return document | {"pools": len(pools)}

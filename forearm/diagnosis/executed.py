@@ -1,19 +1,26 @@
 """Pools of candidates that were carried out, as a ranking and a gate learn from them."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from forearm.agent.prior import LatentPrior
+from forearm.common.files import replacing
 from forearm.common.parallel import import_modules, one_thread
 from forearm.diagnosis.cells import DIAGNOSED, Moment
 from forearm.diagnosis.futures import TrueFutures
 from forearm.diagnosis.jobs import subject_of
 from forearm.diagnosis.pools import evenly, plain
+from forearm.evaluation.code_hash import code_sha256
 from forearm.evaluation.contenders import Contender
 from forearm.evaluation.manifest import HeldOutEpisode
 from forearm.planner import make_baseline
@@ -24,20 +31,35 @@ if TYPE_CHECKING:
     from forearm.world_model.heads.checkpoint import Heads
 
 Array = NDArray[np.float64]
+Rows = dict[str, NDArray[Any]]
+"""Pools of an episode: fields of `Pools`, each with the pools first."""
 
 
 @dataclass(frozen=True)
 class PoolJob:
-    """One episode, of which the candidates of `plans` plans are carried out, `size` of each at most."""
+    """One episode, of which the candidates of `plans` plans are carried out, `size` of each at most; for `out`."""
 
     contender: Contender
     episode: HeldOutEpisode
     plans: int
     size: int
+    out: Path
+
+    @property
+    def path(self) -> Path:
+        """Where its pools are kept until all are there: those of other settings or other code lie elsewhere."""
+        parts = [code_sha256("diagnosis"), self.contender.key, self.plans, self.size]
+        folder = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return self.out / "partial" / folder / f"{self.episode.episode:05d}.safetensors"
+
+    @property
+    def place(self) -> Path:
+        """The same below `out`."""
+        return self.path.relative_to(self.out)
 
 
-def do(job: PoolJob) -> tuple[int, list[dict[str, Any]]]:
-    """Do it in a worker process: the episode's number, and its pools, a row of `Pools` each, as arrays."""
+def do(job: PoolJob) -> tuple[PoolJob, Rows]:
+    """Do it in a worker process, and keep what it came to."""
     import_modules(job.contender.use)
     with one_thread():
         subject, setup = subject_of(job.contender), job.contender.setup
@@ -53,7 +75,18 @@ def do(job: PoolJob) -> tuple[int, list[dict[str, Any]]]:
             commands, own = candidates(model.moments[index], config, job.size)
             row = carried_out(model.moments[index], commands, futures, model.geometry, heads, goal)
             pools.append({**row, "own": np.float32(own), "episodes": np.int64(number)})
-    return number, pools
+    rows = {key: np.stack([pool[key] for pool in pools]) for key in pools[0]}
+    with replacing(job.path) as temporary:
+        save_file(rows, temporary)
+    return job, rows
+
+
+def kept(job: PoolJob) -> Rows | None:
+    """What an earlier call left of this episode; None where it has to be done."""
+    try:
+        return dict(load_file(job.path))
+    except (OSError, SafetensorError):
+        return None
 
 
 def candidates(moment: Moment, config: Any, size: int) -> tuple[torch.Tensor, bool]:
@@ -107,8 +140,8 @@ def carried_out(
     return {key: np.asarray(plain(value), np.float32) for key, value in found.items()}
 
 
-def together(rows: Sequence[dict[str, Any]]) -> Any:
+def together(rows: Sequence[Rows]) -> Any:
     """The pools of all episodes, as `forearm.world_model.heads.pools.Pools`."""
     from forearm.world_model.heads.pools import Pools
 
-    return Pools(**{key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]})
+    return Pools(**{key: torch.from_numpy(np.concatenate([row[key] for row in rows])) for key in rows[0]})

@@ -1,14 +1,14 @@
 """Diagnose one planner on one task: do the pieces that are missing, then say what they show."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from forearm.common.engine.run import run_jobs
 from forearm.common.files import remove_leftovers, write_json
-from forearm.common.progress import Progress
+from forearm.common.progress import Count, Progress
 from forearm.diagnosis.cells import CELLS, DIAGNOSED
 from forearm.diagnosis.document import findings
 from forearm.diagnosis.futures import Explored, position_names
@@ -22,6 +22,21 @@ from forearm.evaluation.env_pool import environment
 from forearm.evaluation.manifest import HeldOutEpisode, Manifest, ManifestJob, make_manifest, manifest_sha256
 from forearm.evaluation.protocol import criteria_of
 from forearm.evaluation.results import provenance
+
+
+class Piece(Protocol):
+    """A part of the work that is kept on disk once it is done."""
+
+    @property
+    def path(self) -> Path:
+        """Where."""
+
+    @property
+    def place(self) -> Path:
+        """The same below a folder that differs between machines."""
+
+
+T = TypeVar("T", bound=Piece)
 
 
 def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Progress | None = None) -> dict[str, Any]:
@@ -49,17 +64,17 @@ def diagnose(comparison: Comparison, effort: Effort, workers: int, progress: Pro
     ]
     jobs += [replace(base, kind=AS_IT_IS, number=e.episode, episode=e) for e in episodes]
     jobs += [replace(base, kind=RANKING, number=e.episode, episode=e) for e in episodes[: effort.starts]]
-    answers = _answers(jobs, workers, tell)
-    as_it_is = [diagnosed_of(answers[job.path]) for job in jobs if job.kind == AS_IT_IS]
+    found = answers(do, kept, jobs, workers, lambda done, of: tell("episodes in all cells", done, of))
+    as_it_is = [diagnosed_of(found[job.path]) for job in jobs if job.kind == AS_IT_IS]
     outcomes = {
-        cell: [outcome_of(answers[job.path]) for job in jobs if job.cell == cell] for cell in CELLS if cell != DIAGNOSED
+        cell: [outcome_of(found[job.path]) for job in jobs if job.cell == cell] for cell in CELLS if cell != DIAGNOSED
     }
     outcomes[DIAGNOSED] = [episode.outcome for episode in as_it_is]
     env = environment(contender.task_name, contender.task["camera"], contender.task["resolution"])
     document = _about(comparison, contender, episodes) | findings(
         outcomes,
         as_it_is,
-        [answers[job.path] for job in jobs if job.kind == RANKING],
+        [found[job.path] for job in jobs if job.kind == RANKING],
         probe_m,
         position_names(env),
         planner.config.horizon,
@@ -111,12 +126,14 @@ def _probe(base: Job, workers: int, tell: Progress) -> list[float]:
     return list(errors)
 
 
-def _answers(jobs: Sequence[Job], workers: int, tell: Progress) -> dict[Path, Any]:
-    """What every piece came to, from disk or done now, by where it is kept."""
+def answers(
+    do: Callable[[T], tuple[T, Any]], kept: Callable[[T], Any], jobs: Sequence[T], workers: int, tell: Count
+) -> dict[Path, Any]:
+    """What every piece came to, by where it is kept: from there, as `kept` reads it, or done now."""
     found = {job.path: answer for job in jobs if (answer := kept(job)) is not None}
     missing = {job.place: job for job in jobs if job.path not in found}
-    tell("episodes in all cells", len(found), len(jobs))
+    tell(len(found), len(jobs))
     for done, answer in run_jobs(do, list(missing.values()), workers):
         found[missing[done.place].path] = answer
-        tell("episodes in all cells", len(found), len(jobs))
+        tell(len(found), len(jobs))
     return found

@@ -1,6 +1,5 @@
 """Compare planners on the same episodes, beside floors, ceilings and error bars."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,7 +35,7 @@ from forearm.evaluation.pace import seconds_left
 from forearm.evaluation.protocol import criteria_of, rules_of
 from forearm.evaluation.results import earlier_rows, provenance, row_of
 from forearm.evaluation.verdicts import judged
-from forearm.evaluation.workers import ChunkJob, film_path, finished, run_chunk
+from forearm.evaluation.workers import ChunkJob, film_path, finished, put_away, run_chunk, tidy
 
 if TYPE_CHECKING:
     from forearm.envs.variation.factors import Variation
@@ -192,10 +191,13 @@ def compare(
     wanted = {one.key: _episodes_of(one, episodes[one.task_name], comparison) for one in contenders}
     earlier = earlier_rows(out)
     _rename_films(out, contenders, earlier)
-    outcomes = {one.key: finished(out, one, wanted[one.key], earlier.get(one.key)) for one in contenders}
+    filmed_of = {one.key: comparison.films if one.dynamics != NONE else 0 for one in contenders}
+    outcomes = {
+        one.key: finished(out, one, wanted[one.key], earlier.get(one.key), filmed_of[one.key]) for one in contenders
+    }
     jobs: list[ChunkJob] = []
     for contender in contenders:
-        films = comparison.films if contender.dynamics != NONE else 0
+        films = filmed_of[contender.key]
         done = outcomes[contender.key]
         lacking = [e for e in wanted[contender.key] if not _is_done(out, contender, e, films, done)]
         for start in range(0, len(lacking), batch):
@@ -222,8 +224,7 @@ def compare(
     rows = []
     for one in contenders:
         ran = wanted[one.key]
-        films = comparison.films if one.dynamics != NONE else 0
-        filmed = [_film(out, one.label, episode.episode, films) for episode in ran]
+        filmed = [_film(out, one.label, episode.episode, filmed_of[one.key]) for episode in ran]
         rows.append(row_of(one, ran, [outcomes[one.key][episode.episode] for episode in ran], filmed, confidence))
     document = provenance(comparison.command, comparison.seed, protocol, manifest_sha256(manifest.everything)) | {
         "seeds": [comparison.seed],
@@ -239,8 +240,10 @@ def compare(
     }
     if left_out:
         document["left_out"] = left_out
+    held = {str(row["key"]): row for row in rows}
+    put_away(out, held, earlier)
     write_json(out / "results.json", document)
-    shutil.rmtree(out / "partial", ignore_errors=True)
+    tidy(out, held)
     return document
 
 

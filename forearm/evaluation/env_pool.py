@@ -1,7 +1,8 @@
 """The simulators of this process, built once and used again."""
 
 import atexit
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -11,6 +12,7 @@ from forearm.errors import ForearmError
 
 if TYPE_CHECKING:
     from forearm.envs import ArmEnv, Environment
+    from forearm.envs.variation.factors import Variation
 
 
 def has_simulator(task: str) -> bool:
@@ -57,6 +59,22 @@ def environment(task: str, camera: str | None, resolution: int, index: int = 0) 
     `RenderingUnavailable` when no GL back end can draw.
     """
     return _built(task, camera, resolution, index)
+
+
+@contextmanager
+def varied(envs: Sequence[Any], variation: "Variation | None") -> Iterator[Sequence[Any]]:
+    """The environments in which the episodes run; they are as before when that is over, as others use them too."""
+    if variation is None:
+        yield envs
+        return
+    from forearm.envs.varied import VariedEnvironment
+
+    where = [VariedEnvironment(env, variation) for env in envs]
+    try:
+        yield where
+    finally:
+        for env in where:
+            env.restore_nominal()
 
 
 @cache

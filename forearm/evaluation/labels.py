@@ -1,11 +1,14 @@
 """Names for the rows of a table: where two would be the same, they say what differs."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from forearm.agent.setup import LEARNED
+from forearm.common.dotted import is_dotted
 from forearm.errors import ForearmError
 from forearm.evaluation.contenders import Contender
 from forearm.settings.words import written
@@ -25,11 +28,22 @@ def told_apart(contenders: Sequence[Contender]) -> list[Contender]:
         alike.setdefault(contender.label, []).append(contender)
     words: dict[str, str] = {}
     for label, group in alike.items():
-        if len({one.key for one in group}) < len(group):
+        if len({_content(one) for one in group}) < len(group):
             raise ForearmError(f"{label} is there twice, with the same settings and checkpoint: leave one out")
         if len(group) > 1:
             words |= zip((one.key for one in group), differences([one.identity for one in group]), strict=True)
     return [replace(one, apart=words[one.key]) if one.key in words else one for one in contenders]
+
+
+def _content(contender: Contender) -> str:
+    """Everything that it is made of; a checkpoint by where it lies, however that was written."""
+    from forearm.world_model.runtime.checkpoint import find
+
+    named = str(contender.task["checkpoint"])
+    if contender.dynamics != LEARNED or is_dotted(named) or (path := find(named)) is None:
+        return contender.key
+    task = {**contender.task, "checkpoint": str(path.resolve())}
+    return json.dumps({**contender.document, "task": task}, sort_keys=True, default=str)
 
 
 def file_stem(label: str) -> str:

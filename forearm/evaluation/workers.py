@@ -2,12 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from forearm.common.files import write_json
 from forearm.common.parallel import import_modules, one_thread
 from forearm.evaluation.closed_loop import Outcome, Recording, run_episodes
 from forearm.evaluation.contenders import Contender
-from forearm.evaluation.env_pool import environment
+from forearm.evaluation.env_pool import environment, varied
 from forearm.evaluation.labels import file_stem
 from forearm.evaluation.live import LiveEpisodes
 from forearm.evaluation.luggage import luggage_of
@@ -28,8 +28,8 @@ from forearm.evaluation.protocol import rules_of
 from forearm.evaluation.results import outcomes_in
 from forearm.live.feed import feed_to
 
-if TYPE_CHECKING:
-    from forearm.envs.variation.factors import Variation
+PUT_AWAY = "put-away.json"
+"""Name of a row's file of outcomes that were of a table before, and are not of the one that took its place."""
 
 
 @dataclass(frozen=True)
@@ -80,30 +80,10 @@ def run_chunk(job: ChunkJob) -> tuple[Contender, list[Outcome]]:
 
             path = film_path(job.out, contender.label, outcome.episode)
             write_film(path, recordings[outcome.episode], contender.label, outcome)
-    from forearm.planner.plan_json import or_none
-
     for outcome in outcomes:
         outcome.seconds = (time.monotonic() - began) / len(outcomes)
-    # A simulation that diverged is nowhere, and JSON has no number for that.
-    kept = [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes]
-    write_json(partial_path(job), kept)
+    _keep(partial_path(job), outcomes)
     return contender, outcomes
-
-
-@contextmanager
-def varied(envs: Sequence[Any], variation: "Variation | None") -> Iterator[Sequence[Any]]:
-    """The environments in which the episodes run; they are as before when that is over, as others use them too."""
-    if variation is None:
-        yield envs
-        return
-    from forearm.envs.varied import VariedEnvironment
-
-    where = [VariedEnvironment(env, variation) for env in envs]
-    try:
-        yield where
-    finally:
-        for env in where:
-            env.restore_nominal()
 
 
 def partial_path(job: ChunkJob) -> Path:
@@ -118,24 +98,77 @@ def film_path(out: Path, label: str, episode: int) -> Path:
 
 
 def finished(
-    out: Path, contender: Contender, episodes: Sequence[HeldOutEpisode], row: Mapping[str, Any] | None = None
+    out: Path,
+    contender: Contender,
+    episodes: Sequence[HeldOutEpisode],
+    row: Mapping[str, Any] | None = None,
+    films: int = 0,
 ) -> dict[int, Outcome]:
     """Outcomes by episode number that an earlier call left for this contender, in files or in a `row` of its results;
-    what cannot be read is run again.
+    what cannot be read is run again, and so are the first `films` of those that were put away: another row may have
+    taken the names of their films.
     """
-    from forearm.planner.plan_json import or_infinite
-
     seeds = {episode.episode: episode.seed for episode in episodes}
     found = {o.episode: o for o in outcomes_in(row) if seeds.get(o.episode) == o.seed} if row else {}
-    for path in sorted((out / "partial" / contender.key).glob("*.json")):
-        try:
-            entries = json.loads(path.read_text(encoding="utf-8"))
-            far = [or_infinite(entry["final_distance_m"]) for entry in entries]
-            outcomes = [Outcome(**{**e, "final_distance_m": d}) for e, d in zip(entries, far, strict=True)]
-        except (OSError, ValueError, TypeError, KeyError):
-            continue
-        found |= {o.episode: o for o in outcomes if seeds.get(o.episode) == o.seed}
+    for path in _kept(out, contender.key):
+        first = films if path.name == PUT_AWAY else 0
+        found |= {o.episode: o for o in _read(path) if seeds.get(o.episode) == o.seed and o.episode >= first}
     return found
+
+
+def put_away(out: Path, rows: Mapping[str, Mapping[str, Any]], earlier: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep what an `earlier` table holds and the new one, `rows` by their keys, does not: whoever asks for those rows
+    and episodes again has them.
+    """
+    for key, row in earlier.items():
+        held = _held(rows, key)
+        if beyond := [one for one in outcomes_in(row) if (one.episode, one.seed) not in held]:
+            path = out / "partial" / key / PUT_AWAY
+            _keep(path, [*_read(path), *beyond])
+
+
+def tidy(out: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Remove files of outcomes that the table, `rows` by their keys, holds, and put away what is in others."""
+    for folder in (out / "partial").glob("*"):
+        files, held = _kept(out, folder.name), _held(rows, folder.name)
+        found = {(one.episode, one.seed): one for path in files for one in _read(path)}
+        beyond = [one for which, one in sorted(found.items()) if which not in held]
+        if beyond:
+            _keep(folder / PUT_AWAY, beyond)
+        for path in files:
+            if not (beyond and path.name == PUT_AWAY):
+                path.unlink(missing_ok=True)
+    for folder in (*(out / "partial").glob("*"), out / "partial"):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _held(rows: Mapping[str, Mapping[str, Any]], key: str) -> set[tuple[int, int]]:
+    """Episodes of a row, with their seeds."""
+    return {(told["episode"], told["seed"]) for told in rows.get(key, {}).get("outcomes", ())}
+
+
+def _kept(out: Path, key: str) -> list[Path]:
+    return sorted((out / "partial" / key).glob("*.json"))
+
+
+def _keep(path: Path, outcomes: Sequence[Outcome]) -> None:
+    from forearm.planner.plan_json import or_none
+
+    # A simulation that diverged is nowhere, and JSON has no number for that.
+    write_json(path, [{**asdict(o), "final_distance_m": or_none(o.final_distance_m)} for o in outcomes])
+
+
+def _read(path: Path) -> list[Outcome]:
+    """Those of a file; none of one that cannot be read."""
+    from forearm.planner.plan_json import or_infinite
+
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        far = [or_infinite(entry["final_distance_m"]) for entry in entries]
+        return [Outcome(**{**e, "final_distance_m": d}) for e, d in zip(entries, far, strict=True)]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
 
 
 @cache

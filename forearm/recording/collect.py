@@ -6,6 +6,8 @@ Those episodes show where plans lead, misses above all, and how to go on from th
 upon, and a model that has never seen it gets wrong (Ross et al., "A Reduction of Imitation Learning and Structured
 Prediction to No-Regret Online Learning", AISTATS 2011).
 
+In a share of the episodes one thing may be otherwise, such as the light: see `forearm.recording.vary`.
+
 The episodes are split into shards of fixed size. A worker process films one shard at a time and hands it to
 the writer in one go; a shard is on disk as a whole or not at all. What an episode shows depends on (seed,
 episode) alone, so a collection that was killed is continued by filming the shards that are missing.
@@ -22,10 +24,11 @@ import numpy as np
 from forearm.common.engine.luggage import Luggage
 from forearm.common.engine.run import run_jobs
 from forearm.common.parallel import import_modules
-from forearm.common.seeds import collection_reset_seed, collection_rng
+from forearm.common.seeds import collection_reset_seed, collection_rng, variation_rng
 from forearm.errors import ForearmError
-from forearm.evaluation.env_pool import environment
+from forearm.evaluation.env_pool import environment, varied
 from forearm.evaluation.luggage import luggage_of
+from forearm.recording.vary import Varying, told
 
 if TYPE_CHECKING:
     from forearm.agent.action_spec import Holding
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 class Collection:
     """What is to be collected; the same settings give the same data set, however many processes film it.
 
-    `practice`: share of the episodes that `agent` begins.
+    `practice`: share of the episodes that `agent` begins. `varying`: by what episodes are otherwise than usual.
     """
 
     task: str
@@ -54,6 +57,7 @@ class Collection:
     use: tuple[str, ...] = ()
     practice: float = 0.0
     agent: "PlanningSetup | None" = None
+    varying: Varying | None = None
 
     def practises(self, episode: int) -> bool:
         """Whether the agent begins this episode: they are spread evenly."""
@@ -139,6 +143,7 @@ def open_writer(collection: Collection) -> "DatasetWriter":
             "steps": collection.steps,
             "camera": env.camera,
             **_practice_of(collection),
+            **({} if collection.varying is None else {"vary": collection.varying.document}),
         },
         camera_key=f"observation.images.{env.camera}",
         storage=collection.storage,  # type: ignore[arg-type]  # the writer itself checks the word
@@ -171,7 +176,8 @@ def film_shard(job: ShardJob) -> tuple[int, int]:
     env = environment(collection.task, collection.camera, collection.resolution)
     episodes = [
         film_episode(
-            env, collection.seed, e, collection.steps, collection.agent if collection.practises(e) else None
+            env, collection.seed, e, collection.steps, collection.agent if collection.practises(e) else None,
+            collection.varying,
         )
         for e in writer.shard_range(shard)
     ]  # fmt: skip
@@ -180,17 +186,42 @@ def film_shard(job: ShardJob) -> tuple[int, int]:
 
 
 def film_episode(
-    env: "Environment", seed: int, episode: int, steps: int, agent: "PlanningSetup | None" = None
+    env: "Environment",
+    seed: int,
+    episode: int,
+    steps: int,
+    agent: "PlanningSetup | None" = None,
+    varying: Varying | None = None,
 ) -> "Episode":
     """Film one episode of the task's exploratory policy, `steps` control steps long, success or not.
 
     The episode has steps + 1 frames; true positions of hand and object (m) go into extra columns. `agent`, if given,
-    acts first, towards the task's own goal, for an eighth to seven eighths of the steps.
+    acts first, towards the task's own goal, for an eighth to seven eighths of the steps. What `varying` draws is
+    otherwise from the first frame on, and as before in the end.
     """
+    reset_seed = collection_reset_seed(seed, episode)
+    variation = None if varying is None else varying.drawn(reset_seed)
+    with varied([env], variation) as [where]:
+        observation, info = where.reset(seed=reset_seed, options={"goal": agent is not None})
+        if variation is not None:
+            observation = where.vary(variation_rng(reset_seed))
+            if agent is not None and varying is not None and varying.goal_too:
+                info["goal"] = where.goal(info["goal_state"])
+        filmed = _acted(where, observation, info, collection_rng(seed, episode), steps, agent)
+    return replace(filmed, about=told(varying, variation))
+
+
+def _acted(
+    env: "Environment",
+    observation: dict[str, Any],
+    info: Mapping[str, Any],
+    rng: np.random.Generator,
+    steps: int,
+    agent: "PlanningSetup | None",
+) -> "Episode":
+    """What is seen and done in an episode that has just begun."""
     from forearm.world_model.data.episode import Episode
 
-    observation, info = env.reset(seed=collection_reset_seed(seed, episode), options={"goal": agent is not None})
-    rng = collection_rng(seed, episode)
     acting, takeover = None, 0
     if agent is not None:
         takeover = int(rng.integers(steps // 8, max(steps * 7 // 8, steps // 8 + 1)))

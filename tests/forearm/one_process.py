@@ -7,10 +7,14 @@ from typing import Any
 from forearm.cli.main import main
 from forearm.evaluation import comparison
 from forearm.recording import collect
+from forearm.world_model.training import report
 
 
 def in_one_process(replace: Callable[[Any, str, Any], None]) -> None:
-    """With `replace`, such as `setattr`, films and episodes are made here one after the other."""
+    """With `replace`, such as `setattr`, films and episodes are made here one after the other, and reports of trainings
+    say less well how much latents show.
+    """
+    replace(report, "PROBE_STEPS", 2)
     for module in (collect, comparison):
         replace(module, "run_jobs", lambda function, jobs, workers: map(function, jobs))
 

@@ -18,8 +18,9 @@ from forearm.common.seeds import collection_reset_seed
 from forearm.evaluation.env_pool import environment
 from forearm.recording import collect as engine
 from forearm.recording.collect import Collection, collect
+from forearm.recording.vary import Varying
 from forearm.settings import compose as settings
-from forearm.world_model.data import DatasetError
+from forearm.world_model.data import DatasetError, tables
 from forearm.world_model.data.reader import read_dataset
 from forearm.world_model.data.writer import DatasetWriter
 
@@ -181,4 +182,70 @@ def test_bad_practice(tmp_path: Path, failing: Any) -> None:
     assert "no checkpoint 'nothing'" in failing(*command, "practice=1", "task.checkpoint=nothing")
     assert "practice=0.3 of 1 episodes is none" in failing(*command, "practice=0.3")
     assert "depend on how fast this machine is" in failing(*command, "practice=1", "planner.deadline_ms=50")
+    assert not (tmp_path / "new").exists()
+
+
+VARY = ["vary=[light,table,mass]", "vary.light.strength=[0.5,2]", "vary.table.strength=1", "vary.mass.strength=3"]
+
+
+def varying(task: str, *words: str) -> Varying | None:
+    chosen = settings.load("collect", [f"task={task}", *words])
+    return Varying.of(chosen["vary"], chosen.one("task"))
+
+
+def rows_of(out: Path) -> list[dict[str, Any]]:
+    return [row for path in sorted(out.glob("meta/episodes/*/*.parquet")) for row in tables.read_episodes(path)]
+
+
+def test_episodes_are_filmed_otherwise_and_say_how(tmp_path: Path, serial: None, capsys: Any) -> None:
+    command = ["collect", "task=push", "episodes=8", "steps=2", "contact_sheet=false"]
+    assert main([*command, f"out={tmp_path}/a", "shard_episodes=3", *VARY]) == 0
+    assert main([*command, f"out={tmp_path}/b", "shard_episodes=8", *VARY]) == 0
+    assert main([*command, f"out={tmp_path}/plain"]) == 0
+    otherwise, other, plain = (content(tmp_path / name) for name in ("a", "b", "plain"))
+    assert same(otherwise, other)  # in whatever shards, and by whatever processes
+    drawn = [(row["vary/factor"], row["vary/strength"]) for row in rows_of(tmp_path / "a")]
+    assert {factor for factor, _ in drawn} == {"none", "light", "table", "mass"}
+    for (factor, strength), one, as_usual in zip(drawn, otherwise, plain, strict=True):
+        assert np.array_equal(one[2], as_usual[2])  # the same commands
+        assert np.array_equal(one[0], as_usual[0]) == (factor in ("none", "mass"))
+        if factor == "light":
+            assert (strength < 1) == (one[0].mean() < as_usual[0].mean())
+    assert "vary/factor" not in rows_of(tmp_path / "plain")[0]
+    begun = json.loads((tmp_path / "a/meta/collection.json").read_text())["fingerprint"]["vary"]
+    assert begun["share"] == 0.5 and begun["strengths"] == {"light": [0.5, 2.0], "table": [1.0], "mass": [3.0]}
+
+    assert main(["data", "merge", f"data=[{tmp_path}/plain,{tmp_path}/a]", f"out={tmp_path}/both"]) == 0
+    told = [(row["vary/factor"], row["vary/strength"]) for row in rows_of(tmp_path / "both")]
+    assert str(told) == str([("none", float("nan"))] * 8 + drawn)
+    capsys.readouterr()
+    assert main(["data", "inspect", str(tmp_path / "both")]) == 0
+    said = capsys.readouterr().out
+    assert "varied: as usual (" in said and "table 1 (" in said
+
+
+def test_a_goal_of_practice_is_otherwise_where_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env, begun = environment("reach", "front", 64), practising(tmp_path).agent
+    assert begun is not None
+    agent, goals = begun.agent([env]), []
+    own = agent.reset
+
+    def watched(given: Any, seeds: Any) -> None:
+        goals.append(given[0])
+        own(given, seeds)
+
+    monkeypatch.setattr(agent, "reset", watched)
+    monkeypatch.setattr(type(begun), "agent", lambda self, envs: agent)
+    for too in ("false", "true"):
+        vary = varying("reach", "vary=[light]", "vary.light.strength=0.5", "vary.share=1", f"vary.goal_too={too}")
+        assert engine.film_episode(env, 0, 0, 8, begun, vary).about == {"vary/factor": "light", "vary/strength": 0.5}
+    assert goals[1].mean() < 0.6 * goals[0].mean()
+
+
+def test_bad_variations(tmp_path: Path, failing: Any) -> None:
+    command = ["collect", "task=reach", "episodes=1", "steps=4", f"out={tmp_path}/new"]
+    assert "unknown factor 'lihgt'; did you mean 'light'?" in failing(*command, "vary=[lihgt]")
+    assert "vary.share=2.0 must be a share of the episodes" in failing(*command, "vary.share=2")
+    assert "task 'reach' cannot be varied by mass" in failing(*command, "vary=[light,mass]")
+    assert "names no strength" in failing(*command, "vary=[light]", "vary.light.strength=1")
     assert not (tmp_path / "new").exists()

@@ -52,6 +52,38 @@ def two_checkpoints(checkpoints: Path, tmp_path: Path) -> list[dict[str, str]]:
     return [{"checkpoint": str(checkpoints / "reach.json")}, {"checkpoint": str(tmp_path / "again.json")}]
 
 
+def test_a_smaller_or_another_table_loses_nothing_of_the_one_before(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[str, int]] = []
+
+    def counted(function: Any, jobs: Any, workers: int) -> Any:
+        ran.extend((job.contender.name, job.episodes[0].episode) for job in jobs if hasattr(job, "contender"))
+        return map(function, jobs)
+
+    monkeypatch.setattr(engine, "run_jobs", counted)
+    one, other = ([{**change, "max_steps": 2}] for change in two_checkpoints(checkpoints, tmp_path))
+    about: dict[str, Any] = {"baselines": ["hold"]}
+    whole = compared(tmp_path, one, **about)
+    filmed = (tmp_path / "films/reach-cem-000.mp4").read_bytes()
+    ran.clear()
+    compared(tmp_path, one, episodes=1, **about)
+    assert not ran and compared(tmp_path, one, **about)["rows"] == whole["rows"] and not ran
+    assert not (tmp_path / "partial").exists()
+    compared(tmp_path, other, episodes=2, **about)
+    assert ran == [("cem", 0), ("cem", 1)]
+    again = compared(tmp_path, one, **about)
+    assert ran[2:] == [("cem", 0)]  # whose film another row had taken
+    assert [row["outcomes"] for row in again["rows"]] == [row["outcomes"] for row in whole["rows"]]
+    assert (tmp_path / "films/reach-cem-000.mp4").read_bytes() == filmed
+
+
+def test_one_checkpoint_by_two_names_is_one_too_many(checkpoints: Path, tmp_path: Path) -> None:
+    named = [{"checkpoint": str(checkpoints / name)} for name in ("reach", "reach.json")]
+    with pytest.raises(ForearmError, match="is there twice, with the same settings and checkpoint: leave one out"):
+        engine.contenders_of(described(tmp_path, named))
+
+
 def test_two_checkpoints_of_one_task_have_its_episodes_once(checkpoints: Path, tmp_path: Path) -> None:
     document = compared(tmp_path / "out", two_checkpoints(checkpoints, tmp_path), baselines=["hold"])
     assert [row["episodes"] for row in document["rows"]] == [3] * len(document["rows"])

@@ -181,7 +181,7 @@ def test_commands_keep_the_bounds_that_the_checkpoint_names(drawn: Path) -> None
         commands_of([[0, 0, np.nan, 0]], spec, ["dx", "dy", "dz", "gripper"])
 
 
-def test_films_show_where_a_plan_is_to_lead(drawn: Path, tmp_path: Path) -> None:
+def test_films_show_where_a_plan_is_to_lead(drawn: Path, tmp_path: Path, here: None) -> None:
     few = ["planner.samples=16", "planner.elites=4", "planner.iterations=1", "protocol.max_steps=3", "episodes=1"]
     assert main(["run", *words(drawn, tmp_path / "out"), *few]) == 0
     [film] = (tmp_path / "out" / "films").iterdir()

@@ -23,7 +23,6 @@ from forearm.learning import settings as learning_settings
 from forearm.learning.settings import Budget, stages_of
 from forearm.recording.collect import Collection, collect
 from forearm.settings import compose as settings
-from forearm.world_model.training import report
 from tests.forearm.one_process import in_one_process
 
 MODEL = (
@@ -51,7 +50,6 @@ def here(replace: Callable[[Any, str, Any], None]) -> None:
     replace(filming_module, "run_jobs", lambda function, jobs, workers: map(function, jobs))
     replace(steps, "filming", at_once)
     replace(learning_settings, "CHUNK", 2)
-    replace(report, "PROBE_STEPS", 2)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,11 +29,25 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pools of reach in `pools`, and a ranking learned from them in `ranking`."""
     folder = tmp_path_factory.mktemp("drawn")
     torch.set_num_threads(1)
+    done: list[list[int]] = []
+
+    def counted(function: Any, jobs: Any, workers: int) -> Any:
+        done.append([job.episode.episode for job in jobs if hasattr(job, "episode")])
+        return run_here(function, jobs, workers)
+
+    def stop(pools: Any) -> None:
+        raise KeyboardInterrupt
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("forearm.evaluation.comparison.run_jobs", run_here)
-        patch.setattr("forearm.diagnosis.run.run_jobs", run_here)
-        patch.setattr("forearm.diagnosis.drawing.run_jobs", run_here)
+        patch.setattr("forearm.diagnosis.run.run_jobs", counted)
+        with patch.context() as killed:
+            killed.setattr("forearm.diagnosis.drawing.margin_of", stop)
+            assert main(["pools", *SMALL, f"out={folder / 'pools'}"]) == 130
+        _, last = sorted((folder / "pools" / "partial").rglob("*.safetensors"))
+        last.write_bytes(b"half")
         assert main(["pools", *SMALL, f"out={folder / 'pools'}"]) == 0
+    assert [numbers for numbers in done if numbers] == [[0, 1], [1]]  # it went on where it was
+    assert not (folder / "pools" / "partial").exists()
     learned = [f"pools=[{folder / 'pools'}]", "ranking.steps=3", "ranking.width=8", "validation=0.5"]
     assert main(["train-heads", "task=reach", "parts=[ranking]", f"out={folder / 'ranking'}", *learned]) == 0
     return folder

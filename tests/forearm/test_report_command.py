@@ -93,7 +93,9 @@ def test_what_is_half_there_is_told(results: Path, failing: Any) -> None:
     assert "division by zero" in failing("report", results)
 
 
-def test_compare_writes_one_unless_it_is_told_not_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_writes_one_unless_it_is_told_not_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], here: None
+) -> None:
     words = ["compare", "task=push", "learned=false", "baselines=[hold]", "episodes=2", "workers=1", "task.max_steps=2"]
     assert main([*words, f"out={tmp_path}/a"]) == 0
     assert f"report:  {tmp_path}/a/report.html" in capsys.readouterr().out

@@ -44,7 +44,7 @@ def sections(
         f"training{ON_GPU}": partial(training.training, budget, gpu),
         "surprise": partial(surprise.surprise, budget, tasks, clips, kept),
         "scale": partial(scale, budget),
-        "memory": partial(memory.memory, budget),
+        "memory": memory.memory,
         "pareto": partial(pareto.pareto, budget, docs),
         "curves": partial(curves.cost_curves, budget, docs),
     }

@@ -1,5 +1,6 @@
 """One recorded episode in memory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +28,8 @@ class Episode:
     """(L - 1, A) or (L, A), in the units the environment takes."""
     extra: dict[str, Floats] = field(default_factory=dict)
     """Further columns (L, D) by name; for probes and reports, never for planning."""
+    about: Mapping[str, str | float] = field(default_factory=dict)
+    """What the episodes table says of it beside; all episodes of a data set have the same columns there."""
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -62,4 +65,4 @@ def checked(
         if not np.isfinite(array).all():
             raise InputError(f"{key} holds a number that is not finite")
         arrays[key] = array
-    return Episode(pixels, arrays.pop("state"), arrays.pop("action"), arrays)
+    return Episode(pixels, arrays.pop("state"), arrays.pop("action"), arrays, episode.about)

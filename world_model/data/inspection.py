@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from forearm.common import stored
 from forearm.world_model.absolute import AbsolutePositions, columns_of, looks_absolute
-from forearm.world_model.data import layout
+from forearm.world_model.data import layout, tables
 from forearm.world_model.data.consistency import clear_kept, read_tasks, row_problems, table_notes, table_problems
 from forearm.world_model.data.info import read_info
 from forearm.world_model.data.layout import DatasetError
@@ -68,6 +69,8 @@ class Inspection:
     columns: list[Column]
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    varied: dict[str, int] = field(default_factory=dict)
+    """Episodes by what was otherwise when they were filmed, such as `light 0.7`; empty where nothing was."""
     absolute: AbsolutePositions | None = None
     """What commands keep to that look like absolute joint positions; None for others."""
 
@@ -125,8 +128,20 @@ def inspect(root: str | Path, *, frames: bool = False, **chosen: Any) -> Inspect
         columns=columns,
         problems=list(dict.fromkeys(problems)),
         notes=notes,
+        varied=_varied(data),
         absolute=_absolute(data, rows),
     )
+
+
+def _varied(data: LeRobotData) -> dict[str, int]:
+    """Episodes by factor and strength, in alphabetical order."""
+    chosen, found = {entry.index for entry in data.episodes}, Counter[str]()
+    for path in stored.glob(data.root, "meta/episodes/*/*.parquet"):
+        for row in tables.episode_rows(path, statistics=False):
+            if row["episode_index"] in chosen and isinstance(factor := row.get(layout.VARIED_BY), str):
+                usual = factor == layout.AS_USUAL[layout.VARIED_BY]
+                found["as usual" if usual else f"{factor} {row[layout.VARIED_STRENGTH]:g}"] += 1
+    return dict(sorted(found.items()))
 
 
 def _absolute(data: LeRobotData, rows: list[dict[str, np.ndarray]]) -> AbsolutePositions | None:

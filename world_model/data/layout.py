@@ -10,6 +10,7 @@
 Source: the LeRobotDataset v3.0 format (huggingface/lerobot, ``lerobot.datasets``).
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ INDEX_FEATURES: dict[str, str] = {
     "task_index": "int64",
 }
 """Columns that every dataset has beside its own features, each a scalar."""
+VARIED_BY, VARIED_STRENGTH = "vary/factor", "vary/strength"
+"""Columns of the episodes table: what was otherwise than usual when an episode was filmed, and how much."""
+AS_USUAL: dict[str, str | float] = {VARIED_BY: "none", VARIED_STRENGTH: math.nan}
+"""Of an episode in which nothing was otherwise."""
 AT_LEAST = checks.worded(checks.integer, "{name} is {value}; it must be at least {least}")
 
 

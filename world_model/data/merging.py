@@ -5,8 +5,11 @@ own types. What counts episodes and frames is counted anew.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from forearm.common import stored
 from forearm.common.progress import Count
@@ -59,6 +62,7 @@ def merge(
     for part in parts:
         _check_whole(part.data)
         _check_alike(parts[0], part)
+    parts = _varied(parts)
     shape = _shape(parts)
     work = Merged(Path(out), parts, shape)
     begin(work.out, work.settings())
@@ -82,6 +86,20 @@ def _opened(root: Path, chosen: Mapping[str, Any]) -> Source:
     at = {episode: row for row, episode in enumerate(tables.scalars(table.column("episode_index")).tolist())}
     rows = [at[episode] for episode in data.episodes.episode.tolist()]
     return Source(data, views, tuple(cameras), table if rows == list(range(len(table))) else table.take(rows))
+
+
+def _varied(parts: list[Source]) -> list[Source]:
+    """The same; where some say what was otherwise in their episodes, that nothing was in the others'."""
+    if not any(key in part.table.column_names for part in parts for key in layout.AS_USUAL):
+        return parts
+    found = []
+    for part in parts:
+        table = part.table
+        for key, value in layout.AS_USUAL.items():
+            if key not in table.column_names:
+                table = table.append_column(key, pa.array([value] * len(table)))
+        found.append(replace(part, table=table))
+    return found
 
 
 def _is_camera(feature: Mapping[str, Any]) -> bool:

@@ -213,7 +213,7 @@ class DatasetWriter:
 
     def _episode_row(self, shard: int, number: int, episode: Episode, first: int, in_shard: int) -> dict[str, Any]:
         chunk, file = layout.place(shard)
-        row: dict[str, Any] = {"episode_index": number, "tasks": [self.task], "length": len(episode)}
+        row: dict[str, Any] = {"episode_index": number, "tasks": [self.task], "length": len(episode), **episode.about}
         row |= {"data/chunk_index": chunk, "data/file_index": file}
         row |= {"dataset_from_index": first, "dataset_to_index": first + len(episode)}
         if self.storage == "mp4":

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from forearm.common import checks
+
+_SHARE = checks.worded(checks.real, "{name}={value} must be a share of the episodes, above 0 and at most 1")
+
 
 @dataclass
 class LightConfig:
@@ -147,3 +151,15 @@ class VaryConfig:
     dropped: DroppedConfig = field(default_factory=DroppedConfig)
     friction: FrictionConfig = field(default_factory=FrictionConfig)
     mass: MassConfig = field(default_factory=MassConfig)
+
+
+@dataclass
+class FilmedVaryConfig(VaryConfig):
+    """By what episodes are filmed otherwise: in each one factor at one strength, drawn by its seed.
+
+    Attributes:
+        share: share of the episodes in which something is otherwise.
+        goal_too: with practice: the planner's goal picture is otherwise as well; false: it was taken before.
+    """
+
+    share: float = checks.setting(0.5, _SHARE, above=0.0, most=1.0)

@@ -6,6 +6,7 @@ from typing import Any
 from forearm.common import checks, durations
 from forearm.settings.schema.bucket import BucketConfig
 from forearm.settings.schema.engine import RayConfig
+from forearm.settings.schema.vary import FilmedVaryConfig
 
 _SHARE = checks.worded(checks.real, "{name}={value} must be a share of the episodes, between 0 and 1")
 
@@ -23,6 +24,7 @@ class CollectCommand:
         engine: where they run: local, on this machine, or ray, on a cluster (needs the extra scale).
         practice: share of the episodes that the planner begins, before the exploratory policy takes over.
         replan_every: with practice: control steps that are executed from each plan, or seconds; null: the task's.
+        vary: by what episodes are filmed otherwise than usual.
         storage: png (exact) or mp4 (smaller).
         shard_episodes: episodes that are written at once; what a kill can cost.
         contact_sheet: a PNG to look at, beside the data.
@@ -38,6 +40,7 @@ class CollectCommand:
     ray: RayConfig = field(default_factory=RayConfig)
     practice: float = checks.setting(0.0, _SHARE, least=0.0, most=1.0)
     replan_every: int | str | None = checks.setting(None, durations.steps, least=1)
+    vary: FilmedVaryConfig = field(default_factory=FilmedVaryConfig)
     storage: str = "png"
     shard_episodes: int = checks.setting(25, checks.whole, least=1)
     contact_sheet: bool = True
