@@ -18,6 +18,8 @@ from forearm.settings.schema.robot import FOLLOWING, RobotConfig
 
 FASTEST = 10_000.0
 """Commands a second, at most."""
+MEMORY = 2.0
+"""s of the past that a motion keeps."""
 BEYOND = 1e-3
 """rad or m by which a range of a config may go beyond the model's: it was rounded."""
 NUMBER = checks.worded(checks.real, "{name} must be a number, not {value}")
@@ -45,7 +47,7 @@ class Robot:
         ForearmError: a model that cannot be read, or a config that does not fit it.
     """
 
-    memory = 2.0
+    memory = MEMORY
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.name = str(config.get("name", "without a name"))
