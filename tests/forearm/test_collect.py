@@ -194,7 +194,7 @@ def varying(task: str, *words: str) -> Varying | None:
 
 
 def rows_of(out: Path) -> list[dict[str, Any]]:
-    return [row for path in sorted(out.glob("meta/episodes/*/*.parquet")) for row in tables.read_episodes(path)]
+    return [row for path in sorted(out.glob("meta/episodes/*/*.parquet")) for row in tables.episode_rows(path)]
 
 
 def test_episodes_are_filmed_otherwise_and_say_how(tmp_path: Path, serial: None, capsys: Any) -> None:
