@@ -171,10 +171,10 @@ def run_and_show(
         console.print(f"left out: {line}", soft_wrap=True, highlight=False)
     films = films_of(comparison, document)
     if films:
-        console.print(f"films:   {films[0].parent} ({len(films)})", soft_wrap=True, highlight=False)
+        console.print(f"films:   {told(films[0].parent)} ({len(films)})", soft_wrap=True, highlight=False)
     curves = comparison.out / "vary.png"
     if save_curves(curves, document):
-        console.print(f"curves:  {curves}", soft_wrap=True, highlight=False)
+        console.print(f"curves:  {told(curves)}", soft_wrap=True, highlight=False)
     console.print(f"results: {told(comparison.out / 'results.json')}", soft_wrap=True, highlight=False)
     if report:
         show_report(console, document, comparison.out / PAGE, comparison.out, EMBED_MB)

@@ -39,9 +39,9 @@ def multirun(command: str, words: Sequence[str], main: Main, say: Callable[[str]
     outs, usual = [job["out"] for job in chosen], settings.load(command)["out"]
     if len(set(outs)) < len(todo) or outs == [usual]:
         outs = _numbered(outs, usual)
-        for folder in sorted({Path(out).parents[1 if usual else 0] for out in outs}):
-            inside = {out: job for out, job in zip(outs, todo, strict=True) if folder in Path(out).parents}
-            write_json(folder / "multirun.json", {"command": command, "jobs": inside})
+        for folder in sorted({_above(out, 2 if usual else 1) for out in outs}):
+            inside = {out: job for out, job in zip(outs, todo, strict=True) if Path(folder) in Path(out).parents}
+            write_json(place(folder) / "multirun.json", {"command": command, "jobs": inside})
     codes = []
     for number, (job, out) in enumerate(zip(todo, outs, strict=True)):
         say(f"#{number}: {' '.join(job)}")
@@ -73,8 +73,16 @@ def _each(word: str) -> list[str]:
 def _numbered(outs: Sequence[str | None], usual: str | None) -> list[str]:
     """A place for each job: FOLDER/0, FOLDER/1, ... or, of a command that has a file for `usual`, FOLDER/0/FILE, ..."""
     today = Path(FOLDER) / datetime.now().strftime("%Y-%m-%d/%H-%M-%S") / (usual or "")
-    for out in filter(is_address, outs):
-        raise ForearmError(f"out={out}: no sweep writes to an address; give a folder, and copy it there")
-    bases = [today if out in (usual, None) else place(out) for out in outs]
-    numbered = [(base.parent, str(n), base.name) if usual else (base, str(n)) for n, base in enumerate(bases)]
-    return [str(Path(*parts)) for parts in numbered]
+    numbered = []
+    for number, out in enumerate(outs):
+        base = str(today) if out in (usual, None) else str(out) if is_address(out) else str(place(str(out)))
+        if usual:
+            numbered.append(f"{_above(base, 1)}/{number}/{base.rpartition('/')[2]}")
+        else:
+            numbered.append(f"{base.rstrip('/')}/{number}")
+    return [out if is_address(out) else str(Path(out)) for out in numbered]
+
+
+def _above(out: str, levels: int) -> str:
+    """The folder so many levels above a path or an address."""
+    return out.rsplit("/", levels)[0] if is_address(out) else str(Path(out).parents[levels - 1])

@@ -10,6 +10,7 @@ from rich.console import Console
 from forearm.agent.imagination import Imagined, commands_of
 from forearm.agent.loaded_model import LoadedModel
 from forearm.cli.scene import Scene, check_given, scene_of
+from forearm.common.addresses import told
 from forearm.common.files import replacing, write_json
 from forearm.common.parallel import import_modules, one_thread
 from forearm.common.reading import here
@@ -59,7 +60,7 @@ def main(overrides: Sequence[str]) -> int:
     console = Console()
     for line in _told(imagined):
         console.print(line, soft_wrap=True, highlight=False)
-    console.print(f"imagined: {out}\npicture:  {picture}", soft_wrap=True, highlight=False)
+    console.print(f"imagined: {told(out)}\npicture:  {told(picture)}", soft_wrap=True, highlight=False)
     return 0
 
 

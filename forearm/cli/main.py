@@ -9,7 +9,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
@@ -351,9 +351,14 @@ def _dispatch(words: list[str]) -> int:
     if getattr(arguments, "multirun", False):
         from forearm.cli.hydra_options import multirun
 
-        return multirun(arguments.command, settings, run, _say)
+        return multirun(arguments.command, settings, lambda job: _settled(run, job), _say)
+    return _settled(run, settings)
+
+
+def _settled(run: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
+    """Run a command, and send what is left of its results."""
     try:
-        code = int(run(settings))
+        code = int(run(words))
     except BaseException:
         _settle(quietly=True)
         raise

@@ -7,6 +7,7 @@ from rich.console import Console
 from forearm import envs
 from forearm.cli.engine import engine_of
 from forearm.cli.progress import bars
+from forearm.common.addresses import told
 from forearm.common.files import write_json
 from forearm.common.parallel import import_modules
 from forearm.evaluation.comparison import draw_manifest
@@ -36,5 +37,5 @@ def main(overrides: Sequence[str]) -> int:
     write_json(out, manifest.document)
     for task, sha256 in manifest.sha256.items():
         console.print(f"{task}: {episodes} episodes, {sha256[:16]}", highlight=False, soft_wrap=True)
-    console.print(f"manifest: {out}", highlight=False, soft_wrap=True)
+    console.print(f"manifest: {told(out)}", highlight=False, soft_wrap=True)
     return 0

@@ -11,6 +11,7 @@ from forearm.agent.haste import too_short
 from forearm.agent.setup import PlanningSetup
 from forearm.cli.models import task_of
 from forearm.cli.scene import check_given, path_in_pixels, scene_of
+from forearm.common.addresses import told
 from forearm.common.parallel import import_modules, one_thread
 from forearm.common.seeds import planning_seed
 from forearm.control.action_adapter import ActionAdapter
@@ -89,7 +90,7 @@ def main(overrides: Sequence[str]) -> int:
         console.print(f"{said}; before shaping: {report}", soft_wrap=True, highlight=False)
     else:
         plan.save(out)
-    console.print(f"plan:    {out}\npicture: {picture}", soft_wrap=True, highlight=False)
+    console.print(f"plan:    {told(out)}\npicture: {told(picture)}", soft_wrap=True, highlight=False)
     return 0
 
 

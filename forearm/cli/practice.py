@@ -7,9 +7,7 @@ from rich.console import Console
 
 from forearm import envs
 from forearm.cli.teaching import at_work, chosen_of, data_of, say_where
-from forearm.common.addresses import is_address
 from forearm.control.adapters.hold import hold_of
-from forearm.errors import ForearmError
 from forearm.evaluation.env_pool import check_simulator
 from forearm.evaluation.lengths import steps_of
 from forearm.evaluation.table import print_whole
@@ -42,10 +40,6 @@ def practice_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Pra
     """The practice that settings, made by `overrides`, describe; `ForearmError` for those that make no sense."""
     task = chosen.one("task")
     check_simulator(task["name"], "'practice'")
-    if is_address(chosen["out"]):
-        raise ForearmError(
-            f"out={chosen['out']}: rounds are kept in a folder of this disk; copy there what came of them"
-        )
     data = data_of(chosen["data"] or f"data/{task['name']}", task)
     steps = chosen["steps"] or (task.get("collect") or {}).get("steps")
     return Practice(

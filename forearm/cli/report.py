@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from forearm.common.addresses import told
 from forearm.common.files import replacing
 from forearm.common.reading import here
 from forearm.errors import ForearmError, did_you_mean
@@ -43,7 +44,7 @@ def show_report(console: Console, document: Mapping[str, Any], out: Path, folder
     inside, linked = write_report(out, document, folder, embed)
     beside = f", {linked} linked beside it" if linked else ""
     films = f" ({inside} films inside{beside})" if inside or linked else ""
-    console.print(f"report:  {out}{films}", soft_wrap=True, highlight=False)
+    console.print(f"report:  {told(out)}{films}", soft_wrap=True, highlight=False)
 
 
 def _export(document: Mapping[str, Any], form: str, results: Path, out: str | None) -> int:
@@ -55,7 +56,7 @@ def _export(document: Mapping[str, Any], form: str, results: Path, out: str | No
     path = _file(out or str(results.with_name(f"report{suffix}")), results)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    Console().print(f"table: {path}", soft_wrap=True, highlight=False)
+    Console().print(f"table: {told(path)}", soft_wrap=True, highlight=False)
     return 0
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from forearm.cli.columns import keys
+from forearm.common.addresses import told
 from forearm.common.files import replacing
 from forearm.control.robots.description import YAML, config_of
 from forearm.control.robots.robot import Robot
@@ -51,7 +52,7 @@ def main(overrides: Sequence[str]) -> int:
     said = "nothing touches, and every limit is kept" if standing.ok else str(standing)
     console.print(f"{where}: {escape(said)}", highlight=False, soft_wrap=True)
     draw(robot, picture)
-    console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+    console.print(f"picture: {told(picture)}", highlight=False, soft_wrap=True)
     return 0 if standing.ok or not keyed else 1
 
 

@@ -12,7 +12,7 @@ from forearm.agent.image_file import by_camera
 from forearm.common.files import place
 from forearm.common.parallel import import_modules, one_thread
 from forearm.common.signals import told_to_stop
-from forearm.control.command import Command
+from forearm.control.command import Command, Status
 from forearm.errors import ForearmError
 from forearm.settings import compose as settings
 
@@ -92,6 +92,10 @@ def check_readings(controller: "Controller") -> None:
         )
 
 
+LACKING = (Status.WAITING, Status.PLANNING, Status.STALE)
+"""With which the node knows better than its controller what does not come."""
+
+
 class _Teller:
     """Says each change of status in a line."""
 
@@ -99,7 +103,8 @@ class _Teller:
         self.console, self.node, self.said = console, node, ""
 
     def __call__(self, command: Command) -> None:
-        line = f"{command.status.value}: {command.reason or getattr(self.node, 'why', '')}".removesuffix(": ")
+        why = getattr(self.node, "why", "") if command.status in LACKING else ""
+        line = ": ".join(filter(None, (command.status.value, command.reason, why)))
         if line != self.said:
             self.said = line
             self.console.print(line, highlight=False, markup=False, soft_wrap=True)

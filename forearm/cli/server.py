@@ -47,7 +47,7 @@ def server_of(chosen: settings.Settings, config: "ServeConfig", replica: "Replic
         assert setup.actions is not None
         hold(setup.actions, {})
     setup = replace(setup, hold=hold)
-    views = views_for(setup) if chosen["check_goals"] else None
+    views = views_for(setup) if chosen["check_goals"] and not setup.of_sensors else None
     goals = Goals(None if chosen["goals"] is None else here(chosen["goals"]), setup, views)
     torch.set_num_threads(_threads(chosen))
     return Server(setup, config, goals, views, _monitor(setup, chosen["surprise_rate"]), replica)

@@ -162,6 +162,21 @@ def kept(path: Path) -> None:
         make_room(size)
 
 
+def remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, at its address too, where it has one; raises `ForearmError` as `look`."""
+    if look(folder) and (there := address(folder)) is not None:
+        with spoken(there, "written"):
+            store, root = store_of(there)
+            store.rm(root, recursive=True)
+    _listed.pop(folder, None)
+    for above, names in _listed.items():
+        if folder.is_relative_to(above):
+            below = f"{folder.relative_to(above).as_posix()}/"
+            for name in [name for name in names if name.startswith(below)]:
+                del names[name]
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def output(text: str) -> Path:
     """Where results for the address `text` are written until `settle`; what is there already is brought along.
 

@@ -17,7 +17,8 @@ class ActionAdapter(Protocol):
     low, high: (A,) bounds of a command. period: s from one command to the next. names: (A,) what they are called.
 
     One may also have `axes`, names of the axes (D,); `units` (D,), "rad" or "m"; and `tool`, which gives the place of
-    the tool (N, 3) in m at positions (N, D). A robot that contradicts them is refused at once. With `proprio`, which
+    the tool (N, 3) in m at positions (N, D). With `holds` true a command is in force from its beginning on, where
+    others lead to its end. A robot that contradicts them is refused at once. With `proprio`, which
     gives the readings (P,) at positions (D,), a ROS 2 node knows how the world model wants them.
     """
 

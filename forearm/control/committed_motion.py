@@ -18,8 +18,6 @@ from forearm.errors import InputError
 
 NO_WAY = "from what the arm does now no motion within its limits leads onto the plan"
 """Why nothing of a plan can be followed, where nothing on its way is beyond a limit."""
-MEMORY = 2.0
-"""s of the past that a motion keeps."""
 
 
 class Motion:
@@ -27,7 +25,7 @@ class Motion:
 
     def __init__(self, robot: Robot, position: Array, time: float) -> None:
         self.robot = robot
-        self.path = Trajectory.resting(position, time - MEMORY, MEMORY)
+        self.path = Trajectory.resting(position, time - robot.memory, robot.memory)
         self.plan_id: int | None = None
 
     @property
@@ -42,7 +40,7 @@ class Motion:
     def replace(self, path: Trajectory, plan_id: int | None) -> None:
         """Take over `path` from its first moment on; it must begin in the state that the present one has there."""
         parts = []
-        rest_from = path.start - MEMORY
+        rest_from = path.start - self.robot.memory
         before = self.path.between(rest_from, path.start)
         if before is not None:
             parts.append(before)

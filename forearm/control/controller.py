@@ -20,11 +20,13 @@ from forearm.control.committed_motion import Motion
 from forearm.control.fault import Kind
 from forearm.control.frame_gate import Gate
 from forearm.control.observation_gate import drives_off
-from forearm.control.robots.robot import Robot
+from forearm.control.robots.actuators import ActuatorAdapter, Actuators, timing_of
+from forearm.control.robots.robot import Robot, load_robot
 from forearm.control.tracking import Tracking
 from forearm.control.trajectories.trajectory import Array, State
 
 if TYPE_CHECKING:
+    from forearm.agent.setup import PlanningSetup
     from forearm.surprise.monitor import Surprise
 
 
@@ -63,7 +65,7 @@ class Controller(Tracking):
         *,
         checkpoint: str | None = None,
         planner: str | Mapping[str, Any] | None = None,
-        robot: "str | Robot" = "panda",
+        robot: "str | Robot | None" = None,
         adapter: "ActionAdapter | Mapping[str, Any] | None" = None,
         seed: int = 0,
         check_goals: bool = True,
@@ -76,13 +78,14 @@ class Controller(Tracking):
         """A controller with the checkpoint of a task, or of a robot of one's own by its path; `settings` are `mode`,
         `clock`, `steady`, `timing` and `live`.
 
-        `checkpoint`: another than the task's own, by name or path, such as one of several tasks. `planner`: that of
-        the task's config, if none is given. `robot`: by the name of its config. `adapter`: what commands mean for its
-        joints, as an object or as settings; None: as the configs of task and robot say, and else the built-in arm's.
-        `check_goals`: refuse a goal that another of the task's cameras took, or that is upside down, as far as the
-        simulator can be drawn here. `check_frames`: a fault where frames cannot show this arm, as far as the
-        checkpoint's calibration tells (`NAME.calibration.json`), or stand still while it moves. `device`: where the
-        world model is, `cpu`, `cuda`, `cuda:1` or `mps`.
+        `checkpoint`: another than the task's own, by name or path, such as one of several tasks. `planner`: that of the
+        task's config, if none is given. `robot`: by the name of its config; None: the panda, or for a model of sensors
+        the actuators that its commands are for, see `Actuators`, where no adapter is chosen and the task is none of the
+        built-in arm. `adapter`: what commands mean for its joints, as an object or as settings; None: as the configs of
+        task and robot say, and else the built-in arm's. `check_goals`: refuse a goal that another of the task's cameras
+        took, or that is upside down, as far as the simulator can be drawn here. `check_frames`: a fault where frames
+        cannot show this arm, as far as the checkpoint's calibration tells (`NAME.calibration.json`), or stand still
+        while it moves. `device`: where the world model is, `cpu`, `cuda`, `cuda:1` or `mps`.
         `on_surprise`: watch with what `forearm calibrate` measured, at `surprise_rate` false alarms an hour, and do
         this on an alarm; None: nobody watches.
 
@@ -92,27 +95,34 @@ class Controller(Tracking):
         from forearm.agent.camera_check import views_for
         from forearm.agent.loaded_model import load
         from forearm.control.adapters.choice import chosen_adapter
-        from forearm.control.calibration import calibration_of
+        from forearm.control.calibration import Calibration, calibration_of
         from forearm.control.plan_source import LocalPlanSource
-        from forearm.control.robots.robot import load_robot
         from forearm.surprise.calibration import surprise_calibration_of
         from forearm.surprise.monitor import Monitor
 
-        arm = load_robot(robot) if isinstance(robot, str) else robot
+        named = load_robot(robot) if isinstance(robot, str) else robot
         loaded = load(task, device=device) if checkpoint is None else load(checkpoint, task=task, device=device)
         setup = loaded.setup(planner)
-        if adapter is None or isinstance(adapter, Mapping):
-            assert setup.actions is not None
+        arm = _machine(setup, adapter) if named is None else named
+        chosen: ActionAdapter
+        assert setup.actions is not None
+        if isinstance(arm, Actuators) and adapter is None:
+            chosen = ActuatorAdapter(arm, setup.actions.period)
+            settings.setdefault("timing", timing_of(setup.actions.period))
+        elif adapter is None or isinstance(adapter, Mapping):
             said = loaded.task if adapter is None else {**loaded.task, "adapter": adapter}
-            adapter = chosen_adapter(arm, said, setup.actions, setup.document.get("action_names"))
-        views = views_for(loaded) if check_goals else None
-        known = calibration_of(setup.task, setup.document)
-        if check_frames:
+            chosen = chosen_adapter(arm, said, setup.actions, setup.document.get("action_names"))
+        else:
+            chosen = adapter
+        pictured = not setup.of_sensors
+        views = views_for(loaded) if check_goals and pictured else None
+        known = calibration_of(setup.task, setup.document) if pictured else Calibration()
+        if check_frames and pictured:
             settings.setdefault("gate", Gate(arm, known.looks))
         if on_surprise is not None:
             settings["monitor"] = Monitor(loaded, surprise_calibration_of(setup.task, setup.document), surprise_rate)
             settings["on_surprise"] = on_surprise
-        return cls(LocalPlanSource(setup, seed, views, known.radius), arm, adapter, **settings)
+        return cls(LocalPlanSource(setup, seed, views, known.radius), arm, chosen, **settings)
 
     # -- what the caller does ------------------------------------------------------------------------------------
 
@@ -136,6 +146,8 @@ class Controller(Tracking):
                 self._forget_where()
             self._fault.clear()
             self._attempt, self._new = Attempt(goal), True
+            if self._closed and self.mode == "thread" and goal is not None:
+                self._attempt.refused = "the controller is closed, and plans no more: make another"
             self._epoch += 1
             self.plan = None
             self._observation_gate.reset()
@@ -285,3 +297,15 @@ class Controller(Tracking):
             return Status.ENDED, "the last plan is used up"
         waiting = not np.isfinite(self._observation_gate.newest_frame)
         return Status.PLANNING, (self._observation_gate.why or "no frame has come yet") if waiting else ""
+
+
+def _machine(setup: "PlanningSetup", adapter: Any) -> Robot:
+    """What moves where nobody says: the panda, or the actuators that the commands of a model of sensors are for."""
+    from forearm import envs
+
+    told = adapter is not None or setup.task.get("adapter") or str(setup.task["name"]) in envs.TASKS
+    if not setup.of_sensors or told:
+        return load_robot()
+    assert setup.actions is not None
+    spec, names = setup.actions, setup.document.get("action_names")
+    return Actuators(names or [f"u{i}" for i in range(len(spec.low))], spec.low, spec.high, spec.period)

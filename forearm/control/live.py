@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from forearm.control.action_adapter import ActionAdapter
 from forearm.control.attempt import Frame
 from forearm.control.command import Command
-from forearm.control.plan_source import LocalPlanSource, PlanSource
+from forearm.control.plan_source import LocalPlanSource, PlanSource, fit_of
+from forearm.errors import ForearmError
 from forearm.live.news import numbers, picture
+from forearm.world_model.data.incoming import FrameFit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,4 +116,6 @@ def shown_on(live: "LivePage | bool", source: PlanSource, adapter: ActionAdapter
         return None
     from forearm.live.page import LivePage
 
+    if not isinstance(fit_of(source), FrameFit):
+        raise ForearmError("live: this model sees sensors and no frames, so there is nothing to show: leave it out")
     return LiveController(LivePage() if live is True else live, source, adapter, own=live is True)

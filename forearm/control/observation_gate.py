@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from forearm.agent.sensor_fit import SensorFit
 from forearm.control.action_adapter import ActionAdapter
 from forearm.control.trajectories.trajectory import Array
 from forearm.errors import InputError, one_line
@@ -29,12 +30,13 @@ class ObservationGate:
     """Checks observations: `pixels` (H, W, 3) uint8, what `body.read` wants, `time` in s of the caller's clock, and
     `drive`, whether the drives are on.
 
-    Frames of any size leave it resized as in training; of several cameras they come by name. `time` may be missing
-    (the observation is then of this moment), so may `pixels`, where readings come more often than frames, and `drive`,
-    which is then taken to be true. `counts` says how many there were of each kind, by name.
+    Frames of any size leave it resized as in training; of several cameras they come by name. For a model of sensors
+    `proprio` is what a frame is for others: readings by name or in a row, NaN where one was not measured. `time` may be
+    missing (the observation is then of this moment), so may `pixels`, where readings come more often than frames, and
+    `drive`, which is then taken to be true. `counts` says how many there were of each kind, by name.
     """
 
-    def __init__(self, adapter: ActionAdapter, fit: FrameFit, axes: int) -> None:
+    def __init__(self, adapter: ActionAdapter, fit: FrameFit | SensorFit, axes: int) -> None:
         self.adapter, self.fit, self.axes = adapter, fit, axes
         self.counts: Counter[str] = Counter()
         self.newest_frame = -np.inf
@@ -67,10 +69,11 @@ class ObservationGate:
             raise _Refused("bad_time", f"the time of an observation is a number of seconds, not {str(stamp)[:60]!r}")
         if time > now + FUTURE:
             raise _Refused("from_the_future", f"an observation is {time - now:.3f} s ahead of the clock")
-        pixels = observation.get("pixels")
+        what = ("proprio", "readings") if isinstance(self.fit, SensorFit) else ("pixels", "a frame")
+        pixels = observation.get(what[0])
         if pixels is not None:
             try:
-                pixels = self.fit(pixels, "a frame")
+                pixels = self.fit(pixels, what[1])
             except InputError as error:
                 raise _Refused("bad_frame", str(error)) from None
             if time == self.newest_frame:
@@ -87,7 +90,7 @@ class ObservationGate:
             raise _Refused("bad_readings", f"expected {self.axes} finite positions, got shape {position.shape}")
         if pixels is None:
             return Seen(min(time, now), None, position)
-        return Seen(min(time, now), _kept({**observation, "pixels": pixels}), position)
+        return Seen(min(time, now), _kept({**observation, what[0]: pixels}), position)
 
 
 def drives_off(observation: Any) -> bool:

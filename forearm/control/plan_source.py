@@ -13,8 +13,9 @@ import torch
 
 from forearm.agent.candidates import Candidates, telling
 from forearm.agent.imagination import Imagination, Imagined
+from forearm.agent.sensor_fit import SensorFit
+from forearm.control.narrowing import narrowed, share_of
 from forearm.control.trajectories.trajectory import Array
-from forearm.errors import ForearmError
 from forearm.world_model.data.incoming import FrameFit
 
 if TYPE_CHECKING:
@@ -71,14 +72,16 @@ class PlanSource(Protocol):
         ...
 
 
-def fit_of(source: PlanSource) -> FrameFit:
-    """What makes frames of any size those that a source takes."""
+def fit_of(source: PlanSource) -> FrameFit | SensorFit:
+    """What makes frames of any size those that a source takes, or readings those of a model of sensors."""
     found = getattr(source, "fit", None)
-    return found if isinstance(found, FrameFit) else FrameFit((source.frame_shape[0], source.frame_shape[1]))
+    if isinstance(found, FrameFit | SensorFit):
+        return found
+    return FrameFit((source.frame_shape[0], source.frame_shape[1]))
 
 
 class LocalPlanSource:
-    """A world model that plans in this process; from one thread at a time.
+    """A world model that plans in this process; from one thread at a time. One of sensors sees readings, and no frames.
 
     Frames may come at any rate: the latents at the moments that the model wants are interpolated between them.
 
@@ -87,7 +90,7 @@ class LocalPlanSource:
         seed: of the search's random numbers; every `begin` starts them anew.
         views: what goals should look like; None: any goal of the right size is taken.
         radius: mean squared distance of latents under the task's metric, within which the goal is reached; None: it
-            is not said how near it is.
+            is not said how near it is. Near it, searches look less far around the previous plan.
 
     Attributes:
         latent: (L,) of the newest frame, None before the first.
@@ -100,11 +103,6 @@ class LocalPlanSource:
     ) -> None:
         from forearm.world_model.runtime.tracker import LatentTracker
 
-        if not isinstance(setup.fit, FrameFit):
-            raise ForearmError(
-                f"checkpoint '{setup.task['checkpoint']}' sees sensors and no frames, which controllers and servers "
-                "cannot give it yet: plan with 'forearm plan', or with an Agent in Python"
-            )
         self.setup, self.seed, self.views, self.radius = setup, seed, views, radius
         self.fit = setup.fit
         model = setup.model.config
@@ -113,9 +111,9 @@ class LocalPlanSource:
         self.past_steps = past_steps(setup)
         self._planning_model = setup.latent_model()
         self.period = self._planning_model.actions.period
-        self._planner = setup.planner()
+        self._planners: dict[float, Any] = {1.0: setup.planner()}
         self._tracker = LatentTracker(setup.model, self.period)
-        self._begun = False
+        self._begun, self._farthest = False, 0.0
         self._previous: Plan | None = None
         self._rest: Array | None = None
         self._generator = torch.Generator()
@@ -124,7 +122,8 @@ class LocalPlanSource:
         self._ahead: tuple[LatentState, Array] | None = None
 
     def begin(self, goal: Any) -> None:
-        """Encode the goal frame (H, W, 3) uint8 of any size, the file of one, or places in m, which are drawn.
+        """Encode the goal frame (H, W, 3) uint8 of any size, the file of one, or places in m, which are drawn; of a
+        model of sensors, the readings that are wanted.
 
         Raises ForearmError for what is no frame, and for one of another camera or upside down where there are `views`;
         what was begun before then still holds.
@@ -136,13 +135,17 @@ class LocalPlanSource:
         self._begun, self.goal = True, frame
         self._tracker.forget()
         self._previous = self._rest = None
+        self._farthest = 0.0
         self._generator = torch.Generator().manual_seed(self.seed)
 
     def see(self, time: float, observation: Observation) -> None:
-        """Encode `pixels` (H, W, 3) uint8 of any size, with `proprio` where the model uses it. Frames not newer than
-        the last one are ignored.
+        """Encode `pixels` (H, W, 3) uint8 of any size, with `proprio` where the model uses it; of a model of sensors,
+        `proprio` alone. Frames not newer than the last one are ignored.
         """
-        self._tracker.see(time, self.fit(observation["pixels"]), observation.get("proprio"))
+        if isinstance(self.fit, SensorFit):
+            self._tracker.see(time, None, self.fit(observation["proprio"]))
+        else:
+            self._tracker.see(time, self.fit(observation["pixels"]), observation.get("proprio"))
         if self._rest is None:
             self._rest = self._planning_model.rest(observation)
 
@@ -179,9 +182,7 @@ class LocalPlanSource:
         if self.listen:
             self.tried = Candidates()
             problem = telling(problem, [self.tried])
-        hurried = request.deadline_ms is not None
-        planner = self.setup.planner(deadline_ms=request.deadline_ms) if hurried else self._planner
-        [plan] = planner.plan(
+        [plan] = self._planner(request.deadline_ms).plan(
             problem,
             [self._generator],
             previous=[self._previous],
@@ -190,6 +191,19 @@ class LocalPlanSource:
         )
         self._previous, self._ahead = plan, (state, plan.actions)
         return self.setup.signed(plan)
+
+    def _planner(self, deadline_ms: float | None) -> Any:
+        """What searches as widely as the newest frame asks for, and in time."""
+        whole, share, nearness = self._planners[1.0], 1.0, self.nearness()
+        if nearness is not None:
+            self._farthest = max(self._farthest, nearness)
+            share = share_of(nearness, self._farthest)
+        changes = narrowed(whole.config, share)
+        if deadline_ms is not None:
+            return self.setup.planner(deadline_ms=deadline_ms, **changes)
+        if share not in self._planners:
+            self._planners[share] = self.setup.planner(**changes) if changes else whole
+        return self._planners[share]
 
     def imagined(self) -> Imagined | None:
         """What the last plan is expected to lead to, drawn; None before there is one, and where it cannot be drawn."""

@@ -175,6 +175,7 @@ class Thinking(Parts):
         self._haste.note(plan)
         actions = np.clip(actions, self.adapter.low, self.adapter.high)
         lead = self.timing.lead if self.mode == "thread" else 0.0
+        start = job.start - (self.adapter.period if getattr(self.adapter, "holds", False) else 0.0)
         for _ in range(TRIES):
             with self._lock:
                 if not self._current(job) or self._motion is None:
@@ -183,9 +184,9 @@ class Thinking(Parts):
                 soonest = self._time.last + lead
                 if self.mode == "thread":
                     soonest = max(soonest, self._time.own(self.clock()) + lead)
-                takeover = max(soonest, job.start - self.adapter.period)
+                takeover = max(soonest, start - self.adapter.period)
             pace = 1.0 if self.alert is None else self.alert.pace
-            draft = self._drafts.attempt(committed, actions, job.start, takeover, pace)
+            draft = self._drafts.attempt(committed, actions, start, takeover, pace)
             with self._lock:
                 motion = self._motion
                 if not self._current(job) or motion is None or motion.path is not committed:
@@ -197,7 +198,7 @@ class Thinking(Parts):
                 if self._time.last > takeover:
                     lead *= 2.0  # the moment has passed meanwhile: again, from a later one
                     continue
-                self._counts["plans_late"] += takeover > job.start + 1e-9
+                self._counts["plans_late"] += takeover > start + 1e-9
                 self._counts["plans_cut"] += not draft.cause.ok
                 self._counts["plans_shaped"] += not draft.report.ok
                 self._plans += 1

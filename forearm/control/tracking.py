@@ -109,9 +109,7 @@ class Tracking(Thinking):
         self._wake.notify_all()
 
     def _settle(self, seen: np.ndarray) -> None:
-        """The first reading says where the arm is."""
-        if self._fault:
-            return
+        """The first reading says where the arm is, also while there is a fault."""
         limits = self.robot.limits
         if self._kept is not None:
             seen = np.where(self._whereabouts.watched, seen, self._kept)

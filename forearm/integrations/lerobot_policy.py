@@ -16,6 +16,9 @@ from forearm.common import checks
 from forearm.control.controller import Controller
 from forearm.errors import InputError
 
+ROUNDING = 1e-2
+"""By which a frame in [0, 1] may lie beyond: bfloat16, and filters that overshoot."""
+
 
 class LeRobotPolicy:
     """Joint positions for batches of one observation.
@@ -60,7 +63,8 @@ class LeRobotPolicy:
     def select_action(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Where the arm's axes shall be now, (1, D) float32.
 
-        Raises ValueError for a batch of more than one, and RuntimeError where it is not known where the arm is.
+        Raises ValueError for a batch of more than one, or what is no such batch, and RuntimeError where it is not known
+        where the arm is.
         """
         time = self._frames / self.fps
         self._frames += 1
@@ -77,13 +81,23 @@ class LeRobotPolicy:
         return torch.cat([first[:, None], torch.as_tensor(self.controller.preview(seconds))[None].float()], dim=1)
 
     def _observation(self, batch: Mapping[str, Tensor]) -> dict[str, Any]:
-        for key in (self.image_key, self.state_key):
-            if key not in batch:
-                raise InputError(f"the batch has no '{key}': it has {', '.join(sorted(map(str, batch)))}")
-            if len(batch[key]) != 1:
-                raise InputError(f"one arm, but a batch of {len(batch[key])}: expected (1, ...) as '{key}'")
-        image = batch[self.image_key][0].detach().cpu()
+        image, state = (
+            self._one(batch, key, dimensions) for key, dimensions in ((self.image_key, 4), (self.state_key, 2))
+        )
         if image.is_floating_point():
+            if not bool(((image >= -ROUNDING) & (image <= 1.0 + ROUNDING)).all()):  # nor where one is NaN
+                raise InputError(f"'{self.image_key}' is not between 0 and 1: give frames as LeRobot has them")
             image = (image * 255.0).round().clamp(0, 255).to(torch.uint8)
-        pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-        return {"pixels": pixels, "proprio": batch[self.state_key][0].detach().cpu().numpy()}
+        return {"pixels": np.ascontiguousarray(image.permute(1, 2, 0).numpy()), "proprio": state.double().numpy()}
+
+    def _one(self, batch: Mapping[str, Tensor], key: str, dimensions: int) -> Tensor:
+        """What a batch of one holds, without the batch's dimension."""
+        if key not in batch:
+            raise InputError(f"the batch has no '{key}': it has {', '.join(sorted(map(str, batch)))}")
+        found = batch[key]
+        if not isinstance(found, Tensor) or found.ndim != dimensions:
+            shape = tuple(getattr(found, "shape", ()))
+            raise InputError(f"'{key}' is {type(found).__name__} {shape}: expected a tensor of {dimensions} dimensions")
+        if len(found) != 1:
+            raise InputError(f"one arm, but a batch of {len(found)}: expected (1, ...) as '{key}'")
+        return found[0].detach().cpu()

@@ -4,8 +4,10 @@ The library itself is not needed: whatever has these methods and `observation_fe
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from operator import is_
 from typing import Any, Protocol
 
@@ -66,7 +68,7 @@ class LeRobotArm:
         self.robot, self.controller, self._sleep = robot, controller, sleep
         seen = robot.observation_features
         self.readings = [str(key) for key, kind in seen.items() if not isinstance(kind, tuple)]
-        has = [str(key) for key, kind in seen.items() if isinstance(kind, tuple)]
+        has = [str(key) for key, kind in seen.items() if isinstance(kind, tuple) and kind[-1:] == (3,)]  # no depth
         self.cameras = [short(camera) for camera in fit_of(controller.source).cameras] or has
         if missing := [camera for camera in self.cameras if camera not in has]:
             shown = ", ".join(has) or "none"
@@ -75,6 +77,8 @@ class LeRobotArm:
         self._shown: list[Any] = []
         self._heard = -np.inf
         self._lost = ""
+        self._driven = threading.Lock()
+        self._deaf: Command | None = None  # what to say of an arm that did not take its last command
 
     def _wired(self) -> dict[str, str]:
         axes, wanted = self.controller.robot.axis_names, getattr(self.controller.adapter, "proprio", None)
@@ -114,15 +118,24 @@ class LeRobotArm:
         return {motor: float(shown[motor]) for motor in self.moved.values()}
 
     def beat(self) -> Command:
-        """Read, act, send. What the arm does not answer is no observation: the controller then brings it to rest.
+        """Read, act, send. What the arm does not answer is no observation: the controller then brings it to rest. So is
+        what its driver fails with, and an answer that lacks a motor or a camera.
+
+        An arm that took no command and then does not answer is waited for: to the controller, the loop has paused.
 
         Raises `ForearmError` where it has not answered for a second.
         """
-        command = self.controller.act(self._new(self._answered(self.observation)))
-        if command.positions is not None:
-            gripper = [] if command.gripper is None else [command.gripper]
-            position = np.append(command.positions, gripper)
-            self._answered(lambda: self.robot.send_action(self.action(position)))
+        observation = self._answered(self.observation)
+        if self._deaf is not None and observation is None:
+            return self._deaf
+        command = self.controller.act(self._new(observation))
+        if command.positions is None:
+            return command
+        gripper = [] if command.gripper is None else [command.gripper]
+        position = np.append(command.positions, gripper)
+        sent = self._answered(lambda: (self.robot.send_action(self.action(position)),))
+        why = f"the arm does not answer: {self._lost}"
+        self._deaf = None if sent else replace(command, status=Status.STALE, plan_id=None, reason=why)
         return command
 
     def _new(self, observation: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -139,9 +152,11 @@ class LeRobotArm:
         now = self.controller.clock()
         try:
             found = call()
-        except (OSError, RuntimeError) as error:  # of a bus or a camera
-            if one_line(error) != self._lost:
-                self._lost = one_line(error)
+        except Exception as error:  # of a bus, a camera, or what its driver makes of that: the arm must come to rest
+            usual = isinstance(error, OSError | RuntimeError)
+            why = one_line(error) if usual else f"{type(error).__name__}: {one_line(error)}"
+            if why != self._lost:
+                self._lost = why
                 logger.warning("the arm does not answer: %s", self._lost)
             if now - self._heard > LOST:
                 raise ForearmError(f"the arm has not answered for {LOST:g} s: {self._lost}") from error
@@ -159,12 +174,17 @@ class LeRobotArm:
             seconds: of the controller's clock, at most.
             told: gets every command until then.
 
-        Returns the last of these. Raises what `beat` and `told` raise.
+        Returns the last of these. Raises what `beat` and `told` raise, `InputError` for seconds that are no number, and
+        `ForearmError` while another thread drives this arm.
         """
+        if np.isnan(seconds):
+            raise InputError(f"drive for how long? seconds is {seconds}")
+        if not self._driven.acquire(blocking=False):
+            raise ForearmError("the arm is being driven already: wait until that has ended, or controller.stop(…)")
         clock, due = self.controller.clock, self.controller.clock()
-        self._heard, end = due, due + seconds
-        self.controller.reset(goal, moved=True)
+        self._heard, self._deaf, end = due, None, due + seconds
         try:
+            self.controller.reset(goal, moved=True)
             while True:
                 command = self.beat()
                 told(command)
@@ -172,7 +192,10 @@ class LeRobotArm:
                     return command
                 due = self._paced(due)
         finally:
-            self._rest()
+            try:
+                self._rest()
+            finally:
+                self._driven.release()
 
     def _rest(self) -> None:
         """Beat until the arm is at rest, without a goal; a fault stays."""
@@ -181,7 +204,7 @@ class LeRobotArm:
         command = self.beat()
         if command.status is not Status.FAULT:
             self.controller.reset(None)
-        while command.status in MOVING and self.controller.clock() < end:
+        while (command.status in MOVING or self._deaf is not None) and self.controller.clock() < end:
             due = self._paced(due)
             command = self.beat()
 

@@ -1,12 +1,13 @@
 """The loop: stages that are done once, within their minutes, and a curve of what came of them."""
 
-import shutil
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.progress import Progress
 from forearm.errors import ForearmError
@@ -53,7 +54,7 @@ def learn(
     made: list[Found] = []
     for stage in stages:
         found = once(learning.folder(stage) / "stage.json", partial(_stage, learning, stage, made, workers, tell))
-        shutil.rmtree(learning.folder(stage) / "data", ignore_errors=True)
+        stored.remove(learning.folder(stage) / "data")
         made.append(found)
         on_stage(found)
     document = {
@@ -63,7 +64,7 @@ def learn(
         "unit": learning.budget.unit,
         "validation_seed": learning.validation_seed,
         "stages": made,
-        "checkpoint": str(learning.out / f"stage-{len(made)}" / "model"),
+        "checkpoint": told(learning.out / f"stage-{len(made)}" / "model"),
     }
     write_json(learning.out / "curve.json", document)
     save_curve(learning.out / "curve.png", document)
@@ -106,7 +107,7 @@ def _stage(learning: Learning, stage: Stage, made: list[Found], workers: int, te
         "copy_last": trained["copy_last"][-1],
         **{key: measured[key] for key in ("successes", "episodes", "manifest_sha256") if key in measured},
         **({"ci95": _interval(learning, measured)} if measured.get("episodes") else {}),
-        "path": str(folder / "model"),
+        "path": told(folder / "model"),
     }
 
 

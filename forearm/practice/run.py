@@ -1,11 +1,12 @@
 """The loop: rounds that are done once, and a curve of what came of them."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from forearm.agent.checkpoint import BESIDE_IT
+from forearm.common import stored
+from forearm.common.addresses import told
 from forearm.common.files import remove_leftovers, write_json
 from forearm.common.progress import Progress
 from forearm.evaluation.results import provenance
@@ -56,10 +57,10 @@ def practise(
             "ci95": list(wilson(found["successes"], found["episodes"], float(practice.protocol["confidence"]))),
             "kept": better,
             "before": None if best is None else best["successes"],
-            "path": str(task["checkpoint"]),
+            "path": told(task["checkpoint"]),
         }
         write_json(folder / "round.json", made)
-        shutil.rmtree(folder / "data", ignore_errors=True)
+        stored.remove(folder / "data")
         rounds.append(made)
         on_round(made)
         kept = dict(task) if better else kept
@@ -96,5 +97,5 @@ def _document(practice: Practice, rounds: list[Round], kept: Mapping[str, Any]) 
         "train_steps": practice.train_steps,
         "validation_seed": practice.validation_seed,
         "rounds": rounds,
-        "checkpoint": str(kept["checkpoint"]),
+        "checkpoint": told(kept["checkpoint"]),
     }

@@ -32,6 +32,8 @@ class RemotePlanSource:
         self._client: Any = connect()
         metadata = _metadata(self._client)
         side = int(metadata["resolution"])
+        if metadata.get("sensors"):
+            raise InputError("the server's model sees sensors and no frames: ask it yourself, forearm.serve.Client")
         self.metadata = metadata
         self.frame_shape: tuple[int, ...] = (side, side, 3)
         self.fit = FrameFit(

@@ -9,6 +9,7 @@ import numpy as np
 from forearm.agent.places import are_places
 from forearm.errors import InputError
 from forearm.world_model.data.incoming import is_frame
+from forearm.world_model.data.moments import readings_of
 
 PROTOCOL = 1
 """Version of the wire document. A server answers requests of its own version and those that name none."""
@@ -30,21 +31,25 @@ class RequestError(InputError):
 
 @dataclass(frozen=True, eq=False)
 class RequestShape:
-    """What the model behind a server takes: side of frames in px, A, and P joint readings (0: none are used)."""
+    """What the model behind a server takes: side of frames in px, A, and P joint readings (0: none are used).
+
+    sensors: what a model of sensors sees in the place of frames.
+    """
 
     resolution: int
     action_dim: int
     proprio_dim: int
+    sensors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
     """One request.
 
-    pixels: (H, W, 3) uint8 of any size, None for a mere `reset`. proprio: (P,). goal: frame, name or places in m, None
-    to keep the goal. time: s of the client's clock. committed: (n, A), past: (m, A), commands after and before the
-    frame. elapsed_steps: periods since the frame of the last request. earlier: (time, pixels, proprio) of frames in
-    between.
+    pixels: (H, W, 3) uint8 of any size, or the readings of a model of sensors, None for a mere `reset`. proprio: (P,).
+    goal: frame, name, places in m or readings, None to keep the goal. time: s of the client's clock. committed: (n, A),
+    past: (m, A), commands after and before the frame. elapsed_steps: periods since the frame of the last request.
+    earlier: (time, pixels, proprio) of frames in between.
     """
 
     pixels: Any
@@ -74,20 +79,22 @@ def read(message: Any, shape: RequestShape) -> Request:
     version = message.get("protocol", PROTOCOL)
     if type(version) is not int or version != PROTOCOL:
         raise RequestError(f"protocol {str(version)[:20]}: this server speaks {PROTOCOL}")
-    pixels = _first(message, IMAGE)
-    if pixels is not None:
-        pixels = _frame(pixels)
+    pixels = _seen(message, shape)
     reset = _flag(message, "reset")
     goal = _first(message, GOAL)
-    if are_places(goal):
+    if shape.sensors:
+        pass  # what readings can be, the model knows
+    elif are_places(goal):
         goal = _places(goal)
     elif goal is not None and not isinstance(goal, str):
         goal = _frame(goal, "goal")
     if pixels is None and not reset:
-        raise RequestError(f"no frame: expected one of {', '.join(IMAGE)}, or reset")
+        what, names = ("readings", READINGS) if shape.sensors else ("frame", IMAGE)
+        raise RequestError(f"no {what}: expected one of {', '.join(names)}, or reset")
+    framed = pixels is not None and not shape.sensors
     return Request(
         pixels=pixels,
-        proprio=_readings(_first(message, READINGS), shape) if pixels is not None else None,
+        proprio=_readings(_first(message, READINGS), shape) if framed else None,
         goal=goal,
         reset=reset,
         request_id=identity(message),
@@ -116,6 +123,16 @@ def _first(message: Mapping[Any, Any], names: tuple[str, ...]) -> Any:
     if len(given) > 1:
         raise RequestError(f"{' and '.join(name for name in names if name in message)} mean the same: give one")
     return given[0] if given else None
+
+
+def _seen(message: Mapping[Any, Any], shape: RequestShape) -> Any:
+    """The frame, or the readings of a model of sensors; None where there are none."""
+    pixels = _first(message, IMAGE)
+    if not shape.sensors:
+        return None if pixels is None else _frame(pixels)
+    if pixels is not None:
+        raise RequestError(f"this model sees sensors and no frames: give `proprio`, {', '.join(shape.sensors)}")
+    return _first(message, READINGS)
 
 
 def _frame(value: Any, name: str = "frame") -> Any:
@@ -170,10 +187,13 @@ def _commands(message: Mapping[Any, Any], name: str, shape: RequestShape) -> np.
 def _earlier(
     message: Mapping[Any, Any], shape: RequestShape
 ) -> tuple[tuple[float, np.ndarray, np.ndarray | None], ...]:
-    frames, times = message.get("earlier_pixels"), message.get("earlier_times")
+    key = "earlier_proprio" if shape.sensors else "earlier_pixels"
+    frames, times = message.get(key), message.get("earlier_times")
     if frames is None and times is None:
         return ()
-    if not isinstance(frames, np.ndarray) or frames.ndim != 4 or not all(map(is_frame, frames[:1])):
+    if shape.sensors:
+        frames = _rows(frames, shape.sensors)
+    elif not isinstance(frames, np.ndarray) or frames.ndim != 4 or not all(map(is_frame, frames[:1])):
         raise RequestError("earlier_pixels: expected an array uint8 (n, height, width, 3)")
     moments = _numbers(times, "earlier_times")
     if moments.shape != (len(frames),) or len(frames) > EARLIER or np.any(np.diff(moments) <= 0):
@@ -182,12 +202,22 @@ def _earlier(
     if now is None or (len(moments) and moments[-1] >= now):
         raise RequestError("earlier_times: expected times before `time`, which must be given")
     readings: list[np.ndarray | None] = [None] * len(frames)
-    if shape.proprio_dim:
+    if shape.proprio_dim and not shape.sensors:
         given = _numbers(message.get("earlier_proprio"), "earlier_proprio")
         if given.shape != (len(frames), shape.proprio_dim):
             raise RequestError(f"earlier_proprio: expected shape ({len(frames)}, {shape.proprio_dim})")
         readings = list(given)
     return tuple(zip(moments.tolist(), frames, readings, strict=True))
+
+
+def _rows(given: Any, sensors: tuple[str, ...]) -> list[np.ndarray]:
+    """Earlier readings, (P,) each."""
+    if not isinstance(given, np.ndarray | list):
+        raise RequestError(f"earlier_proprio: expected rows of {len(sensors)} numbers")
+    try:
+        return [readings_of(row, sensors, "earlier_proprio") for row in given]
+    except InputError as error:
+        raise RequestError(str(error)) from None
 
 
 def _number(message: Mapping[Any, Any], name: str, least: float, most: float) -> float | None:

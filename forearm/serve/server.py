@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server as Listener
 from websockets.asyncio.server import ServerConnection, serve
 
+from forearm.agent.sensor_fit import SensorFit
 from forearm.common.durations import in_steps
 from forearm.common.engine.luggage import sha256_of
 from forearm.common.engine.versions import here
@@ -65,7 +66,8 @@ class Server:
         self._execute = min(in_steps("execute", config.execute, setup.actions.period), self._horizon)
         absolute = setup.model.absolute
         readings = int(model.proprio_dim) if absolute is None else absolute.readings
-        self._shape = RequestShape(int(model.resolution), int(model.action_dim), readings)
+        names = setup.fit.names if isinstance(setup.fit, SensorFit) else ()
+        self._shape = RequestShape(0 if names else int(model.resolution), int(model.action_dim), readings, names)
         self._listener: Listener | None = None
         self._executor = ThreadPoolExecutor(config.workers, thread_name_prefix="forearm-plan")
         self._clients = 0
@@ -107,6 +109,7 @@ class Server:
             "cameras": list(setup.fit.cameras),
             "recorded_sizes": [list(size) for size in setup.fit.recorded],
             "proprio_dim": self._shape.proprio_dim,
+            **({"sensors": list(self._shape.sensors)} if self._shape.sensors else {}),
             "ahead_steps": int(model.frameskip),
             "past_steps": past_steps(setup),
             "goals": self.goals.names,

@@ -60,7 +60,7 @@ class Session:
             earlier = [(moment, self.source.fit(pixels), proprio) for moment, pixels, proprio in request.earlier]
         except ForearmError as error:
             raise RequestError(str(error)) from None
-        other = goal is not None and (self._goal is None or not np.array_equal(goal, self._goal))
+        other = goal is not None and (self._goal is None or not np.array_equal(goal, self._goal, equal_nan=True))
         wanted = self._goal if goal is None else goal
         if request.reset or other:
             if wanted is not None:
@@ -75,11 +75,12 @@ class Session:
         if request.pixels is None:
             return {"reset": True, "protocol": PROTOCOL}
         if self._goal is None:
-            raise RequestError("no goal: give one with the first frame, as an image or by name")
+            what = "as readings" if self.source.setup.of_sensors else "as an image or by name"
+            raise RequestError(f"no goal: give one with the first frame, {what}")
         plan_request = self._request(request)
-        surprise = None
+        surprise, of_sensors = None, self.source.setup.of_sensors
         for moment, pixels, proprio in (*earlier, (plan_request.time, seen, request.proprio)):
-            observation = {"pixels": pixels, "proprio": proprio}
+            observation = {"proprio": pixels} if of_sensors else {"pixels": pixels, "proprio": proprio}
             self.source.see(moment, observation)
             if self.monitor is not None:
                 surprise = self._watched(self.monitor, moment, observation, plan_request)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from forearm.errors import ForearmError
 from forearm.surprise.alarm import FalseAlarms
@@ -13,8 +12,8 @@ from forearm.surprise.calibration import SurpriseCalibration
 from forearm.surprise.conformal import LEAST, Table
 from forearm.surprise.joints import JointModel
 from forearm.surprise.levels import Levels
-from forearm.surprise.prediction import Array, Predictions
-from forearm.surprise.usual import Sizes, Usual, whitening
+from forearm.surprise.prediction import Array, errors_of
+from forearm.surprise.usual import Usual, sizes_of, whitening
 
 if TYPE_CHECKING:
     from forearm.world_model.model.jepa import JEPA
@@ -92,8 +91,7 @@ def _usual(model: "JEPA", episodes: Sequence[Recording], horizons: int) -> Usual
 
 def _errors(model: "JEPA", episode: Recording) -> Array:
     """(N, D) errors one step ahead."""
-    predictions = Predictions(model, 1)
-    errors = np.stack([predictions.see(*row)[0] for row in rows(episode)])
+    errors = errors_of(model, episode.latents, episode.readings, episode.actions, 1)[:, 0]
     return errors[~np.isnan(errors[:, 0])]
 
 
@@ -101,10 +99,8 @@ def _sizes(
     model: "JEPA", usual: Usual, episodes: Sequence[Recording], tell: Callable[[int, int], None]
 ) -> Iterator[Array]:
     """(L, K + 1) of each episode."""
-    sizes = Sizes(model, usual)
     for done, episode in enumerate(episodes, 1):
-        sizes.begin()
-        yield np.stack([sizes.see(*row) for row in rows(episode)])
+        yield sizes_of(model, usual, episode.latents, episode.readings, episode.actions)
         tell(done, len(episodes))
 
 
@@ -117,13 +113,6 @@ def _levels(tables: Sequence[Table | None], sizes: Array) -> tuple[Array, Array]
         strange.append(np.nan if np.isnan(found).all() else np.nanmax(found))
         level.append(np.nan if np.isnan(strange[-1]) else levels.level)
     return np.array(strange), np.array(level)
-
-
-def rows(episode: Recording) -> list[tuple[torch.Tensor, Any, Any]]:
-    """Latent, readings and the command before it, of each frame."""
-    latents = torch.as_tensor(episode.latents, dtype=torch.float32)
-    readings: Any = [None] * len(latents) if episode.readings is None else episode.readings
-    return list(zip(latents, readings, [None, *episode.actions], strict=True))
 
 
 def _known(values: Array) -> Array:

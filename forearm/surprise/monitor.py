@@ -163,6 +163,18 @@ class Monitor:
         sizes = self._sizes.see(torch.as_tensor(latent, dtype=torch.float32), readings, action)
         return self._said(pixels, sizes, self._levels.see(sizes), reason)
 
+    def levels_of(self, sizes: Array) -> tuple[Array, Array]:
+        """(L,) levels of a recording that is known whole, and (L,) those of the joints alone; as `see` has them.
+
+        sizes: (L, K + 1), see `forearm.surprise.usual.sizes_of`.
+        """
+        levels, found = Levels(self.calibration.tables), []
+        for each in sizes:
+            levels.see(each)
+            found.append((levels.level, levels.joints))
+        of_all, of_joints = np.array(found).T
+        return of_all, of_joints
+
     def _said(self, pixels: np.ndarray, sizes: Array, strange: Array, reason: str) -> Surprise:
         tables, levels = self.calibration.tables, self._levels
         p = np.array(

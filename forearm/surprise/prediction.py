@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from forearm.world_model.absolute import AbsolutePositions
     from forearm.world_model.model.jepa import JEPA
 
 Array = NDArray[np.float64]
@@ -110,3 +111,44 @@ class Predictions:
 
     def _tensor(self, values: Any) -> Tensor:
         return torch.as_tensor(np.asarray(values), dtype=torch.float32).to(self.model.device)
+
+
+@torch.inference_mode()
+def errors_of(model: "JEPA", latents: Array, readings: Array | None, actions: Array, horizons: int) -> Array:
+    """(L, K, D) what `Predictions` says of a stream that is known whole, all of it at once: the same but for rounding.
+
+    Args:
+        model: the world model.
+        latents: (L, D).
+        readings: (L, P) of the joints, or None.
+        actions: (L - 1, A) the commands between the frames.
+        horizons: K.
+    """
+    config, length = model.config, len(latents)
+    skip, span = config.frameskip, (config.history - 1) * config.frameskip
+    errors = np.full((length, horizons, config.latent_dim), np.nan)
+    starts = np.arange(span, length - skip)
+    if not len(starts):
+        return errors
+
+    def tensor(values: Any) -> Tensor:
+        return torch.as_tensor(np.asarray(values)).to(model.action_mean)
+
+    taken = actions if model.absolute is None else _differences(model.absolute, actions, readings)
+    sent = np.concatenate([taken, np.zeros((horizons * skip, taken.shape[1]))])  # past the end nothing is compared
+    states = model.state(tensor(latents), None if readings is None else tensor(readings))
+    windows = states[starts[:, None] + np.arange(-span, 1, skip)]
+    past, ahead = (tensor(sent[starts[:, None] + np.arange(*ends)]) for ends in ((-span, 0), (0, horizons * skip)))
+    found = model.rollout(windows, model.blocks(past), model.blocks(ahead))[..., : config.latent_dim]
+    for horizon, predicted in enumerate(found.double().cpu().numpy().swapaxes(0, 1)):
+        at = starts + (horizon + 1) * skip
+        known = at < length
+        errors[at[known], horizon] = np.asarray(latents, np.float64)[at[known]] - predicted[known]
+    return errors
+
+
+def _differences(absolute: "AbsolutePositions", actions: Array, readings: Array | None) -> Array:
+    """(L - 1, A) commands that are joint positions, as the model takes them."""
+    there = [None] * len(actions) if readings is None else [absolute.reading(each) for each in readings[:-1]]
+    befores = [absolute.before(sent, reading) for sent, reading in zip([None, *actions[:-1]], there, strict=True)]
+    return np.asarray(actions - np.array(befores))

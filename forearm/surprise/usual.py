@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from forearm.surprise.joints import JointModel
-from forearm.surprise.prediction import Array, Predictions
+from forearm.surprise.prediction import Array, Predictions, errors_of
 
 if TYPE_CHECKING:
     from forearm.world_model.model.jepa import JEPA
@@ -82,3 +82,17 @@ def whitening(errors: Array) -> Array:
     values, vectors = np.linalg.eigh(errors.T @ errors / len(errors))
     scales = 1.0 / np.sqrt(np.maximum(values, FLOOR * values.max()))
     return np.asarray((vectors * scales) @ vectors.T)
+
+
+def sizes_of(model: "JEPA", usual: Usual, latents: Array, readings: Array | None, actions: Array) -> Array:
+    """(L, K + 1) what `Sizes` says of each frame of a stream that is known whole, see `errors_of`."""
+    return of_errors(usual, errors_of(model, latents, readings, actions, usual.horizons), readings, actions)
+
+
+def of_errors(usual: Usual, errors: Array, readings: Array | None, actions: Array) -> Array:
+    """The same where the errors (L, K, D) of latents are known."""
+    found = np.full((len(errors), usual.horizons + 1), np.nan)
+    found[:, :-1] = np.square(errors @ usual.latent_map).mean(axis=-1)
+    if usual.joints is not None and usual.joints_map is not None and readings is not None:
+        found[2:, -1] = np.square(usual.joints.errors(readings, actions) @ usual.joints_map).mean(axis=1)
+    return found

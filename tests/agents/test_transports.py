@@ -145,6 +145,9 @@ def test_what_is_out_of_bounds_moves_nothing(url: str) -> None:
             assert said in await refused(client, "execute", actions=actions)
         assert "outside the workspace" in await refused(client, "plan", goal={"object": [0.5, 0.9]})
         assert "is not known: give a name (task)" in await refused(client, "plan", goal="nobody")
+        assert (
+            await refused(client, "plan") == "arguments of plan: goal: Field required; list_tools tells what it takes"
+        )
         assert np.array_equal(frames(await ask(client, "look"))[0], before)
 
     over_http(url, talk)

@@ -321,6 +321,9 @@ def test_a_background_thread_does_the_thinking(robot: Robot, adapter: ToolAction
         assert Status.MOVING in statuses
     assert thinking_in == {"forearm-planning"}
     assert not any(thread.name == "forearm-planning" for thread in threading.enumerate())
+    control.reset(GOAL, moved=True)
+    command = control.act(observed(position))
+    assert command.status is Status.REFUSED and command.reason.startswith("the controller is closed")
 
 
 def test_many_threads_may_call_at_once(robot: Robot, adapter: ToolActionAdapter) -> None:

@@ -1,5 +1,6 @@
 """Faults latch: nothing but a reset makes the arm move again, and until then the command is where the arm is."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,22 @@ def test_drives_that_are_off_are_a_fault(said: Any, robot: Robot, adapter: ToolA
     assert loop.beats(10, readings=readings).status is Status.FAULT  # a reset does not switch them on
     loop.control.reset(GOAL)
     assert loop.beats(60, readings=lambda at: observed(at, drive=True)).status is Status.MOVING
+
+
+def test_a_reset_under_an_emergency_stop_holds_the_arm_where_it_is(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = Loop(Script(FORWARD), robot, adapter)
+    off = partial(observed, drive=False)
+    loop.control.reset(GOAL)
+    loop.beats(60)
+    loop.beats(30, readings=off)
+    loop.control.reset(GOAL)  # too soon
+    loop.position = loop.position + np.array([0.1, *[0.0] * 7])  # brakes give
+    command = loop.beats(100, readings=off)
+    assert (command.status, command.reason) == (Status.FAULT, "the drives are off")
+    assert np.allclose(command.positions, loop.position[:7]) and not np.any(command.velocities)
+    assert loop.beats(60).status is Status.FAULT
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING
 
 
 def test_an_arm_pushed_beyond_its_limits_is_a_fault(robot: Robot, adapter: ToolActionAdapter) -> None:

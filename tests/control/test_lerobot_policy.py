@@ -7,6 +7,7 @@ import torch
 from forearm.control import Controller
 from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.robots.robot import Robot
+from forearm.errors import InputError
 from forearm.integrations.lerobot_policy import LeRobotPolicy
 
 from .conftest import START, Script
@@ -62,6 +63,18 @@ def test_what_does_not_fit_is_said(policy: LeRobotPolicy, robot: Robot, adapter:
         policy.select_action({key: value.repeat(2, *[1] * (value.ndim - 1)) for key, value in batch().items()})
     with pytest.raises(ValueError, match=r"no 'observation\.state'"):
         policy.select_action({"observation.images.front": torch.zeros(1, 3, 8, 8)})
+    image, state = "observation.images.front", "observation.state"
+    for key, wrong, said in (
+        (image, torch.zeros(1, 2, 3, 8, 8), r"is Tensor \(1, 2, 3, 8, 8\): expected a tensor of 4 dimensions"),
+        (image, np.zeros((1, 3, 8, 8)), "is ndarray"),
+        (image, None, "is NoneType"),
+        (image, torch.full((1, 3, 8, 8), 255.0), "is not between 0 and 1"),
+        (image, torch.full((1, 3, 8, 8), torch.nan), "is not between 0 and 1"),
+        (state, torch.zeros(15), "expected a tensor of 2 dimensions"),
+    ):
+        with pytest.raises(InputError, match=said):
+            policy.select_action(batch(**{key: wrong}))
+    assert policy._observation(batch(**{state: torch.ones(1, 15).bfloat16()}))["proprio"].tolist() == [1.0] * 15
     with pytest.raises(RuntimeError, match="nothing can be sent"):
         policy.select_action(batch(START * np.nan))
     control = Controller(Script(FORWARD), robot, adapter, mode="manual")

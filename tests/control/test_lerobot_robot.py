@@ -62,6 +62,13 @@ def test_it_goes_where_the_plan_says_in_the_arms_units_and_rests(so101: Simulate
     assert arm.controller.source.goals == ["there"] and len(arm.controller.source.seen) < 3.0 * 31  # type: ignore[attr-defined]
 
 
+def test_a_cameras_depth_is_no_camera(so101: SimulatedSO101, config: Any) -> None:
+    features = {**so101.observation_features, "front_depth": (480, 640, 1)}
+    deep = SimpleNamespace(observation_features=features, action_features=so101.action_features)
+    arm = LeRobotArm(deep, arm_of(so101, config).controller)  # type: ignore[arg-type]
+    assert arm.cameras == ["front"] and len(arm.readings) == len(MOTORS)
+
+
 def test_every_error_of_the_loop_leaves_an_arm_at_rest(so101: SimulatedSO101, config: Any) -> None:
     arm, when = arm_of(so101, config), 0.4
 
@@ -134,3 +141,54 @@ def test_what_does_not_fit_the_arm_is_said_before_it_moves(so101: SimulatedSO101
     with pytest.raises(InputError, match="adapter object has no `proprio`"):
         LeRobotArm(so101, arm.controller)
     assert not so101.sent
+
+
+@pytest.mark.parametrize("error", [KeyError("front"), TimeoutError("slow")])
+def test_whatever_a_driver_fails_with_the_arm_goes_on_from_where_it_is(
+    so101: SimulatedSO101, config: Any, error: Any
+) -> None:
+    arm, ahead, send = arm_of(so101, config), list[float](), so101.send_action
+    arm.controller.source.plans = [np.tile(HOME + np.array([75.0, 0.0, 0.0, 0.0, 0.0, 0.0]), (20, 1))]  # type: ignore[attr-defined]
+
+    def send_action(action: Any) -> Any:
+        found = send(action)
+        ahead.append(abs(so101.target - so101.position).max())
+        return found
+
+    def told(command: Any) -> None:
+        so101.broken = error if 0.5 < so101.time() < 0.8 else None
+
+    so101.send_action = send_action  # type: ignore[method-assign]
+    assert arm.drive("there", 2.5, told).status not in (Status.FAULT, Status.STALE)
+    assert so101.position[0] > HOME[0] + 50.0
+    assert max(ahead) < 10.0  # degrees; a loop that had gone on meanwhile would ask for 30 at once
+
+
+@pytest.mark.parametrize("lost", ["front", "elbow_flex.pos"])
+def test_an_answer_that_lacks_a_camera_or_a_motor_is_none(so101: SimulatedSO101, config: Any, lost: str) -> None:
+    asked, seen = so101.get_observation, list[Status]()
+
+    def get_observation() -> dict[str, Any]:
+        return {key: value for key, value in asked().items() if so101.time() < 0.5 or key != lost}
+
+    so101.get_observation = get_observation  # type: ignore[method-assign]
+    last = arm_of(so101, config).drive("there", 1.5, lambda command: seen.append(command.status))
+    assert last.status is Status.STALE and Status.MOVING in seen
+
+
+def test_one_arm_is_driven_by_one_thread_at_a_time_and_for_a_number_of_seconds(
+    so101: SimulatedSO101, config: Any
+) -> None:
+    arm, refused = arm_of(so101, config), []
+
+    def told(command: Any) -> None:
+        if not refused:
+            with pytest.raises(ForearmError, match="is being driven already") as told_so:
+                arm.drive("elsewhere", 1.0)
+            refused.append(told_so)
+
+    arm.drive("there", 0.2, told)
+    assert refused and arm.controller.source.goals == ["there"]  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="seconds is nan"):
+        arm.drive("there", float("nan"))
+    assert arm.drive("there", 0.1).status is not Status.FAULT

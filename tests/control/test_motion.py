@@ -3,8 +3,8 @@ import copy
 import numpy as np
 
 from forearm.control.action_adapter import ToolActionAdapter
-from forearm.control.committed_motion import MEMORY, Motion, PlanFollower
-from forearm.control.robots.robot import Robot
+from forearm.control.committed_motion import Motion, PlanFollower
+from forearm.control.robots.robot import MEMORY, Robot
 from forearm.control.trajectories.trajectory import Trajectory
 
 from .conftest import START

@@ -343,17 +343,19 @@ def test_what_looks_like_positions() -> None:
 
 
 def test_positions_surprise_by_how_far_they_move(loaded: LoadedModel) -> None:
-    from forearm.surprise.prediction import Predictions
+    from forearm.surprise.prediction import Predictions, errors_of
 
     commands, latents = recorded()["action"][:8].astype(float), torch.randn(9, 8)
     poses = recorded()["observation.state"][:9]
     tracker, watched = LatentTracker(loaded.model), Predictions(loaded.model, 1)
     tracker.begin(frame(), poses[0])
-    watched.see(latents[0], poses[0])
+    errors = [watched.see(latents[0], poses[0])]
     for action, latent, pose in zip(commands, latents[1:], poses[1:], strict=True):
         tracker.advance(action, frame(), pose)
-        watched.see(latent, pose, action)
+        errors.append(watched.see(latent, pose, action))
         assert np.array_equal(watched._actions[-1].numpy(), tracker.taken.astype(np.float32))
+    at_once = errors_of(loaded.model, latents.numpy(), poses, commands, 1)
+    np.testing.assert_allclose(at_once, np.stack(errors), rtol=1e-4, atol=1e-5)
     watched.begin()
     watched.see(latents[0])
     with pytest.raises(InputError, match="no joint readings: this model's commands are joint positions"):

@@ -14,17 +14,20 @@ import pytest
 from forearm import load
 from forearm.agent.checkpoint_reading import fetched_checkpoint
 from forearm.cli.compare import of_manifest
+from forearm.cli.hydra_options import multirun
 from forearm.cli.main import main
 from forearm.common import stored, twins
 from forearm.common.addresses import CACHE, address, told, twin
 from forearm.common.files import place, write_json
 from forearm.common.reading import here
 from forearm.errors import ForearmError
+from forearm.recording.collect import Collection, collect
 from forearm.world_model.data import DatasetError, DatasetWriter, open_cache, read_dataset
 from forearm.world_model.data.episode import Episode
 from forearm.world_model.data.images import encode_png
 from forearm.world_model.data.merging import merge
 from forearm.world_model.runtime.checkpoint import pretrained_folder
+from tests.forearm.one_process import in_one_process
 
 pytest.importorskip("s3fs")
 server = pytest.importorskip("moto.server")
@@ -228,7 +231,34 @@ def test_commands_take_addresses(
     assert json.loads(store.cat_file("here/p.json"))["actions"]
 
 
-def test_what_is_read_whole_is_what_stands_there_now(store: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_learning_and_practice_keep_all_at_an_address(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_one_process(monkeypatch.setattr)
+    list(collect(Collection("reach", place(DATA), episodes=2, steps=14, shard_episodes=1, resolution=32), 1))
+    words = ["task=reach", "task.resolution=32", f"data={DATA}", "planner=cem", "cem.samples=8", "cem.iterations=1",
+             "cem.elites=2", "protocol.max_steps=2", "workers=1", "device=cpu",
+             f"cache_dir={tmp_path}/frames"]  # fmt: skip
+    model = ["world_model.width=8", "world_model.latent_dim=8", "world_model.predictor_width=16",
+             "world_model.loss.rollout=2", "world_model.loss.directions=8", "world_model.loss.beginnings=2",
+             "world_model.train.batch=8"]  # fmt: skip
+    assert main(["learn", *words, *model, "out=s3://here/learned", "steps=2", "validation=1"]) == 0
+    checkpoint = json.loads(store.cat_file("here/learned/curve.json"))["checkpoint"]
+    assert checkpoint.startswith("s3://here/learned/stage-")
+    forget()
+    small = ["rounds=1", "episodes=1", "steps=14", "train_steps=2", "validation=1", "out=s3://here/practised"]
+    assert main(["practice", *words, f"task.checkpoint={checkpoint}", *small]) == 0
+    assert json.loads(store.cat_file("here/practised/practice.json"))["checkpoint"].startswith("s3://here/")
+    left = {name.removeprefix("here/practised/round-1/") for name in store.find("here/practised/round-1")}
+    assert {"round.json", "model/model.safetensors", "film-cem/meta/info.json"} < left
+    assert not [name for name in left if name.startswith("data/")]  # made of the data and the films
+    assert not (tmp_path / "cache/outputs/s3/here/practised").exists()
+
+
+def test_what_is_read_whole_is_what_stands_there_now(
+    store: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_one_process(monkeypatch.setattr)
     for suffix in (".json", ".safetensors"):
         store.put_file(str(pretrained_folder() / f"reach{suffix}"), f"here/run/model{suffix}")
     store.pipe_file("here/run/model.heads.json", b"{}")
@@ -256,6 +286,16 @@ def test_what_is_read_whole_is_what_stands_there_now(store: Any, capsys: pytest.
         assert "s3://" in refused(capsys, "compare", "learned=false", "baselines=[hold]", word)
 
 
+@pytest.mark.parametrize(("command", "out"), [("collect", "s3://here/x"), ("plan", "s3://here/x/plan.json")])
+def test_a_sweep_has_a_place_for_each_job(store: Any, command: str, out: str) -> None:
+    ran: list[str] = []
+    words = ["task=reach", "seed=1,2", f"out={out}"]
+    assert multirun(command, words, lambda job: ran.append(job[-1]) or 0, lambda text: None) == 0
+    wanted = [f"s3://here/x/{number}{'/plan.json' * (command == 'plan')}" for number in range(2)]
+    assert ran == [f"out={each}" for each in wanted]
+    assert list(json.loads(store.cat_file("here/x/multirun.json"))["jobs"]) == wanted
+
+
 def test_what_is_wrong_is_told_in_one_line(
     store: Any, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,8 +303,6 @@ def test_what_is_wrong_is_told_in_one_line(
     assert "s3://nowhere/data" in (said := refused(capsys, *film, "out=s3://nowhere/data"))
     assert "bucket does not exist: make it first, or name another" in said
     assert "bucket does not exist" in refused(capsys, "data", "inspect", "data=s3://nowhere/data")
-    assert "rounds are kept in a folder of this disk" in refused(capsys, "practice", "out=s3://here/x")
-    assert "no sweep" in refused(capsys, "collect", "-m", "seed=1,2", "out=s3://here/x")
     assert "no such folder" in refused(capsys, "train", "task=reach", "data=s3://here/nothing")
     denied = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::here/*"}
     store.call_s3(

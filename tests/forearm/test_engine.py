@@ -46,8 +46,8 @@ def test_without_ray_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setattr("forearm.cli.practice.practice_of", lambda *about: None)  # which needs data
-    about = {"compare": ["learned=false", "baselines=[hold]"], "run": [], "manifest": []}.get(command, ["steps=2"])
-    words = ["task=reach", *about, "episodes=1", f"out={tmp_path / 'out'}", "engine=ray"]
+    own = {"compare": ["learned=false", "baselines=[hold]"], "collect": ["steps=2"], "practice": ["steps=2"]}
+    words = ["task=reach", *own.get(command, []), "episodes=1", f"out={tmp_path / 'out'}", "engine=ray"]
     assert cli.main([command, *words]) == cli.USER_ERROR
     assert capsys.readouterr().err == "forearm: engine=ray needs more packages: pip install 'forearm[scale]'\n"
 

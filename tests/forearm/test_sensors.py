@@ -14,9 +14,15 @@ from gymnasium import spaces
 from forearm import envs
 from forearm.agent.loaded_model import load
 from forearm.cli.main import main
-from forearm.control.plan_source import LocalPlanSource
+from forearm.control import Controller, Status
+from forearm.control.robots.actuators import Actuators
 from forearm.envs import registry
 from forearm.errors import ForearmError, InputError
+from forearm.serve.config import ServeConfig
+from forearm.serve.goals import Goals
+from forearm.serve.request import RequestError, read
+from forearm.serve.server import Server
+from forearm.serve.session import Session
 from forearm.settings import compose as settings
 from forearm.surprise.calibration import surprise_calibration_of
 from forearm.surprise.monitor import Monitor
@@ -170,10 +176,76 @@ def test_readings_that_are_none_are_refused(
     assert not (folder / "no.json").exists()
 
 
-def test_what_needs_frames_says_that_there_are_none(folder: Path) -> None:
+PLANNER = {"name": "cem", "horizon": 12, "samples": 64, "iterations": 4}
+
+
+def test_a_controller_brings_a_machine_to_readings_within_its_limits(folder: Path) -> None:
+    slow = Actuators(["u"], [-2.0], [2.0], 0.5, velocity=[1.5], units=["V"])
+    words: dict[str, Any] = {"checkpoint": str(folder / "model"), "planner": PLANNER, "mode": "inline"}
+    with Controller.load("own", **words, robot=slow, on_surprise="stop", surprise_rate=200.0) as control:
+        control.reset({"y": 0.8})
+        state, u = np.zeros(2), np.zeros(1)
+        sent, heights = [u], [0.0]
+        for step in range(24):
+            seen = {"proprio": [state[0], state[1] if step % 3 == 0 else None], "actuators": u}
+            command = control.act(seen, 0.5 * step)
+            assert command.positions is not None and command.status is Status.MOVING, command.reason
+            u = command.positions
+            state = follow(state, float(u[0]))
+            sent.append(u)
+            heights.append(state[1])
+        assert np.abs(np.array(heights[-8:]) - 0.8).max() < 0.25
+        assert np.abs(np.diff(np.array(sent), axis=0)).max() <= 0.75 + 1e-6 and np.abs(sent).max() <= 2.0
+        for time in (12.0, 12.5):  # nobody had asked for that
+            command = control.act({"proprio": list(state + 3.0), "actuators": u}, time)
+        assert control.counts["fault_surprise"] == 1 and "sensors show what was not expected" in command.reason
+        control.act({"proprio": list(state)}, 13.0)
+        assert control.counts["bad_readings"] == 1
+        for beat in range(8):
+            command = control.act({"proprio": list(state), "actuators": u}, 13.5 + 0.5 * beat)
+        assert command.status is Status.FAULT and command.velocities is not None and not command.velocities.any()
+    with Controller.load("own", **words) as control:  # what its commands are for, when nobody says
+        control.reset({"z": 0.8})
+        assert control.robot.limits.velocity.tolist() == [8.0] and list(control.robot.joints) == ["u"]
+        assert "`actuators`, u" in control.act({"proprio": [0.0, 0.0]}, 0.0).reason
+        assert "no sensor 'z'" in control.act({"proprio": [0.0, 0.0], "actuators": [0.0]}, 0.5).reason
+    with pytest.raises(ForearmError, match="live: this model sees sensors and no frames"):
+        Controller.load("own", **words, live=True)
+    with pytest.raises(InputError, match="period must be above 0 s"):
+        Actuators(["u"], [-2.0], [2.0], 0.0)
+
+
+def test_a_server_plans_from_readings(folder: Path) -> None:
+    setup = load(str(folder / "model"), task="own").setup("cem", horizon=12, samples=64, iterations=4)
+    server = Server(setup, ServeConfig(port=0), Goals(None, setup))
+    assert server.metadata["sensors"] == ["x", "y"] and server.metadata["resolution"] == 0
+    session = Session(setup, server.goals, 4)
+    first = {"proprio": {"x": 0.0}, "goal": {"y": 0.8}, "time": 0.0}
+    later = {"proprio": [0.1, None], "time": 1.0, "earlier_proprio": [[0.05, 0.0]], "earlier_times": [0.5]}
+    for message in (first, later):
+        assert session.answer(read(message, server._shape), 0.0)["actions"].shape == (12, 1)
+    for message, said in (
+        ({"pixels": np.zeros((8, 8, 3), np.uint8)}, "sees sensors and no frames: give `proprio`, x, y"),
+        ({"goal": {"y": 0.8}}, "no readings: expected one of proprio"),
+        ({"proprio": [0.0, 0.0], "earlier_proprio": [[0.0]], "earlier_times": [0.5]}, r"earlier_proprio: shape \(1,\)"),
+        ({"proprio": [0.0]}, r"readings: shape \(1,\), expected \(2,\): x, y"),
+        ({"proprio": [0.0, 0.0], "time": 2.0, "goal": {"z": 1.0}}, "goal: no sensor 'z'"),
+    ):
+        with pytest.raises(RequestError, match=said):
+            session.answer(read(message, server._shape), 0.0)
+
+
+def test_heads_are_trained_and_planned_with_on_readings(folder: Path) -> None:
+    words = ["task=own", f"own.checkpoint={folder / 'model'}"]
+    short = [f"data={folder / 'data' / 'log.yaml'}", f"out={folder / 'model'}", "prior.steps=30", "distance.steps=30"]
+    assert main(["train-heads", *words, *short]) == 0
+    plan = ["proprio=[0.0,0.0]", "goal={y: 0.8}", f"out={folder / 'guided.json'}", "planner.horizon=12"]
+    assert main(["plan", *words, *plan, "planner=guided", "planner.samples=16"]) == 0
+    assert (folder / "guided.json").is_file()
+
+
+def test_other_sensors_than_the_model_has_are_refused(folder: Path) -> None:
     loaded = load(str(folder / "model"), task="own")
-    with pytest.raises(ForearmError, match="sees sensors and no frames, which controllers and servers cannot"):
-        LocalPlanSource(loaded.setup("cem", horizon=12))
     env = Tanks("two")
     env.state_names = ("a", "b")
     with pytest.raises(ForearmError, match="was trained on sensors x, y, not a, b"):

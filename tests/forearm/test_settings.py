@@ -130,7 +130,7 @@ def test_every_planner_config_says_every_setting_with_its_default() -> None:
 
     from forearm.planner import PLANNERS, make_planner
 
-    assert set(settings.options("planner")) == {*PLANNERS, "guided", "hierarchical"}
+    assert set(settings.options("planner")) == {*PLANNERS, "guided", "hierarchical", "fast"}
     for name in PLANNERS:
         config = settings.load("plan", [f"planner={name}"]).one("planner")
         # These two are the task's, unless a planner is told.
@@ -141,7 +141,10 @@ def test_every_planner_config_says_every_setting_with_its_default() -> None:
     config = settings.load("plan", ["planner=guided"]).one("planner")
     assert config == asdict(PLANNERS["mppi"][1]()) | guided | left_open
     config = settings.load("plan", ["planner=hierarchical"]).one("planner")
-    assert config == settings.load("plan", ["planner=cem"]).one("planner") | {"name": "hierarchical"}
+    cem = settings.load("plan", ["planner=cem"]).one("planner")
+    assert config == cem | {"name": "hierarchical"}
+    fast = {"name": "fast", "samples": 96, "iterations": 2, "elites": 12}
+    assert settings.load("plan", ["planner=fast"]).one("planner") == cem | fast
 
 
 def test_a_world_model_is_what_its_classes_say_and_its_file_says_otherwise() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from forearm.surprise.conformal import Table
 from forearm.surprise.fitting import Recording, fit, hours_of
 from forearm.surprise.monitor import Monitor, Surprise
 from forearm.surprise.recorded import Recorded
+from forearm.surprise.usual import sizes_of
 from tests.world_model.foreign import vectors, write
 
 AT = 20
@@ -63,7 +65,7 @@ def watched(monitor: Monitor, happens: Any = None, seed: int = 900) -> list[Surp
     """What a monitor says of an explorer's episode; `happens(env)` from step AT on."""
     env: Any = envs.make("push", None, 64)
     seen, _ = env.reset(seed=collection_reset_seed(seed, 0), options={"goal": False})
-    policy = env.explorer(collection_rng(seed, 0))
+    policy, rows, actions = env.explorer(collection_rng(seed, 0)), [seen], []
     monitor.begin()
     found = [monitor.see(seen)]
     for step in range(1, 32):
@@ -71,8 +73,16 @@ def watched(monitor: Monitor, happens: Any = None, seed: int = 900) -> list[Surp
         env.advance(action)
         if happens is not None and step == AT:
             happens(env)
-        found.append(monitor.see(env.observe(), action))
+        rows.append(env.observe())
+        actions.append(np.asarray(action, np.float64))
+        found.append(monitor.see(rows[-1], action))
     env.close()
+    with torch.inference_mode():
+        latents = monitor.loaded.model.encode(np.stack([each["pixels"] for each in rows])).numpy()
+    readings = np.stack([each["proprio"] for each in rows]).astype(np.float64)
+    sizes = sizes_of(monitor.loaded.model, monitor.calibration.usual, latents, readings, np.stack(actions))
+    levels, _ = monitor.levels_of(sizes)
+    assert np.allclose(levels, [each.level for each in found], atol=1e-3)  # the same when known whole
     return found
 
 

@@ -14,7 +14,7 @@ from forearm.envs.arm import kinematics
 from forearm.errors import ForearmError
 from forearm.integrations.ros2 import recording as recordings
 from forearm.integrations.ros2.episodes import convert, episodes, read
-from forearm.integrations.ros2.recording import COMMAND, GOAL, JOINTS, STATUS, Recording
+from forearm.integrations.ros2.recording import CAMERA, COMMAND, GOAL, JOINTS, STATUS, Recording
 from forearm.world_model.data import DatasetWriter, read_dataset
 
 START = np.append(kinematics.inverse(np.array([0.5, 0.0, 0.1]), kinematics.HOME, iterations=40), 0.0)
@@ -157,3 +157,54 @@ def test_what_cannot_be_converted_is_one_line(
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     assert not (tmp_path / "data").exists()
+
+
+def test_what_cannot_be_recorded_stops_no_loop_and_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    readings = np.concatenate([START[:7], np.zeros(7), START[7:]])
+    command = Command(1.0, START[:7], np.zeros(7), np.zeros(7), Status.MOVING, START[7], 0.0, 1)
+    picture = np.zeros((8, 8, 3), np.uint8)
+    wrong: list[Any] = [
+        *({"time": time} for time in (None, float("nan"), 1e18)),  # the last one does not fit into ROS 2's time
+        *({"pixels": pixels} for pixels in (picture[..., 0], picture.astype(float), {"a": picture, "b": picture[:4]})),
+        {"proprio": "no numbers"},
+    ]
+    with Recording(tmp_path / "run.mcap", load_robot()) as recording:
+        for each in [{"time": 1.0}, *wrong, {"pixels": {"front": picture, "wrist": picture}}]:
+            recording.note({"pixels": picture, "time": 1.0, "proprio": readings, **each}, command)
+        recording.note("no observation", command)  # type: ignore[arg-type]
+    recording.close()  # once more
+    recording.note(None, command)
+    found = list(read(tmp_path / "run.mcap"))
+    assert sum(topic == COMMAND for topic, _ in found) == len(wrong) + 3
+    assert [message.width for topic, message in found if topic == CAMERA] == [
+        8,
+        8,
+        16,
+    ]  # of the readings' own frame too
+    assert recording.refused >= len(wrong) + 1 and not recording.dropped
+    assert sum("lacks what cannot be recorded" in record.message for record in caplog.records) == 1
+
+
+def test_a_disk_that_is_too_slow_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(recordings, "WAITING", 1)
+    monkeypatch.setattr(Recording, "_run", lambda self: None)
+    recording = Recording(tmp_path / "run.mcap", load_robot())
+    recording._put(GOAL, {}, 0.0)
+    recording._put(GOAL, {}, 0.0)
+    recording._queue.get()
+    recording.close()
+    assert recording.dropped == 1 and "lacks 1 messages, for which the disk was too slow" in caplog.text
+
+
+def test_a_camera_that_changes_its_size_is_one_data_set(tmp_path: Path) -> None:
+    path, still = tmp_path / "run.mcap", np.zeros(7)
+    readings = np.concatenate([START[:7], still, START[7:]])
+    with Recording(path, load_robot()) as recording:
+        for beat in range(10):
+            time, size = 1.0 + 0.1 * beat, 16 if beat < 5 else 32
+            seen = {"pixels": np.full((size, size, 3), beat, np.uint8), "proprio": readings, "time": time}
+            recording.note(seen, Command(time, START[:7], still, still, Status.MOVING, START[7], 0.0, 1))
+    [episode] = episodes(path, ToolActionAdapter("push"))
+    assert episode.pixels.shape[1:] == (16, 16, 3) and episode.pixels[:, 8, 8, 0].tolist() == list(range(10))

@@ -62,7 +62,7 @@ def test_metadata_and_replies_hold_what_is_documented(serving: Serving) -> None:
                 for row in table.splitlines()
                 for key in re.findall(r"`(\w+)`", row.split("|")[0 if row.startswith(" key") else 1])
             }
-            assert keys - {"surprise", "replica"} == set(found), heading  # which surprise_rate= and replicas= add
+            assert keys - {"surprise", "replica", "sensors"} == set(found), heading  # which others add
         for timing in ("policy_timing", "server_timing"):
             row = next(line for line in DOCUMENT.splitlines() if line.startswith(f"| `{timing}`"))
             assert set(re.findall(r"`(\w+_ms)`", row)) == set(reply[timing])

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -69,6 +70,18 @@ def test_a_killed_merging_goes_on_and_another_one_does_not(tmp_path):
     assert there == {path: path.stat().st_mtime_ns for path in there}
     with pytest.raises(DatasetError, match="was begun with"):
         merge(sources, tmp_path / "c")
+
+
+def test_a_large_file_of_a_source_stays_one_and_small_ones_become_one(tmp_path):
+    a, b = recorded(tmp_path / "a", [2] * 30, 0, shard_episodes=30), recorded(tmp_path / "b", [3] * 5, 1)
+    merge([a, b], tmp_path / "c")
+    files = sorted((tmp_path / "c/data").rglob("*.parquet"))
+    assert files[0].read_bytes() == next((a / "data").rglob("*.parquet")).read_bytes()
+    assert [pq.read_metadata(file).num_rows for file in files] == [60, 15]
+    [table] = (tmp_path / "c/meta/episodes").rglob("*.parquet")
+    assert pq.read_table(table).column("data/file_index").to_pylist() == [0] * 30 + [1] * 5
+    found = read_dataset(tmp_path / "c")
+    assert np.array_equal(found.episode(34).pixels, read_dataset(b).episode(4).pixels)
 
 
 @pytest.mark.parametrize(
@@ -240,8 +253,6 @@ def test_video_without_commands_and_any_rate_can_be_merged(tmp_path):
 def test_pictures_outside_of_the_tables_come_along(tmp_path):
     source = write(tmp_path / "a", vectors(np.random.default_rng(0)), cameras={"front": "image"})
     path = source / "data/chunk-000/file-000.parquet"
-    import pyarrow.parquet as pq
-
     table = pq.read_table(path)
     cells = table.column("front").to_pylist()
     (source / "images").mkdir()

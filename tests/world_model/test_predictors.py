@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forearm.planner.conformance.contract import check_dynamics
-from forearm.surprise.prediction import Predictions
+from forearm.surprise.prediction import Predictions, errors_of
 from forearm.world_model import (
     JEPA,
     CheckpointError,
@@ -186,6 +186,8 @@ def test_surprise_compares_with_what_a_plan_would_have_foretold(predictor, histo
         states = frames[start - span : start + 1 : 2]
         expected = model.rollout(states[None], model.blocks(past)[None], model.blocks(coming)[None])[0, -1]
         np.testing.assert_allclose(errors[-1][steps - 1], (frames[11] - expected).numpy(), rtol=1e-6)
+    at_once = errors_of(model, frames.numpy(), None, actions.double().numpy(), 3)
+    np.testing.assert_allclose(at_once, np.stack(errors), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,13 @@ from tools.render.pages import write
 
 
 def sections(
-    budget: Budget, docs: Path, tasks: Sequence[str] = ("push",), clips: int | None = None
+    budget: Budget,
+    docs: Path,
+    tasks: Sequence[str] = ("push",),
+    clips: int | None = None,
+    kept: Path | None = None,
 ) -> dict[str, Callable[[], dict[str, Any]]]:
-    """How the figures of each section are measured; pictures go to `docs`. `tasks` and `clips` are of surprise."""
+    """How the figures of each section are measured; pictures go to `docs`; `tasks`, `clips`, `kept`: of surprise."""
     gpu = torch.device("cuda")
     return {
         "overhead": partial(overhead.overhead, budget),
@@ -38,9 +42,9 @@ def sections(
         f"lewm{ON_GPU}": partial(lewm.lewm, budget, device=gpu),
         "training": partial(training.training, budget),
         f"training{ON_GPU}": partial(training.training, budget, gpu),
-        "surprise": partial(surprise.surprise, budget, tasks, clips),
+        "surprise": partial(surprise.surprise, budget, tasks, clips, kept),
         "scale": partial(scale, budget),
-        "memory": partial(memory.memory, budget),
+        "memory": memory.memory,
         "pareto": partial(pareto.pareto, budget, docs),
         "curves": partial(curves.cost_curves, budget, docs),
     }
@@ -52,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     budget = QUICK if arguments.quick else FULL
     docs = arguments.docs or Path("outputs/bench" if arguments.quick else "docs")
-    measures = sections(budget, docs, arguments.tasks, arguments.clips)
+    measures = sections(budget, docs, arguments.tasks, arguments.clips, arguments.kept)
     wanted = [name for name in SECTIONS if torch.cuda.is_available() or not name.endswith(ON_GPU)]
     unknown = sorted(set(arguments.only) - set(wanted))
     if unknown:
@@ -98,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tasks", nargs="+", default=["push"], metavar="TASK", help="of surprise; default: push")
     parser.add_argument("--clips", type=int, metavar="N", help="of each event of surprise; default: 200")
+    parser.add_argument(
+        "--kept",
+        type=Path,
+        metavar="FOLDER",
+        help="where clips of surprise are kept: those that are there are not made again",
+    )
     return parser
 
 

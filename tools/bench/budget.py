@@ -30,7 +30,6 @@ class Budget:
     surprise_clips: int = 200
     pareto_episodes: int = 60
     pareto_more: int = 300  # of the planners that are compared in earnest
-    memory_rounds: int = 3
     scale_rounds: int = 3
     scale_jobs: int = 12  # that are timed of each run
     scale_serve_s: float = 10.0
@@ -58,7 +57,6 @@ QUICK = Budget(
     surprise_clips=2,
     pareto_episodes=1,
     pareto_more=1,
-    memory_rounds=1,
     scale_rounds=1,
     scale_jobs=4,
     scale_serve_s=2.0,

@@ -12,6 +12,7 @@ import torch
 from forearm.agent.agent import Act, Acting, Agent, Observation
 from forearm.agent.setup import PlanningSetup, planner_config, task_config
 from forearm.planner import Plan, Problem
+from forearm.planner.plan import command_times
 from tools.bench.cases import latent_case
 from tools.bench.peers import Peer
 
@@ -104,7 +105,7 @@ class PeerPlanner:
 def plan_of(actions: np.ndarray, period: float, evaluations: int) -> Plan:
     """A plan of nothing but commands (H, A)."""
     return Plan(
-        actions=actions, times=np.arange(len(actions), dtype=np.float64) * period, mean=actions, cost=0.0,
+        actions=actions, times=command_times(len(actions), period), mean=actions, cost=0.0,
         cost_per_iteration=[0.0], model_evals=evaluations, iterations=1, planner="peer",
         timings_ms={"encode": 0.0, "rollout": 0.0, "select": 0.0, "total": 0.0}, config={}, stopped="iterations",
     )  # fmt: skip

@@ -6,6 +6,7 @@ All rows take turns, episode by episode. What was measured is kept after each, s
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from forearm.evaluation.statistics import wilson
 from forearm.planner import PLANNERS
 from tools.bench.budget import Budget
 from tools.bench.contenders import TASK, Contender, ours, theirs
-from tools.bench.peers import available
+from tools.bench.peers import PACKAGES, available
 from tools.bench.timing import threads
 from tools.results.cells import SEEDS
 
@@ -28,6 +29,13 @@ KEPT = Path("outputs/bench/pareto.json")
 """What was measured so far."""
 MORE = ("cem", "fast", "stable-worldmodel CEM")
 """Rows with more episodes than the others."""
+TUNED: dict[str, dict[str, float]] = {
+    "stable-worldmodel CEM": {"var_scale": 0.5, "topk": 10},
+    "stable-worldmodel iCEM": {"var_scale": 1.0, "topk": 10},
+    "stable-worldmodel MPPI": {"var_scale": 0.3, "temperature": 0.003},
+    "pytorch-mppi MPPI": {"std": 1.0, "lambda_": 0.01},
+}
+"""What the section on time to quality chose for them on this model; the others keep their defaults."""
 PEER_SAMPLES, PEER_ITERATIONS = 128, 4
 """As many as ours has by default."""
 
@@ -53,7 +61,12 @@ def contenders() -> list[Contender]:
     names = ["fast", *PLANNERS, "guided"]
     found = [ours(name) for name in names]
     found.append(ours("cem", "cem, with the student", student="beside"))
-    return found + [theirs(peer, PEER_SAMPLES, PEER_ITERATIONS) for peer in available().values()]
+    for name, peer in available().items():
+        found.append(theirs(peer, PEER_SAMPLES, PEER_ITERATIONS))
+        if name in TUNED:
+            tuned = theirs(peer, PEER_SAMPLES, PEER_ITERATIONS, **TUNED[name])
+            found.append(replace(tuned, name=f"{name}, tuned"))
+    return found
 
 
 def measure(
@@ -126,24 +139,25 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 def figure(rows: Sequence[dict[str, Any]]) -> "Figure":
     """Success against time, and the front that nothing else is above and left of."""
+    import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(7.2, 4.6), layout="constrained")
+    drawn = Figure(figsize=(8.4, 4.6), layout="constrained")
     FigureCanvasAgg(drawn)
     axes = drawn.add_subplot()
     front = [row for row in rows if row["front"]]
     axes.step(
         [row["p50_ms"] for row in front], [row["success"] for row in front], where="post", color="0.6", linewidth=0.8
     )
-    for row in rows:
-        peer = " " in row["planner"] and "," not in row["planner"]
+    for index, row in enumerate(rows):
         off = [[row["success"] - row["low"]], [row["high"] - row["success"]]]
-        colour = "C1" if peer else "C0"
+        mark = "s" if row["planner"].startswith(PACKAGES) else "o"
         axes.errorbar(
-            row["p50_ms"], row["success"], off, fmt="s" if peer else "o", color=colour, markersize=4, elinewidth=0.5
-        )
-        axes.annotate(row["planner"], (row["p50_ms"], row["success"]), (4, 3), textcoords="offset points", fontsize=7)
+            row["p50_ms"], row["success"], off, fmt=mark, color=mpl.colormaps["tab20"](index % 20),
+            markersize=5, elinewidth=0.6, label=row["planner"],
+        )  # fmt: skip
+    drawn.legend(loc="outside right upper", frameon=False, fontsize=8)
     axes.set_xscale("log")
     axes.set_xlabel("processor's time from frame to plan, median, ms")
     axes.set_ylabel("success, %")

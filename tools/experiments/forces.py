@@ -7,46 +7,40 @@ with joint positions, velocities and the gripper alone, and once with torques an
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import count, islice
 
-import mujoco
 import numpy as np
 
 from forearm.common.seeds import collection_reset_seed, collection_rng
 from forearm.envs import ArmEnv
-from forearm.envs.variation.factors import Variation
 from forearm.surprise.conformal import Table
 from forearm.surprise.joints import JointModel
 from forearm.surprise.levels import Levels
 from forearm.surprise.usual import whitening
-from tools.bench.surprise import AFTER, EVENTS, SEED, SLIP, STEPS, Event, _begin, _edit, auroc
+from tools.bench.surprise import SEED, auroc
+from tools.bench.surprise.clips import AFTER, Filming, Normal
+from tools.bench.surprise.events import SLIP, Event
 
 USUAL_SEED, USUAL_CLIPS = 401, 60
 """Of normal motion: a third fits what is usual, the rest how rare which errors are."""
 JOINTS, TORQUES, WRIST = slice(0, 15), slice(15, 22), slice(22, 25)
 WAYS = {"joints alone": [JOINTS], "all together": [slice(None)], "each by itself": [JOINTS, TORQUES, WRIST]}
 """Parts of the readings whose errors are taken together; the level is that of the strangest part."""
-NAMES = ("arm blocked", "object frozen", "actuator at half")
+NAMES = ("arm blocked", "object frozen", "actuator at half", SLIP)
+STEPS, KNOWN = 42, 12
+"""Control steps of a clip, and those before which nothing happens."""
 Clip = tuple[np.ndarray, np.ndarray]
 """Readings (L, P) and the commands (L - 1, A) between them."""
 
 
-def clip(env: ArmEnv, seed: int, number: int, begin: int = 0, event: Event | None = None) -> Clip:
-    """The explorer's motion; `event` from step `begin` on."""
-    edit = env.scene_edit()
+def clip(env: ArmEnv, seed: int, number: int) -> Clip:
+    """The explorer's motion."""
     env.reset(seed=collection_reset_seed(seed, number), options={"goal": False})
     policy, readings, actions = env.explorer(collection_rng(seed, number)), [env.proprio()], []
-    for step in range(1, STEPS + 1):
-        action, since = np.asarray(policy.act(), np.float64), step - begin
-        happens = event is not None and since >= 0
-        if event is not None and happens:
-            event.before(env, since)
-        env.advance(event.command(action, since) if event is not None and happens else action)
-        if event is not None and happens:
-            event.after(env, since)
-            mujoco.mj_forward(env.model, env.data)
+    for _ in range(STEPS):
+        actions.append(np.asarray(policy.act(), np.float64))
+        env.advance(actions[-1])
         readings.append(env.proprio())
-        actions.append(action)
-    edit.undo()
     return np.array(readings), np.array(actions)
 
 
@@ -79,24 +73,27 @@ def measured(task: str, clips: int) -> list[tuple[str, list[float]]]:
     env = ArmEnv(task, resolution=16, forces=True)
     usual = [clip(env, USUAL_SEED, number) for number in range(USUAL_CLIPS)]
     ways = [[Watch(usual, part) for part in parts] for parts in WAYS.values()]
-    grips = task == "pick_place"
-    begins = ((number, _begin(env, number, grips)) for number in range(8 * clips))
-    chosen = [(number, step) for number, step in begins if step is not None][:clips]
-    events = {name: EVENTS[name] for name in NAMES}
-    if grips:
-        events[SLIP] = lambda rng: _edit(Variation("friction", 0.01), rng)
+    film = Filming(env, lambda frames: frames, KNOWN, SEED, task == "pick_place")
+    every = (film.normal(number) for number in count())
+    chosen = list(islice((each for each in every if each is not None), clips))
+    events = {name: film.events[name] for name in NAMES if name in film.events}
 
     def scores(watches: Sequence[Watch], seen: Sequence[Clip]) -> list[float]:
         return [
-            max(float(watch.levels(each)[step - 2 : step - 2 + AFTER].max()) for watch in watches)
-            for each, (_, step) in zip(seen, chosen, strict=True)
+            max(float(watch.levels(each)[normal.begin - 2 : normal.begin - 2 + AFTER].max()) for watch in watches)
+            for each, normal in zip(seen, chosen, strict=True)
         ]
 
-    normal = [clip(env, SEED, number) for number, _ in chosen]
+    def readings(normal: Normal, event: Event | None) -> Clip:
+        seen = normal.seen if event is None else [*normal.seen[: normal.begin], *film.again(normal, event)]
+        return np.array([each["proprio"] for each in seen], np.float64), np.array(normal.actions[: len(seen) - 1])
+
+    calm = [readings(normal, None) for normal in chosen]
     rows = []
-    for name, event in events.items():
-        seen = [clip(env, SEED, number, step, event(collection_rng(SEED + 1, number))) for number, step in chosen]
-        rows.append((name, [auroc(scores(watches, seen), scores(watches, normal)) for watches in ways]))
+    for name, make in events.items():
+        rng = np.random.default_rng([SEED, 1])
+        seen = [readings(normal, make(film.scene, rng)) for normal in chosen]
+        rows.append((name, [auroc(scores(watches, seen), scores(watches, calm)) for watches in ways]))
     env.close()
     return rows
 

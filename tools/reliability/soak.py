@@ -14,7 +14,7 @@ from forearm.calibrate.simulated_arm import BEAT, FRAME_EVERY
 from forearm.control import Controller, Status, Timing
 from forearm.control.audit import audit
 from forearm.control.command import Command
-from forearm.control.plan_source import PlanRequest, PlanSource
+from forearm.control.plan_source import Observation, PlanRequest, PlanSource
 from forearm.planner import Plan
 from tools.reliability.memory import process_memory
 from tools.reliability.robot import robot_process
@@ -115,19 +115,31 @@ def _core(one: bool) -> Iterator[None]:
 
 
 def _seen_at(source: PlanSource) -> Callable[[Plan], float]:
-    """Tells when the frame was taken from which the source made one of its newest plans; NaN for others."""
-    moments: dict[int, float] = {}
-    made = source.plan
+    """Tells when the frame was taken, by the robot's clock, from which the source made one of its newest plans; NaN for
+    others.
+    """
+    taken, moments = dict[float, float](), dict[int, float]()
+    saw, made = source.see, source.plan
 
-    def noting(request: PlanRequest) -> Plan:
+    def seeing(time: float, observation: Observation) -> None:
+        taken[time] = observation.get("time", np.nan)
+        saw(time, observation)
+        _forget(taken)
+
+    def planning(request: PlanRequest) -> Plan:
         plan = made(request)
-        moments[id(plan)] = request.time
-        while len(moments) > 64:
-            del moments[next(iter(moments))]
+        moments[id(plan)] = taken.get(request.time, np.nan)
+        _forget(moments)
         return plan
 
-    source.plan = noting  # type: ignore[method-assign]
-    return lambda plan: moments.get(id(plan), float("nan"))
+    source.see, source.plan = seeing, planning  # type: ignore[method-assign]
+    return lambda plan: moments.get(id(plan), np.nan)
+
+
+def _forget(known: dict[Any, float]) -> None:
+    """All but the newest."""
+    while len(known) > 64:
+        del known[next(iter(known))]
 
 
 @contextmanager
@@ -163,5 +175,5 @@ def _command(row: np.ndarray) -> Command:
 
 def _quantiles(name: str, seconds: np.ndarray) -> dict[str, float]:
     """p50, p99 and max in ms."""
-    values = 1e3 * np.quantile(seconds, [0.5, 0.99, 1.0])
+    values = 1e3 * np.quantile(seconds, [0.5, 0.99, 1.0]) if len(seconds) else np.full(3, np.nan)
     return dict(zip((f"{name}_ms_{which}" for which in ("p50", "p99", "max")), values.tolist(), strict=True))

@@ -14,6 +14,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from forearm.common.addresses import told
 from forearm.errors import InputError
 from forearm.world_model.absolute import AbsolutePositions
 from forearm.world_model.config import ModelConfig, from_mapping, to_mapping
@@ -73,7 +74,7 @@ def locate(name: str | Path) -> Path:
     if path is None:
         looked = _places(name)[0].name
         raise CheckpointError(
-            f"no checkpoint '{name}' ({looked} not found): give a training folder, a .json file, "
+            f"no checkpoint '{told(name)}' ({looked} not found): give a training folder, a .json file, "
             f"or one of {', '.join(shipped()) or 'none shipped yet'}"
         )
     return path

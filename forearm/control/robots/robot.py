@@ -18,6 +18,8 @@ from forearm.settings.schema.robot import FOLLOWING, RobotConfig
 
 FASTEST = 10_000.0
 """Commands a second, at most."""
+MEMORY = 2.0
+"""s of the past that a motion keeps."""
 BEYOND = 1e-3
 """rad or m by which a range of a config may go beyond the model's: it was rounded."""
 NUMBER = checks.worded(checks.real, "{name} must be a number, not {value}")
@@ -39,9 +41,13 @@ class Robot:
         tool: name of a site of its model, or of a body.
         adapter: what its config says about the meaning of commands; None: nothing.
 
+        memory: s of the past that its motion keeps.
+
     Raises:
         ForearmError: a model that cannot be read, or a config that does not fit it.
     """
+
+    memory = MEMORY
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.name = str(config.get("name", "without a name"))

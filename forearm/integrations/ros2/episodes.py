@@ -18,6 +18,7 @@ from forearm.integrations.timed import SHORTEST, linearly, pictures_at, unbroken
 from forearm.integrations.whole import check_new, whole
 from forearm.world_model.data import DatasetWriter
 from forearm.world_model.data.episode import Episode
+from forearm.world_model.data.incoming import FrameFit
 
 
 @dataclass
@@ -87,9 +88,15 @@ def stretches(path: Path) -> Iterator[Stretch]:
 def episodes(path: Path, adapter: ActionAdapter) -> list[Episode]:
     """Episodes at the rate of the adapter's commands: frames, readings and the commands that what was sent amounts to.
 
-    Each moment has the newest frame that was taken by then. A stretch in which no frame came for two periods is cut.
+    Each moment has the newest frame that was taken by then, as large as the first frame. A stretch in which no frame
+    came for two periods is cut.
     """
-    return [episode for stretch in stretches(path) for episode in _episodes(stretch, adapter)]
+    found: list[Episode] = []
+    fit: FrameFit | None = None
+    for stretch in stretches(path):
+        fit = FrameFit(stretch.frames[0][1].shape[:2]) if fit is None and stretch.frames else fit
+        found += _episodes(stretch, adapter, fit)
+    return found
 
 
 def convert(path: Path, task: str, out: Path) -> dict[str, Any]:
@@ -117,15 +124,15 @@ def convert(path: Path, task: str, out: Path) -> dict[str, Any]:
         return writer.finalise()
 
 
-def _episodes(stretch: Stretch, adapter: ActionAdapter) -> Iterator[Episode]:
-    if len(stretch.frames) < SHORTEST or not stretch.readings or not stretch.commands:
+def _episodes(stretch: Stretch, adapter: ActionAdapter, fit: FrameFit | None) -> Iterator[Episode]:
+    if fit is None or len(stretch.frames) < SHORTEST or not stretch.readings or not stretch.commands:
         return
     taken = np.array([time for time, _ in stretch.frames])
     for part in unbroken(taken, adapter.period):
         times = np.arange(part[0], min(part[-1], stretch.commands[-1][0]) + 1e-6, adapter.period)
         if len(times) < SHORTEST:
             continue
-        pixels = np.stack([stretch.frames[index][1] for index in pictures_at(times, taken, adapter.period)])
+        pixels = np.stack([fit(stretch.frames[index][1]) for index in pictures_at(times, taken, adapter.period)])
         actions = adapter.actions(_at(times, stretch.commands)).astype(np.float32)
         yield Episode(pixels, _readings(times, stretch.readings).astype(np.float32), actions)
 

@@ -61,19 +61,21 @@ def joint_state(names: Sequence[str], position: Array, velocity: Array, time: fl
 def readings(message: Any, names: Sequence[str]) -> tuple[Array, Array]:
     """Positions and velocities (J,) of the joints `names` in a `sensor_msgs/JointState`.
 
-    Velocities are NaN where the message has none. Raises `InputError` for a joint that it lacks or has twice.
+    Both are NaN of a joint that it does not have, of which another message may tell, and velocities where it has none.
+    Raises `InputError` for a joint that it has twice, and where it has none of them.
     """
     said = list(message.name)
-    if missing := [name for name in names if name not in said]:
-        raise InputError(f"joint states lack {', '.join(missing)}; they have {', '.join(said) or 'none'}")
     if doubled := [name for name in names if said.count(name) > 1]:
         raise InputError(f"joint states name {', '.join(doubled)} more than once")
-    index = [said.index(name) for name in names]
+    if not set(names) & set(said):
+        raise InputError(f"joint states lack {', '.join(names)}; they have {', '.join(said) or 'none'}")
     if len(message.position) != len(said):
         raise InputError(f"joint states have {len(said)} names and {len(message.position)} positions")
-    full = len(message.velocity) == len(said)
-    velocity = np.array(message.velocity, np.float64)[index] if full else np.full(len(index), np.nan)
-    return np.array(message.position, np.float64)[index], velocity
+    found = np.full((2, len(names)), np.nan)
+    for values, part in zip((message.position, message.velocity), found, strict=True):
+        if len(values) == len(said):
+            part[:] = [values[said.index(name)] if name in said else np.nan for name in names]
+    return found[0], found[1]
 
 
 def trajectory(names: Sequence[str], moments: Array, states: Any, time: float = 0.0) -> dict[str, Any]:

@@ -27,6 +27,8 @@ READINGS = 200
 """Joint states that are kept, to find that of a picture's moment."""
 APART = 0.1
 """s that the frames of several cameras may be apart to be seen as one."""
+UNREAD = 0.2
+"""s that a picture may be from the nearest joint state, and a message of one part of a robot from that of another."""
 LONGEST_STOP = 5.0
 """s that an arm may take to come to rest when the node ends."""
 
@@ -67,10 +69,10 @@ class Node:
 
     Stamps of messages are of the controller's `clock`, beside which it has a steady one.
     A stamp of 0 means that nobody set it: the moment counts when the message was read. `counts` says by name what came
-    and what was refused, `why` the reason of the last refusal.
+    and what was refused, `why` the reason of the last refusal since a picture could be used.
 
     Frames of several cameras are one where they are at most `APART` s apart; each is seen once. They count as taken
-    when the oldest of them was.
+    when the oldest of them was. Several publishers may tell of parts of a robot, such as the arm and the gripper.
 
     Raises `InputError` for another number of joints than the robot has, or other cameras than the model's, and what
     `Bus` raises.
@@ -101,6 +103,7 @@ class Node:
         self._frames: dict[str, tuple[float, np.ndarray]] = {}  # newest of each camera that was not seen yet
         self._command = bus.publisher(topics.command, JOINT_TRAJECTORY)
         self._gripper = bus.publisher(topics.gripper, JOINT_TRAJECTORY) if topics.gripper and robot.fingers else None
+        self._parts = np.full((3, len(axes)), np.nan)  # of each joint: when it was read, its position and velocity
         self._read: deque[tuple[float, np.ndarray]] = deque(maxlen=READINGS)
 
     def beat(self) -> Command:
@@ -121,8 +124,9 @@ class Node:
         """What has come since the last call, for the controller; None if nothing has."""
         fresh = False
         for message in self._states.taken():
-            if (found := self._understood("joint_states", messages.readings, message, self.names)) is not None:
-                self._read.append((self._moment(message, now), self._proprio(*found)))
+            found = self._understood("joint_states", messages.readings, message, self.names)
+            if found is not None and (moment := self._whole(self._moment(message, now), *found)) is not None:
+                self._read.append((moment, self._proprio(*self._parts[1:].copy())))
                 fresh = True
         for camera, images in self._images.items():
             for message in images.taken()[-1:]:
@@ -132,8 +136,12 @@ class Node:
             return None
         if (seen := self._together()) is not None:
             taken, frames = seen
-            proprio = min(self._read, key=lambda reading: abs(reading[0] - taken))[1]
-            return {"pixels": self._fit(frames, "the picture of"), "proprio": proprio, "time": taken}
+            read, proprio = min(self._read, key=lambda reading: abs(reading[0] - taken))
+            if abs(read - taken) <= UNREAD:
+                self.why = ""
+                return {"pixels": self._fit(frames, "the picture of"), "proprio": proprio, "time": taken}
+            self.counts["images_without_joints"] += 1
+            self.why = f"no joint state is within {UNREAD:g} s of the picture"
         if not fresh:
             return None
         moment, proprio = self._read[-1]
@@ -153,6 +161,18 @@ class Node:
                 return
             due = max(due + period, time.monotonic() - period)
             time.sleep(max(0.0, due - time.monotonic()))
+
+    def _whole(self, moment: float, position: np.ndarray, velocity: np.ndarray) -> float | None:
+        """Put a message's joints beside those of others; when the arm's were read, None until all are known."""
+        told = np.isfinite(position)
+        self._parts[:, told] = np.stack([np.full(len(told), moment), position, velocity])[:, told]
+        late = ~(moment - self._parts[0] <= UNREAD)  # NaN is late
+        if not late.any():
+            return float(self._parts[0, : self.arm].min())
+        self.counts["joint_states_apart"] += 1
+        lacking = ", ".join(name for name, of in zip(self.names, late, strict=True) if of)
+        self.why = f"no joint state within {UNREAD:g} s tells of {lacking}"
+        return None
 
     def _together(self) -> tuple[float, Any] | None:
         """When a frame of each camera was taken, none of which was seen before, and they; None until there are."""

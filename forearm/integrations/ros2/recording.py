@@ -3,11 +3,13 @@
 Writing happens in a thread of its own, so that no beat waits for a disk.
 """
 
+import logging
 import os
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from forearm.control.action_adapter import ActionAdapter
 from forearm.control.command import Command, Status
 from forearm.control.robots.robot import Robot
 from forearm.control.trajectories.trajectory import Array, State
-from forearm.errors import ForearmError, one_line
+from forearm.errors import ForearmError, InputError, one_line
 from forearm.integrations.message_check import NANO
 from forearm.integrations.ros2 import messages
 from forearm.integrations.ros2.definitions import (
@@ -30,6 +32,9 @@ from forearm.integrations.ros2.definitions import (
     text,
     to_cdr,
 )  # fmt: skip
+from forearm.world_model.data.incoming import is_frame
+
+logger = logging.getLogger(__name__)
 
 JOINTS, CAMERA, GOAL = "/joint_states", "/camera/image", "/goal/image"
 COMMAND, PLAN, STATUS = "/command", "/plan", "/status"
@@ -50,6 +55,8 @@ class Recording:
     """Records a robot's run; a context manager.
 
     While it goes on, the file is called `NAME.part`: what a killed process leaves is in there and can be read.
+    What cannot be recorded stops no loop: it is left out, said once in the log, and counted as `refused`. So is what
+    the disk was too slow for, as `dropped`.
 
     Args:
         path: ends in `.mcap`; must not be there yet.
@@ -83,7 +90,7 @@ class Recording:
         self._queue: queue.Queue[tuple[str, dict[str, Any], float] | None] = queue.Queue(WAITING)
         self._said: tuple[Any, ...] = ()
         self._plan: int | None = None
-        self.dropped, self.failed = 0, ""
+        self.dropped, self.refused, self.failed, self._closed = 0, 0, "", False
         self._thread = threading.Thread(target=self._run, name="forearm-recording", daemon=True)
         self._thread.start()
 
@@ -96,7 +103,7 @@ class Recording:
     ) -> None:
         """A beat: what was new, the command, and, where it is known, the `way_to_rest` that goes with it."""
         if observation is not None:
-            self._observed(observation, command.time)
+            self._tried(partial(self._observed, observation, command.time))
         status = (command.status, command.reason, command.plan_id)
         if status != self._said:
             self._said = status
@@ -113,6 +120,9 @@ class Recording:
 
     def close(self) -> None:
         """Write what is left; only then the file has its name. Raises `ForearmError` if something was not written."""
+        if self._closed:
+            return
+        self._closed = True
         self._queue.put(None)
         self._thread.join()
         with suppress(OSError):
@@ -120,6 +130,8 @@ class Recording:
         if self.failed:
             raise ForearmError(f"record={self.path}: not all was written ({self.failed}); what was is in {self.part}")
         os.replace(self.part, self.path)
+        if self.dropped:
+            logger.warning("%s lacks %d messages, for which the disk was too slow", self.path.name, self.dropped)
 
     def __enter__(self) -> "Recording":
         return self
@@ -130,7 +142,7 @@ class Recording:
     def _observed(self, observation: Mapping[str, Any], now: float) -> None:
         time = float(observation.get("time", now))
         if (pixels := observation.get("pixels")) is not None:
-            self._put(CAMERA, messages.image(np.array(pixels), time), time)
+            self._put(CAMERA, messages.image(_picture(pixels), time), time)
         if (proprio := observation.get("proprio")) is not None:
             position, velocity = self._states(observation, np.array(proprio, np.float64))
             self._put(JOINTS, messages.joint_state(self.axes, position, velocity, time), time)
@@ -144,7 +156,20 @@ class Recording:
         position = np.concatenate([values[:joints], values[2 * joints :]])
         return position, np.concatenate([values[joints : 2 * joints], np.full(gripped, np.nan)])
 
+    def _tried(self, record: Callable[[], Any]) -> None:
+        """Record what came from elsewhere, and may be anything. With the disk's first error a recording ends."""
+        try:
+            record()
+        except OSError as error:
+            self.failed = self.failed or one_line(error)
+        except Exception as error:
+            if not self.refused:
+                logger.warning("%s lacks what cannot be recorded: %s", self.path.name, one_line(error))
+            self.refused += 1
+
     def _put(self, topic: str, message: dict[str, Any], time: float) -> None:
+        if self._closed:
+            return
         try:
             self._queue.put_nowait((topic, message, time))
         except queue.Full:
@@ -156,18 +181,13 @@ class Recording:
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
-            if self.failed:
-                continue
-            topic, message, time = item
-            at = max(0, round(time * NANO))
-            try:
-                self._writer.add_message(self._channels[topic], at, to_cdr(TOPICS[topic], message), at)
-            except OSError as error:
-                self.failed = one_line(error)
-        try:
-            self._writer.finish()
-        except OSError as error:
-            self.failed = self.failed or one_line(error)
+            if not self.failed:
+                self._tried(partial(self._write, *item))
+        self._tried(self._writer.finish)
+
+    def _write(self, topic: str, message: dict[str, Any], time: float) -> None:
+        at = max(0, round(time * NANO))
+        self._writer.add_message(self._channels[topic], at, to_cdr(TOPICS[topic], message), at)
 
 
 def _parts(command: Command) -> list[tuple[Any, Any]]:
@@ -176,6 +196,15 @@ def _parts(command: Command) -> list[tuple[Any, Any]]:
         (command.positions, command.gripper), (command.velocities, command.gripper_velocity),
         (command.accelerations, still),
     ]  # fmt: skip
+
+
+def _picture(pixels: Any) -> np.ndarray:
+    """A picture (H, W, 3) uint8 of its own; of several cameras by name, as high as each other, side by side."""
+    pictures = list(pixels.values()) if isinstance(pixels, Mapping) else [pixels]
+    for picture in pictures:
+        if not is_frame(picture):
+            raise InputError(f"a picture is {getattr(picture, 'dtype', type(picture).__name__)}, not uint8 (H, W, 3)")
+    return np.concatenate(pictures, axis=1)
 
 
 def _with(values: Array, more: float | None) -> Array:

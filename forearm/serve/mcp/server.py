@@ -13,7 +13,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, ImageContent, TextContent, Tool, ToolAnnotations
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from forearm.common.version import VERSION
 from forearm.errors import user_message
@@ -122,6 +122,12 @@ class AgentServer(MCPServer[Any]):
             raise _refusal(error) from None
         try:
             return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            wrong = (f"{'.'.join(map(str, each['loc'][:1]))}: {each['msg']}" for each in error.__cause__.errors())
+            told = "; ".join(dict.fromkeys(wrong))
+            raise ToolError(f"arguments of {name}: {told}; list_tools tells what it takes") from None
         finally:
             self._door.leave()
 

@@ -1,5 +1,7 @@
+import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -14,6 +16,7 @@ from tools.reliability.faults import FAULTS, all_faults
 from tools.reliability.misfortunes import FRAMES
 from tools.reliability.page import PARTS
 from tools.reliability.schedules import schedules
+from tools.reliability.soak import _seen_at
 from tools.render.figures import save, stored
 from tools.render.pages import render
 
@@ -133,6 +136,7 @@ def test_what_is_not_as_it_should_be_is_said() -> None:
         ("requests", {"mb_at_a_tenth": 300.0, "mb_at_the_end": 400.0}),
         ("clients", {**good["clients"], "answered": 3}),
         ("real-time", {"violations": 1, "grown_mb": 0.0}),
+        ("one-core", {"violations": 0, "grown_mb": 50.0}),
         ("episodes", {"tasks": [{"task": "reach", "violations": 1}]}),
         ("arrival", {"tasks": [{"task": "reach", "reached": 2, "stayed": 1, "violations": 0}]}),
         ("arrival", {"tasks": [{"task": "reach", "reached": 2, "stayed": 2, "violations": 1}]}),
@@ -153,6 +157,18 @@ def test_what_is_not_as_it_should_be_is_said() -> None:
         assert len(problems({**good, part: wrong})) == 1
 
 
+def test_the_age_of_a_plan_is_that_of_its_frame_by_the_robots_clock() -> None:
+    seen: list[float] = []
+    source: Any = SimpleNamespace(see=lambda time, observation: seen.append(time), plan=lambda request: object())
+    when = _seen_at(source)
+    plans = []
+    for beat in range(70):  # the controller's clock began at another moment than the robot's
+        source.see(0.01 * beat, {"time": 500.0 + 0.01 * beat})
+        plans.append(source.plan(SimpleNamespace(time=0.01 * beat)))
+    assert when(plans[-1]) == pytest.approx(500.69) and len(seen) == 70
+    assert math.isnan(when(plans[0])) and math.isnan(when(source.plan(SimpleNamespace(time=9.0))))
+
+
 def test_every_part_is_on_the_page(tmp_path: Path) -> None:
     """Those as well that the figures of the repository do not have yet, a memory that no system told, and a failure."""
     measured = stored(DOCS, "reliability")
@@ -166,11 +182,14 @@ def test_every_part_is_on_the_page(tmp_path: Path) -> None:
     measured["schedules"] = {**about, "figures": random}
     measured["false-stops"] = {**about, "figures": {**still, "tasks": [still]}}
     measured["misfortunes"] = {**about, "figures": {"misfortunes": {"black frames": row}}}
+    aged = {f"plan_age_ms_{which}": age for which, age in (("p50", 150.0), ("p99", 312.5), ("max", 400.0))}
+    measured["one-core"] = {**about, "figures": {**measured["real-time"]["figures"], **aged}}
     measured["arrival"] = {**about, "load": None, "figures": {"tasks": [arrival]}}
     for name, part in measured.items():
         save(tmp_path, "reliability", name, part)
     text = render(tmp_path, "reliability")
     assert set(measured) == set(PARTS) and all(f"\n| {part} | `" in text for part in PARTS)
+    assert "made from, p50 / p99 / max | 150.00 / 312.50 / 400.00 ms |" in text
     assert "| black frames | 20 | 0 | never | 20 | 19 |" in text
     assert "| push | 98 of 100 | 97 | 4.50 s | 96 | 12 mm | 0 |" in text
     assert "| 9 | 99 | 8 | 7 | 0 | 0 |" in text and "| push | 3.20 | 115200 | 2 | 0 | 0.94 |" in text
