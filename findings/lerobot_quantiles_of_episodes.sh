@@ -6,12 +6,13 @@
 # Where it bites: NormalizationMode.QUANTILES, which pi05 takes for states and actions, divides by q99 - q01. Such a joint
 # (a turntable, a rail, a gripper that one task never opens) is then some 1e9 instead of -1 or 1, without a word. A joint that
 # moves less within an episode than between them is scaled wrongly by as much.
+# The same was seen with lerobot 0.6.1, which needs Python 3.12.
 # What to do: take q01 and q99 over all frames and put them into meta/stats.json before training; or normalise by min and max.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-"${PYTHON:-python3.12}" -m venv "$folder/venv"  # lerobot 0.6 needs 3.12
-"$folder/venv/bin/pip" install --quiet "lerobot[dataset]==0.6.1" 2> "$folder/pip.log" || { cat "$folder/pip.log"; exit 1; }
+python3 -m venv "$folder/venv"
+"$folder/venv/bin/pip" install --quiet "lerobot==0.4.4" "datasets==4.8.5" "pandas==2.3.3" 2> "$folder/pip.log" || { cat "$folder/pip.log"; exit 1; }
 cd "$folder"
 HF_HUB_OFFLINE=1 HF_HOME="$folder/hf" "$folder/venv/bin/python" - 2> "$folder/log" <<'P' || { tail -20 "$folder/log"; exit 1; }
 import json, sys
