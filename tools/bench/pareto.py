@@ -33,9 +33,10 @@ TUNED: dict[str, dict[str, float]] = {
     "stable-worldmodel CEM": {"var_scale": 0.5, "topk": 10},
     "stable-worldmodel iCEM": {"var_scale": 1.0, "topk": 10},
     "stable-worldmodel MPPI": {"var_scale": 0.3, "temperature": 0.003},
-    "pytorch-mppi MPPI": {"std": 1.0, "lambda_": 0.01},
 }
 """What the section on time to quality chose for them on this model; the others keep their defaults."""
+LEFT_OUT = ("pytorch-mppi MPPI",)
+"""It hardly moves the arm at our pace, which may be the fault of how it is called here: no row rather than a wrong one."""
 PEER_SAMPLES, PEER_ITERATIONS = 128, 4
 """As many as ours has by default."""
 
@@ -62,6 +63,8 @@ def contenders() -> list[Contender]:
     found = [ours(name) for name in names]
     found.append(ours("cem", "cem, with the student", student="beside"))
     for name, peer in available().items():
+        if name in LEFT_OUT:
+            continue
         found.append(theirs(peer, PEER_SAMPLES, PEER_ITERATIONS))
         if name in TUNED:
             tuned = theirs(peer, PEER_SAMPLES, PEER_ITERATIONS, **TUNED[name])
