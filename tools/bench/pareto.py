@@ -36,7 +36,7 @@ TUNED: dict[str, dict[str, float]] = {
 }
 """What the section on time to quality chose for them on this model; the others keep their defaults."""
 LEFT_OUT = ("pytorch-mppi MPPI",)
-"""It hardly moves the arm at our pace, which may be the fault of how it is called here: no row rather than a wrong one."""
+"""Called as it is here it hardly moves the arm, and that may be our fault: no row rather than a wrong one."""
 PEER_SAMPLES, PEER_ITERATIONS = 128, 4
 """As many as ours has by default."""
 
