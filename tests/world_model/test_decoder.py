@@ -148,7 +148,7 @@ def test_sizes_that_cannot_be_are_refused(settings, message):
 def test_parts_that_there_are_not_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"unknown part 'decodr'; did you mean 'decoder'\?"):
         HeadsTraining("push", tmp_path, tmp_path, parts=("decodr",))
-    with pytest.raises(InputError, match="name at least one of heads, subgoal, recorded, ranking, decoder"):
+    with pytest.raises(InputError, match="name at least one of heads, student, subgoal, recorded, ranking, decoder"):
         HeadsTraining("push", tmp_path, tmp_path, parts=())
 
 
