@@ -35,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 OF_A_CHECKPOINT = ("checkpoint", "heads", "student", "subgoals", "rankings")
 """Of a task's config: what another checkpoint has others of."""
-BESIDE_IT = "beside"
-"""What a task's `student` says that lies beside its checkpoint."""
 
 
 class HeadsMissing(ForearmError):
@@ -187,9 +185,8 @@ class LoadedCheckpoint:
 
         if not (wanted := task.get("student")):
             return None
-        chosen = {**task, "student": None if wanted == BESIDE_IT else wanted}
         _, found = self._part(
-            chosen, "student", student_path, partial(read_part, load_student),
+            task, "student", student_path, partial(read_part, load_student),
             f"student={wanted} needs a student", "set it to null",
             lambda path: f"train one with 'forearm train-heads task={task['name']} parts=[student]', or plan with the "
             f"checkpoint's own predictor: no planner=fast, and {task['name']}.student=null",

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from forearm.agent.checkpoint import BESIDE_IT
-from forearm.agent.checkpoint_reading import backbone_file, file_of, place_of
+from forearm.agent.checkpoint_reading import backbone_file, file_of, named_apart, place_of
 from forearm.common.dotted import is_dotted
 from forearm.common.engine.luggage import Luggage
 
@@ -26,8 +25,8 @@ def checkpoint_files(task: Mapping[str, Any]) -> Iterator[Luggage]:
             beside = [file.with_name(f"{file.stem}{suffix}.json") for suffix in BESIDE]
             yield _luggage(name, file, *(path for path in beside if path.is_file()))
     for key in ("heads", "student", "subgoals", "rankings", "decoder"):
-        if task.get(key) and (key, task[key]) != ("student", BESIDE_IT):
-            yield _luggage(str(task[key]), Path(place_of(str(task[key]))))
+        if named := named_apart(task, key):
+            yield _luggage(named, Path(place_of(named)))
 
 
 def _luggage(text: str, *documents: Path) -> Luggage:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Kept = TypeVar("Kept")
 CPU = "cpu"
+BESIDE_IT = "beside"
+"""What a task's `student` says that lies beside its checkpoint."""
 _LOADED: dict[Path, tuple[tuple[Any, ...], Any]] = {}
 
 
@@ -104,8 +106,14 @@ def file_of(name: str) -> Path:
 
 def file_beside(task: Mapping[str, Any], key: str, beside: Callable[[str | Path], Path]) -> Path:
     """The file that a task's config names as `key`, or else the one `beside` its checkpoint, there or not."""
+    named = named_apart(task, key)
+    return Path(place_of(named)) if named else beside(place_of(str(task["checkpoint"])))
+
+
+def named_apart(task: Mapping[str, Any], key: str) -> str | None:
+    """The file that a task's config names as `key`; None for what lies beside its checkpoint, or is not wanted."""
     named = task.get(key)
-    return Path(place_of(str(named))) if named else beside(place_of(str(task["checkpoint"])))
+    return str(named) if named and (key, named) != ("student", BESIDE_IT) else None
 
 
 def place_of(name: str) -> str | Path:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from forearm.agent.checkpoint import BESIDE_IT
+from forearm.agent.checkpoint_reading import BESIDE_IT
 
 FAST = "fast"
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forearm.agent.checkpoint import BESIDE_IT, OF_A_CHECKPOINT, LoadedCheckpoint
+from forearm.agent.checkpoint import OF_A_CHECKPOINT, LoadedCheckpoint
+from forearm.agent.checkpoint_reading import BESIDE_IT
 from forearm.common.progress import Progress
 from forearm.errors import ForearmError
 from forearm.evaluation.comparison import Comparison, compare

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from forearm.agent.checkpoint import BESIDE_IT
+from forearm.agent.checkpoint_reading import BESIDE_IT
 from forearm.common import stored
 from forearm.common.addresses import told
 from forearm.common.files import remove_leftovers, write_json

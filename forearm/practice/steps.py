@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forearm.agent.checkpoint import BESIDE_IT, LoadedCheckpoint
+from forearm.agent.checkpoint import LoadedCheckpoint
 from forearm.agent.checkpoint_reading import file_beside, place_of
 from forearm.agent.fast import wants_student
 from forearm.common.files import write_json
@@ -157,8 +157,7 @@ def train_heads(practice: Practice, number: int, task: Mapping[str, Any], tell: 
         if (path := file_beside({**task, **named}, key, beside)).is_file():
             former[part] = load_subgoal(path, sha256)[1]
     if any(wants_student(task, planner) for planner in practice.planners):
-        named = {"student": None if task.get("student") == BESIDE_IT else task.get("student")}
-        former["student"] = load_student(file_beside({**task, **named}, "student", student_path), sha256)[1]
+        former["student"] = load_student(file_beside(task, "student", student_path), sha256)[1]
     if not former:
         return {"heads": None}
     steps = {} if practice.heads_steps is None else {"steps": practice.heads_steps}
