@@ -11,6 +11,7 @@ TOKENS = ("patch", "pooled")
 PATCHES = (2, 4, 8)
 REGULARIZERS = ("sigreg", "vicreg")
 PREDICTORS = ("residual", "affine", "prefix")
+OPTIMIZERS = ("adamw", "muon")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 COUNT = checks.worded(checks.integer, "{name} is {value}: expected at least {least}")
@@ -202,8 +203,9 @@ class TrainConfig:
     Attributes:
         steps: optimiser steps.
         batch: windows per step; several processes share them evenly.
-        learning_rate: AdamW's peak rate, after `warmup` steps, then a cosine down to a hundredth.
-        weight_decay: AdamW's.
+        optimizer: `adamw`; or `muon` for weights that are matrices, and AdamW for the rest.
+        learning_rate: its peak rate, after `warmup` steps, then a cosine down to a hundredth.
+        weight_decay: its decay of weights.
         warmup: steps until the peak rate is reached.
         clip: largest gradient norm.
         validation: share of episodes held out.
@@ -220,6 +222,7 @@ class TrainConfig:
 
     steps: int = checks.setting(6000, COUNT, least=1)
     batch: int = checks.setting(64, COUNT, least=8)
+    optimizer: str = checks.setting("adamw", ONE_OF, known=OPTIMIZERS)
     learning_rate: float = checks.setting(1e-3, ABOVE, above=0.0)
     weight_decay: float = checks.setting(1e-4, WEIGHT, least=0.0)
     warmup: int = checks.setting(100, COUNT, least=0)

@@ -22,12 +22,22 @@ from forearm.learning.settings import MINUTES, STEPS, Budget, Learning
 from forearm.settings import compose as settings
 from forearm.settings import paths as output
 
-ENOUGH = 1500
+ENOUGH = 3000
 """Episodes, unless more are asked for."""
 STORAGES = ("png", "mp4")
 OF_A_TRAINING = ("camera_key", "action_key", "state_key", "absolute", "seed", "cache_dir")
 """Settings that a training takes as they are."""
-DECIDING = (*OF_A_TRAINING[:-1], "validation", "validation_seed", "storage", "use", "prior", "distance", "subgoal")
+DECIDING = (
+    *OF_A_TRAINING[:-1],
+    "validation",
+    "validation_seed",
+    "storage",
+    "use",
+    "look",
+    "prior",
+    "distance",
+    "subgoal",
+)
 """Settings that must agree for a learning to go on."""
 
 
@@ -89,6 +99,7 @@ def learning_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Lea
         data=data,
         episodes=episodes,
         steps=steps,
+        look=chosen["look"],
         validation=chosen["validation"] if measured else 0,
         validation_seed=chosen["validation_seed"],
         parts=_parts(task, planner),

@@ -40,12 +40,13 @@ def save_curve(path: Path, document: Mapping[str, Any]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    stages, unit = document["stages"], document["unit"]
+    measured = [made for made in document["stages"] if "successes" in made]
+    stages, unit = measured or document["stages"], document["unit"]
     at = np.array([_at(made, unit) for made in stages])
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    if all("successes" in made for made in stages):
+    if measured:
         rates = np.array([100 * made["successes"] / made["episodes"] for made in stages])
         bounds = 100 * np.array([made["ci95"] for made in stages]).T
         axes.errorbar(at, rates, yerr=np.abs(bounds - rates), fmt="o-", color=LINE, ecolor=INK, capsize=3, linewidth=1)

@@ -20,6 +20,8 @@ from forearm.practice.steps import once
 
 KEPT_FOR_MEASURING = 0.3
 """Share of the first stage that is left for what comes after its training, as nobody knows yet how long that takes."""
+KEPT_UNSEEN = 0.1
+"""Share of a leg that is left for measuring in its last stage, where nothing was measured before."""
 
 LEAST = 0.1
 """Share of a leg for which its last stage is trained, however long all else took."""
@@ -85,21 +87,24 @@ def _stage(learning: Learning, stage: Stage, made: list[Found], workers: int, te
     trained = _timed(folder / "train.json", partial(train, learning, stage, data, planned["amount"], workers, tell))
     if learning.budget.unit == MINUTES:  # also of a training that a kill came between
         trained["seconds"] = max(trained["seconds"], planned["amount"])
-    heads = _timed(folder / "heads.json", partial(train_heads, learning, stage, data, tell))
-    measured = _timed(folder / "measure.json", partial(measure, learning, stage, workers, tell))
+    heads, measured = {"seconds": 0.0}, {"seconds": 0.0}
+    if learning.look or not stage.look:
+        heads = _timed(folder / "heads.json", partial(train_heads, learning, stage, data, tell))
+        measured = _timed(folder / "measure.json", partial(measure, learning, stage, workers, tell))
     seconds = {
         "filming": filmed["seconds"] + merged["seconds"],
         "training": trained["seconds"],
         "heads": heads["seconds"],
         "measuring": measured["seconds"],
     }
+    parts = {"decoding": trained.get("decoding", 0.0), "episode": measured.get("each", 0.0)}
     return {
         "stage": stage.number,
         "leg": stage.leg,
         "minutes": _so_far(made, "minutes") + sum(seconds.values()) / 60,
         "steps": _so_far(made, "steps") + (planned["amount"] if learning.budget.unit != MINUTES else 0),
         "seconds": sum(seconds.values()),
-        "of_each": seconds,
+        "of_each": {**seconds, **parts},
         "films": films,
         "look": stage.look,
         "amount": planned["amount"],
@@ -122,9 +127,12 @@ def _amount(learning: Learning, stage: Stage, made: list[Found], spent: float, f
     if made:
         last = made[-1]
         each = last["of_each"]
-        after = each["heads"] * (LOOK if last["look"] else 1)
-        after += each["measuring"] * learning.validation / max(1, last.get("episodes", 1))
-        after += (each["training"] - last["amount"]) * max(1, films) / max(1, last["films"])  # decoding, and a report
+        more = learning.validation - last.get("episodes", learning.validation)
+        after = each["heads"] * (LOOK if last["look"] else 1) + each["measuring"] + each.get("episode", 0.0) * more
+        after += 0.0 if each["measuring"] else KEPT_UNSEEN * whole
+        after += (
+            each["training"] - last["amount"] + each.get("decoding", 0.0) * (max(1, films) / max(1, last["films"]) - 1)
+        )
         after = min(after, left / 2)
     if made:  # what took too long is told, in the minutes that it came to
         return max(left - after, LEAST * whole)

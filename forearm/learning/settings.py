@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SETTINGS, LEGS = "settings.json", "legs.json"
 MINUTES, STEPS = "minutes", "steps"
+DEFAULTS = {"look": True}
+"""What settings were before there were any, for learnings of earlier versions."""
 CHUNK = 100
 """Episodes of one film; training begins with those that are whole."""
 FIRST = 0.25
@@ -59,7 +61,7 @@ class Stage:
         of_leg: minutes or steps of the whole leg.
         end: share of the leg that is over when it ends.
         share: of the leg that is its own.
-        look: whether only a few episodes are measured, as the leg goes on.
+        look: whether only a few episodes are measured, or none, as the leg goes on.
     """
 
     number: int
@@ -83,6 +85,7 @@ class Learning:
         data: recorded data to learn from; None: film.
         episodes: filmed at most.
         steps: control steps of each.
+        look: whether the first stage ends in a model that is looked at; else the second goes on where it was.
         validation: episodes on which it is measured; 0 where nothing can be.
         validation_seed: of these.
         parts: heads that are trained, see `forearm.world_model.heads.training`.
@@ -105,6 +108,7 @@ class Learning:
     data: Path | None = None
     episodes: int = 0
     steps: int = 50
+    look: bool = True
     validation: int = 50
     validation_seed: int = 9
     parts: tuple[str, ...] = ()
@@ -153,7 +157,7 @@ class Learning:
                     f"{self.out}: a learning is already there: go on with resume=true, or give another out="
                 )
             try:
-                theirs = dict(leaves(json.loads(path.read_text(encoding="utf-8"))))
+                theirs = {**DEFAULTS, **dict(leaves(json.loads(path.read_text(encoding="utf-8"))))}
                 kept = self.out / LEGS
                 legs = [float(leg) for leg in json.loads(kept.read_text(encoding="utf-8"))] if kept.exists() else []
             except (ValueError, AttributeError, TypeError) as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from forearm.agent.checkpoint import OF_A_CHECKPOINT, LoadedCheckpoint
 from forearm.agent.checkpoint_reading import BESIDE_IT
-from forearm.common.progress import Progress
+from forearm.common.progress import ALL_ROWS, Progress
 from forearm.errors import ForearmError
 from forearm.evaluation.comparison import Comparison, compare
 from forearm.learning.films import film, filming, finished
@@ -28,6 +28,28 @@ PER_MILLE = 1000
 """Of a training, for its bar."""
 
 
+class Pace:
+    """Tells how far a comparison is, and finds out how long an episode of it takes, once all workers are at work."""
+
+    def __init__(self, tell: Progress) -> None:
+        self._tell = tell
+        self._ends: list[tuple[float, int]] = []
+
+    def __call__(self, what: str, done: int, of: int) -> None:
+        """As `Progress`."""
+        if what == ALL_ROWS and done:
+            self._ends.append((time.perf_counter(), done))
+        self._tell(what, done, of)
+
+    @property
+    def each(self) -> float:
+        """Seconds from the end of one episode to that of the next; 0 where fewer than two ended."""
+        if not self._ends or self._ends[-1][1] == self._ends[0][1]:
+            return 0.0
+        (began, first), (ended, last) = self._ends[0], self._ends[-1]
+        return (ended - began) / (last - first)
+
+
 def film_first(learning: Learning, stage: Stage, workers: int, tell: Progress) -> Found:
     """Film what the training of a stage begins with; how many of the films that is."""
     films, began = learning.films(), time.perf_counter()
@@ -36,7 +58,7 @@ def film_first(learning: Learning, stage: Stage, workers: int, tell: Progress) -
     first = stage.number == 1 and stage.end < 1.0
     in_minutes = learning.budget.unit == MINUTES
     wanted = films if in_minutes or not first else films[: -(-len(films) // LOOK)]
-    if not in_minutes or first:
+    if not in_minutes or first or stage.leg:
         with closing(film(wanted, workers)) as filmed:
             for done in filmed:
                 tell("filming", done, sum(one.episodes for one in wanted))
@@ -74,15 +96,27 @@ def training_of(learning: Learning, stage: Stage, data: Path, amount: float) -> 
         model = LoadedCheckpoint.read({**learning.task, "checkpoint": str(before)}).model.config
         training = replace(training, model=model, init=Init(str(before), whole=True))
     if learning.budget.unit == MINUTES:
-        return replace(training, train=train, seconds=amount)
+        part = (0.0, 1.0) if learning.look or stage.leg else (stage.end - stage.share, stage.end)
+        return replace(training, train=train, seconds=amount, part=part)
+    if train.precision == "auto":  # which is faster depends on the machine; by steps, weights shall not
+        train = replace(train, precision="float32")
     return replace(training, train=replace(train, steps=int(amount), warmup=max(1, int(amount) // 20)))
 
 
 def train(learning: Learning, stage: Stage, data: Path, amount: float, workers: int, tell: Progress) -> Found:
-    """Train, and film beside it what is still missing; a run that was stopped goes on from where it was saved."""
+    """Train, and film beside it what the next stage can learn from; a run that was stopped goes on from where it was
+    saved.
+    """
     from forearm.world_model.training.run import train as train_model
 
-    missing = learning.films()[finished(learning.films()) :]
+    missing = learning.films()[finished(learning.films()) :] if stage.end < 1.0 else []
+    began, decoding = time.perf_counter(), 0.0
+
+    def decoded(done: int, of: int) -> None:
+        nonlocal decoding
+        decoding = time.perf_counter() - began
+        tell("decoding the video", done, of)
+
     crew = max(1, workers // 2)
     with _finite(), _threads() as threads, filming(missing, crew) as beside:
         threads(crew if missing else 0)
@@ -93,13 +127,15 @@ def train(learning: Learning, stage: Stage, data: Path, amount: float, workers: 
                 threads(0)
             tell("training", round(PER_MILLE * min(1.0, at.share)), PER_MILLE)
 
-        return train_model(
+        found = train_model(
             training_of(learning, stage, data, amount),
             device=learning.device,
             on_progress=show,
-            on_decoded=lambda done, of: tell("decoding the video", done, of),
+            on_decoded=decoded,
             on_features=lambda done, of: tell("looking at the video", done, of),
+            probes=False,  # nobody asks for them here, and they take seconds
         )
+        return {**found, "decoding": decoding}
 
 
 def train_heads(learning: Learning, stage: Stage, data: Path, tell: Progress) -> Found:
@@ -156,9 +192,11 @@ def measure(learning: Learning, stage: Stage, workers: int, tell: Progress) -> F
         to_end=False,
         command=learning.command,
     )
-    document = compare(comparison, 1, workers, tell)
+    pace = Pace(tell)
+    document = compare(comparison, 1, workers, pace)
     (row,) = document["rows"]
-    return {key: row[key] for key in ("successes", "episodes")} | {"manifest_sha256": document["manifest_sha256"]}
+    counts = {key: row[key] for key in ("successes", "episodes")}
+    return {**counts, "manifest_sha256": document["manifest_sha256"], "each": pace.each}
 
 
 @contextmanager

@@ -198,15 +198,38 @@ def test_a_leg_leaves_time_for_what_comes_after_its_training(tmp_path: Path) -> 
     learning = learning_of(settings.load("learn", [*SMALL, "minutes=10", f"out={tmp_path}", "validation=40"]))
     first, second = stages_of([10.0], "minutes")
     assert run._amount(learning, first, [], 50.0, 2) == pytest.approx(0.7 * (600 - 50) / 4)
-    took = {"filming": 50.0, "training": 70.0, "heads": 5.0, "measuring": 10.0}
-    # 40 episodes take 4 times as long as 10, heads are trained for 4 times the steps, and twice the films are decoded.
-    expected = 600 - 140 - 20 - 40 - 2 * 5
+    took = {"filming": 50.0, "training": 70.0, "heads": 5.0, "measuring": 10.0, "decoding": 3.0, "episode": 0.5}
+    # 30 more episodes at half a second, heads for 4 times the steps, twice the films to decode; what begins once stays.
+    expected = 600 - 140 - 4 * 5 - (10 + 30 * 0.5) - (5 + 3)
     assert run._amount(learning, second, [made(1, took, 10)], 140.0, 4) == pytest.approx(expected)
     # Films that took long leave less, but something; measuring that took long leaves a tenth of the leg.
     assert run._amount(learning, first, [], 400.0, 2) == pytest.approx(0.7 * (600 - 400) / 4)
-    assert run._amount(learning, second, [made(1, {**took, "measuring": 300.0}, 10)], 590.0, 4) == 60.0
+    assert run._amount(learning, second, [made(1, {**took, "measuring": 300.0, "episode": 30.0}, 10)], 590.0, 4) == 60.0
     with pytest.raises(ForearmError, match="too few"):
         run._amount(learning, first, [], 599.5, 2)
+
+
+def test_without_a_look_training_just_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(words(out, "look=false", "steps=8")) == 0
+    first, second = json.loads((out / "curve.json").read_text())["stages"]
+    assert "successes" not in first and second["episodes"] == 4 and (first["films"], second["films"]) == (1, 4)
+    assert (
+        not list((out / "stage-1").glob("**/model.heads*"))
+        and (out / "stage-2" / "model" / "model.heads.json").exists()
+    )
+
+    def part(number: int, *more: str) -> tuple[float, float]:
+        learning = learning_of(settings.load("learn", [*SMALL, "minutes=10", f"out={out}", *more]))
+        return steps.training_of(learning, stages_of([10.0, 2.0], "minutes")[number - 1], tmp_path, 60.0).part
+
+    # One fall of the learning rate over both stages, and one for what is learned after them; else one for each.
+    assert [part(number, "look=false") for number in (1, 2, 3)] == [(0.0, 0.25), (0.25, 1.0), (0.0, 1.0)]
+    assert part(2) == (0.0, 1.0)
+    learning = learning_of(settings.load("learn", [*SMALL, "minutes=10", f"out={out}", "look=false"]))
+    unseen = made(1, {"filming": 50.0, "training": 70.0, "heads": 0.0, "measuring": 0.0, "decoding": 3.0}, 0)
+    del unseen["episodes"]
+    assert run._amount(learning, stages_of([10.0], "minutes")[1], [unseen], 120.0, 2) == pytest.approx(480 - 5 - 60)
 
 
 def test_which_heads_a_task_wants() -> None:

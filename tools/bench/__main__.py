@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from forearm.errors import ForearmError
-from tools.bench import curves, deadlines, lewm, memory, overhead, pareto, quality, scaling, surprise, training
+from tools.bench import curves, deadlines, lewm, memory, minutes, overhead, pareto, quality, scaling, surprise, training
 from tools.bench.budget import FULL, QUICK, Budget
 from tools.bench.page import ON_GPU, SECTIONS
 from tools.bench.peers import PACKAGES, versions
@@ -42,6 +42,7 @@ def sections(
         f"lewm{ON_GPU}": partial(lewm.lewm, budget, device=gpu),
         "training": partial(training.training, budget),
         f"training{ON_GPU}": partial(training.training, budget, gpu),
+        "minutes": partial(minutes.minutes, budget),
         "surprise": partial(surprise.surprise, budget, tasks, clips, kept),
         "scale": partial(scale, budget),
         "memory": memory.memory,

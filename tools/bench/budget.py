@@ -30,6 +30,8 @@ class Budget:
     surprise_clips: int = 200
     pareto_episodes: int = 60
     pareto_more: int = 300  # of the planners that are compared in earnest
+    minutes_longest: float = 24.0  # learning that is measured
+    minutes_episodes: int = 100  # of each seed
     scale_rounds: int = 3
     scale_jobs: int = 12  # that are timed of each run
     scale_serve_s: float = 10.0
@@ -54,6 +56,8 @@ QUICK = Budget(
     lewm_rounds=1,
     training_rounds=2,
     training_steps=3,
+    minutes_longest=0.5,
+    minutes_episodes=1,
     surprise_clips=2,
     pareto_episodes=1,
     pareto_more=1,

@@ -7,7 +7,7 @@ from tools.render.figures import Measured
 
 SECTIONS = (
     "overhead", "quality", "share", "deadlines", "scaling", "scaling-gpu", "lewm", "lewm-gpu", "training",
-    "training-gpu", "surprise", "scale", "memory", "pareto", "curves",
+    "training-gpu", "minutes", "surprise", "scale", "memory", "pareto", "curves",
 )  # fmt: skip
 """In the order of the page, and of measuring: `curves` is last, as what else runs then does not matter."""
 ON_GPU = "-gpu"

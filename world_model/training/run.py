@@ -85,6 +85,7 @@ def train(
     on_features: Count | None = None,
     on_notice: Callable[[str], None] = lambda notice: None,
     every: int = 20,
+    probes: bool = True,
 ) -> dict[str, Any]:
     """Runs or continues a training run and writes its checkpoint.
 
@@ -104,6 +105,7 @@ def train(
         on_features: the same while a backbone or encoder that is not trained looks at the frames, which happens once as
             well.
         on_notice: called with a sentence about what is odd in the data, in the first process.
+        probes: whether the final report says how well positions can be read off the latents, which takes seconds.
 
     Returns:
         the final report (see `evaluation.numbers`), which the checkpoint's JSON holds too.
@@ -170,7 +172,7 @@ def train(
                     export(trainer, metrics or {})
         final: dict[str, Any] = {}
         if first:
-            final = numbers(trainer.model, validation, sampler, where)
+            final = numbers(trainer.model, validation, sampler if probes else None, where)
             export(trainer, final)
         return dict(distributed.from_first(final, where))
 

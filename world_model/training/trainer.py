@@ -32,6 +32,7 @@ from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.checkpoint import write_whole
 from forearm.world_model.training.losses import JepaLoss
 from forearm.world_model.training.mixed_precision import autocast, faster_precision
+from forearm.world_model.training.optimizers import Updates
 from forearm.world_model.training.warm_start import Init, start_from
 
 STATE_FILE = "training.safetensors"
@@ -45,6 +46,7 @@ DEFAULTS = {
     "model.standardize": False,
     "model.balance": False,
     "model.predictor": "residual",
+    "train.optimizer": "adamw",
     "loss.inverse_steps": 1,
     "loss.beginnings": 1,
 }
@@ -83,6 +85,7 @@ class Training:
         cache_dir: folder of the decoded frames; None for beside the data.
         seconds: how long to train, in place of `train.steps` and `train.warmup`: the learning rate follows the share of
             the time that is over, so what comes of it depends on the machine.
+        part: from where to where on the learning rate's way such a run goes, as shares; what is left is another run's.
     """
 
     data: Path | Mapping[str, Path]
@@ -101,6 +104,7 @@ class Training:
     absolute: bool | None = None
     cache_dir: Path | None = None
     seconds: float | None = None
+    part: tuple[float, float] = (0.0, 1.0)
 
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""
@@ -152,12 +156,7 @@ class Trainer:
         self.model.to(device)
         every = [*self.model.parameters(), *self.loss.parameters()]
         self.parameters = [parameter for parameter in every if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters,
-            lr=training.train.learning_rate,
-            weight_decay=training.train.weight_decay,
-            fused=True if device.type == "cuda" else None,
-        )
+        self.optimizer = Updates(self.parameters, training.train, device)
         self.precision = training.train.precision
         self.step = 0
         self.spent = 0.0
@@ -237,18 +236,18 @@ class Trainer:
 
     def _advance(self, batch: dict[str, Tensor]) -> None:
         config = self.training.train
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * self._rate()
+        learning_rate = config.learning_rate * self._rate()
         self.model.train()
         batch = {key: batch[key].to(self.device, non_blocking=True) for key in USED if key in batch}
         with autocast(self.device, self.precision):
             terms = self.loss(self.model, batch, self.step)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         terms["loss"].backward()
         distributed.average_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, config.clip)
         self._broken = torch.where((self._broken < 0) & ~torch.isfinite(norm), self.step, self._broken)
-        self.optimizer.step()
+        self.optimizer.step(learning_rate)
         self.step += 1
         for name, term in terms.items():
             value = term.detach().to(self._exact)
@@ -259,7 +258,8 @@ class Trainer:
         """Share of the peak learning rate."""
         if self.training.seconds is None:
             return _schedule(self.step, self.training.train)
-        return _falling(self.share, WARMUP)
+        begin, end = self.training.part
+        return _falling(begin + (end - begin) * self.share, WARMUP)
 
     def means(self) -> dict[str, float]:
         """Means of the loss terms, over all processes, since the last call; all processes must call it together.
@@ -293,8 +293,7 @@ class Trainer:
             return
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"loss.{k}": v for k, v in self.loss.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+        tensors |= {f"optimizer.{k}": v for k, v in self.optimizer.tensors().items()}
         tensors |= {f"sum.{name}": value for name, value in zip(self._sums, sums, strict=True)}
         plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
         settings = json.dumps(self.training.settings(), sort_keys=True)
@@ -336,12 +335,7 @@ class Trainer:
             raise DatasetError(f"{path}: is a run with other settings ({'; '.join(differing)}): give another out=")
         self.model.load_state_dict(_under("model.", tensors))
         self.loss.load_state_dict(_under("loss.", tensors))
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in _under("optimizer.", tensors).items():
-            index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self.optimizer.load(_under("optimizer.", tensors))
         self.step, self.precision = int(meta["step"]), meta["precision"]
         self.spent = float(meta.get("seconds", "0"))
         # States of earlier versions have no sums.
