@@ -27,17 +27,8 @@ ENOUGH = 3000
 STORAGES = ("png", "mp4")
 OF_A_TRAINING = ("camera_key", "action_key", "state_key", "absolute", "seed", "cache_dir")
 """Settings that a training takes as they are."""
-DECIDING = (
-    *OF_A_TRAINING[:-1],
-    "validation",
-    "validation_seed",
-    "storage",
-    "use",
-    "look",
-    "prior",
-    "distance",
-    "subgoal",
-)
+OF_HEADS = ("prior", "distance", "subgoal")
+DECIDING = (*OF_A_TRAINING[:-1], "validation", "validation_seed", "storage", "use", "look", *OF_HEADS)
 """Settings that must agree for a learning to go on."""
 
 
@@ -78,7 +69,7 @@ def learning_of(chosen: settings.Settings, overrides: Sequence[str] = ()) -> Lea
     episodes = chosen["episodes"] or min(ENOUGH, usual.get("episodes") or ENOUGH)
     steps = steps_of("episode_steps", chosen["episode_steps"] or usual.get("steps"), task) if data is None else 0
     measured = has_simulator(task["name"])
-    heads = {name: chosen.values[name] for name in ("prior", "distance", "subgoal")}
+    heads = {name: chosen.values[name] for name in OF_HEADS}
     return Learning(
         task=task,
         planner=planner,

@@ -28,6 +28,8 @@ BEAT = 5.0
 """s between the signs of life of a replica that listens."""
 HANGS = 30.0
 """s without one, after which it is taken to hang, and killed."""
+STARTS = 600.0
+"""s that a replica has to load its model, which may come from far away, and once more to listen."""
 CHANGED = "the model, the goals or forearm itself have changed since the server began: start the server anew"
 _PATIENCE = 20.0
 """s, beyond the time for replies to be taken, that replicas have to end in their own way."""
@@ -186,8 +188,17 @@ class Replicas:
 
     async def _begun(self, number: int, process: asyncio.subprocess.Process, ready: Callable[[], None]) -> str | None:
         """See a new process to where it listens; says what keeps it from it, if anything does."""
+        try:
+            return await self._seen_in(number, process, ready)
+        except asyncio.TimeoutError:
+            with suppress(ProcessLookupError):
+                process.kill()
+            return f"it hung before it listened, for {STARTS:g} s"
+
+    async def _seen_in(self, number: int, process: asyncio.subprocess.Process, ready: Callable[[], None]) -> str | None:
+        """As `_begun`; raises `asyncio.TimeoutError` where a process says nothing for too long."""
         assert process.stdin is not None and process.stdout is not None
-        said = await _said(process.stdout)
+        said = await asyncio.wait_for(_said(process.stdout), STARTS)
         if "same" in said:
             self._same = self._same or said["same"]
             if said["same"] != self._same:
@@ -198,7 +209,7 @@ class Replicas:
                 self._go.set()
             await self._go.wait()
             process.stdin.write(b"go\n")
-            said = await _said(process.stdout)
+            said = await asyncio.wait_for(_said(process.stdout), STARTS)
         if "failed" in said:
             return str(said["failed"])
         if "listening" not in said:

@@ -241,7 +241,7 @@ def test_learning_and_practice_keep_all_at_an_address(
              f"cache_dir={tmp_path}/frames"]  # fmt: skip
     model = ["world_model.width=8", "world_model.latent_dim=8", "world_model.predictor_width=16",
              "world_model.loss.rollout=2", "world_model.loss.directions=8", "world_model.loss.beginnings=2",
-             "world_model.train.batch=8"]  # fmt: skip
+             "world_model.train.batch=8", "world_model.train.optimizer=adamw"]  # fmt: skip
     assert main(["learn", *words, *model, "out=s3://here/learned", "steps=2", "validation=1"]) == 0
     checkpoint = json.loads(store.cat_file("here/learned/curve.json"))["checkpoint"]
     assert checkpoint.startswith("s3://here/learned/stage-")

@@ -29,6 +29,7 @@ MODEL = (
     "world_model.width=8", "world_model.latent_dim=8", "world_model.predictor_width=16", "world_model.loss.rollout=2",
     "world_model.loss.beginnings=2", "world_model.loss.directions=8", "world_model.train.batch=8",
     "world_model.train.save_every=2", "device=cpu", "workers=1",
+    *(() if hasattr(torch.optim, "Muon") else ("world_model.train.optimizer=adamw",)),
 )  # fmt: skip
 SMALL = (
     *MODEL, "task=reach", "planner=guided", "planner.samples=4", "protocol.max_steps=3", "task.guided.subgoal=4",

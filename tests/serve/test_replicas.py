@@ -248,6 +248,34 @@ sys.stdin.read()
     assert said.endswith("is started again: it showed no sign of life for 0.5 s")
 
 
+@pytest.mark.parametrize("first", ["time.sleep(600)", "tell(same='s'); time.sleep(600)"])
+def test_one_that_hangs_while_it_starts_again_is_killed_too(
+    first: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(replicas, "STARTS", 3.0)
+    lives = tmp_path / "lives"
+    lives.touch()
+    script = f"""
+import os, signal, time
+open({str(lives)!r}, "a").write("x")
+life = len(open({str(lives)!r}).read())
+if life == 2:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    {first}
+listen()
+if life == 3:
+    os.kill(os.getppid(), signal.SIGUSR1)
+    sys.stdin.read()
+"""
+
+    def act(told: asyncio.Event) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, told.set)
+
+    keeping(1, script, act)
+    _, said = [record.getMessage() for record in caplog.records]
+    assert said.endswith("is started again: it hung before it listened, for 3 s")
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [

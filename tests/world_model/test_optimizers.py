@@ -67,7 +67,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(squares, tmp_path):
     train(training("killed"), every=1)
     one, other = (load_checkpoint(tmp_path / name)[0].state_dict() for name in ("whole", "killed"))
     assert all(torch.equal(one[key], other[key]) for key in one)
-    with pytest.raises(DatasetError, match="other settings.*optimizer"):
+    with pytest.raises(DatasetError, match=r"other settings.*optimizer"):
         train(training_of(squares, tmp_path / "whole", 8))
 
 
