@@ -53,8 +53,10 @@ class Learned(LeWorldModel):
 
     def _project(self, x: Tensor, name: str) -> Tensor:
         x = self._linear(x, f"{name}.net.0")
-        parts = (self._tensors[f"{name}.net.1.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-        x = functional.batch_norm(x.float(), *parts, training=True)
+        mean, var, weight, bias = (
+            self._tensors[f"{name}.net.1.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        x = functional.batch_norm(x.float(), mean, var, weight, bias, training=True)
         return self._linear(functional.gelu(x), f"{name}.net.3")
 
     def next_ones(self, latents: Tensor, blocks: Tensor) -> Tensor:
@@ -162,9 +164,9 @@ def main(words: list[str]) -> None:
     """`data=` is a data set, `out=` the folder of the weights; the others as in `CHOICES`."""
     given = {**CHOICES, **dict(word.split("=", 1) for word in words)}
     torch.set_num_threads(int(given["threads"]))
-    numbers = {"minutes": float(given["minutes"]), "rate": float(given["rate"])}
-    whole = {name: int(given[name]) for name in ("batch", "patch", "seed")}
-    print(json.dumps(train(Path(given["data"]), Path(given["out"]), **numbers, **whole), indent=1))
+    batch, patch, seed = (int(given[name]) for name in ("batch", "patch", "seed"))
+    minutes, rate = float(given["minutes"]), float(given["rate"])
+    print(json.dumps(train(Path(given["data"]), Path(given["out"]), minutes, rate, batch, patch, seed), indent=1))
 
 
 if __name__ == "__main__":
