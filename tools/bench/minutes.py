@@ -101,8 +101,8 @@ def _lewm(case: Case, kept: Path, episodes: int) -> dict[str, Any]:
     if not (out / REPORT).exists():
         films = kept / f"{case.name}-films"
         if not (films / "meta" / "info.json").exists():
-            sources = ",".join(str(path) for path in sorted((kept / case.name / "films").iterdir()))
-            _forearm("data", "merge", f"data=[{sources}]", f"out={films}")
+            whole = sorted((kept / case.name / "films").glob("*/meta/info.json"))
+            _forearm("data", "merge", f"data=[{','.join(str(path.parent.parent) for path in whole)}]", f"out={films}")
         words = (f"data={films}", f"out={out}", f"minutes={LEWM_MINUTES:g}")
         _run([sys.executable, "-m", "tools.experiments.lewm_recipe", *words])
     report = json.loads((out / REPORT).read_text(encoding="utf-8"))
