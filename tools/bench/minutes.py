@@ -106,7 +106,8 @@ def _lewm(case: Case, kept: Path, episodes: int) -> dict[str, Any]:
         words = (f"data={films}", f"out={out}", f"minutes={LEWM_MINUTES:g}")
         _run([sys.executable, "-m", "tools.experiments.lewm_recipe", *words])
     report = json.loads((out / REPORT).read_text(encoding="utf-8"))
-    words = ("model=lewm_trained:load", "planner=cem", "task.objective.weights=last")
+    planned = ("planner=cem", "planner.horizon=20", "planner.action_repeat=5", "task.objective.weights=last")
+    words = ("model=lewm_trained:load", *planned)
     solved = _solved(case, kept / f"{case.name}-lewm-compared", words, episodes, {"PYTHONPATH": str(out.absolute())})
     return {**report, "minutes": LEWM_MINUTES, **solved}
 
