@@ -263,6 +263,8 @@ def to_mapping(settings: Any) -> dict[str, Any]:
     values = asdict(settings)
     if isinstance(settings, LossConfig) and settings.beginnings == 1:  # as all were before there was a choice
         del values["beginnings"]
+    if isinstance(settings, TrainConfig) and settings.optimizer == "adamw":  # likewise
+        del values["optimizer"]
     if isinstance(settings, ModelConfig):
         if settings.predictor != "prefix":
             del values["predictor_steps"]
