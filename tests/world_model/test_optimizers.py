@@ -10,7 +10,7 @@ from torch import nn
 from forearm.world_model import TrainConfig, load_checkpoint
 from forearm.world_model.data import DatasetError
 from forearm.world_model.training.optimizers import Updates
-from forearm.world_model.training.run import train
+from forearm.world_model.training.run import Training, train
 from tests.world_model.trainee import training_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -71,10 +71,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(squares, tmp_path):
         train(training_of(squares, tmp_path / "whole", 8))
 
 
-def test_a_torch_without_muon_says_which_has_it(monkeypatch):
+def test_a_torch_without_muon_says_which_has_it(monkeypatch, tmp_path):
     monkeypatch.delattr(torch.optim, "Muon", raising=False)
     with pytest.raises(ValueError, match=r"optimizer is 'muon'.*torch 2\.9 or newer.*optimizer=adamw"):
         updated("muon")
+    with pytest.raises(ValueError, match="optimizer is 'muon'"):  # before anything is filmed or decoded
+        Training(tmp_path, tmp_path, train=TrainConfig(optimizer="muon"))
 
 
 def test_an_optimizer_that_nobody_knows_is_refused():

@@ -15,6 +15,15 @@ SINCE = "2.9"
 """The torch that has Muon."""
 
 
+def check(config: TrainConfig) -> None:
+    """Raise `InputError` where Muon is asked for, and this torch is older than it."""
+    if config.optimizer == "muon" and not hasattr(torch.optim, "Muon"):
+        raise InputError(
+            f"optimizer is 'muon', and torch {torch.__version__} has none: install torch {SINCE} or newer, or set "
+            "world_model.train.optimizer=adamw"
+        )
+
+
 class Updates:
     """Updates weights by their gradients.
 
@@ -28,18 +37,14 @@ class Updates:
         device: where they are.
 
     Raises:
-        InputError: Muon is asked for, and this torch is older than it.
+        InputError: see `check`.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], config: TrainConfig, device: torch.device) -> None:
         every = list(parameters)
         self._matrices: list[tuple[nn.Parameter, nn.Parameter]] = []
+        check(config)
         if config.optimizer == "muon":
-            if not hasattr(torch.optim, "Muon"):
-                raise InputError(
-                    f"optimizer is 'muon', and torch {torch.__version__} has none: install torch {SINCE} or newer, or "
-                    "set world_model.train.optimizer=adamw"
-                )
             # The same memory with another shape: torch's Muon takes matrices alone.
             self._matrices = [
                 (each, nn.Parameter(each.detach().view(len(each), -1))) for each in every if _is_matrix(each)

@@ -30,9 +30,9 @@ from forearm.world_model.model.balance import median_colour
 from forearm.world_model.model.encoders import Stem
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.checkpoint import write_whole
+from forearm.world_model.training import optimizers
 from forearm.world_model.training.losses import JepaLoss
 from forearm.world_model.training.mixed_precision import autocast, faster_precision
-from forearm.world_model.training.optimizers import Updates
 from forearm.world_model.training.warm_start import Init, start_from
 
 STATE_FILE = "training.safetensors"
@@ -106,6 +106,9 @@ class Training:
     seconds: float | None = None
     part: tuple[float, float] = (0.0, 1.0)
 
+    def __post_init__(self) -> None:
+        optimizers.check(self.train)  # told before anything is filmed or decoded
+
     def settings(self) -> dict[str, Any]:
         """What must agree for a run to go on where it stopped."""
         settings: dict[str, Any] = {kind: to_mapping(getattr(self, kind)) for kind in ("model", "loss", "train")}
@@ -156,7 +159,7 @@ class Trainer:
         self.model.to(device)
         every = [*self.model.parameters(), *self.loss.parameters()]
         self.parameters = [parameter for parameter in every if parameter.requires_grad]
-        self.optimizer = Updates(self.parameters, training.train, device)
+        self.optimizer = optimizers.Updates(self.parameters, training.train, device)
         self.precision = training.train.precision
         self.step = 0
         self.spent = 0.0
