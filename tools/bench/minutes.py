@@ -103,8 +103,8 @@ def _lewm(case: Case, kept: Path, episodes: int) -> dict[str, Any]:
         if not (films / "meta" / "info.json").exists():
             whole = sorted((kept / case.name / "films").glob("*/meta/info.json"))
             _forearm("data", "merge", f"data=[{','.join(str(path.parent.parent) for path in whole)}]", f"out={films}")
-        words = (f"data={films}", f"out={out}", f"minutes={LEWM_MINUTES:g}")
-        _run([sys.executable, "-m", "tools.experiments.lewm_recipe", *words])
+        told = (f"data={films}", f"out={out}", f"minutes={LEWM_MINUTES:g}")
+        _run([sys.executable, "-m", "tools.experiments.lewm_recipe", *told])
     report = json.loads((out / REPORT).read_text(encoding="utf-8"))
     planned = ("planner=cem", "planner.horizon=20", "planner.action_repeat=5", "task.objective.weights=last")
     words = ("model=lewm_trained:load", *planned)
