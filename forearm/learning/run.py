@@ -127,12 +127,13 @@ def _amount(learning: Learning, stage: Stage, made: list[Found], spent: float, f
     if made:
         last = made[-1]
         each = last["of_each"]
-        more = learning.validation - last.get("episodes", learning.validation)
-        after = each["heads"] * (LOOK if last["look"] else 1) + each["measuring"] + each.get("episode", 0.0) * more
-        after += 0.0 if each["measuring"] else KEPT_UNSEEN * whole
-        after += (
-            each["training"] - last["amount"] + each.get("decoding", 0.0) * (max(1, films) / max(1, last["films"]) - 1)
-        )
+        episodes = learning.validation - last.get("episodes", learning.validation)
+        grown = max(1, films) / max(1, last["films"]) - 1
+        after = each["heads"] * (LOOK if last["look"] else 1)
+        after += each["measuring"] + each.get("episode", 0.0) * episodes
+        after += each["training"] - last["amount"] + each.get("decoding", 0.0) * grown
+        if learning.validation and not each["measuring"]:
+            after += KEPT_UNSEEN * whole
         after = min(after, left / 2)
     if made:  # what took too long is told, in the minutes that it came to
         return max(left - after, LEAST * whole)

@@ -1,13 +1,14 @@
 """LeWorldModel's recipe on frames filmed here, for so many minutes: what it comes to on a processor.
 
     python -m tools.experiments.lewm_recipe data=data/push out=outputs/lewm minutes=8
-    PYTHONPATH=outputs/lewm forearm compare task=push planner=cem model=lewm_trained:load task.objective.weights=last
+    export PYTHONPATH=outputs/lewm
+    forearm compare task=push model=lewm_trained:load planner.horizon=20 planner.action_repeat=5         task.objective.weights=last
 
 After Maes et al., arXiv 2603.19312: a ViT-tiny (12 layers, width 192, 3 heads) whose class token is projected to a
 latent, a causal transformer (6 layers, 16 heads) that actions modulate, the squared error of the next latent, and
 SIGReg over 1,024 directions at 0.1; 128 windows of four frames, five commands from one to the next, AdamW.
-Two things differ, in its favour: patches of 8 of frames of 64 pixels in place of 14 of 224, an eighth of the
-arithmetic, and a learning rate that can be chosen. Dropout is left out, as so few steps overfit nothing.
+Two things differ, in its favour: patches of 8 of frames of 64 pixels in place of 14 of 224, a quarter of the
+tokens, and a learning rate that can be chosen. Dropout is left out, as so few steps overfit nothing.
 
 The weights have the names and shapes of the published ones, and `LeWorldModel` runs them; a module that loads them is
 written beside them.
@@ -26,15 +27,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from forearm.common.files import write_json
-from forearm.integrations.lewm import LeWorldModel
+from forearm.integrations.lewm import HEAD, LeWorldModel
 from forearm.integrations.peer_inputs import Blocks
 from forearm.world_model.data import WindowSampler, open_cache, split_episodes
 from forearm.world_model.training.regularizers import random_directions, sigreg
 from forearm.world_model.training.trainer import known_commands
 
 CHOICES = {"minutes": "8", "rate": "0.0005", "batch": "128", "patch": "8", "seed": "0", "threads": "2"}
-WIDTH, LAYERS, HEADS, PREDICTOR_LAYERS, PREDICTOR_HEADS, HIDDEN = 192, 12, 3, 6, 16, 2048
-HISTORY, FRAMESKIP, HEAD = 3, 5, 64
+WIDTH, LAYERS, PREDICTOR_LAYERS, PREDICTOR_HEADS, HIDDEN = 192, 12, 6, 16, 2048
+HISTORY, FRAMESKIP = 3, 5
 REGULARIZER, DIRECTIONS = 0.1, 1024
 DECAY, WARMUP, CLIP = 1e-3, 0.05, 1.0
 WEIGHTS, MODULE, REPORT = "weights.safetensors", "lewm_trained.py", "report.json"
@@ -76,8 +77,7 @@ def weights(side: int, patch: int, block: int, seed: int) -> dict[str, Tensor]:
 
     def projection(name: str) -> None:
         keep(f"{name}.net.0", nn.Linear(WIDTH, HIDDEN))
-        norm = nn.BatchNorm1d(HIDDEN)
-        keep(f"{name}.net.1", norm)
+        keep(f"{name}.net.1", nn.BatchNorm1d(HIDDEN))
         del found[f"{name}.net.1.num_batches_tracked"]
         keep(f"{name}.net.3", nn.Linear(HIDDEN, WIDTH))
 
