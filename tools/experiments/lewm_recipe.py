@@ -2,7 +2,8 @@
 
     python -m tools.experiments.lewm_recipe data=data/push out=outputs/lewm minutes=8
     export PYTHONPATH=outputs/lewm
-    forearm compare task=push model=lewm_trained:load planner.horizon=20 planner.action_repeat=5         task.objective.weights=last
+    forearm compare task=push model=lewm_trained:load planner.horizon=20 planner.action_repeat=5
+        task.objective.weights=last
 
 After Maes et al., arXiv 2603.19312: a ViT-tiny (12 layers, width 192, 3 heads) whose class token is projected to a
 latent, a causal transformer (6 layers, 16 heads) that actions modulate, the squared error of the next latent, and
