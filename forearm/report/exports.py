@@ -12,11 +12,24 @@ NOTHING = "--"
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}",
+    "|": r"\textbar{}", '"': "''", "[": "{[}", "]": "{]}",
+    "\u2265": r"$\geq$", "\u2264": r"$\leq$", "\u2192": r"$\to$", "\u2212": "$-$", "\u03bb": r"$\lambda$", "\u03c3": r"$\sigma$",
 }  # fmt: skip
 """What LaTeX would take for something else; a bracket after a line's end would be its argument."""
+_BREAK = r"\allowbreak{}"
+_PARTING = "=/_&"
 HEADINGS = ("row", "success %", "95 % interval", "first touch %", "held at end %", "n", "final cm", "steps",
             "plan ms, p50", "p95", "evaluations")  # fmt: skip
+
+
+_LATEX_HEADINGS = ("row", "%", "95 %", "touch", "held", "n", "cm", "steps", "p50", "p95", "calls")
+"""The same, as narrow as a page asks for; the caption tells what they are."""
+_LATEX_CAPTION = (
+    ": success in % with its 95 % interval, first touch and held at the end in %, episodes, final distance in cm, "
+    "steps, planning time in ms, the model's evaluations in a plan"
+)
+_WIDE = 22
+"""Letters of a row's name from which on it is set in lines."""
 
 
 def as_csv(document: Mapping[str, Any]) -> str:
@@ -45,9 +58,12 @@ def as_latex(document: Mapping[str, Any]) -> str:
     rows, parts = rows_of(document), [f"% {_comment(document)}", r"% needs \usepackage{booktabs}"]
     for task in tasks_of(rows):
         lines = [_texts(row) for row in rows if row.task == task]
-        parts.append(_booktabs(f"Task {task}", HEADINGS, "l" + "r" * (len(HEADINGS) - 1), lines))
+        name = "l" if max(len(row) for row, *_ in lines) <= _WIDE else _lines_of(0.3)
+        columns = name + "r" * (len(HEADINGS) - 1)
+        parts.append(_booktabs(f"Task {task}{_LATEX_CAPTION}", _LATEX_HEADINGS, columns, lines))
         if pairs := _pairs(document, task):
-            parts.append(_booktabs(f"Paired tests of task {task}", PAIR_HEADINGS, "llrrrl", pairs))
+            columns = f"{_lines_of(0.2)}{_lines_of(0.2)}rrr{_lines_of(0.22)}"
+            parts.append(_booktabs(f"Paired tests of task {task}", PAIR_HEADINGS, columns, pairs))
     return "\n".join(parts)
 
 
@@ -108,13 +124,18 @@ def _fractions(share: Share | None) -> tuple[float | None, ...]:
     return tuple(round(x / 100, 6) for x in (share.value, share.low, share.high))
 
 
+def _lines_of(share: float) -> str:
+    """A column of that share of the page's width, whose text is set in as many lines as it takes."""
+    return rf"p{{{share}\linewidth}}"
+
+
 def _booktabs(caption: str, headings: Sequence[str], columns: str, lines: Sequence[Sequence[str]]) -> str:
     def line(cells: Sequence[str]) -> str:
         return " & ".join(map(_latex, cells)) + r" \\"
 
     body = "\n".join(map(line, lines))
     return (
-        f"\\begin{{table}}\n\\centering\n\\caption{{{_latex(caption)}}}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n"
+        f"\\begin{{table}}\n\\centering\n\\footnotesize\n\\setlength{{\\tabcolsep}}{{3pt}}\n\\caption{{{_latex(caption)}}}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n"
         f"{line(headings)}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n"
     )
 
@@ -128,7 +149,9 @@ def _table(title: str, headings: Sequence[str], sides: Sequence[str], lines: Seq
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in " ".join(str(text).split()))
+    """The text as LaTeX sets it; a word may end in a line after what parts the words of a setting or a path."""
+    told = (_LATEX.get(letter, letter) + _BREAK * (letter in _PARTING) for letter in " ".join(str(text).split()))
+    return "".join(told)
 
 
 def _markdown(text: str) -> str:

@@ -32,3 +32,11 @@ def test_with_the_guard_it_runs(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(guarded)
     subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "out" / "results.json").is_file()
+
+
+def test_a_script_from_a_pipe_runs_without_the_guard(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-"], input=SCRIPT.replace("WORKERS", "2"), cwd=tmp_path, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

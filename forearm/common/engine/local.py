@@ -11,6 +11,7 @@ import multiprocessing.connection
 import os
 import queue
 import signal
+import sys
 import threading
 import traceback
 from collections import deque
@@ -55,6 +56,21 @@ def _single_threaded_children() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _importable_main() -> Iterator[None]:
+    """A script that Python reads from a pipe calls itself '<stdin>', and no child could import it: it goes unnamed."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if file is None or os.path.exists(file):
+        yield
+        return
+    del main.__file__
+    try:
+        yield
+    finally:
+        main.__file__ = file
 
 
 class Local(Engine):
@@ -111,7 +127,7 @@ class _Crew(Crew):
         return min(self._workers, key=lambda worker: len(worker.in_hand))
 
     def _new(self) -> "_Worker":
-        with _single_threaded_children(), _interrupts_held():
+        with _single_threaded_children(), _importable_main(), _interrupts_held():
             return _Worker(self._function)
 
 
