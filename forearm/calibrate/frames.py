@@ -46,7 +46,7 @@ def calibrate(loaded: "LoadedModel", robot: "Robot", options: Effort) -> str:
     bounding, counting = (
         round(3600 * hours / (STEPS * adapter.period)) for hours in (options.hours, options.count_hours)
     )
-    looks = fitting.fitted(list(explored(watcher, FIT_SEED, options.fit_episodes)))
+    looks = fitting.fitted(list(explored(watcher, FIT_SEED, options.fit_episodes, mistakes=True)))
     drives = list(driven(watcher, BOUND_SEED, options.drives, options.seconds))
     first, rest = drives[: len(drives) // 2], drives[len(drives) // 2 :]
     looks = fitting.bounded(looks, [*explored(watcher, BOUND_SEED, bounding), *first])

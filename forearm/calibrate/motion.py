@@ -1,7 +1,7 @@
 """Normal motion to calibrate on: what explorers show, and what a controller shows on its way and after."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from forearm.agent.loaded_model import LoadedModel
     from forearm.control.action_adapter import ToolActionAdapter
     from forearm.control.robots.robot import Robot
+    from forearm.envs import Environment
 
 STEPS = 50
 """Control steps of an explorer's episode."""
+MISTAKES_EVERY = 5
+"""Control steps from one wrong frame to the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +26,7 @@ class Shown:
     """Frames of one episode: latents (N, L), pictures (N, 192), and where readings have the tool, (N, 3) in m.
 
     distance: (N,) m from the goal, and nearness: (N,) of the latents, both None where there is no goal.
+    mistakes: by what is wrong with them, pictures (M, 192) of frames that should not be believed.
     """
 
     latents: Array
@@ -30,6 +34,7 @@ class Shown:
     tools: Array
     distance: Array | None = None
     nearness: Array | None = None
+    mistakes: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Watcher:
@@ -43,6 +48,7 @@ class Watcher:
         import torch
 
         frames = np.stack([seen["pixels"] for seen in observations])
+        wrong = [seen["mistakes"] for seen in observations if "mistakes" in seen]
         with torch.inference_mode():
             latents = self.loaded.model.encode(frames).double().numpy()
         positions = np.stack([self.adapter.read(seen) for seen in observations])
@@ -52,17 +58,21 @@ class Watcher:
             self.robot.geometry.tool(positions),
             None if distance is None else np.asarray(distance),
             None if nearness is None else np.asarray(nearness),
+            {name: np.stack([picture(each[name]) for each in wrong]) for name in (wrong[0] if wrong else ())},
         )
 
 
-def explored(watcher: Watcher, seed: int, episodes: int) -> Iterator[Shown]:
+def explored(watcher: Watcher, seed: int, episodes: int, mistakes: bool = False) -> Iterator[Shown]:
     """Episodes of the task's explorer, from resets that data collections are drawn from."""
-    for observations in exploring(str(watcher.loaded.task["name"]), watcher.loaded.resolution, seed, episodes):
+    task = str(watcher.loaded.task["name"])
+    for observations in exploring(task, watcher.loaded.resolution, seed, episodes, mistakes):
         yield watcher.shown(observations)
 
 
-def exploring(task: str, resolution: int, seed: int, episodes: int) -> Iterator[list[dict[str, Any]]]:
-    """Observations of such episodes, (STEPS + 1) each, one control period apart."""
+def exploring(
+    task: str, resolution: int, seed: int, episodes: int, mistakes: bool = False
+) -> Iterator[list[dict[str, Any]]]:
+    """Observations of such episodes, (STEPS + 1) each, one control period apart; some with `mistakes` beside."""
     from forearm import envs
     from forearm.common.seeds import collection_reset_seed, collection_rng
 
@@ -70,11 +80,19 @@ def exploring(task: str, resolution: int, seed: int, episodes: int) -> Iterator[
     for episode in range(episodes):
         seen, _ = env.reset(seed=collection_reset_seed(seed, episode), options={"goal": False})
         policy, observations = env.explorer(collection_rng(seed, episode)), [seen]
-        for _ in range(STEPS):
+        for step in range(STEPS):
             env.advance(policy.act())
             observations.append(env.observe())
+            if mistakes and step % MISTAKES_EVERY == 0:
+                observations[-1]["mistakes"] = mistaken(env, observations[-1]["pixels"])
         yield observations
     env.close()
+
+
+def mistaken(env: "Environment", frame: np.ndarray) -> dict[str, np.ndarray]:
+    """Frames in the place of `frame` that an arm should not believe, by what is wrong with them."""
+    others = {f"of camera '{name}'": env.render(name) for name in env.cameras if name != env.camera}
+    return {**others, "upside down": frame[::-1], "with red and blue exchanged": frame[..., ::-1]}
 
 
 def driven(watcher: Watcher, seed: int, episodes: int, seconds: float) -> Iterator[Shown]:

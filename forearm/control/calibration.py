@@ -14,7 +14,7 @@ import numpy as np
 
 from forearm.agent.calibration_file import calibration_path, read_parts, rounded, write_parts
 from forearm.common.dotted import is_dotted
-from forearm.control.frame_gate import Looks
+from forearm.control.frame_gate import PICTURE, Looks
 from forearm.errors import ForearmError, InputError, one_line
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,9 @@ def calibration_of(task: Mapping[str, Any], document: Mapping[str, Any]) -> Cali
         if "looks" not in found:
             logger.warning("%s holds nothing of frames: they are hardly checked, and arrival is not noticed", path.name)
             return Calibration()
-        looks = Looks(**{key: _checked(key, found["looks"][key]) for key in _SHAPES})
+        looks = Looks(
+            **{key: _checked(key, found["looks"][key]) for key in _KEYS if key in found["looks"] or _needed(key)}
+        )
         _fits(looks)
         radius = found["arrival"].get(_metric_key(task))
         return Calibration(looks, None if radius is None else float(radius))
@@ -63,7 +65,8 @@ def save_calibration(task: Mapping[str, Any], document: Mapping[str, Any], found
     """Write the calibration beside a task's checkpoint, with an account of what was `measured`; returns its path."""
     assert found.looks is not None
     path = calibration_path(task)
-    looks = {field.name: rounded(getattr(found.looks, field.name)) for field in fields(Looks)}
+    looks = {key: rounded(getattr(found.looks, key)) for key in _KEYS if key != _NAMES}
+    looks[_NAMES] = list(found.looks.mistakes)
     arrival = {} if found.radius is None else {_metric_key(task): rounded(found.radius)}
     write_parts(path, task, document, {"arrival": arrival, "measured": measured, "looks": looks})
     return path
@@ -75,10 +78,18 @@ def _metric_key(task: Mapping[str, Any]) -> str:
     return f"slowness={float(objective['slowness']):g}" + (",features" if objective.get("features") else "")
 
 
-_SHAPES = {field.name for field in fields(Looks)}
+_KEYS = tuple(field.name for field in fields(Looks))
+_NAMES = "mistakes"
+
+
+def _needed(key: str) -> bool:
+    """Whether a calibration without it is none; those of before knew no mistakes."""
+    return not key.startswith("mistake")
 
 
 def _checked(key: str, value: Any) -> Any:
+    if key == _NAMES:
+        return tuple(map(str, value))
     array = np.asarray(value, np.float64)
     if not np.isfinite(array).all():
         raise InputError(f"{key} holds numbers that are not finite")
@@ -88,5 +99,8 @@ def _checked(key: str, value: Any) -> Any:
 def _fits(looks: Looks) -> None:
     size = len(looks.latent_mean)
     shapes = (looks.latent_map.shape, looks.place_map.shape, looks.place_mean.shape, looks.picture_mean.shape)
-    if shapes != ((size, size), (size, 3), (3,), (192,)) or looks.picture_directions.shape[1:] != (192,):
+    if shapes != ((size, size), (size, 3), (3,), (PICTURE,)) or looks.picture_directions.shape[1:] != (PICTURE,):
         raise InputError(f"its arrays do not fit together: {shapes}")
+    known, sizes = len(looks.mistakes), (looks.mistake_directions.shape, looks.mistake_bounds.shape)
+    if known and sizes != ((known, PICTURE), (known,)):
+        raise InputError(f"its arrays do not fit its {known} mistakes: {sizes}")

@@ -1,12 +1,12 @@
 """Whether a frame can show this arm as it stands: what has the right shape may still be wrong.
 
-Three questions, each with a bound that normal motion kept: is the latent like those of the training data, is the
-picture like theirs, and is the arm in it where the joint readings say. A fourth needs no model: whether frames change
-while the arm moves.
+Four questions, each with a bound that normal motion kept: is the latent like those of the training data, is the
+picture like theirs, is it like one of another camera, and is the arm in it where the joint readings say. A fifth needs
+no model: whether frames change while the arm moves.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from forearm.control.trajectories.trajectory import Array
 
 BLOCKS = 8
 """Blocks in a row, and in a column, to whose mean colours a picture is reduced."""
+PICTURE = 3 * BLOCKS**2
+"""Numbers of such a picture."""
 SURE = 2
 """Frames in a row that must be doubtful."""
 FROZEN_FOR = 0.19
@@ -31,7 +33,9 @@ class Looks:
     latent_mean (L,), latent_map (L, L): under which the mean square of a latent is 1 in the training data.
     picture_mean (192,), picture_directions (K, 192): of the mean colours of blocks, and how they vary, orthonormal.
     place_mean (3,), place_map (L, 3): the tool in m, from a latent less its mean. unusual, unlike, apart: the greatest
-    of each measure that is believed; see the methods.
+    of each measure that is believed; see the methods. mistakes: K kinds of wrong frames that are known, such as those
+    of another camera, with mistake_directions (K, 192), along which a usual picture lies at 0 and such a one at 1, and
+    mistake_bounds (K,), the greatest that is believed.
     """
 
     latent_mean: Array
@@ -43,6 +47,9 @@ class Looks:
     unusual: float
     unlike: float
     apart: float
+    mistakes: tuple[str, ...] = ()
+    mistake_directions: Array = field(default_factory=lambda: np.zeros((0, PICTURE)))
+    mistake_bounds: Array = field(default_factory=lambda: np.zeros(0))
 
     def how_unusual(self, latents: Array) -> Array:
         """(N,) root mean square of whitened latents (N, L); 1 is usual."""
@@ -53,6 +60,10 @@ class Looks:
         off = pictures - self.picture_mean
         return np.sqrt(((off - off @ self.picture_directions.T @ self.picture_directions) ** 2).mean(axis=-1))
 
+    def how_mistaken(self, pictures: Array) -> Array:
+        """(N, K) how far pictures (N, 192) lie on the way from a usual one to those of each known mistake."""
+        return (pictures - self.picture_mean) @ self.mistake_directions.T
+
     def how_apart(self, latents: Array, tools: Array) -> Array:
         """(N,) m between where latents (N, L) show the tool and where readings have it, (N, 3)."""
         shown = self.place_mean + (latents - self.latent_mean) @ self.place_map
@@ -62,12 +73,16 @@ class Looks:
         """Why one frame (R, R, 3) cannot be believed; empty where it can."""
         apart = float(self.how_apart(latent[None], tool[None])[0])
         unusual = float(self.how_unusual(latent[None])[0])
-        unlike = float(self.how_unlike(picture(pixels)[None])[0])
+        shown = picture(pixels)[None]
+        unlike = float(self.how_unlike(shown)[0])
+        mistaken = np.flatnonzero(self.how_mistaken(shown)[0] > self.mistake_bounds)
         if unlike > self.unlike:
             return (
                 f"the frame is unlike those of training, by {unlike:.1f} levels where {self.unlike:.1f} are usual: "
                 "is it the right camera, the right way up, red first, and lit?"
             )
+        if len(mistaken):
+            return f"the frame is unlike those of training, and like one {self.mistakes[mistaken[0]]}"
         if unusual > self.unusual:
             return (
                 f"the frame is unlike those of training to the model, {unusual:.1f} where {self.unusual:.1f} is usual"

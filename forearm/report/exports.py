@@ -13,7 +13,8 @@ _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': "''", "[": "{[}", "]": "{]}",
-    "\u2265": r"$\geq$", "\u2264": r"$\leq$", "\u2192": r"$\to$", "\u2212": "$-$", "\u03bb": r"$\lambda$", "\u03c3": r"$\sigma$",
+    "\u2265": r"$\geq$", "\u2264": r"$\leq$", "\u2192": r"$\to$", "\u2212": "$-$",
+    "\u03bb": r"$\lambda$", "\u03c3": r"$\sigma$",
 }  # fmt: skip
 """What LaTeX would take for something else; a bracket after a line's end would be its argument."""
 _BREAK = r"\allowbreak{}"

@@ -122,7 +122,15 @@ def test_a_calibration_of_other_weights_or_damaged_is_refused(tmp_path: Path, mo
     assert document["measured"]["false_stops"] <= document["measured"]["hours"]
     monkeypatch.setattr(calibration, "calibration_path", lambda task: tmp_path / path.name)
     assert calibration.calibration_of(loaded.task, loaded.document).looks is None
-    for damage in ({"world_model_sha256": "0"}, {"format": 9}, {"looks": {}}, {"task": "reach"}):
+    two = {
+        "looks": {
+            **document["looks"],
+            "mistakes": ["of camera 'side'"],
+            "mistake_directions": [],
+            "mistake_bounds": [1.0],
+        }
+    }
+    for damage in ({"world_model_sha256": "0"}, {"format": 9}, {"looks": {}}, {"task": "reach"}, two):
         (tmp_path / path.name).write_text(json.dumps({**document, **damage}), encoding="utf-8")
         with pytest.raises(ForearmError, match="make it again"):
             calibration.calibration_of(loaded.task, loaded.document)

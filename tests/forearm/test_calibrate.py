@@ -1,5 +1,7 @@
 """Bounds from normal motion."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from forearm.calibrate import fitting
@@ -18,6 +20,22 @@ def test_bounds_keep_normal_motion_and_stop_what_is_not() -> None:
     looks = fitting.bounded(fitting.fitted([shown(rng) for _ in range(20)]), [shown(rng) for _ in range(20)])
     assert fitting.false_stops(looks, [shown(rng) for _ in range(20)]) == 0
     assert fitting.false_stops(looks, [shown(rng, shift=50.0)]) == 1
+
+
+def test_a_picture_of_another_camera_is_told_where_it_can_be() -> None:
+    rng = np.random.default_rng(1)
+    other = 3.0 * rng.normal(size=192)  # less than usual pictures vary in all, but in a way of its own
+
+    def both() -> Shown:
+        plain = shown(rng)
+        wide = plain.pictures + 30.0 * rng.normal(size=(60, 1)) * np.linspace(-1.0, 1.0, 192)
+        wrong = {"of camera 'side'": wide[:20] + other, "the same": wide[20:40].copy()}
+        return replace(plain, pictures=wide, mistakes=wrong)
+
+    looks = fitting.bounded(fitting.fitted([both() for _ in range(20)]), [both() for _ in range(20)])
+    assert looks.mistakes == ("of camera 'side'",)
+    told = looks.how_mistaken(both().mistakes["of camera 'side'"])[:, 0] > looks.mistake_bounds[0]
+    assert told.all() and fitting.false_stops(looks, [both() for _ in range(20)]) == 0
 
 
 def test_the_radius_is_where_arms_have_arrived() -> None:

@@ -40,7 +40,7 @@ def test_latex_has_no_letter_that_means_something_else() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
 def test_latex_is_set_within_the_page(tmp_path: Path) -> None:
     given = document()
-    given["rows"][1]["name"] = "cem (planner.horizon=8, planner.samples=256, σ ≥ 0.3)"
+    given["rows"][1]["name"] = "cem (planner.horizon=8, planner.samples=256, ≥ 0.3)"
     (tmp_path / "table.tex").write_text(as_latex(given), encoding="utf-8")
     page = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table.tex}\end{document}"
     (tmp_path / "page.tex").write_text(page)

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from forearm.common.engine.crew import ONE_THREAD, Crew, Done, Engine, Lost, attempt
@@ -63,7 +64,7 @@ def _importable_main() -> Iterator[None]:
     """A script that Python reads from a pipe calls itself '<stdin>', and no child could import it: it goes unnamed."""
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
-    if file is None or os.path.exists(file):
+    if file is None or Path(file).exists():
         yield
         return
     del main.__file__
