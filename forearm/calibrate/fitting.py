@@ -18,7 +18,8 @@ NOISE = 1.0
 MARGIN = 1.25
 """Times the greatest value of normal motion, up to which a frame is believed."""
 TOLD_APART = 0.5
-"""Of the way from a usual picture to a mistaken one: normal motion must stay below, if that mistake is to be told."""
+"""Of the way from a usual picture to a mistaken one: normal motion must stay below, if that mistake is to be told.
+The bound then lies halfway between its greatest value and the mistake."""
 INSIDE = 0.75
 """Share of the task's success radius within which an arm that has arrived must be, so that it may roll on a little."""
 WRONG = 0.01
@@ -68,8 +69,9 @@ def bounded(looks: Looks, shown: Sequence[Shown]) -> Looks:
     Mistakes that look too much like normal motion are left out.
     """
     worst = np.max([[values.max() for values in _measures(looks, part)] for part in shown], axis=0)
-    unusual, unlike, apart, *mistaken = (MARGIN * worst).tolist()
-    told = [number for number, bound in enumerate(mistaken) if bound < TOLD_APART]
+    unusual, unlike, apart = (MARGIN * worst[:3]).tolist()
+    mistaken = worst[3:]
+    told = np.flatnonzero(mistaken < TOLD_APART)
     return replace(
         looks,
         unusual=unusual,
@@ -77,7 +79,7 @@ def bounded(looks: Looks, shown: Sequence[Shown]) -> Looks:
         apart=apart,
         mistakes=tuple(looks.mistakes[number] for number in told),
         mistake_directions=looks.mistake_directions[told],
-        mistake_bounds=np.array([mistaken[number] for number in told]),
+        mistake_bounds=(mistaken[told] + 1.0) / 2.0,
     )
 
 
