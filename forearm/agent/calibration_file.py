@@ -46,7 +46,8 @@ def write_parts(path: Path, task: Mapping[str, Any], document: Mapping[str, Any]
     except (OSError, ValueError, KeyError, TypeError):
         kept = {}
     about = {"format": FORMAT, "task": task["name"], "world_model_sha256": document["weights_sha256"]}
-    write_json(path, {**about, **{key: value for key, value in kept.items() if key not in about}, **parts})
+    whole = {**about, **{key: value for key, value in kept.items() if key not in about}, **parts}
+    write_json(path, whole, indent=None)  # thousands of numbers: a line for each would be most of the file
 
 
 def rounded(value: Any) -> Any:

@@ -80,8 +80,11 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink()
 
 
-def write_json(path: Path, value: Any, indent: int = 1) -> None:
-    """Write `value` as JSON, whole or not at all. Raises ValueError for numbers that JSON has not (NaN, inf)."""
+def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
+    """Write `value` as JSON, whole or not at all; on one line with `indent=None`.
+
+    Raises ValueError for numbers that JSON has not (NaN, inf).
+    """
     text = json.dumps(value, indent=indent, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
