@@ -64,9 +64,9 @@ def test_it_tells_what_the_world_model_sees_imagines_and_tries() -> None:
     for news in told.news:
         known |= news
     assert known["goal"].startswith("data:image/png") and known["camera"].startswith("data:image/png")
-    assert len(known["imagined"]) == 6 and len(known["curve"]) == 6 and known["planner"] == "cem"
+    assert len(known["imagined"]) == 8 and len(known["curve"]) == 8 and known["planner"] == "cem"
     paths = np.array(known["paths"])
-    assert paths.shape == (32, 13, 2) and len(known["costs"]) == 32
+    assert paths.shape == (32, 17, 2) and len(known["costs"]) == 32
     # Paths begin where the tool is seen, and all at one place.
     begins = env.project(env.positions()["ee_position"][None])[0] / 64
     assert np.allclose(paths[:, 0], begins, atol=0.02)

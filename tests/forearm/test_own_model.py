@@ -90,12 +90,12 @@ def test_plans_follow_the_model(own: Path) -> None:
     frame, goal = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     plan = model.plan(frame, goal, planner="cem", seed=1)
     assert plan.checkpoint == model.document["weights_sha256"][:16] == checkpoint_of("own_model:load")
-    assert plan.actions.shape == (12, 4) and plan.action_names == ["dx", "dy", "dz", "gripper"]
+    assert plan.actions.shape == (16, 4) and plan.action_names == ["dx", "dy", "dz", "gripper"]
     mine = importlib.import_module("own_model").load()
     [start, end] = mine.encode(np.stack([frame, goal])).flatten(1)
-    moved = mine.hand(torch.as_tensor(plan.actions).float()).unflatten(0, (6, 2)).sum(1).cumsum(0)
+    moved = mine.hand(torch.as_tensor(plan.actions).float()).unflatten(0, (8, 2)).sum(1).cumsum(0)
     steps = (start + moved - end).square().mean(1)
-    weights = 0.8 ** torch.arange(5, -1, -1)
+    weights = 0.8 ** torch.arange(7, -1, -1)
     assert plan.cost == pytest.approx(float((weights / weights.sum() * steps).sum()), rel=1e-4)
     other = forearm.load("own_model:other", task="push")
     assert other.resolution == 32 and other.task["resolution"] == 32
@@ -195,7 +195,7 @@ def test_a_planner_of_ones_own_needs_no_file(own: Path, failing: Failing) -> Non
     assert mine["horizon"] is None and set(mine) == {*usual, "shrink"}
     setup = PlanningSetup.resolve("push", mine, "own_model:load")
     planner = setup.planner(deadline_ms=5.0)
-    assert type(planner).__name__ == "Hill" and planner.config.shrink == 0.5 and planner.config.horizon == 12
+    assert type(planner).__name__ == "Hill" and planner.config.shrink == 0.5 and planner.config.horizon == 16
     with pytest.raises(ForearmError, match="planner own_planner:Hill has no setting 'shrin'; did you mean 'shrink'"):
         setup.planner(shrin=1)
     wanted = of_push(own, "own_model:load", planners=[mine], baselines=())

@@ -24,7 +24,7 @@ from forearm.world_model.config import ModelConfig
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.checkpoint import save_checkpoint
 
-HORIZON = 12
+HORIZON = 16
 Serving = Callable[..., Server]
 
 

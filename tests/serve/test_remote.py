@@ -17,7 +17,7 @@ from forearm.serve.remote import RemotePlanSource
 from forearm.serve.running import running
 from forearm.serve.server import Server
 
-from .conftest import Serving, frame, planner
+from .conftest import HORIZON, Serving, frame, planner
 
 START = np.append(kinematics.inverse(np.array([0.5, 0.0, 0.02]), kinematics.HOME, iterations=40), 0.0)
 
@@ -62,7 +62,7 @@ def test_it_connects_again_and_tells_everything_anew(loaded: Any, goal_folder: A
             source.plan(plan_request(1.1))
     with running(Server(loaded.setup(planner()), ServeConfig(port=port), goals)):
         source.see(1.2, {"pixels": frame(2)})
-        assert source.plan(plan_request(1.2)).actions.shape == (12, 4)
+        assert source.plan(plan_request(1.2)).actions.shape == (HORIZON, 4)
         source.close()
 
 

@@ -37,12 +37,19 @@ def headline(measured: Mapping[str, Measured]) -> dict[str, Any]:
 
 
 def _groups(cell: Cell, measured: Mapping[str, Measured]) -> dict[int, list[Measured]]:
-    """The comparisons that a row is made of, by the seed of their episodes: fresh ones, or else one that chose."""
+    """The comparisons that a row is made of, by the seed of their episodes: fresh ones, or else one that chose.
+
+    A ceiling that was not measured on the fresh ones is that of before: no model of ours is in it that was chosen.
+    """
     found: dict[int, list[Measured]] = {}
     for seed in (*SEEDS, None):
         one = replace(cell, seed=seed)
         if one.name in measured and not (seed is None and found):
             found[BEFORE if seed is None else seed] = [measured[name] for name in one.parts if name in measured]
+    before = cell.ceiling
+    if found and BEFORE not in found and before is not None and before.name in measured:
+        if not any(replace(before, seed=seed).name in measured for seed in found):
+            next(iter(found.values())).append(measured[before.name])
     return found
 
 

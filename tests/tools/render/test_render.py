@@ -44,7 +44,7 @@ def test_a_figure_or_a_page_that_is_changed_is_noticed(docs: Path, capsys: pytes
 @pytest.mark.parametrize(
     "text, said", [("{", "is no JSON"), ("{}", "a figure is missing"), ('{"figures": {}}', "missing")]
 )
-@pytest.mark.parametrize("file", ["benchmarks/overhead", "reliability/faults", "results/push-rest"])
+@pytest.mark.parametrize("file", ["benchmarks/overhead", "reliability/faults", "results/push-rest-seed3165"])
 def test_figures_that_are_not_whole_are_told_in_a_line(
     docs: Path, capsys: pytest.CaptureFixture[str], text: str, said: str, file: str
 ) -> None:

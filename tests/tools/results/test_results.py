@@ -105,12 +105,14 @@ def test_fresh_seeds_take_the_place_of_the_one_that_chose(tmp_path: Path) -> Non
     shutil.copytree(DOCS / "data" / "results", tmp_path / "data" / "results")
     old = json.loads((tmp_path / "data" / "results" / "push-rest.json").read_text())
     figures = {"successes": {"learned": [80, 100], "hold": [1, 100]}, "solved_at_start": {"solved": 2, "drawn": 102}}
+    (tmp_path / "data" / "results" / f"{cells.Cell('push', 'rest', cells.SEEDS[1]).name}.json").unlink()
     for seed in (cells.SEEDS[0], cells.SEEDS[2]):
         name = cells.Cell("push", "rest", seed).name
         (tmp_path / "data" / "results" / f"{name}.json").write_text(json.dumps(old | {"figures": figures}))
     [row] = [line for line in render(tmp_path, "results").splitlines() if line.startswith("| `push`")]
-    # The simulator was not measured anew, and the old figure is of other episodes.
-    assert row == "| `push` | **80 [74, 85]** |  |  |  | 1 [0, 4] |  | 4 of 204 |  | 3165, 6316 |"
+    # The simulator was not measured anew: its figure is of seed 2, with its own n.
+    ceiling = "100 [84, 100, n = 20]"
+    assert row == f"| `push` | **80 [74, 85]** |  | {ceiling} |  | 1 [0, 4] |  | 4 of 204 |  | 3165, 6316 |"
     assert "| `push` | `rest` | 80 [74, 85] |" in headline(tmp_path)
 
 
