@@ -47,9 +47,9 @@ def _groups(cell: Cell, measured: Mapping[str, Measured]) -> dict[int, list[Meas
         if one.name in measured and not (seed is None and found):
             found[BEFORE if seed is None else seed] = [measured[name] for name in one.parts if name in measured]
     before = cell.ceiling
-    if found and BEFORE not in found and before is not None and before.name in measured:
-        if not any(replace(before, seed=seed).name in measured for seed in found):
-            next(iter(found.values())).append(measured[before.name])
+    fresh = [] if before is None else [seed for seed in found if replace(before, seed=seed).name in measured]
+    if before is not None and before.name in measured and BEFORE not in found and found and not fresh:
+        next(iter(found.values())).append(measured[before.name])
     return found
 
 

@@ -69,8 +69,8 @@ def test_a_peer_begins_with_the_rest_of_the_plan_before():
     draw = [torch.Generator().manual_seed(0)]
     [first] = planner.plan(model.problem([0]), draw)
     [second] = planner.plan(model.problem([0]), draw, [first], 4)
-    assert first.actions.shape == (12, 4) and np.allclose(first.actions, 0.1)
-    assert np.allclose(second.actions[:8], 0.2) and np.allclose(second.actions[8:], 0.1)
+    assert first.actions.shape == (16, 4) and np.allclose(first.actions, 0.1)
+    assert np.allclose(second.actions[:12], 0.2) and np.allclose(second.actions[12:], 0.1)
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="the system does not say")
