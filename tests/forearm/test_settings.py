@@ -143,7 +143,7 @@ def test_every_planner_config_says_every_setting_with_its_default() -> None:
     config = settings.load("plan", ["planner=hierarchical"]).one("planner")
     cem = settings.load("plan", ["planner=cem"]).one("planner")
     assert config == cem | {"name": "hierarchical"}
-    fast = {"name": "fast", "samples": 96, "iterations": 2, "elites": 12}
+    fast = {"name": "fast", "samples": 64, "iterations": 3, "elites": 8}
     assert settings.load("plan", ["planner=fast"]).one("planner") == cem | fast
 
 
@@ -201,7 +201,7 @@ def test_what_is_said_about_a_setting_is_what_a_command_gets() -> None:
     got = settings.load("plan", ["planner=gradient"]).one("planner")
     assert told == {f"planner.{name}": value for name, value in got.items()}
     told = {key.name: key.default for key in reference.keys("task=push")}
-    assert (told["task.guided.prior_gain"], told["task.collect.steps"], told["task.plan.horizon"]) == (2.0, 50, 12)
+    assert (told["task.guided.prior_gain"], told["task.collect.steps"], told["task.plan.horizon"]) == (2.0, 50, 16)
     with pytest.raises(ForearmError, match="unknown config 'robt'; did you mean 'robot'"):
         list(reference.keys("robt"))
 
