@@ -6,7 +6,7 @@ controller does not say that it has arrived, and only asks of frames that they c
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def calibration_of(task: Mapping[str, Any], document: Mapping[str, Any]) -> Cali
             logger.warning("%s holds nothing of frames: they are hardly checked, and arrival is not noticed", path.name)
             return Calibration()
         looks = Looks(
-            **{key: _checked(key, found["looks"][key]) for key in _KEYS if key in found["looks"] or _needed(key)}
+            **{key: _checked(key, found["looks"][key]) for key in _KEYS if key in found["looks"] or key in _NEEDED}
         )
         _fits(looks)
         radius = found["arrival"].get(_metric_key(task))
@@ -79,12 +79,9 @@ def _metric_key(task: Mapping[str, Any]) -> str:
 
 
 _KEYS = tuple(field.name for field in fields(Looks))
+_NEEDED = {field.name for field in fields(Looks) if field.default is MISSING and field.default_factory is MISSING}
+"""Without which a calibration is none; those of before knew no mistakes."""
 _NAMES = "mistakes"
-
-
-def _needed(key: str) -> bool:
-    """Whether a calibration without it is none; those of before knew no mistakes."""
-    return not key.startswith("mistake")
 
 
 def _checked(key: str, value: Any) -> Any:

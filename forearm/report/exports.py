@@ -23,7 +23,7 @@ HEADINGS = ("row", "success %", "95 % interval", "first touch %", "held at end %
             "plan ms, p50", "p95", "evaluations")  # fmt: skip
 
 
-_LATEX_HEADINGS = ("row", "%", "95 %", "touch", "held", "n", "cm", "steps", "p50", "p95", "calls")
+_LATEX_HEADINGS = ("row", "%", "95 %", "touch", "held", "n", "cm", "steps", "p50", "p95", "evals")
 """The same, as narrow as a page asks for; the caption tells what they are."""
 _LATEX_CAPTION = (
     ": success in % with its 95 % interval, first touch and held at the end in %, episodes, final distance in cm, "

@@ -46,10 +46,10 @@ def _groups(cell: Cell, measured: Mapping[str, Measured]) -> dict[int, list[Meas
         one = replace(cell, seed=seed)
         if one.name in measured and not (seed is None and found):
             found[BEFORE if seed is None else seed] = [measured[name] for name in one.parts if name in measured]
-    before = cell.ceiling
-    fresh = [] if before is None else [seed for seed in found if replace(before, seed=seed).name in measured]
-    if before is not None and before.name in measured and BEFORE not in found and found and not fresh:
-        next(iter(found.values())).append(measured[before.name])
+    if found and BEFORE not in found and (ceiling := cell.ceiling) is not None:
+        anew = any(replace(ceiling, seed=seed).name in measured for seed in found)
+        if not anew and ceiling.name in measured:
+            next(iter(found.values())).append(measured[ceiling.name])
     return found
 
 
