@@ -21,6 +21,7 @@ from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.errors import ForearmError, did_you_mean, nearest
 from forearm.settings import words as texts
+from forearm.settings.recipe import LEARN, RECIPE, recipe
 from forearm.settings.schema import GROUPS, of_command, of_option
 from forearm.settings.schema.bucket import BucketConfig
 from forearm.settings.schema.checked import complete
@@ -113,11 +114,26 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
 
     groups = {group: {name: option(group, name, command) for name in names} for group, names in selected.items()}
     values = complete(of_command(command), {key: default[key] for key in default if key not in GROUPS}, command)
+    if command == LEARN and len(selected["task"]) == 1:
+        _follow_recipe(selected["task"][0], chosen, values, groups)
     for key, text in plain:
         _apply(command, key, text, values, groups)
     if (bucket := values.get("bucket")) is not None:
         twins.set_limit(checks.of(BucketConfig, "cache_gb", bucket["cache_gb"], "bucket."))
     return Settings(command, values, groups)
+
+
+def _follow_recipe(
+    task: str, chosen: Iterable[str], values: dict[str, Any], groups: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    """Set what the recipe of `task` says, but of the groups from which somebody has chosen."""
+    for key, text in recipe(task, _folders(), _own_folders()):
+        if key.partition(".")[0] in chosen:
+            continue
+        try:
+            _apply(LEARN, key, text, values, groups)
+        except ForearmError as error:
+            raise ForearmError(f"the config {RECIPE}/{task}: {error}") from None
 
 
 def _usual_planner(command: str, tasks: Sequence[str], words: Mapping[str, str]) -> list[str]:

@@ -143,7 +143,7 @@ def test_every_planner_config_says_every_setting_with_its_default() -> None:
     config = settings.load("plan", ["planner=hierarchical"]).one("planner")
     cem = settings.load("plan", ["planner=cem"]).one("planner")
     assert config == cem | {"name": "hierarchical"}
-    fast = {"name": "fast", "samples": 64, "iterations": 3, "elites": 8}
+    fast = {"name": "fast", "samples": 48, "iterations": 3, "elites": 6}
     assert settings.load("plan", ["planner=fast"]).one("planner") == cem | fast
 
 
