@@ -22,6 +22,8 @@ KEPT_FOR_MEASURING = 0.3
 """Share of the first stage that is left for what comes after its training, as nobody knows yet how long that takes."""
 KEPT_UNSEEN = 0.1
 """Share of a leg that is left for measuring in its last stage, where nothing was measured before."""
+KEPT_FOR_HEADS = 0.15
+"""And for heads, where a task has some and none were trained before."""
 
 LEAST = 0.1
 """Share of a leg for which its last stage is trained, however long all else took."""
@@ -134,6 +136,8 @@ def _amount(learning: Learning, stage: Stage, made: list[Found], spent: float, f
         after += each["training"] - last["amount"] + each.get("decoding", 0.0) * grown
         if learning.validation and not each["measuring"]:
             after += KEPT_UNSEEN * whole
+        if learning.parts and not each["heads"]:
+            after += KEPT_FOR_HEADS * whole
         after = min(after, left / 2)
     if made:  # what took too long is told, in the minutes that it came to
         return max(left - after, LEAST * whole)

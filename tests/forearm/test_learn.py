@@ -230,7 +230,7 @@ def test_without_a_look_training_just_goes_on(tmp_path: Path) -> None:
     learning = learning_of(settings.load("learn", [*SMALL, "minutes=10", f"out={out}", "look=false"]))
     unseen = made(1, {"filming": 50.0, "training": 70.0, "heads": 0.0, "measuring": 0.0, "decoding": 3.0}, 0)
     del unseen["episodes"]
-    assert run._amount(learning, stages_of([10.0], "minutes")[1], [unseen], 120.0, 2) == pytest.approx(480 - 5 - 60)
+    assert run._amount(learning, stages_of([10.0], "minutes")[1], [unseen], 120.0, 2) == pytest.approx(480 - 5 - 60 - 90)
 
 
 def test_which_heads_a_task_wants() -> None:
