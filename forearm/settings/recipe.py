@@ -1,7 +1,7 @@
 """Recipes of `learn`: what a task is learned with where the defaults of the command are not the best for it.
 
-They are files of `configs/recipe`, called as the task, with settings of `learn` by key. They are no part of a task's own
-config, which says what is measured, and not how somebody has learned it.
+They are files of `configs/recipe`, called as the task, with settings of `learn` by key. They are no part of a task's
+own config, which says what is measured, and not how somebody has learned it.
 """
 
 from collections.abc import Sequence

@@ -59,7 +59,7 @@ def test_a_recipe_that_makes_no_sense_is_named(folder, text, told):
 
 
 def test_every_shipped_recipe_is_of_a_task_and_can_be_loaded():
-    tasks = [name for name in settings._files("recipe")]
+    tasks = list(settings._files("recipe"))
     assert tasks and set(tasks) <= set(settings.options("task"))
     for task in tasks:
         settings.load("learn", [f"task={task}"])

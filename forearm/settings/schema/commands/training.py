@@ -78,8 +78,8 @@ class LearnCommand:
         absolute: commands of recorded data are absolute joint positions; null: where they look so.
         episodes: filmed at most; null: the task's collect.episodes, at most 3000.
         episode_steps: control steps of each; null: the task's collect.steps.
-        look: after a quarter of the minutes there is a first model, whole and measured on few episodes; false: training
-            just goes on then, with more films.
+        look: after a quarter of the minutes there is a first model, whole and measured on few episodes, which costs
+            success in the end; false: training just goes on then, with more films.
         validation: episodes on which a leg is measured in the end, a quarter of them on the way.
         validation_seed: of these.
         seed: of filming and training.
@@ -102,7 +102,7 @@ class LearnCommand:
     absolute: bool | None = None
     episodes: int | None = checks.setting(None, checks.whole, least=1)
     episode_steps: int | None = checks.setting(None, checks.whole, least=1)
-    look: bool = True
+    look: bool = False
     validation: int = checks.setting(50, checks.whole, least=1)
     validation_seed: int = checks.setting(9, checks.whole, least=0)
     seed: int = checks.setting(0, checks.whole, least=0)
