@@ -126,8 +126,8 @@ def load(command: str, overrides: Sequence[str] = ()) -> Settings:
 def _follow_recipe(
     task: str, chosen: Iterable[str], values: dict[str, Any], groups: dict[str, dict[str, dict[str, Any]]]
 ) -> None:
-    """Set what the recipe of `task` says, but of the groups from which somebody has chosen."""
-    for key, text in recipe(task, _folders(), _own_folders()):
+    """Set what the recipe of `task` says, if it has one, but of the groups from which somebody has chosen."""
+    for key, text in recipe(task, _own_folders()) if task in _files(RECIPE) else ():
         if key.partition(".")[0] in chosen:
             continue
         try:

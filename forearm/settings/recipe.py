@@ -15,19 +15,16 @@ LEARN, RECIPE = "learn", "recipe"
 """The command that has them, and their folder."""
 
 
-def recipe(task: str, folders: Sequence[Path], own: Sequence[Path]) -> list[tuple[str, str]]:
-    """What a task is learned with, as keys and texts; of a task without a recipe nothing.
+def recipe(task: str, own: Sequence[Path]) -> list[tuple[str, str]]:
+    """What a task that has a recipe is learned with, as keys and texts.
 
     Args:
         task: its name.
-        folders: where configs are looked for.
-        own: those of them that are the user's own.
+        own: folders of the user's own where configs are looked for, after this package's.
 
     Raises:
         ForearmError: a file that makes no config.
     """
-    if not any((folder / RECIPE / f"{task}.yaml").is_file() for folder in folders):
-        return []
     from forearm.settings.yaml_files import compose
 
     found = compose(f"{RECIPE}/{task}", {}, own)
