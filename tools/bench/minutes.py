@@ -43,7 +43,7 @@ class Case:
 FURTHER = ("planner.horizon=20",)
 """Plans that look 2 s ahead instead of 1.6."""
 CASES = (
-    *(Case("push", minutes, FURTHER, "further") for minutes in (32, 16, 8, 4, 2)),
+    *(Case("push", minutes, FURTHER, "further") for minutes in (32, 16, 11, 8, 4, 2)),
     Case("reach", 3),
     Case("reach", 3, ("look=true",), "with a look"),
     Case("pick_place", 16),
