@@ -182,6 +182,8 @@ class LossConfig:
         inverse_dynamics: weight of predicting the action block that leads from one latent to a later one; VICReg needs
             it.
         inverse_steps: how many latent steps later that one may be, at most.
+        time_contrast: weight of telling from a window's first latent which of the batch's last latents is of the same
+            window: what stays while the arm moves, such as where an object lies, must be in the latents for that.
     """
 
     rollout: int = checks.setting(6, COUNT, least=1)
@@ -191,6 +193,7 @@ class LossConfig:
     directions: int = checks.setting(256, COUNT, least=1)
     inverse_dynamics: float = checks.setting(0.0, WEIGHT, least=0.0)
     inverse_steps: int = checks.setting(1, COUNT, least=1)
+    time_contrast: float = checks.setting(0.0, WEIGHT, least=0.0)
 
     def __post_init__(self) -> None:
         checks.settings(self)
@@ -263,6 +266,8 @@ def to_mapping(settings: Any) -> dict[str, Any]:
     values = asdict(settings)
     if isinstance(settings, LossConfig) and settings.beginnings == 1:  # as all were before there was a choice
         del values["beginnings"]
+    if isinstance(settings, LossConfig) and not settings.time_contrast:  # likewise
+        del values["time_contrast"]
     if isinstance(settings, TrainConfig) and settings.optimizer == "adamw":  # likewise
         del values["optimizer"]
     if isinstance(settings, ModelConfig):

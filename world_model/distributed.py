@@ -60,6 +60,15 @@ def average(values: Tensor) -> Tensor:
     return values if count() == 1 else _Average.apply(values)
 
 
+def of_all(rows: Tensor) -> Tensor:
+    """The rows (N, …) of every process, one after the other, with gradients to every process's own."""
+    if count() == 1:
+        return rows
+    spread = rows.new_zeros(count(), *rows.shape)
+    spread[rank()] = rows
+    return count() * average(spread).flatten(0, 1)
+
+
 def batch_mean(values: Tensor) -> Tensor:
     """Mean over the first dimension and over all processes, with gradients to every process's share."""
     return average(values.mean(dim=0))

@@ -30,11 +30,12 @@ def assert_same_curve(ours, theirs):
                 assert other[key] == pytest.approx(value, rel=ROUNDING), f"{key} at step {one['step']}"
 
 
-def test_two_processes_give_the_loss_curve_of_one_step_by_step(squares, tmp_path):
+@pytest.mark.parametrize("loss", ["sigreg", "contrast"])
+def test_two_processes_give_the_loss_curve_of_one_step_by_step(squares, tmp_path, loss):
     one, two = tmp_path / "one", tmp_path / "two"
     with doubles():
-        run(squares, one, STEPS)
-    out = finish(start(*TORCHRUN, "tests.world_model.trainee", squares, two, STEPS, "sigreg", "float64"))
+        run(squares, one, STEPS, loss)
+    out = finish(start(*TORCHRUN, "tests.world_model.trainee", squares, two, STEPS, loss, "float64"))
     assert out.count("threads of gloo: 0") == 2
     assert len(rows(two)) == STEPS
     assert_same_curve(rows(one), rows(two))

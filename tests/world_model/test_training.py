@@ -1,4 +1,5 @@
 import json
+import math
 import random
 import signal
 import time
@@ -12,7 +13,7 @@ from forearm.world_model import CheckpointError, LossConfig, ModelConfig, TrainC
 from forearm.world_model.data import DatasetError, open_cache
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.training import report, trainer
-from forearm.world_model.training.losses import JepaLoss, inverse_error, unrolled
+from forearm.world_model.training.losses import JepaLoss, contrast_over_time, inverse_error, unrolled
 from forearm.world_model.training.run import STATE_FILE, Training, train
 from forearm.world_model.training.trainer import SEEN_FRAMES, Trainer
 from forearm.world_model.training.warm_start import Init
@@ -265,6 +266,15 @@ def test_the_inverse_model_looks_as_far_ahead_as_it_is_told():
     assert torch.equal(asked[1][0], latents[:, [i for i, _ in pairs]])
     assert torch.equal(asked[1][1], latents[:, [j for _, j in pairs]])
     assert further == pytest.approx(float(blocks[:, [i for i, _ in pairs]].square().mean()))
+
+
+def test_contrast_over_time_is_low_where_windows_can_be_told_apart_by_what_stays():
+    torch.manual_seed(0)
+    stays = torch.randn(64, 8)
+    told = contrast_over_time(stays, stays + 0.1 * torch.randn(64, 8))
+    assert told < 0.5 < contrast_over_time(stays, torch.randn(64, 8))
+    assert contrast_over_time(torch.ones(64, 8), torch.ones(64, 8)) == pytest.approx(math.log(64))  # by chance
+    assert contrast_over_time(stays, 3.0 * stays) == pytest.approx(float(contrast_over_time(stays, stays)))  # of angles
 
 
 class Ticking:

@@ -20,6 +20,7 @@ LOSS = LossConfig(rollout=3, directions=32)
 LOSSES = {
     "sigreg": LOSS,
     "vicreg": LossConfig(rollout=2, regularizer="vicreg", regularizer_weight=1.0, inverse_dynamics=0.1),
+    "contrast": LossConfig(rollout=2, directions=32, time_contrast=0.3),
 }
 
 ROUNDING = 1e-10

@@ -5,10 +5,16 @@ from torch import Tensor, nn
 
 from forearm.errors import InputError
 from forearm.world_model.config import LossConfig
+from forearm.world_model.distributed import of_all
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.model.precision import full_precision
 from forearm.world_model.model.predictors import InverseDynamics
 from forearm.world_model.training.regularizers import random_directions, sigreg, vicreg
+
+CONTRASTED = 32
+"""Directions of the latents in which windows are told apart."""
+TEMPERATURE = 0.1
+"""What their cosines are divided by."""
 
 
 class JepaLoss(nn.Module):
@@ -40,6 +46,7 @@ class JepaLoss(nn.Module):
             )
         block = model.config.block_dim
         self.inverse = InverseDynamics(model.config.latent_dim, block) if config.inverse_dynamics else None
+        self.contrast = nn.Linear(model.config.latent_dim, CONTRASTED) if config.time_contrast else None
 
     def forward(self, model: JEPA, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Loss terms of a batch of windows; `loss` is what to minimise.
@@ -59,6 +66,11 @@ class JepaLoss(nn.Module):
         if self.inverse is not None:
             terms["inverse_dynamics"] = inverse_error(self.inverse, latents, blocks, self.config.inverse_steps)
             loss = loss + self.config.inverse_dynamics * terms["inverse_dynamics"]
+        if self.contrast is not None and not model.encoder_is_fixed:
+            with torch.autocast(latents.device.type, enabled=False):
+                first, last = self.contrast(full_precision(latents[:, [0, -1]])).unbind(dim=1)
+                terms["time_contrast"] = contrast_over_time(first, last)
+            loss = loss + self.config.time_contrast * terms["time_contrast"]
         return {"loss": loss, **terms}
 
     def _regularizer(self, latents: Tensor, step: int) -> Tensor:
@@ -82,6 +94,20 @@ def inverse_error(inverse: InverseDynamics, latents: Tensor, blocks: Tensor, ste
     near = last - first <= steps
     first, last = first[near], last[near]
     return (inverse(latents[:, first], latents[:, last]) - blocks[:, first]).pow(2).mean()
+
+
+def contrast_over_time(first: Tensor, last: Tensor) -> Tensor:
+    """Cross-entropy of finding the same window's end among those of the batch, and its beginning likewise.
+
+    Time-contrastive learning (Sermanet et al., arXiv 1704.06888) by InfoNCE (arXiv 1807.03748) on cosines.
+
+    Args:
+        first, last: (N, K), of the windows' beginnings and ends.
+    """
+    begins, ends = (of_all(nn.functional.normalize(rows, dim=1)) for rows in (first, last))
+    alike = begins @ ends.T / TEMPERATURE
+    own = torch.arange(len(alike), device=alike.device)
+    return (nn.functional.cross_entropy(alike, own) + nn.functional.cross_entropy(alike.T, own)) / 2
 
 
 def unrolled(model: JEPA, batch: dict[str, Tensor], beginnings: int = 1) -> tuple[Tensor, Tensor, Tensor]:

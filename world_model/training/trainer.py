@@ -49,6 +49,7 @@ DEFAULTS = {
     "train.optimizer": "adamw",
     "loss.inverse_steps": 1,
     "loss.beginnings": 1,
+    "loss.time_contrast": 0.0,
 }
 """What settings were before there were any, for states of earlier versions."""
 SEEN_FRAMES = 1024
