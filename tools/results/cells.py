@@ -10,6 +10,7 @@ DRAWER = "metaworld/drawer-open-v3"
 BUTTON_AND_DRAWER = ("metaworld/button-press-v3", DRAWER)
 FETCH = ("fetch/reach", "fetch/push")
 FETCH_PICK = "fetch/pick-and-place"
+PUSHT = "pusht"
 CHOSEN_ON = tuple(range(10))
 """Seeds of episodes that are looked at while settings are chosen."""
 BEFORE = 2
@@ -125,9 +126,8 @@ CELLS = (
     WithPrior("metaworld/push-v3", "jepa-wms"),
     WithPrior("metaworld/reach-wall-v3", "jepa-wms"),
     WithPrior(DRAWER, "jepa-wms"),
-    *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH)),
-    WithPrior(CUBE, "lewm"),
-    *(WithPrior(task, "lewm") for task in FETCH),
+    *(Cell(task, "lewm") for task in (CUBE, *SAWYER, *FETCH, PUSHT)),
+    *(WithPrior(task, "lewm") for task in (CUBE, *FETCH, PUSHT)),
 )
 """In the order of the page."""
 
