@@ -46,7 +46,8 @@ class JepaLoss(nn.Module):
             )
         block = model.config.block_dim
         self.inverse = InverseDynamics(model.config.latent_dim, block) if config.inverse_dynamics else None
-        self.contrast = nn.Linear(model.config.latent_dim, CONTRASTED) if config.time_contrast else None
+        told_apart = config.time_contrast and not model.encoder_is_fixed  # else nothing could come of it
+        self.contrast = nn.Linear(model.config.latent_dim, CONTRASTED) if told_apart else None
 
     def forward(self, model: JEPA, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Loss terms of a batch of windows; `loss` is what to minimise.
@@ -66,7 +67,7 @@ class JepaLoss(nn.Module):
         if self.inverse is not None:
             terms["inverse_dynamics"] = inverse_error(self.inverse, latents, blocks, self.config.inverse_steps)
             loss = loss + self.config.inverse_dynamics * terms["inverse_dynamics"]
-        if self.contrast is not None and not model.encoder_is_fixed:
+        if self.contrast is not None:
             with torch.autocast(latents.device.type, enabled=False):
                 first, last = self.contrast(full_precision(latents[:, [0, -1]])).unbind(dim=1)
                 terms["time_contrast"] = contrast_over_time(first, last)
