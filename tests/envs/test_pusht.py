@@ -180,7 +180,7 @@ def test_the_explorer_pushes_the_t_about_and_keeps_it_in_the_picture(env):
 
 
 def test_the_shipped_model_sees_how_the_t_is_turned(env):
-    """A small network that is taught the turn on some latents reads it off others; by chance it is off by 90 degrees."""
+    """A small network that is taught the turn on some latents reads it off others; by chance by 90 degrees."""
     torch.manual_seed(0)
     poses = np.random.default_rng(0).uniform(*adapter.STARTS, (2000, 5))
     frames = []
