@@ -269,12 +269,15 @@ def test_the_inverse_model_looks_as_far_ahead_as_it_is_told():
 
 
 def test_contrast_over_time_is_low_where_windows_can_be_told_apart_by_what_stays():
+    def contrast(first, last):
+        return contrast_over_time(torch.stack([first, last], dim=1))
+
     torch.manual_seed(0)
     stays = torch.randn(64, 8)
-    told = contrast_over_time(stays, stays + 0.1 * torch.randn(64, 8))
-    assert told < 0.5 < contrast_over_time(stays, torch.randn(64, 8))
-    assert contrast_over_time(torch.ones(64, 8), torch.ones(64, 8)) == pytest.approx(math.log(64))  # by chance
-    assert contrast_over_time(stays, 3.0 * stays) == pytest.approx(float(contrast_over_time(stays, stays)))  # of angles
+    told = contrast(stays, stays + 0.1 * torch.randn(64, 8))
+    assert told < 0.5 < contrast(stays, torch.randn(64, 8))
+    assert contrast(torch.ones(64, 8), torch.ones(64, 8)) == pytest.approx(math.log(64))  # by chance
+    assert contrast(stays, 3.0 * stays) == pytest.approx(float(contrast(stays, stays)))  # of angles
 
 
 class Ticking:

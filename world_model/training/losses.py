@@ -69,8 +69,7 @@ class JepaLoss(nn.Module):
             loss = loss + self.config.inverse_dynamics * terms["inverse_dynamics"]
         if self.contrast is not None:
             with torch.autocast(latents.device.type, enabled=False):
-                first, last = self.contrast(full_precision(latents[:, [0, -1]])).unbind(dim=1)
-                terms["time_contrast"] = contrast_over_time(first, last)
+                terms["time_contrast"] = contrast_over_time(self.contrast(full_precision(latents[:, [0, -1]])))
             loss = loss + self.config.time_contrast * terms["time_contrast"]
         return {"loss": loss, **terms}
 
@@ -97,16 +96,16 @@ def inverse_error(inverse: InverseDynamics, latents: Tensor, blocks: Tensor, ste
     return (inverse(latents[:, first], latents[:, last]) - blocks[:, first]).pow(2).mean()
 
 
-def contrast_over_time(first: Tensor, last: Tensor) -> Tensor:
+def contrast_over_time(ends: Tensor) -> Tensor:
     """Cross-entropy of finding the same window's end among those of the batch, and its beginning likewise.
 
     Time-contrastive learning (Sermanet et al., arXiv 1704.06888) by InfoNCE (arXiv 1807.03748) on cosines.
 
     Args:
-        first, last: (N, K), of the windows' beginnings and ends.
+        ends: (N, 2, K), of the windows' first and last latents.
     """
-    begins, ends = (of_all(nn.functional.normalize(rows, dim=1)) for rows in (first, last))
-    alike = begins @ ends.T / TEMPERATURE
+    first, last = of_all(nn.functional.normalize(ends, dim=2)).unbind(dim=1)  # one exchange between the processes
+    alike = first @ last.T / TEMPERATURE
     own = torch.arange(len(alike), device=alike.device)
     return (nn.functional.cross_entropy(alike, own) + nn.functional.cross_entropy(alike.T, own)) / 2
 
