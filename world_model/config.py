@@ -264,10 +264,11 @@ def from_mapping(kind: type[Settings], values: dict[str, Any]) -> Settings:
 def to_mapping(settings: Any) -> dict[str, Any]:
     """The settings as plain values, for JSON; of a model without those that its predictor has no use for."""
     values = asdict(settings)
-    if isinstance(settings, LossConfig) and settings.beginnings == 1:  # as all were before there was a choice
-        del values["beginnings"]
-    if isinstance(settings, LossConfig) and not settings.time_contrast:  # likewise
-        del values["time_contrast"]
+    if isinstance(settings, LossConfig):  # as all were before there was a choice
+        if settings.beginnings == 1:
+            del values["beginnings"]
+        if not settings.time_contrast:
+            del values["time_contrast"]
     if isinstance(settings, TrainConfig) and settings.optimizer == "adamw":  # likewise
         del values["optimizer"]
     if isinstance(settings, ModelConfig):
