@@ -242,6 +242,22 @@ def test_the_cube_expert_stacks_swaps_and_clears_the_way():
     env.close()
 
 
+def test_a_scene_that_is_not_one_of_the_five_begins_and_ends_anywhere():
+    env = made("ogbench/scene")
+    rounded = []
+    for seed in range(24):
+        env.reset(seed=seed, options={"goal": False})
+        start, goal = env.achieved(), env.goal()
+        rounded.append(np.concatenate([start[7:], goal[7:]]).round(1))
+        assert -0.08 <= start[1] <= 0.19, "no start has its cube in the drawer"
+    # Both states of both buttons, of the drawer and of the window, at the start and in the goal.
+    seen = [set(column) for column in np.abs(np.stack(rounded)).T]
+    assert all(len(values) == 2 for values in seen), seen
+    env.reset(seed=0, options={"task_id": 4, "goal": False})
+    np.testing.assert_allclose(env.goal()[:3], [0.33, -0.356, 0.066], atol=1e-3)
+    env.close()
+
+
 def test_the_five_tasks_of_ogbench_and_no_sixth():
     env = made("ogbench/cube-single")
     starts = [env.reset(seed=0, options={"task_id": n})[1]["distance_m"] for n in range(1, 6)]

@@ -1,7 +1,8 @@
 """OGBench's manipulation tasks (Park et al. 2024, arXiv 2410.20092): a UR5e with cubes, a drawer, a window, buttons.
 
 Physics, actions, success, evaluation tasks and colours are the benchmark's (those of its `visual-` environments).
-Where no `task_id` is asked for, cubes start and end anywhere on the table instead of at five fixed pairs of places.
+Where no `task_id` is asked for, cubes, drawer, window and a scene's buttons start and end anywhere, instead of at five
+fixed pairs of places.
 """
 
 import itertools
@@ -18,6 +19,7 @@ from ogbench.manipspace.envs.scene_env import SceneEnv
 
 from forearm.envs.benchmarks.ogbench.experts import Expert, Play
 from forearm.envs.benchmarks.ogbench.hold import Hold
+from forearm.envs.benchmarks.ogbench.scenes import random_cubes, random_scene
 from forearm.envs.contract import Array, Policy
 from forearm.envs.mujoco_env import MujocoEnvironment
 from forearm.errors import InputError
@@ -34,8 +36,6 @@ DESCRIPTIONS = {
 }
 KINDS = {"cube": CubeEnv, "scene": SceneEnv, "puzzle": PuzzleEnv}
 VIEWS = {"front": "front_pixels", "far": "front"}
-CUBE = 0.04
-"""Side of a cube (m)."""
 
 
 class OGBench(MujocoEnvironment):
@@ -92,8 +92,8 @@ class OGBench(MujocoEnvironment):
             if not 1 <= int(task) <= self.tasks:
                 raise InputError(f"task_id is {task}: '{self.name}' has the tasks 1 to {self.tasks}")
             inner_options["task_id"] = int(task)
-        elif self.kind == "cube":
-            inner_options["task_info"] = self._random_scene()
+        elif (drawn := self._drawn()) is not None:
+            inner_options["task_info"] = drawn
         else:
             inner_options["task_id"] = int(self.np_random.integers(1, self.tasks + 1))
         reached: list[Array] = []
@@ -121,12 +121,13 @@ class OGBench(MujocoEnvironment):
         mujoco.mj_rnePostConstraint(self.model, self.data)
         inner.post_step()
 
-    def _random_scene(self) -> dict[str, Any]:
-        places = _apart(self.np_random, self.cubes), _apart(self.np_random, self.cubes)
-        start, goal = (np.column_stack([xy, np.full(self.cubes, CUBE / 2)]) for xy in places)
-        if self.cubes > 1 and self.np_random.random() < 0.3:
-            goal[1] = goal[0] + [0.0, 0.0, CUBE]
-        return {"task_name": "random", "init_xyzs": start, "goal_xyzs": goal}
+    def _drawn(self) -> dict[str, Any] | None:
+        """A task of no fixed places, in the form of the benchmark's own; None for buttons, which have none."""
+        if self.kind == "cube":
+            return random_cubes(self.np_random, self.cubes)
+        if self.kind == "scene":
+            return random_scene(self.np_random, *self.inner._object_sampling_bounds)
+        return None
 
     # -- goals --------------------------------------------------------------------------------------------------
 
@@ -264,15 +265,6 @@ def _rotations() -> list[NDArray[np.float64]]:
 
 
 _SYMMETRIES = _rotations()
-
-
-def _apart(rng: np.random.Generator, count: int) -> Array:
-    """Places (count, 2) on the table, at least one and a half cubes apart."""
-    while True:
-        places = rng.uniform([0.3, -0.3], [0.55, 0.3], (count, 2))
-        gaps = np.linalg.norm(places[:, None] - places[None], axis=-1) + np.eye(count)
-        if gaps.min() > 1.5 * CUBE:
-            return places
 
 
 def _parts(successes: Any) -> list[Any]:

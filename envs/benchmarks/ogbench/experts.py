@@ -20,6 +20,7 @@ from ogbench.manipspace.oracles.plan.cube_plan import CubePlanOracle
 from ogbench.manipspace.oracles.plan.drawer_plan import DrawerPlanOracle
 from ogbench.manipspace.oracles.plan.window_plan import WindowPlanOracle
 
+from forearm.envs.benchmarks.ogbench.scenes import DRAWER_OPEN, WINDOW_OPEN
 from forearm.envs.contract import Array
 from forearm.errors import InputError
 
@@ -32,8 +33,6 @@ MARKOV = {
 PLAN = {"cube": CubePlanOracle, "button": ButtonPlanOracle, "drawer": DrawerPlanOracle, "window": WindowPlanOracle}
 CLOSE = 0.02
 """Distance (m) at which a cube, drawer or window counts as placed."""
-DRAWER_OPEN = -0.16
-WINDOW_OPEN = 0.2
 DRAWER_EDGE = -0.15
 """Beyond this y (m) a cube's place is in the drawer: the table's own places end before it."""
 
