@@ -2,13 +2,14 @@
 
     python -m tools.experiments.exact_state task=fetch/pick-and-place data=data/fetch-pick-and-place
 
-Trains the action prior of `forearm train-heads` on where the object really is and on the joint readings, instead of on
+Trains the action prior of `forearm train-heads` on where the objects really are and on the joint readings, instead of on
 latents, and follows its likeliest commands on held-out episodes. Where this succeeds and the prior on latents does not,
 the latents are what limits it; where neither does, the data are. A diagnosis: the simulator is asked where things are.
 """
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ from forearm.world_model.data import ACTION_KEY, STATE_KEY, Floats, read_dataset
 from forearm.world_model.heads.action_prior import ActionPrior, PriorConfig, train_prior
 from forearm.world_model.heads.trajectories import Trajectories
 
-OBJECT = "object_position"
-PRIOR = {"slow": 3, "moved": 0.1, "horizon": 16, "farthest": 60, "width": 512, "depth": 3, "steps": 4000}
-"""Of three numbers, the object's place, three slow features are all; see `PriorConfig`."""
+OBJECT = re.compile(r"object\d*_position")
+PRIOR = {"moved": 0.1, "horizon": 16, "farthest": 60, "width": 512, "depth": 3, "steps": 4000}
+"""Of three numbers, an object's place, three slow features are all: three for each object; see `PriorConfig`."""
 CHOICES = {"task": "fetch/push", "data": "", "protocol": "rest", "episodes": "50", "seed": "0", "replan_every": "2"}
 
 
@@ -37,10 +38,10 @@ class Imitator:
     """Follows the prior's likeliest commands, a few at a time.
 
     Args:
-        prior: of commands, given the object's place and the readings, both normalised as `scale` says.
-        envs: asked where the object is, one for each episode.
-        goals: (B, 3), where it shall be (m).
-        scale: mean and deviation of the object's place and of the readings.
+        prior: of commands, given the objects' places and the readings, both normalised as `scale` says.
+        envs: asked where the objects are, one for each episode.
+        goals: (B, 3 n), where the n objects shall be (m).
+        scale: mean and deviation of the objects' places and of the readings.
         every: control steps that are carried out of each proposal.
     """
 
@@ -62,7 +63,7 @@ class Imitator:
                 actions.append(None)
                 continue
             if not len(self._plans[b]):
-                place = self._scale.place(self._envs[b].positions()[OBJECT])
+                place = self._scale.place(places_of(self._envs[b].positions()))
                 state = torch.cat([place, self._scale.readings(seen["proprio"])])
                 commands = self._prior(state[None], self._goals[b][None])[0][0]
                 self._plans[b] = commands.clamp(-1.0, 1.0).double().numpy()[: self._every]
@@ -78,7 +79,7 @@ class Scale:
         self._of = [(values.mean(0), values.std(0) + 1e-4) for values in (places, readings)]
 
     def place(self, values: np.ndarray) -> torch.Tensor:
-        """Of the object, (..., 3) m."""
+        """Of the objects, (..., 3 n) m."""
         return self._scaled(0, values)
 
     def readings(self, values: np.ndarray) -> torch.Tensor:
@@ -108,7 +109,9 @@ def main(words: Sequence[str]) -> int:
     rules, count = rules_of(protocol, task), int(chosen["episodes"])
     recorded = read_dataset(Path(chosen["data"] or f"data/{chosen['task'].replace('/', '-')}"))
     each = [recorded.numbers(episode) for episode in range(len(recorded))]  # no frame is decoded
-    places, readings, actions = (np.concatenate([one[key] for one in each]) for key in (OBJECT, STATE_KEY, ACTION_KEY))
+    places = np.concatenate([places_of(one) for one in each])
+    readings, actions = (np.concatenate([one[key] for one in each]) for key in (STATE_KEY, ACTION_KEY))
+    sizes.setdefault("slow", places.shape[1])
     scale = Scale(places, readings)
     left = np.concatenate([np.arange(len(one[ACTION_KEY]) - 1, -1, -1) for one in each])
     data = Trajectories(
@@ -130,9 +133,14 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
+def places_of(positions: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(..., 3 n) places of the n objects among named `positions` (..., 3), in the order of their names."""
+    return np.concatenate([positions[name] for name in sorted(positions) if OBJECT.fullmatch(name)], axis=-1)
+
+
 def _goal(env: Any, episode: HeldOutEpisode) -> np.ndarray:
     env.restore(np.array(episode.goal_state))
-    return env.positions()[OBJECT].copy()
+    return places_of(env.positions())
 
 
 if __name__ == "__main__":
