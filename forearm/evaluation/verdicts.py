@@ -34,20 +34,24 @@ def judged(rows: Sequence[Mapping[str, Any]], alpha: float, confidence: float) -
 
 
 def _are_tested(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether a pair is, in this order: two searches, or a search and the prior that it draws from; under the same
-    variation, or one as it is and the same varied.
+    """Whether a pair is, in this order: two searches, or a search and the prior beside its world model, whether it
+    draws from that or not; under the same variation, or one as it is and the same varied.
     """
     if one["task"] != other["task"] or not one["searches"]:
         return False
     if one.get("vary") != other.get("vary"):
         return "vary" not in one and _unvaried(one["settings"]) == _unvaried(other["settings"])
-    its_prior = other["planner"] == PRIOR and one["draws_prior"] and _parts(other) <= _parts(one)
-    return bool(other["searches"] or its_prior)
+    return bool(other["searches"] or (other["planner"] == PRIOR and _one_model(_parts(one), _parts(other))))
+
+
+def _one_model(search: set[str], prior: set[str]) -> bool:
+    """A search without a prior stands on fewer parts than the prior does, one that draws from it on as many or more."""
+    return bool(search) and (search <= prior or prior <= search)
 
 
 def _parts(row: Mapping[str, Any]) -> set[str]:
     """Hashes of the model and of what stands beside it; a search may need sub-goals where its prior needs none."""
-    return set((row["checkpoint"] or "").split("+"))
+    return set(filter(None, (row["checkpoint"] or "").split("+")))
 
 
 def _unvaried(settings: Mapping[str, Any]) -> dict[str, Any]:
