@@ -107,54 +107,6 @@ def test_same_seed_same_prior():
     assert isinstance(first, ActionPrior) and not any(p.requires_grad for p in first.parameters())
 
 
-def two_ways_round(episodes: int = 200) -> Trajectories:
-    """From the same place to the same place: one half of the episodes to the left all the way, one to the right."""
-    latents, actions = [], []
-    for episode in range(episodes):
-        side = 1.0 if episode % 2 else -1.0
-        for t in range(10):
-            latents.append([t / 10, 0.0 if t in (0, 9) else side])
-            actions.append([side])
-    left = torch.arange(9, -1, -1).repeat(episodes)
-    return Trajectories(torch.tensor(latents), torch.tensor(actions), left)
-
-
-def test_of_two_ways_it_takes_one_where_it_tells_them_apart():
-    data, sizes = two_ways_round(), {"horizon": 4, "farthest": 9, "steps": 250, "width": 32}
-    start, goal = torch.zeros(1, 2), torch.tensor([[0.9, 0.0]])
-    one, _ = train_prior(data, PriorConfig(**sizes))
-    two, losses = train_prior(data, PriorConfig(**sizes, modes=2))
-    assert one(start, goal)[0].abs().max() < 0.3, "the average of two ways is none"
-    commands = two(start, goal)[0][0, :, 0]
-    assert commands.abs().min() > 0.6 and len(set(commands.sign().tolist())) == 1
-    likely, mean, std = two.mixture(start, goal)
-    assert likely.shape == (1, 2) and mean.shape == std.shape == (1, 2, 4, 1)
-    torch.testing.assert_close(likely.exp().sum(), torch.tensor(1.0))
-    assert likely.exp().min() > 0.2, "both ways are as likely"
-    assert sorted(mean[0, :, 0, 0].sign().tolist()) == [-1.0, 1.0]
-    assert prior_loss(two, data, torch.arange(0, 100, 10), torch.full((10,), 9)) < prior_loss(
-        one, data, torch.arange(0, 100, 10), torch.full((10,), 9)
-    )
-    assert losses[-1] < losses[0]
-
-
-def test_one_mode_in_a_mixture_of_itself_costs_what_one_gaussian_does(monkeypatch):
-    data = two_ways_round(20)
-    prior = ActionPrior(2, 1, PriorConfig(horizon=4, farthest=9))
-    rows, ahead = torch.arange(0, 100, 10), torch.full((10,), 3)
-    weights = torch.rand(10, generator=torch.Generator().manual_seed(0))
-    twice = ActionPrior(2, 1, PriorConfig(horizon=4, farthest=9, modes=2))
-
-    def same_twice(states, goals):
-        likely, mean, std = prior.mixture(states, goals)
-        return likely.expand(-1, 2) - torch.tensor(2.0).log(), mean.expand(-1, 2, -1, -1), std.expand(-1, 2, -1, -1)
-
-    monkeypatch.setattr(twice, "mixture", same_twice)
-    for chosen in (None, weights):
-        found = prior_loss(twice, data, rows, ahead, chosen)
-        torch.testing.assert_close(found, prior_loss(prior, data, rows, ahead, chosen))
-
-
 def test_it_sees_joint_readings_where_there_are_any():
     data, new = walk(300, 0), walk(60, 1)
     # A number that no latent shows, and that the commands after it depend on.

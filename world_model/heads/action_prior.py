@@ -48,8 +48,6 @@ class PriorConfig(Fitting):
         width: units of a layer of the network.
         depth: layers of the network.
         least_std: no command is ever predicted more surely than this, in command units.
-        modes: ways there that it tells apart, a mixture of that many Gaussians (Bishop, "Mixture Density Networks",
-            1994); it proposes out of the likeliest, as the average of two ways is none.
         advantage: commands after which the goal is one control step nearer than usual, by the learned distance, weigh e
             to the power of this more; 0: all alike.
     """
@@ -62,7 +60,6 @@ class PriorConfig(Fitting):
     width: int = checks.setting(256, checks.integer, least=1)
     depth: int = checks.setting(2, checks.integer, least=1)
     least_std: float = checks.setting(0.02, POSITIVE, above=0.0)
-    modes: int = checks.setting(1, checks.integer, least=1)
     advantage: float = checks.setting(0.0, checks.real, least=0.0)
 
     def __post_init__(self) -> None:
@@ -82,7 +79,7 @@ def network(inputs: int, outputs: int, width: int, depth: int) -> nn.Sequential:
 
 
 class ActionPrior(nn.Module):
-    """A diagonal Gaussian, or M of them, over the next H commands, given a state (S) and a goal latent (D).
+    """A diagonal Gaussian over the next H commands, given a state (S) and a goal latent (D).
 
     Args:
         latent_dim: D.
@@ -96,26 +93,13 @@ class ActionPrior(nn.Module):
         self.config, self.action_dim, self.latent_dim, self.readings = config, action_dim, latent_dim, readings
         self.slow = SlowFeatures(latent_dim, config.slow) if config.slow else None
         inputs = latent_dim + readings + (2 * config.slow if config.slow else latent_dim)
-        numbers = 2 * config.horizon * action_dim
-        # One Gaussian has no weight to be told.
-        outputs = numbers if config.modes == 1 else config.modes * (numbers + 1)
-        self.body = network(inputs, outputs, config.width, config.depth)
+        self.body = network(inputs, 2 * config.horizon * action_dim, config.width, config.depth)
 
     def forward(self, states: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation, both (N, H, A), of the likeliest mode, of states (N, S) and goals (N, D)."""
-        likely, mean, std = self.mixture(states, goals)
-        row = torch.arange(len(states), device=mean.device), likely.argmax(dim=1)
-        return mean[row], std[row]
-
-    def mixture(self, states: Tensor, goals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of states (N, S) and goals (N, D) each mode's log-probability (N, M), and means and deviations (N, M, H, A)."""
+        """Mean and standard deviation, both (N, H, A), of states (N, S) and goals (N, D)."""
         seen = goals if self.slow is None else self.slow.towards(states[:, : self.latent_dim], goals)
-        out = self.body(torch.cat([states, seen], dim=-1))
-        modes, numbers = self.config.modes, 2 * self.config.horizon * self.action_dim
-        gaussians = out[:, : modes * numbers].view(len(states), modes, 2, self.config.horizon, self.action_dim)
-        weights = out[:, modes * numbers :] if modes > 1 else out.new_zeros(len(states), 1)
-        std = self.config.least_std + nn.functional.softplus(gaussians[:, :, 1])
-        return weights.log_softmax(dim=1), gaussians[:, :, 0], std
+        out = self.body(torch.cat([states, seen], dim=-1)).view(len(states), 2, self.config.horizon, self.action_dim)
+        return out[:, 0], self.config.least_std + nn.functional.softplus(out[:, 1])
 
     def pairs(self, data: Trajectories, count: int, draw: Generator) -> tuple[Tensor, Tensor]:
         """`count` moments or fewer, and how far ahead their goals are: pairs as it is to be trained for.
@@ -159,18 +143,13 @@ def prior_loss(
     blurs the states there.
     """
     offsets = torch.arange(prior.config.horizon)
-    there = offsets < ahead[:, None]
-    actions = data.actions[torch.where(there, rows[:, None] + offsets, rows[:, None])][:, None]
-    likely, mean, std = prior.mixture(noise(data.states(rows)), data.latents[rows + ahead])
+    counts = (offsets < ahead[:, None]).to(data.latents)[..., None]
+    if weights is not None:
+        counts = counts * weights[:, None, None]
+    actions = data.actions[torch.where(offsets < ahead[:, None], rows[:, None] + offsets, rows[:, None])]
+    mean, std = prior(noise(data.states(rows)), data.latents[rows + ahead])
     nats = 0.5 * ((actions - mean) / std).square() + std.log() + 0.5 * math.log(2 * math.pi)
-    counts = there.to(data.latents)[..., None]
-    if prior.config.modes == 1:  # the sum over modes of one is itself
-        counts = counts if weights is None else counts * weights[:, None, None]
-        return (nats[:, 0] * counts).sum() / (counts.sum() * actions.shape[-1])
-    each = -torch.logsumexp(likely - (nats * counts[:, None]).sum((2, 3)), dim=1)
-    counted = counts.sum((1, 2)) if weights is None else counts.sum((1, 2)) * weights
-    each = each if weights is None else each * weights
-    return each.sum() / (counted.sum() * actions.shape[-1])
+    return (nats * counts).sum() / (counts.sum() * actions.shape[-1])
 
 
 @torch.no_grad()
