@@ -2,9 +2,11 @@
 
     python -m tools.experiments.exact_state task=fetch/pick-and-place data=data/fetch-pick-and-place
 
-Trains the action prior of `forearm train-heads` on where the objects really are and on the joint readings, instead of on
-latents, and follows its likeliest commands on held-out episodes. Where this succeeds and the prior on latents does not,
-the latents are what limits it; where neither does, the data are. A diagnosis: the simulator is asked where things are.
+Trains the action prior of `forearm train-heads` on where the objects really are and on the joint readings, instead of
+on latents, and follows its likeliest commands on held-out episodes. Where this succeeds and the prior on latents does
+not, the latents are what limits it; where neither does, the data are. With `one=true` it is shown the goal of one
+object after the other: how much of it lies in not knowing what comes first. A diagnosis: the simulator is asked where
+things are.
 """
 
 import re
@@ -31,7 +33,10 @@ from forearm.world_model.heads.trajectories import Trajectories
 OBJECT = re.compile(r"object\d*_position")
 PRIOR = {"moved": 0.1, "horizon": 16, "farthest": 60, "width": 512, "depth": 3, "steps": 4000}
 """Of three numbers, an object's place, three slow features are all: three for each object; see `PriorConfig`."""
-CHOICES = {"task": "fetch/push", "data": "", "protocol": "rest", "episodes": "50", "seed": "0", "replan_every": "2"}
+CHOICES = {"task": "fetch/push", "data": "", "protocol": "rest", "one": "false"}
+CHOICES |= {"episodes": "50", "seed": "0", "replan_every": "2"}
+PLACED = 0.03
+"""Distance (m) from its goal at which an object counts as placed, where one after the other is shown."""
 
 
 class Imitator:
@@ -43,11 +48,20 @@ class Imitator:
         goals: (B, 3 n), where the n objects shall be (m).
         scale: mean and deviation of the objects' places and of the readings.
         every: control steps that are carried out of each proposal.
+        one: shows it one object's goal at a time, see `next_goal`.
     """
 
-    def __init__(self, prior: ActionPrior, envs: Sequence[Any], goals: np.ndarray, scale: "Scale", every: int) -> None:
+    def __init__(
+        self,
+        prior: ActionPrior,
+        envs: Sequence[Any],
+        goals: np.ndarray,
+        scale: "Scale",
+        every: int,
+        one: bool = False,
+    ) -> None:
         self._prior, self._envs, self._scale, self._every = prior, envs, scale, every
-        self._goals = scale.place(goals)
+        self._goals, self._one = goals, one
         self._plans: list[np.ndarray] = []
 
     def reset(self, goals: Sequence[np.ndarray], seeds: Sequence[int]) -> None:
@@ -63,9 +77,10 @@ class Imitator:
                 actions.append(None)
                 continue
             if not len(self._plans[b]):
-                place = self._scale.place(places_of(self._envs[b].positions()))
-                state = torch.cat([place, self._scale.readings(seen["proprio"])])
-                commands = self._prior(state[None], self._goals[b][None])[0][0]
+                places, goal = places_of(self._envs[b].positions()), self._goals[b]
+                goal = next_goal(places, goal) if self._one else goal
+                state = torch.cat([self._scale.place(places), self._scale.readings(seen["proprio"])])
+                commands = self._prior(state[None], self._scale.place(goal)[None])[0][0]
                 self._plans[b] = commands.clamp(-1.0, 1.0).double().numpy()[: self._every]
             actions.append(Act(self._plans[b][0], None, False))
             self._plans[b] = self._plans[b][1:]
@@ -104,6 +119,9 @@ def main(words: Sequence[str]) -> int:
         else:
             print(f"unknown word '{word}': expected one of {', '.join(chosen)} or prior.KEY", file=sys.stderr)
             return 2
+    if chosen["one"] not in ("true", "false"):
+        print(f"one={chosen['one']}: expected true or false", file=sys.stderr)
+        return 2
     task = settings.load("compare", [f"task={chosen['task']}"]).one("task")
     protocol = settings.load("compare", [f"protocol={chosen['protocol']}"]).one("protocol")
     rules, count = rules_of(protocol, task), int(chosen["episodes"])
@@ -123,7 +141,7 @@ def main(words: Sequence[str]) -> int:
         envs = [environment(task["name"], task["camera"], 64, b) for b in range(min(10, count - at))]
         episodes = [make_episode(envs[0], int(chosen["seed"]), at + b, rules) for b in range(len(envs))]
         goals = np.stack([_goal(envs[0], episode) for episode in episodes])
-        agent = Imitator(prior, envs, goals, scale, int(chosen["replan_every"]))
+        agent = Imitator(prior, envs, goals, scale, int(chosen["replan_every"]), chosen["one"] == "true")
         solved += sum(done.success for done in run_episodes(agent, envs, episodes, int(chosen["seed"]), rules=rules))
     low, high = wilson(solved, count)
     print(
@@ -131,6 +149,18 @@ def main(words: Sequence[str]) -> int:
         f"{100 * solved / count:.0f} % [{100 * low:.0f}, {100 * high:.0f}] of {count}, from {len(recorded)} episodes"
     )
     return 0
+
+
+def next_goal(places: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """(3 n) where only the lowest of the n objects that are not placed yet is wanted elsewhere than it is."""
+    here, there = places.reshape(-1, 3), goal.reshape(-1, 3)
+    wrong = np.linalg.norm(here - there, axis=1) > PLACED
+    if not wrong.any():
+        return goal
+    first = min(np.flatnonzero(wrong), key=lambda i: (there[i, 2], i))
+    shown = here.copy()
+    shown[first] = there[first]
+    return shown.reshape(-1)
 
 
 def places_of(positions: Mapping[str, np.ndarray]) -> np.ndarray:
