@@ -41,17 +41,14 @@ def _are_tested(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         return False
     if one.get("vary") != other.get("vary"):
         return "vary" not in one and _unvaried(one["settings"]) == _unvaried(other["settings"])
-    return bool(other["searches"] or (other["planner"] == PRIOR and _one_model(_parts(one), _parts(other))))
-
-
-def _one_model(search: set[str], prior: set[str]) -> bool:
-    """A search without a prior stands on fewer parts than the prior does, one that draws from it on as many or more."""
-    return bool(search) and (search <= prior or prior <= search)
+    # A search without a prior stands on fewer parts than the prior does, one that draws from it on as many or more.
+    search, others = _parts(one), _parts(other)
+    return bool(other["searches"] or (other["planner"] == PRIOR and (search <= others or others <= search)))
 
 
 def _parts(row: Mapping[str, Any]) -> set[str]:
     """Hashes of the model and of what stands beside it; a search may need sub-goals where its prior needs none."""
-    return set(filter(None, (row["checkpoint"] or "").split("+")))
+    return set((row["checkpoint"] or "").split("+"))
 
 
 def _unvaried(settings: Mapping[str, Any]) -> dict[str, Any]:

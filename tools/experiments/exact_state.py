@@ -33,8 +33,10 @@ from forearm.world_model.heads.trajectories import Trajectories
 OBJECT = re.compile(r"object\d*_position")
 PRIOR = {"moved": 0.1, "horizon": 16, "farthest": 60, "width": 512, "depth": 3, "steps": 4000}
 """Of three numbers, an object's place, three slow features are all: three for each object; see `PriorConfig`."""
-CHOICES = {"task": "fetch/push", "data": "", "protocol": "rest", "one": "false"}
-CHOICES |= {"episodes": "50", "seed": "0", "replan_every": "2"}
+CHOICES = {
+    "task": "fetch/push", "data": "", "protocol": "rest", "episodes": "50", "seed": "0", "replan_every": "2",
+    "one": "false",
+}  # fmt: skip
 PLACED = 0.03
 """Distance (m) from its goal at which an object counts as placed, where one after the other is shown."""
 

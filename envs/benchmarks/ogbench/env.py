@@ -123,10 +123,11 @@ class OGBench(MujocoEnvironment):
 
     def _drawn(self) -> dict[str, Any] | None:
         """A task of no fixed places, in the form of the benchmark's own; None for buttons, which have none."""
+        low, high = self.inner._object_sampling_bounds
         if self.kind == "cube":
-            return random_cubes(self.np_random, self.cubes)
+            return random_cubes(self.np_random, self.cubes, low, high)
         if self.kind == "scene":
-            return random_scene(self.np_random, *self.inner._object_sampling_bounds)
+            return random_scene(self.np_random, low, high, self.inner._drawer_center)
         return None
 
     # -- goals --------------------------------------------------------------------------------------------------
