@@ -25,7 +25,8 @@ from forearm.errors import ForearmError
 from forearm.evaluation.budget import MS, Budget
 from forearm.evaluation.comparison import Comparison, compare, films_of
 from forearm.evaluation.manifest import read_manifest
-from forearm.evaluation.merging import merged, read_results
+from forearm.evaluation.merging import read_results
+from forearm.evaluation.pooling import together
 from forearm.evaluation.table import print_whole, results_tables
 from forearm.evaluation.variations import variations_of
 from forearm.evaluation.vary_picture import save_curves
@@ -189,7 +190,7 @@ def merge_and_show(files: Sequence[Path], words: Sequence[str], overrides: Seque
     folder = None if chosen["out"] is None else output.folder(chosen["out"], "")
     command = shlex.join(["forearm", "compare", *overrides])
     results = [(path, read_results(path)) for path in files]
-    document = merged(results, folder or Path(), command, chosen["unpaired"])
+    document = together(results, folder or Path(), command, chosen["unpaired"])
     console = Console()
     for table in results_tables(document):
         print_whole(console, table)

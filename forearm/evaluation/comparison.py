@@ -30,8 +30,8 @@ from forearm.evaluation.manifest import (
     manifest_sha256,
     solved_at_start,
 )
-from forearm.evaluation.merging import pooled
 from forearm.evaluation.pace import seconds_left
+from forearm.evaluation.pooling import pooled
 from forearm.evaluation.protocol import criteria_of, rules_of
 from forearm.evaluation.results import earlier_rows, provenance, row_of
 from forearm.evaluation.verdicts import judged

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -121,11 +121,19 @@ class Contender:
         return {**self.document, "task": read, "protocol": rules}
 
     @cached_property
-    def key(self) -> str:
-        """Hash of everything in this contender and of all code, the user's too: what is stored under it is its own."""
+    def _code(self) -> tuple[str, str]:
         own = self.setup.own_modules
-        parts = [code_sha256(*(["integrations"] if own else [])), own_code_sha256((*self.use, *own)), self.identity]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        return code_sha256(*(["integrations"] if own else [])), own_code_sha256((*self.use, *own))
+
+    @property
+    def code(self) -> str:
+        """Hash of all code that decides how episodes go, the user's too."""
+        return _short_hash(self._code)
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything in this contender and of that code: what is stored under it is its own."""
+        return _short_hash([*self._code, self.identity])
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -148,6 +156,10 @@ class Contender:
             self.setup.check_commands(env)
         if self.setup.hold is not None:
             self.setup.hold(ActionSpec.of_env(env), {})
+
+
+def _short_hash(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def name_of(planner: str, dynamics: str) -> str:

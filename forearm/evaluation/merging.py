@@ -1,4 +1,4 @@
-"""Several results in one table: of several machines, on the same episodes, or of several seeds."""
+"""Several results in one table: of several machines, on the same episodes; those of several seeds are in pooling.py."""
 
 import hashlib
 import json
@@ -17,7 +17,10 @@ from forearm.evaluation.verdicts import judged
 from forearm.settings.words import written
 
 Document = Mapping[str, Any]
-ROW = ("task", "name", "label", "key", "planner", "dynamics", "checkpoint", "searches", "draws_prior", "settings")
+ROW = (
+    *("task", "name", "label", "key", "code", "planner", "dynamics", "checkpoint"),
+    *("searches", "draws_prior", "settings"),
+)
 """Keys of a row that say whose it is; one under a variation has `vary` as well."""
 
 
@@ -44,7 +47,7 @@ def read_results(path: Path) -> Document:
 def merged(
     results: Sequence[tuple[Path, Document]], out: Path, command: str | None = None, unpaired: bool = False
 ) -> dict[str, Any]:
-    """One table of the results in several files, as it would be written to `out`.
+    """One table of the results of the same seeds in several files, as it would be written to `out`.
 
     Rows are told apart anew, and tested as one family. With `unpaired`, episodes need not be the same.
 
@@ -53,13 +56,13 @@ def merged(
     """
     (first_path, first), *others = results
     for path, document in others:
-        _check_alike(first_path, first, path, document, unpaired)
+        check_alike(first_path, first, path, document, unpaired)
     rows: dict[str, dict[str, Any]] = {}
     for path, document in results:
         for row in document["rows"]:
-            moved = {**_moved(row, path.parent, out), "file": str(path)}
+            here = {**moved(row, path.parent, out), "file": str(path)}
             known = rows.get(row["key"])
-            rows[row["key"]] = moved if known is None else _joined(known, moved, first["confidence"])
+            rows[row["key"]] = here if known is None else _joined(known, here, first["confidence"])
     told = _told_apart(list(rows.values()))
     tasks = list(dict.fromkeys(row["task"] for row in told))
     told.sort(
@@ -67,30 +70,10 @@ def merged(
     )
     documents = [document for _, document in results]
     sources = [{"file": str(path), **_source(document)} for path, document in results]
-    return _table(documents, told, command) | {"sources": sources}
+    return table_of(documents, told, command) | {"sources": sources}
 
 
-def pooled(results: Sequence[tuple[Path, Document]], out: Path) -> dict[str, Any]:
-    """One table of the same rows over several seeds, each of them with its folder; episodes are numbered through."""
-    documents = [document for _, document in results]
-    first, rows = documents[0], []
-    for same in zip(*(document["rows"] for document in documents), strict=True):
-        outcomes: list[dict[str, Any]] = []
-        for (folder, _), row in zip(results, same, strict=True):
-            for outcome in _moved(row, folder, out)["outcomes"]:
-                outcomes.append({**outcome, "episode": len(outcomes)})
-        key = hashlib.sha256("".join(row["key"] for row in same).encode()).hexdigest()[:16]
-        settings = {**same[0]["settings"], "seed": [row["settings"]["seed"] for row in same]}
-        times = [episode for row in same for episode in row["plan_ms"]["episodes"]]
-        evaluations = [episode for row in same for episode in row["model_evals"]]
-        of = {name: value for name, value in same[0].items() if name in (*ROW, "vary")}
-        whole = summary(outcomes, times, evaluations, first["confidence"])
-        rows.append({**of, "key": key, "settings": settings, **whole})
-    left_out = {"left_out": first["left_out"]} if "left_out" in first else {}  # the same for every seed
-    return _table(documents, rows, first["command"]) | left_out
-
-
-def _table(documents: Sequence[Document], rows: Sequence[dict[str, Any]], command: str | None) -> dict[str, Any]:
+def table_of(documents: Sequence[Document], rows: Sequence[dict[str, Any]], command: str | None) -> dict[str, Any]:
     """The document of rows that come from several."""
     first = documents[0]
     hashes = list(dict.fromkeys(document["manifest_sha256"] for document in documents))
@@ -122,8 +105,8 @@ def _source(document: Document) -> dict[str, Any]:
     return {key: document.get(key) for key in ("command", "version", "created", "machine", "seeds", "budget", "device")}
 
 
-def _check_alike(one: Path, of_one: Document, other: Path, of_other: Document, unpaired: bool) -> None:
-    """Raise `ForearmError`, with the field, for results that belong in no table together."""
+def check_alike(one: Path, of_one: Document, other: Path, of_other: Document, other_episodes: bool) -> None:
+    """Raise `ForearmError`, with the field, for results that belong in no table together; `other_episodes` may be."""
 
     def refuse(field: str, here: Any, there: Any, remedy: str) -> None:
         raise ForearmError(f"{one} and {other} differ in {field} ({written(here)}, {written(there)}): {remedy}")
@@ -136,18 +119,16 @@ def _check_alike(one: Path, of_one: Document, other: Path, of_other: Document, u
         if field := differing(here, there):
             remedy = "what is counted is not the same; run both from one manifest, manifest=FILE"
             refuse(f"{task}: {field}", here.get(field), there.get(field), remedy)
-        if unpaired or of_one["manifests"][task] == of_other["manifests"][task]:
+        if other_episodes or of_one["manifests"][task] == of_other["manifests"][task]:
             continue
         remedy = "run both from one manifest, manifest=FILE, or take them as different episodes, unpaired=true"
-        if of_one["seeds"] != of_other["seeds"]:
-            refuse("seed", of_one["seeds"], of_other["seeds"], remedy)
         drawn, also = (document["solved_at_start"][task]["drawn"] for document in (of_one, of_other))
         if drawn != also:
             refuse(f"{task}: the number of episodes drawn", drawn, also, remedy)
         refuse(f"{task}: the manifest's hash", of_one["manifests"][task][:16], of_other["manifests"][task][:16], remedy)
 
 
-def _moved(row: Mapping[str, Any], folder: Path, out: Path) -> dict[str, Any]:
+def moved(row: Mapping[str, Any], folder: Path, out: Path) -> dict[str, Any]:
     """The row with the paths of its films as they are seen from another folder."""
     outcomes = []
     for outcome in row["outcomes"]:

@@ -89,6 +89,7 @@ def row_of(
         "name": contender.name,
         "label": contender.label,
         "key": contender.key,
+        "code": contender.code,
         "planner": contender.planner_name,
         "dynamics": contender.dynamics,
         "checkpoint": contender.setup.fingerprint,

@@ -11,7 +11,8 @@ from forearm.cli.compare import chosen_of, comparison_of
 from forearm.cli.main import main
 from forearm.errors import ForearmError
 from forearm.evaluation import comparison as engine
-from forearm.evaluation.merging import merged, read_results
+from forearm.evaluation.merging import read_results
+from forearm.evaluation.pooling import together as put_together
 from forearm.evaluation.statistics import exact_paired_p, exact_unpaired_p
 from forearm.evaluation.vary_picture import curves
 from tests.forearm.conftest import Failing
@@ -47,7 +48,7 @@ def results(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def together(*paths: Path, unpaired: bool = False) -> dict[str, Any]:
-    return merged([(path, read_results(path)) for path in paths], Path(), None, unpaired)
+    return put_together([(path, read_results(path)) for path in paths], Path(), None, unpaired)
 
 
 def test_pairs_across_files_are_tested_on_the_same_episodes(results: Results) -> None:
@@ -113,7 +114,6 @@ def test_a_row_has_the_episodes_of_both_files(results: Results, tmp_path: Path) 
         ("protocol.hold_steps=2", "reach: hold_steps"),
         ("task.max_steps=3", "reach: max_steps"),
         ("protocol.alpha=0.01", "protocol.alpha"),
-        ("seed=1", "seed"),
         ("episodes=5", "reach: the number of episodes drawn"),
     ],
 )
@@ -159,6 +159,50 @@ def test_seeds_are_one_table_and_rows_hold_the_episodes_of_all(results: Results)
     assert all((path.parent / film).is_file() for film in films)
 
 
+def test_files_of_several_seeds_are_what_one_comparison_of_them_is(results: Results) -> None:
+    """Each planner of each seed from a machine of its own."""
+    files = [results(planner, f"seed={seed}") for seed in (0, 1) for planner in ("cem", "mppi")]
+    document, whole = together(*files), json.loads(results("cem,mppi", "seed=0,1", "films=1").read_text())
+    same = ("name", "label", "code", "settings", "episodes", "successes", "ci95", "final_distance_m", "model_evals")
+    for row, other in zip(document["rows"], whole["rows"], strict=True):
+        assert {key: row[key] for key in same} == {key: other[key] for key in same}
+        assert [{**o, "film": None} for o in row["outcomes"]] == [{**o, "film": None} for o in other["outcomes"]]
+    timeless = [{**pair, "plan_ms": None} for pair in whole["pairs"]]
+    assert document["pairs"] == timeless and document["pairs"][0]["n"] == [12, 12]
+    assert document["seeds"] == [0, 1] and len(document["sources"]) == 4
+    for key in ("manifests", "solved_at_start", "detectable", "across"):
+        assert document[key] == whole[key]
+
+
+def test_times_are_compared_where_both_rows_stand_in_the_same_files(results: Results) -> None:
+    document = together(results("cem,mppi"), results("cem,mppi", "seed=1"))
+    [pair] = document["pairs"]
+    assert pair["plan_ms"]["n"] == 12 and "+" in document["rows"][0]["file"]
+
+
+def test_seeds_are_added_to_a_table_of_several(results: Results) -> None:
+    document = together(results("cem,mppi", "seed=0,1", "films=1"), results("cem,mppi", "seed=2"))
+    assert document["seeds"] == [0, 1, 2] and [row["episodes"] for row in document["rows"]] == [18, 18]
+    assert document["rows"][0]["settings"]["seed"] == [0, 1, 2]
+
+
+def test_seeds_that_do_not_have_the_same_rows_are_refused(results: Results, tmp_path: Path) -> None:
+    with pytest.raises(ForearmError, match="differ in reach: max_steps "):
+        together(results("cem"), results("cem", "task.max_steps=3", "seed=1"))
+    with pytest.raises(ForearmError, match=r"reach-mppi is in .* of seed \[0\], and was not run .* for seed \[1\]"):
+        together(results("cem,mppi"), results("cem", "seed=1"))
+    with pytest.raises(ForearmError, match=r"reach-cem is in .* of seed \[0\], and was not run .* for seed \[1\]"):
+        together(results("cem"), results("cem", "planner.samples=9", "seed=1"))
+    with pytest.raises(ForearmError, match="both hold seed 1: leave one out"):
+        together(results("cem,mppi", "seed=0,1", "films=1"), results("cem,mppi", "seed=1"))
+    document = json.loads(results("cem", "seed=1").read_text())
+    document["rows"][0]["code"] = "another"
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(document))
+    with pytest.raises(ForearmError, match="was run by different code"):
+        together(results("cem"), other)
+
+
 VARIED = ("vary=[light]", "vary.light.strength=0.5")
 
 
@@ -190,7 +234,7 @@ def test_the_command_shows_and_keeps_a_merged_table(
     assert (tmp_path / document["rows"][0]["outcomes"][0]["film"]).resolve().is_file()
     assert document["command"].startswith("forearm compare /") and "sources" in document
     again = read_results(tmp_path / "results.json")  # a merged table can be merged again
-    assert merged([(tmp_path / "results.json", again)], tmp_path)["rows"][0]["name"] == "cem"
+    assert put_together([(tmp_path / "results.json", again)], tmp_path)["rows"][0]["name"] == "cem"
     old = tmp_path / "old.json"
     old.write_text(json.dumps({"rows": [{"task": "reach"}], "pairs": []}))
     assert "lacks what a table of several files needs" in failing("compare", one, old)

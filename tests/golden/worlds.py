@@ -48,8 +48,9 @@ def compared(task: str) -> dict[str, str]:
     found["solved at start"] = sha256(document["solved_at_start"])
     for row, told in zip(document["rows"], settings["rows"], strict=True):
         label = f"{row['planner']}, {row['dynamics']}"
-        found[label] = sha256(_known({key: value for key, value in row.items() if key not in ("plan_ms", "key")}))
-        found[f"{label}: settings"] = sha256({key: value for key, value in told.items() if key != "key"})
+        kept = {key: value for key, value in row.items() if key not in ("plan_ms", "key", "code")}
+        found[label] = sha256(_known(kept))
+        found[f"{label}: settings"] = sha256({key: value for key, value in told.items() if key not in ("key", "code")})
     return found | {"protocol": sha256(settings["protocol"])}
 
 
