@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forearm.cli.main import COMMANDS
+from forearm.cli.commands import COMMANDS
 from forearm.settings import compose, sweep
 from tests.docs.markdown import PAGES, blocks, commands
 from tools.site.links import ROOT

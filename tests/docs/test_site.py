@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from forearm.cli.main import COMMANDS
+from forearm.cli.commands import COMMANDS
 from forearm.settings import compose
 from tools.site import links, settings
 

@@ -9,7 +9,8 @@ import pytest
 from forearm.cli import collect as collect_command
 from forearm.cli import main as cli
 from forearm.cli import plan as plan_command
-from forearm.cli.main import COMMANDS, main
+from forearm.cli.commands import COMMANDS
+from forearm.cli.main import main
 
 
 def test_help_shows_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from forearm.cli.main import COMMANDS, main
+from forearm.cli.commands import COMMANDS
+from forearm.cli.main import main
 from forearm.settings.compose import load, options
 from tests.golden.pinned import sha256
 

@@ -14,8 +14,9 @@ from forearm.world_model.data.merging import merge
 from forearm.world_model.heads.training import HeadsTraining, train_heads
 from forearm.world_model.runtime.checkpoint import CheckpointError, load_checkpoint
 from forearm.world_model.runtime.tracker import LatentTracker
+from forearm.world_model.training.normalisation import command_scale, known_commands
 from forearm.world_model.training.run import train
-from forearm.world_model.training.trainer import Training, command_scale, known_commands
+from forearm.world_model.training.trainer import Training
 from tests.world_model.foreign import write
 
 pytestmark = pytest.mark.usefixtures("one_thread")

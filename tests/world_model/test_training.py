@@ -14,8 +14,9 @@ from forearm.world_model.data import DatasetError, open_cache
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.training import report, trainer
 from forearm.world_model.training.losses import JepaLoss, contrast_over_time, inverse_error, unrolled
+from forearm.world_model.training.normalisation import SEEN_FRAMES
 from forearm.world_model.training.run import STATE_FILE, Training, train
-from forearm.world_model.training.trainer import SEEN_FRAMES, Trainer
+from forearm.world_model.training.trainer import Trainer
 from forearm.world_model.training.warm_start import Init
 from tests.world_model.processes import finish, rows, start
 from tests.world_model.trainee import LAST_DIGIT, LOSS, MODEL, run, training_of

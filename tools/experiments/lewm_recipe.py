@@ -31,8 +31,8 @@ from forearm.common.files import write_json
 from forearm.integrations.lewm import HEAD, LeWorldModel
 from forearm.integrations.peer_inputs import Blocks
 from forearm.world_model.data import WindowSampler, open_cache, split_episodes
+from forearm.world_model.training.normalisation import known_commands
 from forearm.world_model.training.regularizers import random_directions, sigreg
-from forearm.world_model.training.trainer import known_commands
 
 CHOICES = {"minutes": "8", "rate": "0.0005", "batch": "128", "patch": "8", "seed": "0", "threads": "2"}
 WIDTH, LAYERS, PREDICTOR_LAYERS, PREDICTOR_HEADS, HIDDEN = 192, 12, 6, 16, 2048

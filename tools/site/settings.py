@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forearm.cli.main import COMMANDS
+from forearm.cli.commands import COMMANDS
 from forearm.settings import compose, reference
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

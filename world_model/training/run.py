@@ -44,8 +44,9 @@ from forearm.world_model.data.selection import of_each
 from forearm.world_model.data.stream_sources import read_streams
 from forearm.world_model.runtime.checkpoint import save_checkpoint, write_whole
 from forearm.world_model.runtime.slowness import step_covariance
+from forearm.world_model.training.normalisation import known_commands
 from forearm.world_model.training.report import embed, numbers
-from forearm.world_model.training.trainer import STATE_FILE, Trainer, Training, known_commands
+from forearm.world_model.training.trainer import STATE_FILE, Trainer, Training
 
 __all__ = ["STATE_FILE", "TrainProgress", "Training", "export", "train"]
 

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
@@ -23,16 +21,14 @@ from torch import Tensor, nn
 from forearm.common.nested import changes, leaves
 from forearm.world_model import distributed
 from forearm.world_model.config import LossConfig, ModelConfig, TrainConfig, to_mapping
-from forearm.world_model.data import Batch, DatasetError, Windows, WindowSampler
+from forearm.world_model.data import Batch, DatasetError, Windows
 from forearm.world_model.data.columns import Keys
-from forearm.world_model.data.statistics import Statistics, combine, vector_statistics
-from forearm.world_model.model.balance import median_colour
-from forearm.world_model.model.encoders import Stem
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.checkpoint import write_whole
 from forearm.world_model.training import optimizers
 from forearm.world_model.training.losses import JepaLoss
 from forearm.world_model.training.mixed_precision import autocast, faster_precision
+from forearm.world_model.training.normalisation import set_balance, set_normalisation, set_standardisation
 from forearm.world_model.training.warm_start import Init, start_from
 
 STATE_FILE = "training.safetensors"
@@ -52,14 +48,6 @@ DEFAULTS = {
     "loss.time_contrast": 0.0,
 }
 """What settings were before there were any, for states of earlier versions."""
-SEEN_FRAMES = 1024
-"""Of a data set, from which the mean frame is taken."""
-LEAST_SPREAD = 0.01
-"""By which standardised frames are divided at least: what varies by less is noise."""
-LEAST_READING = 1e-3
-"""By which joint readings are divided at least."""
-ROUNDING = 1e-6
-"""Of a command's size: what differs by less is the same number in single precision."""
 CLOCK = time.perf_counter
 """By which a run of so many seconds is timed."""
 WARMUP = 0.05
@@ -183,16 +171,16 @@ class Trainer:
         self.sampler = sampler
         share, init = self.training.train.share, self.training.init
         if init is None or not init.whole:
-            _set_normalisation(self.model, sampler, share)
+            set_normalisation(self.model, sampler, share)
         elif self.model.config.proprio_dim:
             for part in sampler.parts:
                 part.cache.check_readings(self.model.config.proprio_dim)
         if init is not None:
             return  # an encoder that was given keeps its own
         if self.model.config.standardize:
-            _set_standardisation(self.model, sampler, share)
+            set_standardisation(self.model, sampler, share)
         if self.model.config.balance:
-            _set_balance(self.model, sampler, share)
+            set_balance(self.model, sampler, share)
 
     def begin(self) -> None:
         """Settle the precision, the same in all processes; to be called once, after `load`."""
@@ -345,75 +333,6 @@ class Trainer:
         # States of earlier versions have no sums.
         self._sums = {name: tensors[f"sum.{name}"].to(self.device) for name in json.loads(meta.get("terms", "[]"))}
         self._summed = int(meta.get("summed", "0"))
-
-
-def known_rows(part: WindowSampler, share: float) -> slice | NDArray[np.int64]:
-    """Rows of a cache whose numbers a run may know of: with a share of the episodes, those of the share alone."""
-    if share == 1.0:
-        return slice(None)
-    return part.cache.rows(part.episodes)
-
-
-def known_commands(part: WindowSampler, share: float) -> NDArray[np.float32]:
-    """Commands (N, A) that a run may know of: of `known_rows`, without the zeros that stand behind an episode's last
-    command where nothing was commanded after its last frame.
-    """
-    cache = part.cache
-    ends = cache.starts + cache.lengths - 1
-    filled = ends[~cache.action[ends].any(axis=1)]
-    rows = np.arange(len(cache.action))[known_rows(part, share)]
-    return cache.action[np.setdiff1d(rows, filled, assume_unique=True)]
-
-
-def _set_normalisation(model: JEPA, windows: Windows, share: float) -> None:
-    parts, wanted = windows.parts, model.config.proprio_dim
-    tables = []
-    if model.config.action_dim:
-        tables.append(("action", [known_commands(part, share) for part in parts]))
-    if wanted:
-        for part in parts:
-            part.cache.check_readings(wanted)
-        tables.append(("proprio", [part.cache.state[known_rows(part, share)] for part in parts]))
-    for name, columns in tables:
-        # Of what is drawn, not of what there is: a task with few data and a large weight counts for its weight.
-        shares = zip(columns, windows.shares, strict=True)
-        found = combine([{**vector_statistics(values), "count": [share]} for values, share in shares])
-        model.get_buffer(f"{name}_mean").copy_(torch.tensor(found["mean"]))
-        std = np.maximum(found["std"], LEAST_READING) if name == "proprio" else command_scale(found)
-        model.get_buffer(f"{name}_std").copy_(torch.tensor(std))
-
-
-def command_scale(found: Statistics) -> NDArray[np.float64]:
-    """What commands are divided by, (A,): their standard deviation, however small their unit; 1 for a dimension that
-    never moves, of which there is nothing to scale.
-    """
-    low, high, std = (np.asarray(found[key], np.float64) for key in ("min", "max", "std"))
-    rounding = ROUNDING * np.maximum(abs(low), abs(high))
-    return np.where(high - low > rounding, np.maximum(std, rounding), 1.0)
-
-
-def _set_standardisation(model: JEPA, windows: Windows, share: float) -> None:
-    """Mean frame, and deviation from it, of frames spread over the data."""
-    mean, squares = 0.0, 0.0
-    for part, weight in zip(windows.parts, windows.shares, strict=True):
-        frames = _spread_frames(part, share).astype(np.float32) / 255.0 - 0.5  # as the model itself makes of them
-        mean, squares = mean + weight * frames.mean(0), squares + weight * np.square(frames).mean(0)
-    stem = next(part for part in model.encoder.modules() if isinstance(part, Stem))
-    stem.mean.copy_(torch.as_tensor(mean))
-    spread = float(np.mean(squares - np.square(mean)))
-    stem.std.fill_(max(spread, LEAST_SPREAD**2) ** 0.5)
-
-
-def _set_balance(model: JEPA, windows: Windows, share: float) -> None:
-    """Median colour of frames spread over the data."""
-    of_parts = [torch.from_numpy(_spread_frames(part, share)) for part in windows.parts]
-    model.median_colour.copy_(median_colour(torch.cat(of_parts)).median(dim=0).values)
-
-
-def _spread_frames(part: WindowSampler, share: float) -> NDArray[np.uint8]:
-    """Some `SEEN_FRAMES` of the frames that a run may know of, spread over them."""
-    rows = np.arange(len(part.cache.frames))[known_rows(part, share)]
-    return np.asarray(part.cache.frames[rows[:: math.ceil(len(rows) / SEEN_FRAMES)]])
 
 
 def _schedule(step: int, config: TrainConfig) -> float:
