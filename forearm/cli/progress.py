@@ -1,5 +1,6 @@
-"""Progress bars of every command."""
+"""Progress bars of every command; where nobody watches, as in a log file, a line now and then."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,12 +11,16 @@ from rich.text import Text
 
 from forearm.common.progress import ALL_ROWS
 
+PAUSE = 60.0
+"""s between two lines in a log file."""
+
 
 class Bars:
     """One bar for each thing that is told of; it can be called as `forearm.common.progress.Progress`."""
 
     def __init__(self, lines: Progress) -> None:
         self._lines = lines
+        self._told_at = time.monotonic()
         self._known: dict[tuple[str, int], TaskID] = {}
         self.told: dict[str, tuple[int, int]] = {}
         """How much of each thing is done, and how much there is."""
@@ -29,6 +34,18 @@ class Bars:
         self._lines.update(line, completed=done)
         if note is not None:
             self._lines.update(line, note=note)
+        if not self._lines.console.is_terminal and time.monotonic() - self._told_at >= PAUSE and done < of:
+            self._told_at = time.monotonic()
+            self._log(what)
+
+    def _log(self, what: str) -> None:
+        """A line of how far all rows are, or else `what`, as a bar is drawn in a terminal alone."""
+        what = ALL_ROWS if ALL_ROWS in self.told else what
+        done, of = self.told[what]
+        task = self._lines.tasks[self._known[what, of]]
+        note = f", {task.fields['note']}" if task.fields["note"] else ""
+        took = timedelta(seconds=round(task.elapsed or 0))
+        self._lines.console.print(f"{what}: {done} of {of} after {took}{note}", markup=False, soft_wrap=True)
 
     def left(self, seconds: float) -> None:
         """Tell how long the rest of all rows takes, better than its bar can know."""
