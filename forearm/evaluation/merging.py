@@ -17,10 +17,7 @@ from forearm.evaluation.verdicts import judged
 from forearm.settings.words import written
 
 Document = Mapping[str, Any]
-ROW = (
-    *("task", "name", "label", "key", "code", "planner", "dynamics", "checkpoint"),
-    *("searches", "draws_prior", "settings"),
-)
+ROW = ("task", "name", "label", "key", "planner", "dynamics", "checkpoint", "searches", "draws_prior", "settings")
 """Keys of a row that say whose it is; one under a variation has `vary` as well."""
 
 

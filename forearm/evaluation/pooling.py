@@ -58,7 +58,7 @@ def pooled(results: Results, out: Path, command: str | None = None) -> dict[str,
         settings = {**same[0]["settings"], "seed": [seed for row in same for seed in _seeds(row)]}
         times = [episode for row in same for episode in row["plan_ms"]["episodes"]]
         evaluations = [episode for row in same for episode in row["model_evals"]]
-        of = {name: value for name, value in same[0].items() if name in (*ROW, "vary")}
+        of = {name: value for name, value in same[0].items() if name in (*ROW, "code", "vary")}
         if "file" in same[0]:  # times are compared where both rows stand in the same files
             of["file"] = "+".join(row["file"] for row in same)
         whole = summary(outcomes, times, evaluations, first["confidence"])
@@ -88,6 +88,11 @@ def _check_rows(first: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapp
                 f"settings and checkpoint for seed {written(seeds)}: compare it there too, {UNPAIRED}"
             )
     for same, row in first.items():
+        if "code" not in row or "code" not in other[same]:
+            raise ForearmError(
+                f"{row['label']} in {row['file']} or {other[same]['file']} does not say by which code it was run, as "
+                f"results of earlier releases do not: repeat its comparison, {UNPAIRED}"
+            )
         if row["code"] != other[same]["code"]:
             raise ForearmError(
                 f"{row['label']} is in {row['file']} and in {other[same]['file']}, but was run by different code "

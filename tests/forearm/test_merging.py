@@ -201,6 +201,11 @@ def test_seeds_that_do_not_have_the_same_rows_are_refused(results: Results, tmp_
     other.write_text(json.dumps(document))
     with pytest.raises(ForearmError, match="was run by different code"):
         together(results("cem"), other)
+    del document["rows"][0]["code"]  # as before it was told; on the same episodes nobody asks for it
+    other.write_text(json.dumps(document))
+    assert len(together(results("mppi", "seed=1"), other)["rows"]) == 2
+    with pytest.raises(ForearmError, match="does not say by which code it was run"):
+        together(results("cem"), other)
 
 
 VARIED = ("vary=[light]", "vary.light.strength=0.5")
