@@ -23,6 +23,9 @@ def own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "task" / "plant").mkdir()
     plant = ROOT / "examples/process_plant/configs/task/plant/cstr.yaml"
     (tmp_path / "task" / "plant" / "cstr.yaml").write_text(plant.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "task" / "forces").mkdir()
+    forces = "defaults: [/task/pick_place@_here_, _self_]\nname: forces/pick_place\ncheckpoint: outputs/forces\n"
+    (tmp_path / "task" / "forces" / "pick_place.yaml").write_text(forces, encoding="utf-8")
     [arm] = re.findall(r'"""\n(name: planar\n.*?)"""', PAGES["docs/tutorials/own_arm.md"], re.S)
     (tmp_path / "robot").mkdir()
     for robot in ("planar", "mine"):
