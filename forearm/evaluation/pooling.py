@@ -81,12 +81,12 @@ def _same(row: Mapping[str, Any]) -> str:
 def _check_rows(first: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]) -> None:
     """Raise `ForearmError` for a row that only one of two groups of seeds has, or that was run by other code there."""
     for here, there in ((first, other), (other, first)):
-        for same in here.keys() - there.keys():
-            row, seeds = here[same], _seeds(next(iter(there.values())))
-            raise ForearmError(
-                f"{row['label']} is in {row['file']} of seed {written(_seeds(row))}, and was not run with the same "
-                f"settings and checkpoint for seed {written(seeds)}: compare it there too, {UNPAIRED}"
-            )
+        for same, row in here.items():
+            if same not in there:
+                raise ForearmError(
+                    f"{row['label']} is in {row['file']} of seed {written(_seeds(row))}, and was not run with the same "
+                    f"settings and checkpoint for the other seeds: compare it there too, {UNPAIRED}"
+                )
     for same, row in first.items():
         if "code" not in row or "code" not in other[same]:
             raise ForearmError(

@@ -20,7 +20,7 @@ from tests.conftest import run_here
 
 ROW = {
     "task", "planner", "dynamics", "episodes", "successes", "success", "ci95", "final_distance_m", "plan_ms",
-    "model_evals_per_plan", "outcomes", "checkpoint", "name", "label", "key",
+    "model_evals_per_plan", "outcomes", "checkpoint", "name", "label", "key", "code",
     "touched", "held", "settings", "searches", "draws_prior", "model_evals",
 }  # fmt: skip
 PAIR = {

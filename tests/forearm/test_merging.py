@@ -189,9 +189,11 @@ def test_seeds_are_added_to_a_table_of_several(results: Results) -> None:
 def test_seeds_that_do_not_have_the_same_rows_are_refused(results: Results, tmp_path: Path) -> None:
     with pytest.raises(ForearmError, match="differ in reach: max_steps "):
         together(results("cem"), results("cem", "task.max_steps=3", "seed=1"))
-    with pytest.raises(ForearmError, match=r"reach-mppi is in .* of seed \[0\], and was not run .* for seed \[1\]"):
+    with pytest.raises(
+        ForearmError, match=r"reach-mppi is in .* of seed \[0\], and was not run .* for the other seeds"
+    ):
         together(results("cem,mppi"), results("cem", "seed=1"))
-    with pytest.raises(ForearmError, match=r"reach-cem is in .* of seed \[0\], and was not run .* for seed \[1\]"):
+    with pytest.raises(ForearmError, match=r"reach-cem is in .* of seed \[0\], and was not run .* for the other seeds"):
         together(results("cem"), results("cem", "planner.samples=9", "seed=1"))
     with pytest.raises(ForearmError, match="both hold seed 1: leave one out"):
         together(results("cem,mppi", "seed=0,1", "films=1"), results("cem,mppi", "seed=1"))
