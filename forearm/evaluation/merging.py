@@ -17,6 +17,8 @@ from forearm.evaluation.verdicts import judged
 from forearm.settings.words import written
 
 Document = Mapping[str, Any]
+UNPAIRED = "or take them as different episodes, unpaired=true"
+OTHER_CODE = "was run by different code (forearm's or use=): repeat one of them with the other's"
 ROW = ("task", "name", "label", "key", "planner", "dynamics", "checkpoint", "searches", "draws_prior", "settings")
 """Keys of a row that say whose it is; one under a variation has `vary` as well."""
 
@@ -44,7 +46,7 @@ def read_results(path: Path) -> Document:
 def merged(
     results: Sequence[tuple[Path, Document]], out: Path, command: str | None = None, unpaired: bool = False
 ) -> dict[str, Any]:
-    """One table of the results of the same seeds in several files, as it would be written to `out`.
+    """One table of the results in several files, of the same seeds unless `unpaired`, as it would be written to `out`.
 
     Rows are told apart anew, and tested as one family. With `unpaired`, episodes need not be the same.
 
@@ -118,7 +120,7 @@ def check_alike(one: Path, of_one: Document, other: Path, of_other: Document, ot
             refuse(f"{task}: {field}", here.get(field), there.get(field), remedy)
         if other_episodes or of_one["manifests"][task] == of_other["manifests"][task]:
             continue
-        remedy = "run both from one manifest, manifest=FILE, or take them as different episodes, unpaired=true"
+        remedy = f"run both from one manifest, manifest=FILE, {UNPAIRED}"
         drawn, also = (document["solved_at_start"][task]["drawn"] for document in (of_one, of_other))
         if drawn != also:
             refuse(f"{task}: the number of episodes drawn", drawn, also, remedy)
@@ -170,10 +172,7 @@ def _told_apart(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for label, group in alike.items():
         words = differences([row["settings"] for row in group]) if len(group) > 1 else [""]
         if len(set(words)) < len(group):
-            raise ForearmError(
-                f"{label} is in several files with the same settings, but was run by different code (forearm's or "
-                "use=): repeat one of them with the other's"
-            )
+            raise ForearmError(f"{label} is in several files with the same settings, but {OTHER_CODE}")
         for row, apart in zip(group, words, strict=True):
             name = name_of(row["planner"], row["dynamics"]) + said_beside(row.get("vary"), apart)
             told.append({**row, "name": name, "label": label + said_beside(None, apart)})

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from forearm.errors import ForearmError
-from forearm.evaluation.merging import ROW, Document, check_alike, merged, moved, table_of
+from forearm.evaluation.merging import OTHER_CODE, ROW, UNPAIRED, Document, check_alike, merged, moved, table_of
 from forearm.evaluation.results import summary
 from forearm.settings.words import written
 
 Results = Sequence[tuple[Path, Document]]
-UNPAIRED = "or take them as different episodes, unpaired=true"
 
 
 def together(results: Results, out: Path, command: str | None = None, unpaired: bool = False) -> dict[str, Any]:
@@ -94,7 +93,4 @@ def _check_rows(first: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapp
                 f"results of earlier releases do not: repeat its comparison, {UNPAIRED}"
             )
         if row["code"] != other[same]["code"]:
-            raise ForearmError(
-                f"{row['label']} is in {row['file']} and in {other[same]['file']}, but was run by different code "
-                "(forearm's or use=): repeat one of them with the other's"
-            )
+            raise ForearmError(f"{row['label']} is in {row['file']} and in {other[same]['file']}, but {OTHER_CODE}")

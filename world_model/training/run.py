@@ -1,10 +1,9 @@
 """Training: from a folder of video to a checkpoint, by one process or several, resumable at any moment."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 
 from forearm.common import stored
-from forearm.common.files import LEFTOVERS
 from forearm.common.progress import Count
 from forearm.errors import InputError
 from forearm.world_model import distributed
@@ -33,7 +31,6 @@ from forearm.world_model.data import (
     with_differences,
     with_features,
 )
-from forearm.world_model.data.atomic import plain
 from forearm.world_model.data.cache import memory_of
 from forearm.world_model.data.columns import advice
 from forearm.world_model.data.declared import Bounds, spread, union
@@ -42,38 +39,17 @@ from forearm.world_model.data.layout import NO_CAMERA
 from forearm.world_model.data.repeats import REMEDY
 from forearm.world_model.data.selection import of_each
 from forearm.world_model.data.stream_sources import read_streams
-from forearm.world_model.runtime.checkpoint import save_checkpoint, write_whole
+from forearm.world_model.runtime.checkpoint import save_checkpoint
 from forearm.world_model.runtime.slowness import step_covariance
 from forearm.world_model.training.normalisation import known_commands
+from forearm.world_model.training.progress import LOG_FILE, TrainProgress, log_row, tidy
 from forearm.world_model.training.report import embed, numbers
 from forearm.world_model.training.trainer import STATE_FILE, Trainer, Training
 
 __all__ = ["STATE_FILE", "TrainProgress", "Training", "export", "train"]
 
-LOG_FILE = "log.jsonl"
 METRIC_WINDOWS = 1024
 """Windows from which the covariance of one-step changes is taken."""
-
-
-@dataclass(frozen=True)
-class TrainProgress:
-    """Where a run is.
-
-    Attributes:
-        step: optimiser steps done.
-        terms: means of the loss terms since the last report.
-        frames_per_s: of all processes together, since the run was begun or resumed; validations and saves count.
-        waiting: share of that time in which the first process waited for the data loader.
-        validation: figures on held-out episodes, where they were just taken.
-        share: of the run that is over.
-    """
-
-    step: int
-    terms: dict[str, float]
-    frames_per_s: float
-    waiting: float = 0.0
-    validation: dict[str, Any] | None = None
-    share: float = 0.0
 
 
 def train(
@@ -148,7 +124,7 @@ def train(
                 held_out.cache = part.cache
         trainer.begin()
         if first:
-            _tidy(training.out, trainer.step)
+            tidy(training.out, trainer.step)
         began, start = time.perf_counter(), trainer.step
         for done in trainer.steps(config.steps if training.seconds is None else sys.maxsize):
             last = trainer.over
@@ -164,7 +140,7 @@ def train(
                     waiting = trainer.waited / seconds
                     progress = TrainProgress(done, means, frames / seconds, waiting, metrics, trainer.share)
                     on_progress(progress)
-                    _log(training.out, progress)
+                    log_row(training.out, progress)
             if done % config.save_every == 0 or last:
                 trainer.save()
                 if first and (log := training.out / LOG_FILE).exists():
@@ -373,30 +349,3 @@ def _bounds(trainer: Trainer) -> dict[str, Any]:
     low, high = bounds_of(trainer.sampler, trainer.training.train.share)
     rest = trainer.model.action_rest.tolist()
     return {"action_low": list(low), "action_high": list(high), **({"action_rest": rest} if any(rest) else {})}
-
-
-def _log(out: Path, progress: TrainProgress) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    speed = {"frames_per_s": round(progress.frames_per_s, 1), "waiting": round(progress.waiting, 4)}
-    row: dict[str, Any] = {"step": progress.step, **speed, **progress.terms}
-    if progress.validation:
-        row["validation"] = progress.validation
-    with (out / LOG_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(plain(row), allow_nan=False) + "\n")
-
-
-def _tidy(out: Path, step: int) -> None:
-    """Removes what a kill left behind: half-written files, and rows of the log that come after `step`."""
-    for path in out.glob(LEFTOVERS):
-        path.unlink(missing_ok=True)
-    path = out / LOG_FILE
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        write_whole(path, "".join(f"{line}\n" for line in lines if _is_until(line, step)).encode())
-
-
-def _is_until(line: str, step: int) -> bool:
-    try:
-        return int(json.loads(line)["step"]) <= step
-    except (ValueError, KeyError, TypeError):  # half a line
-        return False
