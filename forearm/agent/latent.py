@@ -187,11 +187,18 @@ class LatentPlanningModel:
         """Where an episode is now, as far as it was shown: B = 1."""
         return self._trackers[episode].state()
 
-    def problem(self, episodes: Sequence[int], beliefs: Sequence[Belief] | None = None) -> "Problem":
+    def problem(
+        self,
+        episodes: Sequence[int],
+        beliefs: Sequence[Belief] | None = None,
+        missed: "Sequence[torch.Tensor | None] | None" = None,
+    ) -> "Problem":
         """Latent dynamics, distance to the goal latents plus the other costs, and the states to start from: where the
-        episodes are now, or where they are believed to be when the plan begins.
+        episodes are now, or where they are believed to be when the plan begins. What predictions of 1 to K latent steps
+        `missed` lately, (K, S) of each episode, is added to the next ones.
         """
         from forearm.world_model.absolute import Handover
+        from forearm.world_model.runtime.disturbance import OffsetFree
         from forearm.world_model.runtime.latent_dynamics import LatentState
 
         begun = beliefs or [Belief(self.state(b), self._last_actions[b]) for b in episodes]
@@ -204,7 +211,8 @@ class LatentPlanningModel:
         goals = self.goals_of(episodes)
         objective = self.toward(goals, [at.last_action for at in begun], state.states[:, -1])
         where = self._model.device
-        return self.actions.problem(self._dynamics, objective, state, len(episodes), self._proposals(episodes), where)
+        dynamics = self._dynamics if missed is None else OffsetFree(self._dynamics, missed)
+        return self.actions.problem(dynamics, objective, state, len(episodes), self._proposals(episodes), where)
 
     def toward(
         self, goals: torch.Tensor, last_actions: Sequence[np.ndarray], states: torch.Tensor | None = None

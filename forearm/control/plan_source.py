@@ -14,7 +14,7 @@ import torch
 from forearm.agent.candidates import Candidates, telling
 from forearm.agent.imagination import Imagination, Imagined
 from forearm.agent.sensor_fit import SensorFit
-from forearm.control.narrowing import narrowed, share_of
+from forearm.control.narrowing import NEAR, narrowed, share_of
 from forearm.control.trajectories.trajectory import Array
 from forearm.world_model.data.incoming import FrameFit
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from forearm.world_model.runtime.latent_dynamics import LatentState
 
 Observation = Mapping[str, Any]
+
+LEADS = 6
+"""Latent steps ahead, up to which it is known what predictions lately missed; beyond that, they miss as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +93,8 @@ class LocalPlanSource:
         seed: of the search's random numbers; every `begin` starts them anew.
         views: what goals should look like; None: any goal of the right size is taken.
         radius: mean squared distance of latents under the task's metric, within which the goal is reached; None: it
-            is not said how near it is. Near it, searches look less far around the previous plan.
+            is not said how near it is. Near it, searches look less far around the previous plan, and what predictions
+            lately missed is added to them.
 
     Attributes:
         latent: (L,) of the newest frame, None before the first.
@@ -101,6 +105,7 @@ class LocalPlanSource:
     def __init__(
         self, setup: "PlanningSetup", seed: int = 0, views: "Views | None" = None, radius: float | None = None
     ) -> None:
+        from forearm.world_model.runtime.disturbance import OutputDisturbance
         from forearm.world_model.runtime.tracker import LatentTracker
 
         self.setup, self.seed, self.views, self.radius = setup, seed, views, radius
@@ -108,11 +113,13 @@ class LocalPlanSource:
         model = setup.model.config
         self.frame_shape: tuple[int, ...] = (model.resolution, model.resolution, 3)
         self.ahead_steps = model.frameskip
-        self.past_steps = past_steps(setup)
+        leads = 0 if radius is None else LEADS
+        self.past_steps = past_steps(setup) + leads * model.frameskip
         self._planning_model = setup.latent_model()
         self.period = self._planning_model.actions.period
         self._planners: dict[float, Any] = {1.0: setup.planner()}
-        self._tracker = LatentTracker(setup.model, self.period)
+        self._tracker = LatentTracker(setup.model, self.period, leads)
+        self._disturbance = OutputDisturbance()
         self._begun, self._farthest = False, 0.0
         self._previous: Plan | None = None
         self._rest: Array | None = None
@@ -136,6 +143,7 @@ class LocalPlanSource:
         self._tracker.forget()
         self._previous = self._rest = None
         self._farthest = 0.0
+        self._disturbance.forget()
         self._generator = torch.Generator().manual_seed(self.seed)
 
     def see(self, time: float, observation: Observation) -> None:
@@ -178,7 +186,8 @@ class LocalPlanSource:
         [*_, last_action] = [rest, *request.past, *request.committed]
         if state.begin is not None:  # commands are positions, and the model takes their differences
             [*_, last_action] = [rest, *state.actions[0].double().cpu().numpy()]
-        problem = self._planning_model.problem([0], [Belief(state, last_action)])
+        missed = [self._missed(request)] if self.radius is not None else None
+        problem = self._planning_model.problem([0], [Belief(state, last_action)], missed)
         if self.listen:
             self.tried = Candidates()
             problem = telling(problem, [self.tried])
@@ -191,6 +200,19 @@ class LocalPlanSource:
         )
         self._previous, self._ahead = plan, (state, plan.actions)
         return self.setup.signed(plan)
+
+    def _missed(self, request: PlanRequest) -> "torch.Tensor | None":
+        """What predictions lately missed, (K, S) of the steps after those that are committed; None far from the goal,
+        or where nothing is known of it.
+        """
+        nearness, newest = self.nearness(), self._tracker.newest
+        if newest is None or nearness is None or not nearness < NEAR[1]:
+            self._disturbance.forget()
+            return None
+        foretold = self._tracker.foretold(request.time, request.past, self._rest)
+        if foretold is not None:
+            self._disturbance.see(newest, foretold)
+        return self._disturbance.after(len(request.committed) // self.setup.model.config.frameskip)
 
     def _planner(self, deadline_ms: float | None) -> Any:
         """What searches as widely as the newest frame asks for, and in time."""

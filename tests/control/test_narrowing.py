@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import forearm
+from forearm.control import plan_source
 from forearm.control.narrowing import LEAST, NEAR, narrowed, share_of
 from forearm.control.plan_source import LocalPlanSource, PlanRequest
 
@@ -36,3 +37,24 @@ def test_a_plan_near_its_goal_is_made_by_a_narrower_search(radius: float | None)
         plan = source.plan(PlanRequest(**{**vars(request), "deadline_ms": deadline}))
         assert plan.config["initial_std"] == pytest.approx(0.5 if radius is None else 0.5 * LEAST)
         assert plan.config["min_std"] == pytest.approx(0.05 if radius is None else 0.05 * LEAST)
+
+
+@pytest.mark.parametrize(("radius", "told"), [(None, False), (1e-9, False), (1e6, True)])
+def test_what_predictions_missed_counts_near_the_goal_alone(
+    radius: float | None, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, frame = forearm.load("reach"), np.full((64, 64, 3), 90, np.uint8)
+    costs = []
+    for leads in (0, plan_source.LEADS):
+        monkeypatch.setattr(plan_source, "LEADS", leads)
+        source = LocalPlanSource(loaded.setup("cem", samples=8, elites=4, iterations=1), radius=radius)
+        source.begin(np.full((64, 64, 3), 60, np.uint8))
+        pushed = np.full((12, 4), 0.8)  # and nothing moves: the model has foretold another picture
+        for step in range(0, 13, source.ahead_steps):
+            source.see(step * source.period, {"pixels": frame})
+            past = pushed[max(0, step - source.past_steps) : step]
+            held = np.zeros((source.ahead_steps, 4))
+            costs.append(source.plan(PlanRequest(step * source.period, held, past)).cost)
+    before, after = np.split(np.array(costs), 2)
+    assert before[0] == after[0]  # of the first frame nothing was foretold
+    assert (before[1:] != after[1:]).all() if told else (before == after).all()

@@ -30,10 +30,11 @@ class LatentTracker:
     Args:
         model: the world model.
         period: s from one command to the next, for frames with times.
+        memory: latent steps for which frames are kept beyond those of the history, for `foretold`.
     """
 
-    def __init__(self, model: JEPA, period: float = 1.0) -> None:
-        self._model, self._period = model, period
+    def __init__(self, model: JEPA, period: float = 1.0, memory: int = 0) -> None:
+        self._model, self._period, self._memory = model, period, memory
         self._span = (model.config.history - 1) * model.config.frameskip
         self._seen: deque[tuple[float, Tensor]] = deque()
         self._actions: deque[Tensor] = deque(maxlen=max(self._span, 1))
@@ -111,7 +112,7 @@ class LatentTracker:
             proprio = pixels[:, 0]
         assert pixels is not None
         self._seen.append((time, self._encode(pixels, proprio)))
-        oldest = time - (self._span + 1) * self._period
+        oldest = time - (self._span + 1 + self._memory * self._model.config.frameskip) * self._period
         while len(self._seen) > 1 and self._seen[1][0] <= oldest:
             self._seen.popleft()
 
@@ -161,19 +162,54 @@ class LatentTracker:
             last = None if not sent else np.asarray(sent[-1], np.float64)
             begin = self._absolute.handover(last, None if len(committed) else self._reading)
             past, committed = self._moved(past, committed)
-        moments = time - self._period * skip * np.arange(history - 1, -1, -1)
-        states = torch.stack([self._at(moment) for moment in moments])[None]
-        held = self._model.action_rest.cpu().double().numpy() if rest is None else np.asarray(rest, np.float64)
-        before = np.tile(held, (self._span, 1))
-        if known := min(len(past), self._span):
-            before[-known:] = past[-known:]
-        actions = torch.as_tensor(before, dtype=torch.float32)[None].to(states.device)
+        states = self._history(time)[None]
+        actions = torch.as_tensor(self._before(past, rest), dtype=torch.float32)[None].to(states.device)
         if len(committed):
             coming = torch.as_tensor(np.asarray(committed), dtype=torch.float32)[None].to(states.device)
             predicted = self._model.rollout(states, self._model.blocks(actions), self._model.blocks(coming))
             states = torch.cat([states, predicted], dim=1)[:, -history:]
             actions = torch.cat([actions, coming], dim=1)[:, len(committed) :]
         return LatentState(states, actions, begin)
+
+    @torch.inference_mode()
+    def foretold(
+        self, time: float, past: NDArray[np.floating], rest: NDArray[np.floating] | None = None
+    ) -> Tensor | None:
+        """What the model says of the state at `time`, from those of 1, 2, ... latent steps before and what was done
+        since: (K, S), K as far as `memory`, frames and `past` reach; None where they reach no step.
+
+        Arguments are those of `state_at`.
+        """
+        self._check_begun()
+        skip = self._model.config.frameskip
+        if self._absolute is not None:
+            past, _ = self._moved(past, past[:0])
+        seen = int((time - self._seen[0][0]) / (self._period * skip) + 1e-6)
+        leads = min(self._memory, seen, len(past) // skip)
+        if leads < 1:
+            return None
+        begins = range(skip, leads * skip + 1, skip)  # control steps before `time`
+        states = torch.stack([self._history(time - self._period * steps) for steps in begins])
+        before = np.stack([self._before(past[:-steps], rest) for steps in begins])
+        since = np.zeros((leads, leads * skip, past.shape[1]))
+        for row, steps in enumerate(begins):
+            since[row, :steps] = past[-steps:]
+        done, coming = (torch.as_tensor(each, dtype=torch.float32).to(states.device) for each in (before, since))
+        found = self._model.rollout(states, self._model.blocks(done), self._model.blocks(coming))
+        return found[torch.arange(leads), torch.arange(leads)]
+
+    def _history(self, time: float) -> Tensor:
+        """The states (T, S) that the model's history is made of at a moment."""
+        history, skip = self._model.config.history, self._model.config.frameskip
+        return torch.stack([self._at(time - self._period * skip * steps) for steps in range(history - 1, -1, -1)])
+
+    def _before(self, past: NDArray[np.floating], rest: NDArray[np.floating] | None) -> NDArray[np.float64]:
+        """The commands (m, A) between them, the newest last; before the first of `past` the arm was held."""
+        held = self._model.action_rest.cpu().double().numpy() if rest is None else np.asarray(rest, np.float64)
+        before = np.tile(held, (self._span, 1))
+        if known := min(len(past), self._span):
+            before[-known:] = past[-known:]
+        return before
 
     def _moved(
         self, past: NDArray[np.floating], committed: NDArray[np.floating]
