@@ -12,14 +12,15 @@ SLACK = 1e-4
 """Share of a limit that the differences of rounded numbers may use up."""
 ROUNDING = 1e-6
 """s by which a time between two commands may seem longer than it was."""
-GAP = 0.1
+GAP = 0.105
 """s without a command, beyond which an arm has been left alone: the next command must find it at rest."""
 
 
 def audit(sent: Sequence[Command], robot: Robot, gap: float = GAP) -> LimitReport:
     """What commands broke, judged by the times at which they were sent: position, velocity and acceleration as they
     say and as their differences say, jerk by differences, velocities that are not those of the positions, workspace
-    and clearances. The worst of each axis and kind; commands without positions are left out.
+    and clearances. The worst of each axis and kind; commands without positions are left out. Times are those of the
+    clock that nobody sets, where all commands have them.
 
     After more than `gap` s commands must begin again at rest, and not further from the last place than a robot may be
     off where it was told to be. A clock that went back is taken to have gone on by a usual beat. What a `fault` at rest
@@ -81,7 +82,8 @@ def audit(sent: Sequence[Command], robot: Robot, gap: float = GAP) -> LimitRepor
 def _stacked(known: Sequence[Command], robot: Robot) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Times (N,), positions, velocities, accelerations (N, D); the acceleration of a gripper, not sent, is 0 here."""
     gripped = robot.axes > len(robot.joints)
-    times = np.array([command.time for command in known])
+    steady = [command.steady for command in known if command.steady is not None]
+    times = np.array(steady if len(steady) == len(known) else [command.time for command in known])
     parts = []
     for name, extra in (("positions", "gripper"), ("velocities", "gripper_velocity"), ("accelerations", None)):
         rows = np.array([getattr(command, name) for command in known])

@@ -41,7 +41,8 @@ class Command:
     positions (rad), velocities (rad/s), accelerations (rad/s²): (J,) each, of the robot's joints; None while it is not
     known where the arm is (`waiting`, or a `fault` before that is known): then send nothing. gripper: opening of the
     fingers in m, None without a gripper. gripper_velocity: m/s. plan_id: number of the plan that is followed, None for
-    none. reason: one line about the status.
+    none. reason: one line about the status. steady: s of the clock that nobody sets, when this was asked for; None
+    where there is no such clock.
     """
 
     time: float
@@ -53,3 +54,4 @@ class Command:
     gripper_velocity: float | None = None
     plan_id: int | None = None
     reason: str = ""
+    steady: float | None = None

@@ -20,6 +20,7 @@ from forearm.control.committed_motion import Motion
 from forearm.control.fault import Kind
 from forearm.control.frame_gate import Gate
 from forearm.control.observation_gate import drives_off
+from forearm.control.pausable_clock import told
 from forearm.control.robots.actuators import ActuatorAdapter, Actuators, timing_of
 from forearm.control.robots.robot import Robot, load_robot
 from forearm.control.tracking import Tracking
@@ -43,7 +44,8 @@ class Controller(Tracking):
         clock: s; what `act` takes for now when it is not told, and what a plan's take-over is timed by in `thread`
             mode. `now` must be of the same clock.
         steady: s; a clock that nobody sets, such as `time.monotonic`, where `clock` is one that may be set (of ROS, of
-            the day). What is sent then goes by it. None: `clock` is such a clock, or time is simulated.
+            the day). What is sent then goes by it. None: `clock` is such a clock, or time is simulated; beside the
+            default clock in `thread` mode it is `time.monotonic`.
         gate: what frames must look like to be believed; None: any of the right shape.
         live: show camera, imagination, candidates, costs and statuses on a page, see `forearm.live.page.LivePage`: one
             of those, or True for one of its own at the usual port, which it logs.
@@ -99,6 +101,7 @@ class Controller(Tracking):
         from forearm.control.plan_source import LocalPlanSource
         from forearm.surprise.calibration import surprise_calibration_of
         from forearm.surprise.monitor import Monitor
+        from forearm.world_model.data.incoming import FrameFit, short
 
         named = load_robot(robot) if isinstance(robot, str) else robot
         loaded = load(task, device=device) if checkpoint is None else load(checkpoint, task=task, device=device)
@@ -118,7 +121,8 @@ class Controller(Tracking):
         views = views_for(loaded) if check_goals and pictured else None
         known = calibration_of(setup.task, setup.document) if pictured else Calibration()
         if check_frames and pictured:
-            settings.setdefault("gate", Gate(arm, known.looks))
+            cameras = map(short, setup.fit.cameras) if isinstance(setup.fit, FrameFit) else ()
+            settings.setdefault("gate", Gate(arm, known.looks, [*cameras]))
         if on_surprise is not None:
             settings["monitor"] = Monitor(loaded, surprise_calibration_of(setup.task, setup.document), surprise_rate)
             settings["on_surprise"] = on_surprise
@@ -140,8 +144,9 @@ class Controller(Tracking):
         with self._lock:
             self._kept = None
             if moved or (self._fault and not self._moving()):
-                if self._motion is not None and not moved:
-                    self._kept = self._motion.at(self._time.last).position
+                if self._motion is not None:
+                    self._left = self._motion.at(self._time.last).position
+                    self._kept = None if moved else self._left
                 self._motion, self._stopping = None, ""
                 self._forget_where()
             self._fault.clear()
@@ -159,18 +164,18 @@ class Controller(Tracking):
     def stop(self, why: str = "somebody asked for it") -> None:
         """A fault: come to rest within the limits and stay there until a reset. For a robot's own emergency stop."""
         with self._lock:
-            self._latch(Kind.STOPPED, why)
+            self._latch(Kind.STOPPED, str(why or "somebody asked for it"))
 
     def act(self, observation: Any = None, now: float | None = None) -> Command:
-        """What the arm shall do at `now` s (the clock's time if not given). Raises nothing, whatever the observation.
+        """What the arm shall do at `now` s (the clock's time if not given). Raises nothing, whatever it is given.
 
         Args:
             observation: what is new since the last call, or None: see `ObservationGate`.
             now: of the caller's clock. Where that goes back, stands still or stays away for long, it is a fault.
         """
         with self._lock:
-            steady = None if self.steady is None else self.steady()
-            self._keep_time(self._time.beat(self.clock() if now is None else float(now), steady))
+            steady = None if self.steady is None else told(self.steady)
+            self._keep_time(self._time.beat(told(self.clock if now is None else now), steady))
             if self._time.now is None:
                 return Command(0.0, None, None, None, Status.WAITING, reason="the clock has not said a number yet")
             now = self._time.now
@@ -265,14 +270,21 @@ class Controller(Tracking):
             float(state.velocity[-1]) if gripped else None,
             self._motion.plan_id if status in MOVING else None,
             reason,
+            self._time.steady,
         )
+
+    def _slow(self) -> str:
+        if not self._time.slow:
+            return ""
+        most = self.timing.max_gap
+        return f"the loop is slow: beats come more than timing.max_gap, {most:g} s, apart, and each time the arm stops"
 
     def _status(self, own: float) -> tuple[Status, str]:
         assert self._motion is not None
         attempt = self._attempt
         if own < self._motion.end:
             why = self._fault.why or self._stopping
-            said = "" if self.alert is None else self.alert.told
+            said = self._slow() or ("" if self.alert is None else self.alert.told)
             return (Status.STOPPING, why) if why else (Status.MOVING, said)
         self._stopping = ""
         if self._fault:
@@ -292,7 +304,7 @@ class Controller(Tracking):
         if attempt.refused:
             return Status.REFUSED, attempt.refused
         if attempt.paused:
-            return Status.PLANNING, f"{attempt.paused}: the arm begins again from rest"
+            return Status.PLANNING, self._slow() or f"{attempt.paused}: the arm begins again from rest"
         if attempt.planned:
             return Status.ENDED, "the last plan is used up"
         waiting = not np.isfinite(self._observation_gate.newest_frame)

@@ -5,7 +5,7 @@ picture like theirs, is it like one of another camera, and is the arm in it wher
 no model: whether frames change while the arm moves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,13 +108,14 @@ class Gate:
     Args:
         robot: whose tool and joints are seen.
         looks: what its frames look like; None: only whether they stand still is asked.
+        cameras: that are seen side by side in a frame, by name; each may stand still alone.
 
     Attributes:
         sure: whether frames are certainly wrong.
     """
 
-    def __init__(self, robot: Robot, looks: Looks | None = None) -> None:
-        self.robot, self.looks = robot, looks
+    def __init__(self, robot: Robot, looks: Looks | None = None, cameras: Sequence[str] = ()) -> None:
+        self.robot, self.looks, self.cameras = robot, looks, tuple(cameras)
         joints = len(robot.joints)
         self._moved = np.array([FROZEN_MOVED[unit] for unit in robot.limits.units[:joints]])
         self.begin()
@@ -123,7 +124,7 @@ class Gate:
         """Nothing has been seen."""
         self.sure = False
         self._doubtful = 0
-        self._same: tuple[float, np.ndarray, Array] | None = None
+        self._same: dict[int, tuple[float, np.ndarray, Array]] = {}
 
     def see(self, time: float, observation: Mapping[str, Any], position: Array, latent: Array | None) -> str:
         """Why a frame taken at `time` s cannot be believed; empty where it can.
@@ -143,16 +144,20 @@ class Gate:
         return doubt
 
     def _standing(self, time: float, pixels: np.ndarray, position: Array) -> str:
-        """Why frames stand still; empty where they change, or the arm does not move."""
-        count = len(self._moved)
-        if self._same is None or not np.array_equal(pixels, self._same[1]):
-            self._same = (time, pixels.copy(), position)
+        """Why frames of one camera stand still; empty where all change, or the arm does not move."""
+        parts = np.split(pixels, max(1, len(self.cameras)), axis=1)
+        return next(filter(None, [self._stands(time, i, part, position) for i, part in enumerate(parts)]), "")
+
+    def _stands(self, time: float, camera: int, pixels: np.ndarray, position: Array) -> str:
+        if camera not in self._same or not np.array_equal(pixels, self._same[camera][1]):
+            self._same[camera] = (time, pixels.copy(), position)
             return ""
-        since, _, before = self._same
-        moved = self.robot.limits.apart(position, before)[:count]
+        since, _, before = self._same[camera]
+        moved = self.robot.limits.apart(position, before)[: len(self._moved)]
         if (moved <= self._moved).all():
-            self._same = (time, self._same[1], before)  # since then at the latest, it might have changed
+            self._same[camera] = (time, pixels.copy(), before)  # since then at the latest, it might have changed
             return ""
         if time - since < FROZEN_FOR:
             return ""
-        return f"the frame has not changed for {time - since:.2f} s, but the arm has moved"
+        which = f"the frame of camera '{self.cameras[camera]}'" if len(self.cameras) > 1 else "the frame"
+        return f"{which} has not changed for {time - since:.2f} s, but the arm has moved"

@@ -54,6 +54,10 @@ class ObservationGate:
             self.counts[refused.kind] += 1
             self.why = str(refused)
             return None
+        except Exception as error:  # of whatever the observation is made of
+            self.counts["malformed"] += 1
+            self.why = f"an observation that cannot be looked at: {type(error).__name__}"
+            return None
         if seen.frame is not None:
             self.counts["frames"] += 1
             self.newest_frame = seen.time
@@ -63,6 +67,7 @@ class ObservationGate:
     def _checked(self, observation: Any, now: float) -> Seen:
         if not isinstance(observation, Mapping):
             raise _Refused("malformed", f"an observation is a mapping, not {type(observation).__name__}")
+        observation = dict(observation)
         stamp = observation.get("time", now)
         time = _seconds(stamp)
         if time is None:
@@ -95,7 +100,10 @@ class ObservationGate:
 
 def drives_off(observation: Any) -> bool:
     """Whether an observation says that the drives are off, or says something about them that nobody understands."""
-    said = observation.get("drive", True) if isinstance(observation, Mapping) else True
+    try:
+        said = dict(observation).get("drive", True) if isinstance(observation, Mapping) else True
+    except Exception:  # it says nothing at all, and is refused as a whole
+        return False
     return not (isinstance(said, bool | np.bool_ | int) and bool(said))
 
 

@@ -65,7 +65,9 @@ class Parts:
             raise ForearmError(f"on_surprise={on_surprise} needs a monitor: monitor=forearm.Monitor.load(TASK)")
         self.alert = None if monitor is None else Alert(monitor, on_surprise, adapter)
         self.timing = timing or Timing()
-        self.mode, self.clock, self.steady = mode, clock, steady
+        self.mode, self.clock = mode, clock
+        # In `thread` mode `now` is of `clock`; where that is the default, a `now` that jumps can be told by it.
+        self.steady = time.monotonic if steady is None and mode == "thread" and clock is time.monotonic else steady
         self.plan: Plan | None = None
         self.report = LimitReport()
         steps, ahead = max(1, source.ahead_steps), in_steps("ahead", self.timing.ahead, adapter.period, least=0)
@@ -88,6 +90,7 @@ class Parts:
         self._fault = Latch()
         self._new = True  # whether this is the first beat since a reset: whatever the clock did before it is forgiven
         self._kept: np.ndarray | None = None  # what a fault left the axes at that are not watched
+        self._left: np.ndarray | None = None  # where the arm was told to be when that was forgotten
         self._unseen = False  # whether the arm may have moved since its last reading
         self._stopping = ""  # why
         self._stop_again = np.inf  # the arm's time at which a stop that was not possible is tried again

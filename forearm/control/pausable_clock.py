@@ -4,8 +4,10 @@ A clock that goes back, stands still or says no number, and a loop that was not 
 here. The arm's time never goes back, so that what is sent stays the derivative of what was sent before.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,18 @@ SAME = 1e-3
 """s by which a clock may go back and still mean the same moment: two threads read it one after the other."""
 STANDING = 20
 """Calls in a row at one moment, after which a clock counts as standing still; several at a time bring observations."""
+
+
+def told(moment: Any) -> float:
+    """What a clock says, as a number: a moment, or what is called for one; NaN where it raises or says none."""
+    try:
+        return float(moment() if callable(moment) else moment)
+    except Exception:  # of a clock of the caller's own: the arm must come to rest, not its loop
+        return float("nan")
+
+
+RECENT, OFTEN = 8, 3
+"""Of so many beats, how many may be late before it is the loop that is slow."""
 
 
 class Pace(Enum):
@@ -59,10 +73,17 @@ class PausableClock:
         self.now: float | None = None
         """The caller's, of the last beat; None before the first."""
         self._usual = min(usual, max_gap)
-        self._steady: float | None = None
+        self._late: deque[bool] = deque(maxlen=RECENT)
+        self.steady: float | None = None
+        """Of the clock that nobody sets, at the last beat; None without one."""
         self._behind = 0.0
         self._known_from = -np.inf
         self._stood = 0
+
+    @property
+    def slow(self) -> bool:
+        """Whether beats come late again and again: a loop that is slower than it may be, not one that paused."""
+        return sum(self._late) >= OFTEN
 
     def beat(self, now: float, steady: float | None = None) -> Tick:
         """The caller's time is `now`, that of a clock which nobody sets `steady`, if there is one.
@@ -70,8 +91,15 @@ class PausableClock:
         Without it: where the caller's time went back, the arm's goes on by one usual beat; where it stands or is no
         number, by nothing.
         """
-        before, earlier = self.now, self._steady
-        self._steady = steady
+        tick = self._next(now, steady)
+        if tick.pace in (Pace.ON_TIME, Pace.LATE):
+            self._late.append(tick.pace is Pace.LATE)
+        return tick
+
+    def _next(self, now: float, steady: float | None) -> Tick:
+        steady = steady if steady is not None and np.isfinite(steady) else None
+        before, earlier = self.now, self.steady
+        self.steady = steady
         passed = None if steady is None or earlier is None else max(0.0, steady - earlier)
         number = bool(np.isfinite(now))
         if before is None:

@@ -111,6 +111,8 @@ class Tracking(Thinking):
     def _settle(self, seen: np.ndarray) -> None:
         """The first reading says where the arm is, also while there is a fault."""
         limits = self.robot.limits
+        if self._left is not None:  # a joint without end stands where it did, whatever turn its reading is of
+            seen = limits.near(seen, self._left)
         if self._kept is not None:
             seen = np.where(self._whereabouts.watched, seen, self._kept)
         position = np.clip(seen, limits.low, limits.high)

@@ -1,11 +1,13 @@
 """Clocks that jump and stand still, and loops that pause: what is sent meanwhile, and what brings the arm back."""
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from forearm.control import Status
+from forearm.control import Controller, Status
 from forearm.control.action_adapter import ToolActionAdapter
 from forearm.control.audit import audit
 from forearm.control.command import Command
@@ -140,6 +142,61 @@ def test_a_clock_that_stands_still_ends_in_rest(wrong: Any, robot: Robot, adapte
     assert loop.beats(50).status is Status.FAULT
     loop.control.reset(GOAL)
     assert loop.beats(60).status is Status.MOVING
+
+
+def raising() -> float:
+    raise OSError("the clock is gone")
+
+
+@pytest.mark.parametrize("wrong", ["abc", 10**400, np.zeros(2), None, raising, lambda: None])
+@pytest.mark.parametrize("steady", [False, True])
+def test_a_clock_that_fails_ends_in_rest_and_act_raises_nothing(
+    wrong: Any, steady: bool, robot: Robot, adapter: ToolActionAdapter
+) -> None:
+    loop = moving(robot, adapter, steady)
+    loop.control.clock = wrong if callable(wrong) else lambda: wrong
+    if steady:
+        loop.control.steady = raising
+    told = [loop.control.act(None, None if callable(wrong) else wrong) for _ in range(STANDING + 5)]
+    if wrong is None:
+        told = [loop.control.act(None) for _ in range(STANDING + 5)]
+    assert told[-1].status in (Status.FAULT, Status.STOPPING) and "says no number" in told[-1].reason
+    assert audit(told, robot).ok
+
+
+@pytest.mark.parametrize(("late", "slow"), [(0.102, False), (0.12, True), (0.3, True)])
+def test_a_loop_that_is_too_slow_is_told_so(
+    late: float, slow: bool, robot: Robot, adapter: ToolActionAdapter
+) -> None:
+    loop = moving(robot, adapter)
+    for _ in range(12):
+        loop.now += late - BEAT
+        told = loop.control.act(observed(loop.position), loop.now)
+        loop.control.think()
+        loop.position = np.append(told.positions, told.gripper)
+        loop.now += BEAT
+    assert told.status in (Status.MOVING, Status.PLANNING)
+    assert ("timing.max_gap, 0.105 s" in told.reason) == slow
+    begun = loop.position[:7].copy()
+    assert loop.beats(40).reason == "" and (loop.position[:7] != begun).any()  # quick enough again, it goes on
+
+
+def test_beside_the_default_clock_a_moment_that_jumps_is_no_pause(robot: Robot, adapter: ToolActionAdapter) -> None:
+    for mode, clock, expected in (("thread", time.monotonic, True), ("inline", time.monotonic, False),
+                                  ("thread", time.perf_counter, False)):  # fmt: skip
+        with Controller(Script(FORWARD), robot, adapter, mode=mode, clock=clock) as control:
+            assert (control.steady is time.monotonic) == expected
+
+
+def test_an_audit_goes_by_the_clock_that_nobody_sets(robot: Robot, adapter: ToolActionAdapter) -> None:
+    loop = moving(robot, adapter, steady=True)
+    loop.shift += 5.0
+    loop.beats(60)
+    assert loop.commands[-1].status is Status.FAULT and audit(loop.commands, robot).ok
+    by_the_other = [replace(command, steady=None) for command in loop.commands]
+    assert not audit(by_the_other, robot).ok
+    hurried = [replace(command, steady=0.5 * (command.steady or 0.0)) for command in loop.commands]
+    assert not audit(hurried, robot).ok
 
 
 @pytest.mark.parametrize("gap", [0.11, 0.3, 2.0, 9.0])

@@ -168,3 +168,29 @@ def test_a_range_makes_an_endless_joint_an_ordinary_one(tmp_path: Path) -> None:
     ):
         with pytest.raises(ForearmError, match=said):
             robot(tmp_path, model(range=""), range=given)
+
+
+@pytest.mark.parametrize("how", ["stop", "moved", "held"])
+def test_after_a_reset_a_joint_without_end_goes_on_from_its_own_turn(how: str, tmp_path: Path) -> None:
+    arm = robot(tmp_path, model(range=""))
+    control = Controller(Script(np.tile([9.0, 0.0], (8, 1))), arm, Joints(2), mode="inline", clock=lambda: 0.0)
+    control.reset("goal")
+    position, told, statuses = np.array([2.9, 0.0]), list[np.ndarray](), list[Status]()
+    for beat in range(600):
+        now = 0.01 * beat
+        if beat == 250 and how == "stop":
+            control.stop()
+        if beat == (250 if how == "moved" else 300):
+            control.reset("goal", moved=how == "moved")
+        wrapped = np.array([(position[0] + np.pi) % (2 * np.pi) - np.pi, position[1]])
+        seen = {"proprio": wrapped, "time": now} | ({"pixels": np.zeros((8, 8, 3), np.uint8)} if beat % 10 == 0 else {})
+        command = control.act(seen, now)
+        statuses.append(command.status)
+        if command.positions is not None:
+            told.append(command.positions)
+            if how != "held" or not 250 <= beat < 300:
+                position = command.positions
+    assert position[0] == pytest.approx(9.0)  # as far as commands go, and more than a turn from what it then reads
+    assert (Status.FAULT in statuses) == (how != "moved")
+    apart = abs(np.diff(told, axis=0)).max()
+    assert apart < (0.03 if how != "held" else 1.0)  # of a held arm, the command is led back to it

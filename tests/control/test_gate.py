@@ -41,6 +41,17 @@ def test_frames_that_stand_still_while_the_arm_moves_are_a_fault_without_any_mod
     assert command.status is Status.FAULT and "has not changed" in command.reason
 
 
+def test_one_camera_of_two_that_stands_still_while_the_arm_moves_is_named(robot: Robot) -> None:
+    gate, seen, doubts = Gate(robot, cameras=["front", "wrist"]), observed(), []
+    for k in range(8):
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        pixels[:, :4] = k
+        place = np.append(seen["proprio"][:7] + 0.03 * k, 0.0)
+        doubts.append(gate.see(0.1 * k, {**seen, "pixels": pixels}, place, None))
+    assert gate.sure and "the frame of camera 'wrist' has not changed" in doubts[-1]
+    assert not any(doubts[:2])
+
+
 def test_frames_may_stand_still_while_the_arm_does(robot: Robot) -> None:
     gate, seen = Gate(robot), observed()
     position = np.append(seen["proprio"][:7], 0.0)

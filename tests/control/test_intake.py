@@ -1,10 +1,11 @@
+from collections import UserDict
 from typing import Any
 
 import numpy as np
 import pytest
 
 from forearm.control.action_adapter import ToolActionAdapter
-from forearm.control.observation_gate import ObservationGate
+from forearm.control.observation_gate import ObservationGate, drives_off
 from forearm.world_model.data import FrameFit, resize_frame
 
 from .conftest import START, observed
@@ -55,10 +56,26 @@ def nan(index: int) -> np.ndarray:
     return readings
 
 
+class Broken(UserDict[str, Any]):
+    """A mapping that cannot be looked at."""
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("nobody looks at me")
+
+
+class Unsaid:
+    """What cannot even be put in words."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
 @pytest.mark.parametrize(
     ("observation", "kind"),
     [
         (None, "malformed"),
+        (Broken(observed()), "malformed"),
+        (observed(time=Unsaid()), "malformed"),
         ("a frame", "malformed"),
         (observed(time="now"), "bad_time"),
         (observed(time=np.nan), "bad_time"),
@@ -85,3 +102,7 @@ def test_what_cannot_be_used_is_counted_and_goes_no_further(gate: ObservationGat
     assert gate.counts == {"frames": 1, kind: 1}
     assert gate.why and "\n" not in gate.why
     assert gate.newest_frame == 3.0
+
+
+def test_an_observation_that_cannot_be_looked_at_says_nothing_of_the_drives() -> None:
+    assert not drives_off(Broken(drive=False)) and drives_off({"drive": False})

@@ -185,6 +185,24 @@ def test_what_cannot_be_recorded_stops_no_loop_and_is_counted(tmp_path: Path, ca
     assert sum("lacks what cannot be recorded" in record.message for record in caplog.records) == 1
 
 
+def test_readings_of_an_own_arm_want_its_adapter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    command = Command(1.0, START[:7], np.zeros(7), np.zeros(7), Status.MOVING, START[7], 0.0, 1)
+    with Recording(str(tmp_path / "run.mcap"), load_robot()) as recording:  # positions alone: no velocities beside them
+        recording.note({"time": 1.0, "proprio": START}, command)
+    assert recording.refused == 1 and "Recording(path, robot, controller.adapter)" in caplog.text
+    assert {topic for topic, _ in read(tmp_path / "run.mcap")} == {COMMAND, STATUS}
+
+
+def test_a_goal_may_be_of_several_cameras_and_a_wrong_one_stops_no_loop(tmp_path: Path) -> None:
+    picture = np.zeros((8, 8, 3), np.uint8)
+    wrong: Any = [picture[..., 0], {"front": picture, "wrist": picture[:4]}, None]
+    with Recording(tmp_path / "run.mcap", load_robot()) as recording:
+        for goal in (picture, {"front": picture, "wrist": picture}, *wrong):
+            recording.goal(goal, 1.0)
+    assert [message.width for topic, message in read(tmp_path / "run.mcap") if topic == GOAL] == [8, 16]
+    assert recording.refused == len(wrong)
+
+
 def test_a_disk_that_is_too_slow_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -61,13 +61,14 @@ class Recording:
     Args:
         path: ends in `.mcap`; must not be there yet.
         robot: whose axes are recorded, under their names in its config.
-        adapter: whose `read` tells readings that are the adapter's own; None: those of the built-in arm.
+        adapter: the controller's, whose `read` tells readings that are its own; None: those of the built-in arm.
 
     Raises:
         ForearmError: another ending, a file that is there, mcap or rosbags not installed, or no place to write.
     """
 
-    def __init__(self, path: Path, robot: Robot, adapter: ActionAdapter | None = None) -> None:
+    def __init__(self, path: str | Path, robot: Robot, adapter: ActionAdapter | None = None) -> None:
+        path = Path(path)
         try:
             from mcap.writer import Writer
         except ModuleNotFoundError:
@@ -79,6 +80,7 @@ class Recording:
             raise ForearmError(f"record={path}: is there already; name another file")
         self.adapter = adapter
         self.path, self.part, self.axes = path, path.with_name(path.name + ".part"), list(robot.axis_names)
+        self._joints = len(robot.joints)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.part.open("wb")
@@ -94,9 +96,9 @@ class Recording:
         self._thread = threading.Thread(target=self._run, name="forearm-recording", daemon=True)
         self._thread.start()
 
-    def goal(self, frame: np.ndarray, time: float) -> None:
-        """A goal (H, W, 3) uint8 that was given at `time` s: an episode begins."""
-        self._put(GOAL, messages.image(frame, time), time)
+    def goal(self, frame: np.ndarray | Mapping[str, np.ndarray], time: float) -> None:
+        """A goal (H, W, 3) uint8, or one of each camera by name, that was given at `time` s: an episode begins."""
+        self._tried(lambda: self._put(GOAL, messages.image(_picture(frame), time), time))
 
     def note(
         self, observation: Mapping[str, Any] | None, command: Command, way: tuple[Array, State] | None = None
@@ -152,7 +154,12 @@ class Recording:
         if self.adapter is not None and hasattr(self.adapter, "proprio"):
             position = np.asarray(self.adapter.read(observation))
             return position, np.full(len(position), np.nan)
-        joints, gripped = divmod(len(values), 2)
+        joints, gripped = self._joints, len(self.axes) - self._joints
+        if values.shape != (2 * joints + gripped,):
+            raise InputError(
+                f"readings of shape {values.shape}, where the built-in arm's are {2 * joints + gripped}, positions and "
+                "velocities: give the controller's adapter, Recording(path, robot, controller.adapter)"
+            )
         position = np.concatenate([values[:joints], values[2 * joints :]])
         return position, np.concatenate([values[joints : 2 * joints], np.full(gripped, np.nan)])
 
