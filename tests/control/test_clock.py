@@ -165,9 +165,7 @@ def test_a_clock_that_fails_ends_in_rest_and_act_raises_nothing(
 
 
 @pytest.mark.parametrize(("late", "slow"), [(0.102, False), (0.12, True), (0.3, True)])
-def test_a_loop_that_is_too_slow_is_told_so(
-    late: float, slow: bool, robot: Robot, adapter: ToolActionAdapter
-) -> None:
+def test_a_loop_that_is_too_slow_is_told_so(late: float, slow: bool, robot: Robot, adapter: ToolActionAdapter) -> None:
     loop = moving(robot, adapter)
     for _ in range(12):
         loop.now += late - BEAT
