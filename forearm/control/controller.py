@@ -20,7 +20,7 @@ from forearm.control.committed_motion import Motion
 from forearm.control.fault import Kind
 from forearm.control.frame_gate import Gate
 from forearm.control.observation_gate import drives_off
-from forearm.control.pausable_clock import told
+from forearm.control.pausable_clock import GUARD, told
 from forearm.control.robots.actuators import ActuatorAdapter, Actuators, timing_of
 from forearm.control.robots.robot import Robot, load_robot
 from forearm.control.tracking import Tracking
@@ -44,8 +44,8 @@ class Controller(Tracking):
         clock: s; what `act` takes for now when it is not told, and what a plan's take-over is timed by in `thread`
             mode. `now` must be of the same clock.
         steady: s; a clock that nobody sets, such as `time.monotonic`, where `clock` is one that may be set (of ROS, of
-            the day). What is sent then goes by it. None: `clock` is such a clock, or time is simulated; beside the
-            default clock in `thread` mode it is `time.monotonic`.
+            the day). What is sent then goes by it. None: `clock` is such a clock, or time is simulated. Beside the
+            default clock, in `thread` mode, a `now` that jumps by more than 0.25 s is told all the same.
         gate: what frames must look like to be believed; None: any of the right shape.
         live: show camera, imagination, candidates, costs and statuses on a page, see `forearm.live.page.LivePage`: one
             of those, or True for one of its own at the usual port, which it logs.
@@ -174,8 +174,9 @@ class Controller(Tracking):
             now: of the caller's clock. Where that goes back, stands still or stays away for long, it is a fault.
         """
         with self._lock:
-            steady = None if self.steady is None else told(self.steady)
-            self._keep_time(self._time.beat(told(self.clock if now is None else now), steady))
+            second, room = (self._guard, GUARD) if self.steady is None else (self.steady, 0.0)
+            steady = None if second is None else told(second)
+            self._keep_time(self._time.beat(told(self.clock if now is None else now), steady, room))
             if self._time.now is None:
                 return Command(0.0, None, None, None, Status.WAITING, reason="the clock has not said a number yet")
             now = self._time.now
@@ -270,7 +271,7 @@ class Controller(Tracking):
             float(state.velocity[-1]) if gripped else None,
             self._motion.plan_id if status in MOVING else None,
             reason,
-            self._time.steady,
+            None if self.steady is None else self._time.steady,
         )
 
     def _slow(self) -> str:

@@ -65,9 +65,9 @@ class Parts:
             raise ForearmError(f"on_surprise={on_surprise} needs a monitor: monitor=forearm.Monitor.load(TASK)")
         self.alert = None if monitor is None else Alert(monitor, on_surprise, adapter)
         self.timing = timing or Timing()
-        self.mode, self.clock = mode, clock
-        # In `thread` mode `now` is of `clock`; where that is the default, a `now` that jumps can be told by it.
-        self.steady = time.monotonic if steady is None and mode == "thread" and clock is time.monotonic else steady
+        self.mode, self.clock, self.steady = mode, clock, steady
+        # In `thread` mode `now` is of `clock`; where that is the default, a `now` that jumps far can be told by it.
+        self._guard = time.monotonic if mode == "thread" and clock is time.monotonic else None
         self.plan: Plan | None = None
         self.report = LimitReport()
         steps, ahead = max(1, source.ahead_steps), in_steps("ahead", self.timing.ahead, adapter.period, least=0)

@@ -27,6 +27,8 @@ def told(moment: Any) -> float:
         return float("nan")
 
 
+GUARD = 0.25
+"""s by which a caller's clock may differ from one that nobody sets, where that only guards against jumps."""
 RECENT, OFTEN = 8, 3
 """Of so many beats, how many may be late before it is the loop that is slow."""
 
@@ -85,18 +87,20 @@ class PausableClock:
         """Whether beats come late again and again: a loop that is slower than it may be, not one that paused."""
         return sum(self._late) >= OFTEN
 
-    def beat(self, now: float, steady: float | None = None) -> Tick:
+    def beat(self, now: float, steady: float | None = None, room: float = 0.0) -> Tick:
         """The caller's time is `now`, that of a clock which nobody sets `steady`, if there is one.
+
+        The arm's time goes by `steady` unless the two have gone on alike, up to `room` s, since the last beat.
 
         Without it: where the caller's time went back, the arm's goes on by one usual beat; where it stands or is no
         number, by nothing.
         """
-        tick = self._next(now, steady)
+        tick = self._next(now, steady, room)
         if tick.pace in (Pace.ON_TIME, Pace.LATE):
             self._late.append(tick.pace is Pace.LATE)
         return tick
 
-    def _next(self, now: float, steady: float | None) -> Tick:
+    def _next(self, now: float, steady: float | None, room: float) -> Tick:
         steady = steady if steady is not None and np.isfinite(steady) else None
         before, earlier = self.now, self.steady
         self.steady = steady
@@ -110,6 +114,8 @@ class PausableClock:
         own = before - self._behind
         now = now if number else before
         gap = now - before
+        if passed is not None and abs(gap - passed) <= room:
+            passed = None
         jump = 0.0 if passed is None else gap - passed
         if passed is not None and passed > self.max_gap + ROUNDING:
             jumped = abs(jump) > self.max_gap / 2

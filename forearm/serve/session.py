@@ -144,7 +144,7 @@ class Session:
                 elapsed = 0 if first else round((request.time - self._time) / period)
             self._time = request.time
         else:
-            elapsed = 0 if first else self.execute if elapsed is None else elapsed
+            elapsed = 0 if first else self._carried_out(request) if elapsed is None else elapsed
             if not first and elapsed == 0:
                 raise RequestError("elapsed_steps must be at least 1 where no time is given")
             self._time += elapsed * period
@@ -154,3 +154,14 @@ class Session:
             past = np.zeros((0, dims)) if self._actions is None else self._actions[:elapsed]
         committed = np.zeros((0, dims)) if request.committed is None else request.committed
         return PlanRequest(self._time, committed, past, elapsed, request.deadline_ms)
+
+    def _carried_out(self, request: Request) -> int:
+        """How many commands of the last plan a client has carried out that does not say so."""
+        absolute = self.source.setup.model.absolute
+        if absolute is None or self._actions is None or request.proprio is None:
+            return self.execute
+        try:
+            reading = absolute.reading(request.proprio)
+        except InputError as error:
+            raise RequestError(str(error)) from None
+        return absolute.carried_out(self._actions, reading, self.execute)

@@ -179,11 +179,38 @@ def test_a_loop_that_is_too_slow_is_told_so(late: float, slow: bool, robot: Robo
     assert loop.beats(40).reason == "" and (loop.position[:7] != begun).any()  # quick enough again, it goes on
 
 
-def test_beside_the_default_clock_a_moment_that_jumps_is_no_pause(robot: Robot, adapter: ToolActionAdapter) -> None:
-    for mode, clock, expected in (("thread", time.monotonic, True), ("inline", time.monotonic, False),
-                                  ("thread", time.perf_counter, False)):  # fmt: skip
+@pytest.mark.parametrize("jump", [-100.0, -0.5, 0.3, 5.0, 1e6])
+def test_beside_a_guard_a_moment_that_jumps_far_is_told_from_a_pause(
+    jump: float, robot: Robot, adapter: ToolActionAdapter
+) -> None:
+    loop = TwoClocks(Script(FORWARD), robot, adapter)
+    loop.control.steady, loop.control._guard = None, lambda: loop.true
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING and loop.commands[-1].steady is None
+    loop.shift += jump
+    assert loop.beats(60).status is Status.FAULT and "the clock" in loop.commands[-1].reason
+    assert audit(loop.timed, robot).ok
+    loop.control.reset(GOAL)
+    assert loop.beats(60).status is Status.MOVING and audit(loop.timed, robot).ok
+
+
+def test_only_the_default_clock_of_a_thread_has_a_guard(robot: Robot, adapter: ToolActionAdapter) -> None:
+    for mode, clock, guarded in (
+        ("thread", time.monotonic, True), ("inline", time.monotonic, False), ("thread", time.perf_counter, False),
+    ):  # fmt: skip
         with Controller(Script(FORWARD), robot, adapter, mode=mode, clock=clock) as control:
-            assert (control.steady is time.monotonic) == expected
+            assert (control._guard is time.monotonic) == guarded and control.steady is None
+
+
+def test_a_clock_that_only_guards_moves_nothing_else() -> None:
+    moments = np.cumsum(np.random.default_rng(0).uniform(0.005, 0.02, 200))
+    alone, guarded = PausableClock(0.1), PausableClock(0.1)
+    late = np.random.default_rng(1).uniform(0.0, 0.2, 200)
+    for now, steady in zip(moments, moments + late, strict=True):
+        one, other = alone.beat(now), guarded.beat(now, steady, room=0.25)
+        assert one == other and alone.last == guarded.last
+    tick = guarded.beat(moments[-1] + 5.0, moments[-1] + 0.22, room=0.25)
+    assert tick.pace is Pace.AHEAD or tick.jumped
 
 
 def test_an_audit_goes_by_the_clock_that_nobody_sets(robot: Robot, adapter: ToolActionAdapter) -> None:

@@ -207,6 +207,41 @@ def test_openpis_client_gets_chunks_that_go_on(loaded: LoadedModel, limits: Abso
             policy.infer({"observation/image": frame(), "goal": frame(99)})
 
 
+@pytest.mark.parametrize("carried_out", [3, 4, 8])
+def test_a_client_may_carry_out_more_or_less_than_it_is_told(
+    carried_out: int, loaded: LoadedModel, limits: AbsolutePositions
+) -> None:
+    policies = pytest.importorskip("openpi_client.websocket_client_policy")
+    setup = loaded.setup("cem", **SEARCH)
+    with running(Server(setup, ServeConfig(port=0, execute=4), Goals(None, setup))) as server:
+        policy = policies.WebsocketClientPolicy("127.0.0.1", server.port)
+        begun = pose = 0.5 * (limits.low + limits.high)
+        path = np.zeros((0, 8))
+        for number in range(5):
+            seen = {"observation/image": frame(number), "observation/state": readings(pose), "goal": frame(99)}
+            path = np.concatenate([path, policy.infer(seen)["actions"][:carried_out]])
+            pose = path[-1]
+    first = path[::carried_out] - np.concatenate([[begun], path[carried_out - 1 : -1 : carried_out]])
+    assert (first >= limits.first_low - ROUNDING).all() and (first <= limits.first_high + ROUNDING).all()
+    within = np.delete(abs(np.diff(path, axis=0)), np.arange(carried_out - 1, len(path) - 1, carried_out), 0)
+    assert (within <= limits.step + ROUNDING).all()
+    assert (abs(first) <= 1.5 * limits.step + ROUNDING).all()
+
+
+def test_what_was_carried_out_is_what_was_told_unless_only_another_number_fits() -> None:
+    one = np.ones(1)
+    limits = AbsolutePositions(-9 * one, 9 * one, 0.2 * one, -0.1 * one, 0.3 * one, (0,), 1)
+    commands = np.arange(1.0, 9.0)[:, None]
+    assert [limits.carried_out(commands, np.array([at]), 4) for at in (4.0, 3.9, 8.0, 2.9, 5.2, 6.45)] == [
+        4,
+        4,
+        8,
+        3,
+        5,
+        4,
+    ]
+
+
 ARM = "<mujoco><compiler angle='radian'/><worldbody>{}</worldbody></mujoco>"
 LINK = (
     "<body name='l{0}' pos='.1 0 0'><joint name='joint{0}' axis='{1}' range='-3 3'/>"
@@ -340,6 +375,12 @@ def test_what_looks_like_positions() -> None:
     assert not looks_absolute(np.diff(action, axis=0, prepend=action[:1]), state, range(1, 9), starts)
     assert not looks_absolute(np.random.default_rng(0).normal(size=action.shape), state, range(1, 9), starts)
     assert not looks_absolute(np.zeros_like(action), state, range(1, 9), starts)
+    shut = np.where(np.sin(np.arange(len(action)) / 9) > 0, 1.0, 0.0)[:, None]
+    for opening in (0.08 * shut, np.zeros_like(shut), np.full_like(shut, 0.04)):  # in other units, or not measured
+        gripped = np.concatenate([state, opening], axis=1)
+        assert looks_absolute(np.concatenate([action, shut], axis=1), gripped, range(1, 10), starts)
+    halves = np.concatenate([action, np.diff(action, axis=0, prepend=action[:1])], axis=1)
+    assert not looks_absolute(halves, np.concatenate([state, state[:, 1:]], axis=1), range(1, 17), starts)
 
 
 def test_positions_surprise_by_how_far_they_move(loaded: LoadedModel) -> None:

@@ -42,7 +42,10 @@ MISFORTUNES = (*JUMPS, *STEADY, PAUSE, HELD, *FRAMES)
 
 
 def misfortune(name: str, control: Controller, arm: SimulatedArm) -> dict[str, Any]:
-    """One episode: in motion, then `name`, then a reset; whether limits were kept, as sent and timed, and what came."""
+    """One episode: in motion, then `name`, then a reset; whether limits were kept, as sent and timed, and what came.
+
+    A held arm is at rest so many s after it is further off than it may be.
+    """
     jump = {**JUMPS, **STEADY, PAUSE: 0.3}.get(name, 0.0)
     sent, now, shift, true = list[Command](), 0.0, 0.0, 0.0
     control.steady = (lambda: true) if name in STEADY else None
@@ -51,7 +54,9 @@ def misfortune(name: str, control: Controller, arm: SimulatedArm) -> dict[str, A
     last: np.ndarray | None = None
     freed: np.ndarray | None = None
     rest: float | None = None
-    struck, strike, moved = False, 0, 0.0
+    struck, strike, since, off, moved = False, 0, 0, False, 0.0
+    joints = len(control.robot.joints)
+    allowed = control.robot.following_error[:joints]
     while beat < round((START + LONG + 2.0) / BEAT):
         frame = None
         if beat % FRAME_EVERY == 0:
@@ -65,11 +70,14 @@ def misfortune(name: str, control: Controller, arm: SimulatedArm) -> dict[str, A
         speed = 0.0 if command.velocities is None else float(abs(command.velocities).max())
         due = name not in FRAMES or (beat + 1) % FRAME_EVERY == 0  # the next frame is the first wrong one
         if not struck and due and beat >= 50 and (speed > 0.3 or true >= START):  # from now on it happens
-            struck, strike, shift = True, beat + 1, jump
+            struck, strike, since, shift = True, beat + 1, beat + 1, jump
             true += jump if name in (PAUSE, AHEAD) else 0.0
         elif struck:
+            if name == HELD and not off and command.positions is not None:  # only now can anybody know
+                off = bool((abs(command.positions - arm.env.data.qpos[:joints]) > allowed).any())
+                since = beat
             if rest is None and speed == 0.0:
-                rest = (beat - strike) * BEAT
+                rest = (beat - since) * BEAT
             faulted |= command.status is Status.FAULT
             if beat >= strike + round(LONG / BEAT) and not released:
                 released = True
@@ -79,7 +87,7 @@ def misfortune(name: str, control: Controller, arm: SimulatedArm) -> dict[str, A
             arm.hold()
         else:
             if name == HELD and struck and not released:
-                place = arm.env.data.qpos[: len(control.robot.joints)].copy()
+                place = arm.env.data.qpos[:joints].copy()
                 freed = place if freed is None else freed
                 moved = max(moved, float(abs(place - freed).max()))
             arm.move(command, control.robot)

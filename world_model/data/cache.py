@@ -204,7 +204,7 @@ def with_differences(cache: FrameCache, wanted: bool | None, episodes: npt.NDArr
     if columns is None:
         raise DatasetError(
             f"{cache.path}: absolute=true wants a joint reading for each of {cache.action.shape[1]} numbers of a "
-            f"command, by their names or by their number, and there are {cache.state.shape[1]} readings"
+            f"command, and there are {cache.state.shape[1]} readings"
         )
     rows = cache.rows(episodes)
     starts = np.cumsum(cache.lengths[episodes]) - cache.lengths[episodes]
