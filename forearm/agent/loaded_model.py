@@ -16,7 +16,7 @@ from forearm.agent.imagination import Imagination, Imagined, commands_of
 from forearm.agent.latent import LatentPlanningModel
 from forearm.agent.of_checkpoint import OfCheckpoint
 from forearm.agent.places import draw_goal
-from forearm.agent.setup import PlanningSetup, chosen_planner, task_config
+from forearm.agent.setup import PlanningSetup, chosen_planner, planner_config, task_config
 from forearm.common.dotted import is_dotted
 from forearm.common.files import place
 from forearm.errors import ForearmError, nearest
@@ -54,10 +54,12 @@ class LoadedModel(OfCheckpoint):
     def setup(self, planner: str | Mapping[str, Any] | None = None, **overrides: Any) -> PlanningSetup:
         """What plans with this model, such as for a `LocalPlanSource`: a planner, with `overrides` of its settings.
 
-        `planner` is a name in configs/planner, or such a config; None: that of the task. Raises what
-        `PlanningSetup.resolve` raises, and `ForearmError` for a setting that the planner has not.
+        `planner` is a name in configs/planner, or such a config, of which what is left out is as there; None: that of
+        the task. Raises what `PlanningSetup.resolve` raises, and `ForearmError` for a setting that the planner has not.
         """
         config = dict(chosen_planner(planner, self.task))
+        if config.get("name") in settings.options("planner"):
+            config = {**planner_config(str(config["name"])), **config}
         unknown = sorted(set(overrides) - set(config))
         if unknown:
             raise ForearmError(f"planner '{config['name']}' has no setting '{unknown[0]}'")

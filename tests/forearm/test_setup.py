@@ -47,6 +47,12 @@ def train(tmp_path: Path) -> Train:
     return trained
 
 
+def test_what_a_planners_config_leaves_out_is_as_shipped(train: Train) -> None:
+    loaded = forearm.load(train(0))
+    named, told = loaded.setup("cem", **SEARCH), loaded.setup({"name": "cem", **SEARCH})
+    assert told.planner_config == named.planner_config
+
+
 def with_heads(path: Path, seed: int) -> None:
     """Heads beside a checkpoint."""
     torch.manual_seed(seed)
