@@ -22,6 +22,8 @@ SURE = 2
 """Frames in a row that must be doubtful."""
 FROZEN_FOR = 0.19
 """s for which a frame may come again while the arm moves: a loop may ask faster than its camera sees."""
+BREAK = 0.35
+"""s without a frame, after which the next one is compared with none before: a camera was away."""
 FROZEN_MOVED = {"rad": 0.02, "m": 0.01}
 """How far a joint may move meanwhile."""
 
@@ -124,7 +126,7 @@ class Gate:
         """Nothing has been seen."""
         self.sure = False
         self._doubtful = 0
-        self._same: dict[int, tuple[float, np.ndarray, Array]] = {}
+        self._same: dict[int, _Same] = {}
 
     def see(self, time: float, observation: Mapping[str, Any], position: Array, latent: Array | None) -> str:
         """Why a frame taken at `time` s cannot be believed; empty where it can.
@@ -149,15 +151,26 @@ class Gate:
         return next(filter(None, [self._stands(time, i, part, position) for i, part in enumerate(parts)]), "")
 
     def _stands(self, time: float, camera: int, pixels: np.ndarray, position: Array) -> str:
-        if camera not in self._same or not np.array_equal(pixels, self._same[camera][1]):
-            self._same[camera] = (time, pixels.copy(), position)
+        same = self._same.get(camera)
+        if same is None or time - same.last > BREAK or not np.array_equal(pixels, same.pixels):
+            self._same[camera] = _Same(pixels.copy(), position, time, time)
             return ""
-        since, _, before = self._same[camera]
-        moved = self.robot.limits.apart(position, before)[: len(self._moved)]
+        same.last = time
+        moved = self.robot.limits.apart(position, same.position)[: len(self._moved)]
         if (moved <= self._moved).all():
-            self._same[camera] = (time, pixels.copy(), before)  # since then at the latest, it might have changed
+            same.since = time  # since then at the latest, it might have changed
             return ""
-        if time - since < FROZEN_FOR:
+        if time - same.since < FROZEN_FOR:
             return ""
         which = f"the frame of camera '{self.cameras[camera]}'" if len(self.cameras) > 1 else "the frame"
-        return f"{which} has not changed for {time - since:.2f} s, but the arm has moved"
+        return f"{which} has not changed for {time - same.since:.2f} s, but the arm has moved"
+
+
+@dataclass(eq=False)
+class _Same:
+    """One camera's frame that comes again: what it shows, where the arm was, since when, and when it came last."""
+
+    pixels: np.ndarray
+    position: Array
+    since: float
+    last: float

@@ -52,6 +52,14 @@ def test_one_camera_of_two_that_stands_still_while_the_arm_moves_is_named(robot:
     assert not any(doubts[:2])
 
 
+def test_a_camera_that_was_away_and_shows_the_same_is_not_taken_to_stand_still(robot: Robot) -> None:
+    gate, seen = Gate(robot), observed()
+    for time, moved in ((0.0, 0.0), (1.0, 0.3), (1.1, 0.305), (2.0, 0.6)):
+        assert not gate.see(time, seen, np.append(seen["proprio"][:7] + moved, 0.0), None)
+    assert not gate.see(2.1, seen, np.append(seen["proprio"][:7] + 0.65, 0.0), None)
+    assert "for 0.20 s" in gate.see(2.2, seen, np.append(seen["proprio"][:7] + 0.7, 0.0), None) and gate.sure
+
+
 def test_frames_may_stand_still_while_the_arm_does(robot: Robot) -> None:
     gate, seen = Gate(robot), observed()
     position = np.append(seen["proprio"][:7], 0.0)

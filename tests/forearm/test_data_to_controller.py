@@ -12,6 +12,7 @@ from forearm.cli.main import main
 from forearm.control import Controller, Status, load_robot
 from forearm.control.audit import audit
 from forearm.control.command import Command
+from forearm.envs.rendering import Renderer
 from tests.control.arms import EIGHT, EIGHT_HOME, EIGHT_JOINTS, SIX, SIX_HOME, SIX_JOINTS, _config
 from tests.world_model.foreign import write
 
@@ -35,7 +36,7 @@ class Drive:
     def __init__(self, name: str) -> None:
         text, joints, fingers, _, home = ARMS[name]
         self.model = mujoco.MjModel.from_xml_string(text.replace("<worldbody>", CAMERA, 1))
-        self.data, self.renderer = mujoco.MjData(self.model), mujoco.Renderer(self.model, 64, 64)
+        self.data, self.renderer = mujoco.MjData(self.model), Renderer(self.model, 64)
         self.names, self.fingers = joints, fingers
         self.position = np.array(home)
 
@@ -50,8 +51,7 @@ class Drive:
     def look(self) -> np.ndarray:
         """What the camera sees, (64, 64, 3) uint8."""
         mujoco.mj_forward(self.model, self.data)
-        self.renderer.update_scene(self.data, "view")
-        return self.renderer.render()
+        return self.renderer.render(self.data, "view")
 
 
 def recorded(drive: Drive, folder: Path) -> list[np.ndarray]:
