@@ -58,7 +58,7 @@ class LoadedModel(OfCheckpoint):
         the task. Raises what `PlanningSetup.resolve` raises, and `ForearmError` for a setting that the planner has not.
         """
         config = dict(chosen_planner(planner, self.task))
-        if config.get("name") in settings.options("planner"):
+        if isinstance(planner, Mapping) and config.get("name") in settings.options("planner"):
             config = {**planner_config(str(config["name"])), **config}
         unknown = sorted(set(overrides) - set(config))
         if unknown:

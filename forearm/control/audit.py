@@ -6,14 +6,13 @@ import numpy as np
 
 from forearm.control.command import Command, Status
 from forearm.control.robots.robot import Robot
+from forearm.control.timing import GAP
 from forearm.control.trajectories.limits import LimitReport, Violation
 
 SLACK = 1e-4
 """Share of a limit that the differences of rounded numbers may use up."""
 ROUNDING = 1e-6
 """s by which a time between two commands may seem longer than it was."""
-GAP = 0.105
-"""s without a command, beyond which an arm has been left alone: the next command must find it at rest."""
 
 
 def audit(sent: Sequence[Command], robot: Robot, gap: float = GAP) -> LimitReport:

@@ -17,6 +17,10 @@ SAME = 1e-3
 """s by which a clock may go back and still mean the same moment: two threads read it one after the other."""
 STANDING = 20
 """Calls in a row at one moment, after which a clock counts as standing still; several at a time bring observations."""
+GUARD = 0.25
+"""s by which a caller's clock may differ from one that nobody sets, where that only guards against jumps."""
+RECENT, OFTEN = 8, 3
+"""Of so many beats, how many may be late before it is the loop that is slow."""
 
 
 def told(moment: Any) -> float:
@@ -25,12 +29,6 @@ def told(moment: Any) -> float:
         return float(moment() if callable(moment) else moment)
     except Exception:  # of a clock of the caller's own: the arm must come to rest, not its loop
         return float("nan")
-
-
-GUARD = 0.25
-"""s by which a caller's clock may differ from one that nobody sets, where that only guards against jumps."""
-RECENT, OFTEN = 8, 3
-"""Of so many beats, how many may be late before it is the loop that is slow."""
 
 
 class Pace(Enum):

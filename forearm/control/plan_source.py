@@ -186,12 +186,13 @@ class LocalPlanSource:
         [*_, last_action] = [rest, *request.past, *request.committed]
         if state.begin is not None:  # commands are positions, and the model takes their differences
             [*_, last_action] = [rest, *state.actions[0].double().cpu().numpy()]
-        missed = [self._missed(request)] if self.radius is not None else None
-        problem = self._planning_model.problem([0], [Belief(state, last_action)], missed)
+        nearness = self.nearness()
+        missed = self._missed(request, nearness)
+        problem = self._planning_model.problem([0], [Belief(state, last_action)], None if missed is None else [missed])
         if self.listen:
             self.tried = Candidates()
             problem = telling(problem, [self.tried])
-        [plan] = self._planner(request.deadline_ms).plan(
+        [plan] = self._planner(request.deadline_ms, nearness).plan(
             problem,
             [self._generator],
             previous=[self._previous],
@@ -201,11 +202,11 @@ class LocalPlanSource:
         self._previous, self._ahead = plan, (state, plan.actions)
         return self.setup.signed(plan)
 
-    def _missed(self, request: PlanRequest) -> "torch.Tensor | None":
+    def _missed(self, request: PlanRequest, nearness: float | None) -> "torch.Tensor | None":
         """What predictions lately missed, (K, S) of the steps after those that are committed; None far from the goal,
         or where nothing is known of it.
         """
-        nearness, newest = self.nearness(), self._tracker.newest
+        newest = self._tracker.newest
         if newest is None or nearness is None or not nearness < NEAR[1]:
             self._disturbance.forget()
             return None
@@ -214,9 +215,9 @@ class LocalPlanSource:
             self._disturbance.see(newest, foretold)
         return self._disturbance.after(len(request.committed) // self.setup.model.config.frameskip)
 
-    def _planner(self, deadline_ms: float | None) -> Any:
+    def _planner(self, deadline_ms: float | None, nearness: float | None) -> Any:
         """What searches as widely as the newest frame asks for, and in time."""
-        whole, share, nearness = self._planners[1.0], 1.0, self.nearness()
+        whole, share = self._planners[1.0], 1.0
         if nearness is not None:
             self._farthest = max(self._farthest, nearness)
             share = share_of(nearness, self._farthest)

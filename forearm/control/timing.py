@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from forearm.common import checks, durations
 
+GAP = 0.105
+"""s between two commands, beyond which an arm has been left alone: a loop of 10 Hz may be uneven by 5 ms."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
@@ -25,7 +28,7 @@ class Timing:
     replan_every: int | str = checks.setting("0.2s", durations.steps, least=1, whole=checks.integer)
     ahead: int | str = checks.setting("0.2s", durations.steps, least=0, whole=checks.integer)
     max_frame_age: float = checks.setting(0.35, checks.real, above=0.0)
-    max_gap: float = checks.setting(0.105, checks.real, above=0.0)  # a loop of 10 Hz may be uneven by 5 ms
+    max_gap: float = checks.setting(GAP, checks.real, above=0.0)
     max_pause: float = checks.setting(10.0, checks.real, above=0.0)
     lead: float = checks.setting(0.03, checks.real, above=0.0)
     max_off_path: float | None = checks.setting(None, checks.real, above=0.0)

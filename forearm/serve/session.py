@@ -158,10 +158,6 @@ class Session:
     def _carried_out(self, request: Request) -> int:
         """How many commands of the last plan a client has carried out that does not say so."""
         absolute = self.source.setup.model.absolute
-        if absolute is None or self._actions is None or request.proprio is None:
+        if absolute is None or self._actions is None:
             return self.execute
-        try:
-            reading = absolute.reading(request.proprio)
-        except InputError as error:
-            raise RequestError(str(error)) from None
-        return absolute.carried_out(self._actions, reading, self.execute)
+        return absolute.carried_out(self._actions, absolute.reading(request.proprio), self.execute)

@@ -48,9 +48,16 @@ EIGHT = f"""<mujoco model="eight"><compiler angle="radian"/><worldbody>
     <geom type="box" size=".05 .05 .03"/>{_links(7)}</body></worldbody></mujoco>"""
 EIGHT_JOINTS = ["rail", *(f"j{number}" for number in range(1, 8))]
 EIGHT_HOME = [0.0, 0.6, 0.3, 0.6, -0.2, 0.5, 0.1, 0.4]
+ARMS: dict[str, tuple[str, list[str], list[str], str, list[float]]] = {
+    "six": (SIX, SIX_JOINTS, ["left", "right"], "tcp", SIX_HOME),
+    "eight": (EIGHT, EIGHT_JOINTS, [], "tip", EIGHT_HOME),
+}
+"""Model, joints, fingers, tool and a pose of each."""
 
 
-def _config(path: Path, name: str, text: str, joints: list[str], gripper: list[str], tool: str) -> dict[str, Any]:
+def config_of(path: Path, name: str) -> dict[str, Any]:
+    """The config of one of them, whose model is written into the folder `path`."""
+    text, joints, gripper, tool, _ = ARMS[name]
     file = path / f"{name}.xml"
     file.write_text(text, encoding="utf-8")
     count = len(joints)
@@ -65,9 +72,9 @@ def _config(path: Path, name: str, text: str, joints: list[str], gripper: list[s
 
 def six(path: Path, **changes: Any) -> Robot:
     """Six joints and a gripper: seven axes."""
-    return Robot(_config(path, "six", SIX, SIX_JOINTS, ["left", "right"], "tcp") | changes)
+    return Robot(config_of(path, "six") | changes)
 
 
 def eight(path: Path, **changes: Any) -> Robot:
     """A rail, in m, and seven joints."""
-    return Robot(_config(path, "eight", EIGHT, EIGHT_JOINTS, [], "tip") | changes)
+    return Robot(config_of(path, "eight") | changes)

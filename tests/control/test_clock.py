@@ -158,8 +158,6 @@ def test_a_clock_that_fails_ends_in_rest_and_act_raises_nothing(
     if steady:
         loop.control.steady = raising
     told = [loop.control.act(None, None if callable(wrong) else wrong) for _ in range(STANDING + 5)]
-    if wrong is None:
-        told = [loop.control.act(None) for _ in range(STANDING + 5)]
     assert told[-1].status in (Status.FAULT, Status.STOPPING) and "says no number" in told[-1].reason
     assert audit(told, robot).ok
 

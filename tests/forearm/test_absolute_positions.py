@@ -228,18 +228,11 @@ def test_a_client_may_carry_out_more_or_less_than_it_is_told(
     assert (abs(first) <= 1.5 * limits.step + ROUNDING).all()
 
 
-def test_what_was_carried_out_is_what_was_told_unless_only_another_number_fits() -> None:
+@pytest.mark.parametrize(("at", "found"), [(4.0, 4), (3.9, 4), (8.0, 8), (2.9, 3), (5.2, 5), (6.45, 4)])
+def test_what_was_carried_out_is_what_was_told_unless_only_another_number_fits(at: float, found: int) -> None:
     one = np.ones(1)
     limits = AbsolutePositions(-9 * one, 9 * one, 0.2 * one, -0.1 * one, 0.3 * one, (0,), 1)
-    commands = np.arange(1.0, 9.0)[:, None]
-    assert [limits.carried_out(commands, np.array([at]), 4) for at in (4.0, 3.9, 8.0, 2.9, 5.2, 6.45)] == [
-        4,
-        4,
-        8,
-        3,
-        5,
-        4,
-    ]
+    assert limits.carried_out(np.arange(1.0, 9.0)[:, None], np.array([at]), 4) == found
 
 
 ARM = "<mujoco><compiler angle='radian'/><worldbody>{}</worldbody></mujoco>"

@@ -13,21 +13,12 @@ from forearm.control import Controller, Status, load_robot
 from forearm.control.audit import audit
 from forearm.control.command import Command
 from forearm.envs.rendering import Renderer
-from tests.control.arms import EIGHT, EIGHT_HOME, EIGHT_JOINTS, SIX, SIX_HOME, SIX_JOINTS, _config
+from tests.control.arms import ARMS, config_of
+from tests.forearm.joint_positions import LENGTHS, PERIOD, SETTINGS
 from tests.world_model.foreign import write
 
 CAMERA = '<worldbody><light pos="0 0 3"/><camera name="view" pos="1.8 -1.2 1.2" xyaxes=".55 .83 0 -.36 .24 .9"/>'
-ARMS = {
-    "six": (SIX, SIX_JOINTS, ["left", "right"], "tcp", SIX_HOME),
-    "eight": (EIGHT, EIGHT_JOINTS, [], "tip", EIGHT_HOME),
-}
-LENGTHS, PERIOD, BEAT = (40, 50, 45, 40), 0.1, 0.008
-SMALL = (
-    "world_model.width=8", "world_model.latent_dim=8", "world_model.predictor_width=16", "world_model.history=2",
-    "world_model.loss.rollout=1", "world_model.loss.directions=8", "world_model.frameskip=2",
-    "world_model.train.steps=20", "world_model.train.batch=16", "world_model.train.warmup=1",
-    "world_model.train.validation=0.25", "task.resolution=64",
-)  # fmt: skip
+BEAT = 0.008
 
 
 class Drive:
@@ -82,16 +73,15 @@ def test_an_own_arm_is_driven_within_its_limits_by_a_model_of_its_own_recording(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FOREARM_CONFIGS", "mine")
-    text, joints, fingers, tool, _ = ARMS[name]
     Path("mine/robot").mkdir(parents=True)
-    config = _config(Path("mine/robot"), name, text, joints, fingers, tool) | {"model": f"{name}.xml"}
+    config = config_of(Path("mine/robot"), name) | {"model": f"{name}.xml"}
     Path(f"mine/robot/{name}.yaml").write_text(yaml.safe_dump(config | {"adapter": {"kind": "joint_position"}}))
     assert main(["robot", "check", f"mine/robot/{name}.yaml", "picture=arm.png"]) == 0
 
     drive = Drive(name)
     paths = recorded(drive, Path("data"))
     assert main(["data", "inspect", "data=data", "frames=true"]) == 0
-    assert main(["train", "task=own", "data=data", "out=outputs/own", *SMALL]) == 0
+    assert main(["train", "task=own", "data=data", "out=outputs/own", *SETTINGS, "task.resolution=64"]) == 0
     assert "absolute joint positions" in capsys.readouterr().out
 
     drive.set(paths[-1][-2])

@@ -33,7 +33,7 @@ from forearm.settings import compose as settings
 from forearm.world_model.config import ModelConfig
 from forearm.world_model.model.jepa import JEPA
 from forearm.world_model.runtime.checkpoint import save_checkpoint
-from tests.control.arms import SIX, SIX_HOME, SIX_JOINTS, _config
+from tests.control.arms import SIX_HOME, SIX_JOINTS, config_of
 
 SMALL = ("planner.samples=8", "planner.elites=4", "planner.iterations=1", "planner.horizon=0.4s")
 HOME = [*np.rad2deg(SIX_HOME[:6]), 0.02]
@@ -57,7 +57,7 @@ def six(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     saved(tmp_path / "outputs" / "own")
     (tmp_path / "configs" / "robot").mkdir(parents=True)
-    config = _config(tmp_path, "six", SIX, SIX_JOINTS, ["left", "right"], "tcp")
+    config = config_of(tmp_path, "six")
     for name, more in (("six", {"adapter": ADAPTER}), ("bare", {})):
         text = yaml.safe_dump(config | {"name": name} | more)
         (tmp_path / "configs" / "robot" / f"{name}.yaml").write_text(text, encoding="utf-8")
