@@ -54,12 +54,15 @@ class Limits:
 
     def near(self, one: Array, other: Array) -> Array:
         """`one` (…, D), by whole turns as near to `other` as can be for joints that turn without end."""
-        return np.asarray(other, np.float64) + self._gap(one, other)
+        return np.where(self._endless, np.asarray(other, np.float64) + self._gap(one, other), one)
+
+    @property
+    def _endless(self) -> np.ndarray:
+        return np.array([unit == "rad" for unit in self.units]) & np.isinf(self.low) & np.isinf(self.high)
 
     def _gap(self, one: Array, other: Array) -> Array:
         gap = np.asarray(one, np.float64) - other
-        endless = np.array([unit == "rad" for unit in self.units]) & np.isinf(self.low) & np.isinf(self.high)
-        return np.where(endless, (gap + np.pi) % (2 * np.pi) - np.pi, gap)
+        return np.where(self._endless, (gap + np.pi) % (2 * np.pi) - np.pi, gap)
 
 
 @dataclass(frozen=True)
